@@ -1,0 +1,130 @@
+import { builtinModules } from "node:module";
+import { defineConfig, type OxlintOverride } from "oxlint";
+import manifest from "./package.json" with { type: "json" };
+
+/**
+ * The room table: who may import whom. Inside a room imports are `./file.ts`, across rooms `#room/file`, never `../`.
+ * `from` are packages (and node: modules) that a room may use; a pure room has no fetch, clock, randomness or logging.
+ * test/rooms.test.ts plants a bad import of each kind and expects the report.
+ */
+const pure = ["kernel", "fhir", "identity", "limits", "ledger", "audit", "policy", "phi", "exchange"] as const;
+const doors = ["gateway", "token", "admin", "console"] as const;
+const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: readonly string[] }> = {
+  kernel: { rooms: [], from: [] },
+  fhir: { rooms: ["kernel"], from: ["zod"] },
+  identity: { rooms: ["kernel"], from: ["zod"] },
+  limits: { rooms: ["kernel"], from: ["zod"] },
+  // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside one turn.
+  ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto", "@noble/hashes/*"] },
+  audit: { rooms: ["kernel", "fhir", "ledger"], from: [] },
+  policy: { rooms: ["kernel", "fhir", "identity"], from: ["zod"] },
+  phi: { rooms: ["kernel", "fhir", "policy"], from: [] },
+  exchange: { rooms: ["kernel", "fhir"], from: [] },
+  gateway: { rooms: pure, from: ["hono", "hono/*"] },
+  token: { rooms: pure, from: ["hono", "hono/*"] },
+  admin: { rooms: pure, from: ["hono", "hono/*"] },
+  console: { rooms: pure, from: ["hono", "hono/*"] },
+  platform: { rooms: pure, from: ["cloudflare:*", "drizzle-orm", "drizzle-orm/*", "jose", "zod", "cborg", "node:crypto"] },
+};
+
+const installed = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
+const packages = [
+  ...installed.flatMap((name) => [name, `${name}/*`]),
+  ...builtinModules.flatMap((name) => [name, `node:${name}`]),
+  "cloudflare:*",
+];
+const everyRoom = [...pure, ...doors, "platform"];
+
+/** One room's row of the table as lint rules: everything is refused but what the row names. */
+function boundary(name: string, room: { readonly rooms: readonly string[]; readonly from: readonly string[] }): OxlintOverride {
+  const banned = everyRoom.filter((other) => other !== name && !room.rooms.includes(other)).map((other) => `#${other}/**`);
+  return {
+    files: [`src/${name}/**/*.ts`],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            { group: ["../**"], message: "Across rooms import by name: #room/file." },
+            {
+              group: [...banned, `#${name}/**`],
+              message: `The room table lets ${name}/ import only: ./, ${room.rooms.join(", ") || "nothing"}.`,
+            },
+            {
+              group: packages.filter((name) => !room.from.includes(name)),
+              message: `The room table lets ${name}/ use only: ${room.from.join(", ") || "no package"}.`,
+            },
+          ],
+        },
+      ],
+      ...(pure.some((p) => p === name) ? purity : {}),
+    },
+  };
+}
+
+const purity = {
+  "no-restricted-globals": [
+    "error",
+    { name: "fetch", message: "A pure room does no I/O: take a port." },
+    { name: "setTimeout", message: "A pure room has no clock: take the time as an argument." },
+    { name: "performance", message: "A pure room has no clock: take the time as an argument." },
+    { name: "console", message: "A pure room does not log." },
+    { name: "caches", message: "A pure room does no I/O: take a port." },
+  ],
+  "no-restricted-properties": [
+    "error",
+    { object: "Date", property: "now", message: "A pure room has no clock: take the time as an argument." },
+    { object: "Math", property: "random", message: "A pure room has no randomness: take it as an argument." },
+    { object: "crypto", property: "getRandomValues", message: "A pure room has no randomness: take it as an argument." },
+    { object: "crypto", property: "randomUUID", message: "A pure room has no randomness: take it as an argument." },
+  ],
+} satisfies OxlintOverride["rules"];
+
+/** Deployables and tools: each may use all of src/, and never another of its kind. */
+const tops = ["workers/gateway", "workers/control", "workers/ledger", "workers/ops", "cli", "sandbox", "bench"];
+const islands = tops.map((top): OxlintOverride => ({
+  files: [`${top}/**/*.ts`],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        patterns: tops
+          .filter((other) => other !== top)
+          .map((other) => ({
+            group: [`**/${other}/**`, `**/${other.split("/").at(-1) ?? other}/index.ts`],
+            message: "Deployables and tools never import each other.",
+          })),
+      },
+    ],
+  },
+}));
+
+export default defineConfig({
+  plugins: ["typescript", "unicorn", "oxc", "import", "promise"],
+  categories: { correctness: "error", suspicious: "error", perf: "error" },
+  ignorePatterns: ["**/env.d.ts", "**/*.gen.ts", "dist", ".phylax"],
+  options: { typeAware: true },
+  rules: {
+    "no-console": "off",
+    "no-await-in-loop": "off", // order is often the point: sequential commits, ordered deletes
+    "no-shadow": "off",
+    "no-underscore-dangle": "off", // FHIR's own names: _id, _birthDate
+    "import/no-unassigned-import": "off",
+    "import/no-cycle": "error",
+    "import/no-default-export": "off",
+    "typescript/no-explicit-any": "error",
+    "typescript/no-non-null-assertion": "error",
+    "typescript/no-floating-promises": "error",
+    "typescript/no-misused-promises": "error",
+    "typescript/switch-exhaustiveness-check": "error",
+    "typescript/strict-boolean-expressions": "off",
+    "typescript/ban-ts-comment": "error",
+    "typescript/consistent-type-imports": "error",
+    "typescript/no-unsafe-type-assertion": "off", // a cast says on its own line why it is true
+    "unicorn/no-array-sort": "off",
+    "unicorn/no-array-reverse": "off",
+    "unicorn/prefer-set-has": "off",
+    eqeqeq: ["error", "always"],
+  },
+  overrides: [...Object.entries(rooms).map(([name, room]) => boundary(name, room)), ...islands],
+});

@@ -1,0 +1,23 @@
+// What CI runs: types, lint with the room table, format, unused code, tests. Stops at the first that fails.
+import { spawnSync } from "node:child_process";
+
+const steps: readonly (readonly string[])[] = [
+  ["node", "scripts/env-types.ts", "--check"],
+  ["tsc", "-p", "tsconfig.json"],
+  ["tsc", "-p", "workers/gateway"],
+  ["tsc", "-p", "workers/control"],
+  ["tsc", "-p", "workers/ledger"],
+  ["oxlint", "--type-aware", "--deny-warnings"],
+  ["oxfmt", "--check"],
+  ["knip"],
+  ["vitest", "run"],
+];
+
+for (const [command = "", ...args] of steps) {
+  console.log(`\n— ${command} ${args.join(" ")}`);
+  const { status } = spawnSync(command, args, { stdio: "inherit" });
+  if (status !== 0) {
+    console.error(`${command} ${args.join(" ")} failed`);
+    process.exit(status ?? 1);
+  }
+}

