@@ -1,0 +1,46 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { importJWK, SignJWT, type JWK } from "jose";
+import type { DevClient, DevFile } from "./dev-file.ts";
+import { send, type Reply } from "./mutual-tls.ts";
+
+export interface TokenRequest {
+  /** v3 ActReason codes, space separated; default: the client's only granted purpose. */
+  readonly purpose?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly resource?: string | undefined;
+}
+
+/** An assertion of RFC 7523 §2.2 for the token endpoint of a development stack: 60 seconds, once. */
+export async function clientAssertion(dev: DevFile, client: DevClient, changes: Record<string, unknown> = {}): Promise<string> {
+  const jwk: JWK = JSON.parse(readFileSync(client.jwk, "utf8"));
+  const now = Math.floor(Date.now() / 1000);
+  const claims = { iss: client.id, sub: client.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55, ...changes };
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: jwk.alg ?? "ES256", ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
+    .sign(await importJWK(jwk));
+}
+
+/** Asks `/oauth/token` by client_credentials and private_key_jwt over the client's own certificate, to which the token is bound. */
+export async function requestToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<Reply> {
+  const form = new URLSearchParams({
+    grant_type: "client_credentials",
+    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    client_assertion: await clientAssertion(dev, client),
+    ...(request.purpose === undefined ? {} : { purpose_of_use: request.purpose }),
+    ...(request.scope === undefined ? {} : { scope: request.scope }),
+    ...(request.resource === undefined ? {} : { resource: request.resource }),
+  });
+  return send(dev, client, dev.tokenEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: form.toString(),
+  });
+}
+
+export async function accessToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<string> {
+  const reply = await requestToken(dev, client, request);
+  const answer: { access_token?: string; error?: string; error_description?: string } = JSON.parse(reply.text);
+  if (answer.access_token === undefined) throw new Error(`no token: ${answer.error ?? reply.status} ${answer.error_description ?? ""}`);
+  return answer.access_token;
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What `npm start` writes to `<state>/dev.json` when all is up (DESIGN §10). Paths are absolute. */
+export interface DevFile {
+  readonly gateway: string;
+  readonly fhir: string;
+  readonly audience: string;
+  readonly tokenEndpoint: string;
+  readonly ledger: string;
+  readonly origin: string;
+  readonly ca: string;
+  readonly clientCa: { readonly cert: string; readonly key: string };
+  readonly ledgerName: string;
+  /** Log name to C2SP verifier key. */
+  readonly logs: Readonly<Record<string, string>>;
+  readonly pid: number;
+  readonly auditors: readonly { readonly key: string }[];
+  readonly clients: readonly DevClient[];
+}
+
+export interface DevClient {
+  readonly id: string;
+  readonly kind: string;
+  readonly auth: "private_key_jwt";
+  readonly audience: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly jwk: string;
+  readonly scope: string;
+  readonly purpose: string;
+  readonly purposes: readonly string[];
+  readonly dpop: boolean;
+  readonly sub: string | null;
+  readonly patient: string | null;
+  readonly describe: string;
+}
+
+export function readDevFile(state: string): DevFile {
+  const dev: DevFile = JSON.parse(readFileSync(join(state, "dev.json"), "utf8"));
+  return dev;
+}
+
+export function clientOf(dev: DevFile, id: string): DevClient {
+  const client = dev.clients.find((one) => one.id === id);
+  if (client === undefined) throw new Error(`no such client; there are: ${dev.clients.map((one) => one.id).join(", ")}`);
+  return client;
+}

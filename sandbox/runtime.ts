@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildSync } from "esbuild";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
+
+// Before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file; they come from the state folder.
+process.env["WRANGLER_LOG"] ??= "error";
+process.env["WRANGLER_SEND_METRICS"] ??= "false";
+const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
+
+const root = join(import.meta.dirname, "..");
+
+/** What a worker gets in development beside its wrangler configuration: changed variables and the secrets. */
+export interface WorkerSettings {
+  readonly vars?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+/** The workers in one local workerd, on loopback ports of its own choosing, their state on disk. */
+export interface Runtime {
+  /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
+  readonly gateway: { readonly host: string; readonly port: number };
+  readonly ledgerUrl: string;
+  readonly miniflare: Miniflare;
+  close(): Promise<void>;
+}
+
+export async function startRuntime(
+  statePath: string,
+  settings: { readonly gateway: WorkerSettings; readonly control: WorkerSettings; readonly ledger: WorkerSettings },
+): Promise<Runtime> {
+  const gateway = worker("phylax-gateway", "wrangler.toml", settings.gateway);
+  const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
+  const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
+  // A binding that only the launcher has: the operators' worker holds it in production.
+  gateway.serviceBindings = { ...gateway.serviceBindings, REGISTRY_DESK: { name: "phylax-control", entrypoint: "RegistryDesk" } };
+  ledger.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+
+  const options: V4MiniflareOptions = {
+    host: "127.0.0.1",
+    port: 0,
+    cf: false, // no download of a sample cf object; the front gives the real one
+    log: new Log(LogLevel.WARN),
+    resourcePersistencePath: statePath,
+    workers: [gateway, control, ledger],
+  };
+  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
+  const entry = await miniflare.ready;
+  const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
+  await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
+  return {
+    gateway: { host: entry.hostname, port: Number(entry.port) },
+    ledgerUrl: ledgerUrl.origin,
+    miniflare,
+    close: () => miniflare.dispose(),
+  };
+}
+
+function worker(name: string, config: string, { vars, secrets }: WorkerSettings): V4WorkerOptions & { name: string } {
+  const { workerOptions, define, main } = optionsOf(join(root, config));
+  const { modulesRules: _rules, ...options } = workerOptions;
+  if (main === undefined) throw new Error(`${config} has no main`);
+  const built = buildSync({
+    entryPoints: [main],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2024",
+    external: ["cloudflare:*", "node:*"],
+    conditions: ["workerd", "worker", "browser"],
+    define: define ?? {},
+    sourcemap: "inline",
+    logLevel: "error",
+  });
+  const contents = built.outputFiles[0]?.text ?? "";
+  return {
+    ...options,
+    name,
+    modules: [{ type: "ESModule", path: "index.js", contents }],
+    bindings: Object.assign({}, options.bindings, vars, secrets),
+  };
+}
+
+/** What `wrangler d1 migrations apply` does, in the same table, so that either can follow the other. */
+async function migrate(registry: D1Database): Promise<void> {
+  await registry.exec(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  );
+  const { results } = await registry.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  for (const name of readdirSync(join(root, "migrations")).filter((file) => file.endsWith(".sql")).sort()) {
+    if (applied.has(name)) continue;
+    const statements = readFileSync(join(root, "migrations", name), "utf8")
+      .split("--> statement-breakpoint")
+      .filter((sql) => sql.trim() !== "");
+    await registry.batch([
+      ...statements.map((sql) => registry.prepare(sql)),
+      registry.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
+    ]);
+  }
+}
