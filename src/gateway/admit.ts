@@ -1,0 +1,125 @@
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { Secret } from "#kernel/secret";
+
+/** One request past the door: parsed once, nothing raw is kept but the query string, which the FHIR grammar reads. */
+export interface Call {
+  /** 16 random bytes in hex: the request id, also the id of its record. */
+  readonly id: string;
+  readonly at: Instant;
+  readonly method: string;
+  /** Name of the FHIR origin, from the path. */
+  readonly origin: string;
+  /** Path segments below the FHIR base, each of `[A-Za-z0-9$_.-]`. */
+  readonly segments: readonly string[];
+  /** Without the `?`. */
+  readonly query: string;
+  /** The bearer credential (RFC 6750 §2.1), when one was sent. */
+  readonly token: Secret | undefined;
+  /** `cf.tlsClientAuth` as the edge gave it; unproven. */
+  readonly tlsClientAuth: unknown;
+  /** The client's address as the edge saw it. */
+  readonly address: string;
+  /** `Phylax-Purpose`: chooses within the token's purposes. */
+  readonly purpose: string | undefined;
+  /** Media type of the answer. */
+  readonly mediaType: "application/fhir+json" | "application/json";
+  /** Trace id of a valid `traceparent` (W3C Trace Context §3.2). */
+  readonly traceId: string | undefined;
+}
+
+export type AdmitRefusal = { readonly reason: AdmitReason };
+
+export type AdmitReason =
+  | "url_too_long"
+  | "headers_too_large"
+  | "malformed_path"
+  | "token_in_url"
+  | "malformed_authorization"
+  | "unknown_scheme"
+  | "body_not_expected"
+  | "not_acceptable";
+
+/** Everything of a request that admission needs, so that it can be tried without a server. */
+export interface Arrival {
+  readonly id: string;
+  readonly at: Instant;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly tlsClientAuth: unknown;
+}
+
+// The edge refuses a URL over 16 KB and headers over 128 KB; a FHIR search in a URL has no business near either.
+const urlBytesMax = 8_192;
+const headerBytesMax = 32_768;
+const headerCountMax = 100;
+
+const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_.-]+)*)\/?$/u;
+const bearer = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
+const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
+
+/** Takes a request in or says why not. Proves nothing about the caller. */
+export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
+  const { headers } = arrival;
+  if (arrival.url.length > urlBytesMax) return err({ reason: "url_too_long" });
+  if (tooLarge(headers)) return err({ reason: "headers_too_large" });
+
+  const url = new URL(arrival.url);
+  const path = fhirPath.exec(url.pathname)?.groups;
+  // A dot segment would have been folded by the URL parser; one that is left hides behind an encoding that the grammar has no room for.
+  if (path?.["origin"] === undefined) return err({ reason: "malformed_path" });
+  const segments = (path["rest"] ?? "").split("/").slice(1);
+
+  // RFC 6750 §5.3: a token in a URL is in every log between here and the client.
+  if (/(?:^|&)(?:access_token|id_token)=/iu.test(url.search.slice(1))) return err({ reason: "token_in_url" });
+  const token = credential(headers.get("authorization"));
+  if (!token.ok) return token;
+
+  if ((headers.get("content-length") ?? "0") !== "0" || headers.has("transfer-encoding")) {
+    if (arrival.method === "GET" || arrival.method === "HEAD") return err({ reason: "body_not_expected" });
+  }
+  const mediaType = acceptable(headers.get("accept"));
+  if (mediaType === undefined) return err({ reason: "not_acceptable" });
+
+  return ok({
+    id: arrival.id,
+    at: arrival.at,
+    method: arrival.method,
+    origin: path["origin"],
+    segments,
+    query: url.search.slice(1),
+    token: token.value,
+    tlsClientAuth: arrival.tlsClientAuth,
+    address: headers.get("cf-connecting-ip") ?? "",
+    purpose: headers.get("phylax-purpose") ?? undefined,
+    mediaType,
+    traceId: traceparent.exec(headers.get("traceparent") ?? "")?.groups?.["id"],
+  });
+}
+
+function tooLarge(headers: Headers): boolean {
+  let [count, bytes] = [0, 0];
+  for (const [name, value] of headers) {
+    count += 1;
+    bytes += name.length + value.length + 4;
+  }
+  return count > headerCountMax || bytes > headerBytesMax;
+}
+
+/** Two `Authorization` headers arrive joined by a comma, which no token holds: they fail here too. */
+function credential(header: string | null): Result<Secret | undefined, AdmitRefusal> {
+  if (header === null) return ok(undefined);
+  const parts = bearer.exec(header)?.groups;
+  if (parts?.["scheme"] === undefined || parts["token"] === undefined) return err({ reason: "malformed_authorization" });
+  if (parts["scheme"].toLowerCase() !== "bearer") return err({ reason: "unknown_scheme" });
+  return ok(new Secret(parts["token"]));
+}
+
+/** FHIR R4 http §3.1.0.1.6: JSON only; `application/json` for clients that ask for it by that name (fhirclient does). */
+function acceptable(header: string | null): Call["mediaType"] | undefined {
+  if (header === null || header.trim() === "") return "application/fhir+json";
+  const ranges = header.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase() ?? "");
+  if (ranges.some((range) => range === "application/fhir+json" || range === "*/*" || range === "application/*")) return "application/fhir+json";
+  return ranges.includes("application/json") ? "application/json" : undefined;
+}

@@ -1,0 +1,22 @@
+import { operationOutcome } from "#fhir/outcome";
+import type { Call } from "./admit.ts";
+import type { PublicFace } from "./refusal.ts";
+
+/** Headers of every answer: nothing may keep it, guess its type or go back to plain HTTP. */
+export function baseHeaders(requestId: string): Headers {
+  return new Headers({
+    "x-request-id": requestId,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "strict-transport-security": "max-age=63072000",
+  });
+}
+
+/** The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the ledger knows more. */
+export function outcomeAnswer(requestId: string, face: PublicFace, mediaType: Call["mediaType"], extra: Headers = new Headers()): Response {
+  const headers = baseHeaders(requestId);
+  for (const [name, value] of extra) headers.set(name, value);
+  headers.set("content-type", `${mediaType}; charset=utf-8`);
+  const body = operationOutcome({ severity: "error", code: face.code, text: face.text, requestId });
+  return new Response(JSON.stringify(body), { status: face.status, headers });
+}

@@ -1,0 +1,47 @@
+import { Secret } from "#kernel/secret";
+
+/** The gateway's configuration, read once per isolate. */
+export interface GatewayConfig {
+  /** `https://host[:port]` without a trailing slash. */
+  readonly publicUrl: string;
+  readonly ledgerShards: number;
+  readonly ledgerSpread: number;
+  /** `host` or `host:port`: the only places that an origin's base URL may point to. */
+  readonly originHosts: ReadonlySet<string>;
+  /** A private JWK in JSON (ES256 or Ed25519). */
+  readonly tokenSigningKey: Secret;
+}
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(key: string, expected: string) {
+    super(`${key}: expected ${expected}`); // never the value
+  }
+}
+
+export function gatewayConfig(env: {
+  readonly PUBLIC_URL: string;
+  readonly LEDGER_SHARDS: string;
+  readonly LEDGER_SPREAD: string;
+  readonly ORIGIN_HOSTS: string;
+  readonly TOKEN_SIGNING_KEY: string;
+}): GatewayConfig {
+  const url = URL.parse(env.PUBLIC_URL);
+  if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL) throw new ConfigError("PUBLIC_URL", "https://host[:port] and nothing after it");
+  const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
+  const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
+  if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
+  if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
+  return {
+    publicUrl: url.origin,
+    ledgerShards,
+    ledgerSpread,
+    originHosts: new Set(env.ORIGIN_HOSTS.split(/\s+/u).filter(Boolean)),
+    tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
+  };
+}
+
+function count(key: string, text: string): number {
+  if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");
+  return Number(text);
+}
