@@ -1,0 +1,90 @@
+import * as z from "zod";
+import { epochSeconds, instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { JwsRefusal } from "./compact-jws.ts";
+import type { Algorithm } from "./jwk.ts";
+import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
+
+/** `fapi2`: FAPI 2.0 §5.3.2.1. `smart`: SMART Backend Services (SMART App Launch 2 §5). */
+export type AssertionProfile = "fapi2" | "smart";
+
+/** What a proven client assertion (RFC 7523 §3) leaves to be done: to be accepted once. */
+export interface Assertion {
+  readonly id: string;
+  readonly expires: Instant;
+}
+
+export type AssertionRefusal =
+  | JwsRefusal
+  | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }
+  | {
+      readonly reason:
+        | "assertion_type_wrong"
+        | "assertion_subject_wrong"
+        | "assertion_audience_wrong"
+        | "assertion_expired"
+        | "assertion_not_yet"
+        | "assertion_lives_too_long";
+    }
+  | { readonly reason: "claim_malformed"; readonly claim: string };
+
+export interface AssertionRules {
+  readonly algorithms: readonly Algorithm[];
+  readonly lifetimeSecondsMax: number;
+}
+
+export const assertionRules: Readonly<Record<AssertionProfile, AssertionRules>> = {
+  fapi2: { algorithms: tokenAlgorithms, lifetimeSecondsMax: 60 },
+  smart: { algorithms: [...tokenAlgorithms, "RS384", "ES384"], lifetimeSecondsMax: 300 },
+};
+
+/** An assertion may leave `typ` out; another kind of JWT that the client signed is not one. */
+export function isAssertionType(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === "string" && /^(?:application\/)?(?:client-authentication\+)?jwt$/iu.test(typ));
+}
+
+const seconds = z.number().nonnegative().max(253_402_300_799);
+const name = z.string().min(1).max(256);
+const claimsSchema = z.object({
+  iss: name,
+  sub: name,
+  aud: z.union([name, z.array(name).length(1)]),
+  jti: name,
+  exp: seconds,
+  iat: seconds.optional(),
+  nbf: seconds.optional(),
+});
+
+export interface AssertionExpectation {
+  readonly client: string;
+  readonly profile: AssertionProfile;
+  readonly issuer: string;
+  readonly tokenEndpoint: string;
+  readonly at: Instant;
+}
+
+/** Reads the claims of an assertion whose signature was proven. */
+export function readAssertion(claims: unknown, expected: AssertionExpectation): Result<Assertion, AssertionRefusal> {
+  const read = claimsSchema.safeParse(claims);
+  if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
+  const { iss, sub, aud, jti, exp, iat, nbf } = read.data;
+
+  if (iss !== expected.client || sub !== expected.client) return err({ reason: "assertion_subject_wrong" });
+  if (!audienceFits[expected.profile](aud, expected)) return err({ reason: "assertion_audience_wrong" });
+
+  const now = epochSeconds(expected.at);
+  if (exp * 1000 <= expected.at) return err({ reason: "assertion_expired" });
+  if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "assertion_not_yet" });
+  // By the client's own clock when it says when it signed, else by ours.
+  if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax) return err({ reason: "assertion_lives_too_long" });
+  return ok({ id: jti, expires: instant(exp * 1000) });
+}
+
+const audienceFits: Readonly<Record<AssertionProfile, (aud: string | readonly string[], expected: AssertionExpectation) => boolean>> = {
+  // FAPI 2.0 §5.3.2.1: the issuer as a string, so that an assertion made for another server is never taken here.
+  fapi2: (aud, { issuer }) => aud === issuer,
+  smart: (aud, { issuer, tokenEndpoint }) => {
+    const [only] = typeof aud === "string" ? [aud] : aud;
+    return only === issuer || only === tokenEndpoint;
+  },
+};

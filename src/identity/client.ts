@@ -1,0 +1,60 @@
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Agreement } from "./agreement.ts";
+import type { AssertionProfile } from "./assertion.ts";
+import type { Certificate } from "./certificate.ts";
+import type { PublicJwk } from "./jwk.ts";
+import type { Purpose } from "./purpose.ts";
+import { sameText } from "./same-text.ts";
+import type { Scopes } from "./scopes.ts";
+
+/** A client as the registry has it: settled plain data, so that requests may share it. */
+export interface ClientRecord {
+  readonly id: string;
+  readonly kind: string;
+  readonly status: "active" | "suspended";
+  readonly authentication: "private_key_jwt";
+  readonly assertionProfile: AssertionProfile;
+  readonly keys: readonly PublicJwk[];
+  /** Several at once for rotation. */
+  readonly certificates: readonly RegisteredCertificate[];
+  readonly agreements: readonly Agreement[];
+  /** At most one for an origin and a purpose. */
+  readonly grants: readonly ClientGrant[];
+}
+
+export interface RegisteredCertificate {
+  readonly x5t: string;
+  /** Known when the certificate itself was registered; a bare thumbprint leaves its dates to the edge. */
+  readonly from: Instant | undefined;
+  readonly to: Instant | undefined;
+}
+
+/** What a client may do at an origin for a purpose. */
+export interface ClientGrant {
+  readonly origin: string;
+  readonly purpose: Purpose;
+  readonly agreement: string;
+  readonly policyDigest: string;
+  readonly scopes: Scopes;
+  readonly quotas: { readonly default: GrantQuota };
+}
+
+export interface GrantQuota {
+  readonly requests: number;
+  readonly windowSeconds: number;
+  /** Grows with each change of the grant, so that a counter can tell an old answer of the registry from a new one. */
+  readonly revision: number;
+}
+
+export type ClientRefusal = { readonly reason: "client_suspended" | "certificate_not_registered" | "certificate_outside_validity" };
+
+/** Whether this client may come with this certificate at this moment. */
+export function admitClient(client: ClientRecord, certificate: Certificate, at: Instant): Result<ClientRecord, ClientRefusal> {
+  if (client.status !== "active") return err({ reason: "client_suspended" });
+  const registered = client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t));
+  if (registered === undefined) return err({ reason: "certificate_not_registered" });
+  if (at < (registered.from ?? 0) || at >= (registered.to ?? Number.POSITIVE_INFINITY))
+    return err({ reason: "certificate_outside_validity" });
+  return ok(client);
+}

@@ -1,0 +1,47 @@
+import * as z from "zod";
+
+const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/u);
+const common = {
+  kid: z.string().min(1).max(256).optional(),
+  use: z.literal("sig").optional(),
+  alg: z.enum(["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"]).optional(),
+  key_ops: z.array(z.literal("verify")).optional(),
+  ext: z.boolean().optional(),
+};
+
+/** A public key that may verify signatures (RFC 7517). Strict: a private member makes it unreadable. FAPI 2.0 §5.4.1: RSA of 2048 bits or more. */
+export const publicJwk = z.discriminatedUnion("kty", [
+  z.strictObject({ ...common, kty: z.literal("RSA"), n: base64url.min(342).max(1366), e: base64url.max(16) }),
+  z.strictObject({ ...common, kty: z.literal("EC"), crv: z.literal(["P-256", "P-384"]), x: base64url.max(64), y: base64url.max(64) }),
+  z.strictObject({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url.length(43) }),
+]);
+
+export type PublicJwk = z.infer<typeof publicJwk>;
+
+/** Sixteen keys: each may be tried against a signature that names none. */
+export const publicJwks = z.strictObject({ keys: z.array(publicJwk).min(1).max(16) });
+
+/** Signature algorithms that any caller may use; which of them is a matter of the token's kind and the client's profile. */
+export type Algorithm = "PS256" | "ES256" | "EdDSA" | "Ed25519" | "RS384" | "ES384";
+
+/** Whether a key may verify a signature by this algorithm: by type and curve first, then by what the key says about itself. */
+export function fits(key: PublicJwk, algorithm: Algorithm): boolean {
+  const said = key.alg === undefined || key.alg === algorithm || (eddsa.has(key.alg) && eddsa.has(algorithm));
+  return said && kindOf(key) === kindFor[algorithm];
+}
+
+// RFC 9864: `Ed25519` is the fully specified name of what `EdDSA` with that curve is.
+const eddsa: ReadonlySet<Algorithm> = new Set(["EdDSA", "Ed25519"]);
+
+const kindFor = {
+  PS256: "RSA",
+  RS384: "RSA",
+  ES256: "P-256",
+  ES384: "P-384",
+  EdDSA: "Ed25519",
+  Ed25519: "Ed25519",
+} as const satisfies Record<Algorithm, string>;
+
+function kindOf(key: PublicJwk): (typeof kindFor)[Algorithm] {
+  return key.kty === "RSA" ? "RSA" : key.crv;
+}

@@ -1,0 +1,57 @@
+import type { Instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+import type { Assertion, AssertionRefusal } from "./assertion.ts";
+import type { ClientRecord } from "./client.ts";
+import type { PublicJwk } from "./jwk.ts";
+import type { Purpose } from "./purpose.ts";
+import type { Scopes } from "./scopes.ts";
+import type { AccessToken, TokenRefusal } from "./token.ts";
+
+/** Proves an access token. Never throws for a bad token: a bad token is an answer. */
+export interface TokenVerifier {
+  /** `audience`: the FHIR base that is being asked. */
+  verify(token: Secret, expected: { readonly audience: string; readonly at: Instant }): Promise<Result<AccessToken, TokenRefusal>>;
+}
+
+/** What the built-in issuer is told to say in a token. */
+export interface TokenContent {
+  readonly client: string;
+  readonly audience: string;
+  readonly scopes: Scopes;
+  readonly purposes: readonly Purpose[];
+  readonly x5t: string;
+  /** `jti`: 128 random bits in hex or base64url. */
+  readonly id: string;
+  readonly at: Instant;
+}
+
+/** Signs access tokens that live `lifetimeSeconds`. */
+export interface TokenIssuer {
+  readonly lifetimeSeconds: number;
+  issue(content: TokenContent): Promise<Secret>;
+  /** What verifiers may know: never a private part. */
+  publicKeys(): Promise<readonly PublicJwk[]>;
+}
+
+/** Proves a client assertion but for its being the first of its `jti`. Never throws for a bad one. */
+export interface AssertionVerifier {
+  verify(assertion: Secret, client: ClientRecord, at: Instant): Promise<Result<Assertion, AssertionRefusal>>;
+}
+
+/** Remembers what was used up. */
+export interface AssertionMemory {
+  /** True exactly once for a client and an assertion's id, however many ask at once. Throws when it cannot be known. */
+  first(client: string, assertion: Assertion): Promise<boolean>;
+}
+
+/** The registry's clients, at most ten seconds old. Throws when it cannot be read for longer than that. */
+export interface ClientDirectory {
+  find(id: string): Promise<ClientRecord | undefined>;
+}
+
+/** Policy documents by their digest, immutable. Throws when it cannot be read. */
+export interface PolicyShelf {
+  /** The document as published, or `undefined` when there is none of this digest. */
+  byDigest(digest: string): Promise<unknown>;
+}

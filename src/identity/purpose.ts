@@ -1,0 +1,42 @@
+import { err, ok, type Result } from "#kernel/result";
+
+/** A code of the value set v3-PurposeOfUse (code system v3-ActReason), such as `TREAT`. */
+export type Purpose = string;
+
+export type PurposeRefusal =
+  | { readonly reason: "purpose_malformed" }
+  | { readonly reason: "purpose_not_granted"; readonly purpose: Purpose }
+  /** None was named, and none can be assumed: there are several, or the only one is break-glass. */
+  | { readonly reason: "purpose_not_chosen"; readonly purposes: readonly Purpose[] };
+
+/** Upper-case letters only, so the root concept `PurposeOfUse` is no purpose. */
+export const purposePattern = /^[A-Z]{2,16}$/u;
+
+const purposesMax = 16;
+
+// Break-glass is said, never assumed (45 CFR 164.312(a)(2)(ii) asks for a procedure, which begins with someone who asks).
+const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
+
+/** Which purposes a token is for: the form parameter `purpose_of_use`, else the client's only granted purpose at that origin. */
+export function requestedPurposes(asked: string | undefined, granted: readonly Purpose[]): Result<readonly Purpose[], PurposeRefusal> {
+  if (asked === undefined) {
+    const [only] = granted;
+    if (only === undefined || granted.length > 1 || neverAssumed.has(only)) return err({ reason: "purpose_not_chosen", purposes: granted });
+    return ok([only]);
+  }
+  const purposes = asked.split(" ");
+  if (purposes.length > purposesMax || new Set(purposes).size !== purposes.length) return err({ reason: "purpose_malformed" });
+  if (!purposes.every((purpose) => purposePattern.test(purpose))) return err({ reason: "purpose_malformed" });
+  const foreign = purposes.find((purpose) => !granted.includes(purpose));
+  return foreign === undefined ? ok(purposes) : err({ reason: "purpose_not_granted", purpose: foreign });
+}
+
+/** The one purpose of a request: `Phylax-Purpose` may only choose within the token's set. */
+export function choosePurpose(asked: string | undefined, within: readonly Purpose[]): Result<Purpose, PurposeRefusal> {
+  if (asked === undefined) {
+    const [only] = within;
+    return only === undefined || within.length > 1 ? err({ reason: "purpose_not_chosen", purposes: within }) : ok(only);
+  }
+  if (!purposePattern.test(asked)) return err({ reason: "purpose_malformed" });
+  return within.includes(asked) ? ok(asked) : err({ reason: "purpose_not_granted", purpose: asked });
+}
