@@ -1,0 +1,38 @@
+import { SignJWT } from "jose";
+import type { TokenIssuer } from "#identity/ports";
+import { formatScopes } from "#identity/scopes";
+import { epochSeconds } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { signingKey } from "./signing-key.ts";
+
+const lifetimeSeconds = 300;
+
+/** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3). `key`: a private JWK in JSON, P-256 or Ed25519. */
+export function tokenIssuer({ issuer, key }: { readonly issuer: string; readonly key: Secret }): TokenIssuer {
+  const signer = signingKey(key);
+  return {
+    lifetimeSeconds,
+    async issue({ client, audience, scopes, purposes, x5t, id, at }) {
+      const { algorithm, kid, privateKey } = await signer();
+      const now = epochSeconds(at);
+      const token = await new SignJWT({
+        iss: issuer,
+        sub: client, // RFC 9068 §2.2: no resource owner, so the client itself
+        client_id: client,
+        aud: audience,
+        exp: now + lifetimeSeconds,
+        iat: now,
+        jti: id,
+        scope: formatScopes(scopes),
+        purpose_of_use: purposes,
+        cnf: { "x5t#S256": x5t },
+      })
+        .setProtectedHeader({ alg: algorithm, typ: "at+jwt", kid })
+        .sign(privateKey);
+      return new Secret(token);
+    },
+    async publicKeys() {
+      return [(await signer()).publicJwk];
+    },
+  };
+}
