@@ -1,0 +1,243 @@
+// Writes src/fhir/*.gen.ts from the pristine R4 4.0.1 definitions (CC0) in the folder given, `../shared/data` unless told.
+// Only names, types and cardinalities are taken: no prose, so that the worker stays small.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import * as z from "zod";
+
+const data = process.argv[2] ?? join(import.meta.dirname, "../../shared/data");
+const target = join(import.meta.dirname, "../src/fhir");
+
+const lines = <T>(path: string, schema: z.ZodType<T>): T[] =>
+  gunzipSync(readFileSync(join(data, path)))
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => schema.parse(JSON.parse(line)));
+
+const elementDefinition = z.object({
+  path: z.string(),
+  min: z.int(),
+  max: z.string(),
+  isModifier: z.boolean().optional(),
+  contentReference: z.string().optional(),
+  type: z.array(z.object({ code: z.string() })).optional(),
+});
+const structure = z.object({
+  name: z.string(),
+  kind: z.string(),
+  type: z.string(),
+  baseDefinition: z.string().optional(),
+  snapshot: z.object({ element: z.array(elementDefinition) }),
+});
+const searchParameter = z.object({
+  code: z.string(),
+  base: z.array(z.string()),
+  type: z.string(),
+  expression: z.string().optional(),
+  target: z.array(z.string()).optional(),
+});
+const compartment = z.object({ resource: z.array(z.object({ code: z.string(), param: z.array(z.string()).optional() })) });
+const purposes = z.object({
+  concepts: z.array(z.object({ code: z.string(), parents: z.array(z.string()), notSelectable: z.string().optional() })),
+});
+
+const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure).filter((s) => s.kind !== "logical");
+const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter);
+
+type Element = z.infer<typeof elementDefinition>;
+const shortType = (code: string) => (code === "http://hl7.org/fhirpath/System.String" ? "string" : code);
+const openTypes = structures
+  .flatMap((s) => s.snapshot.element)
+  .find((element) => element.path === "Extension.value[x]")
+  ?.type?.map((type) => type.code)
+  .join("|");
+
+const inherited: Record<string, ReadonlySet<string>> = Object.fromEntries(
+  ["Element", "BackboneElement", "Resource", "DomainResource"].map((name) => [
+    name,
+    new Set(
+      structures
+        .find((s) => s.name === name)
+        ?.snapshot.element.slice(1)
+        .map((element) => element.path.slice(name.length + 1)),
+    ),
+  ]),
+);
+
+/** `name:type|type`, then `1` `*` `+` for 1..1, 0..* and 1..*, then `!` for a modifier. */
+function elementText(element: Element, isParent: boolean): string {
+  const name = element.path.slice(element.path.lastIndexOf(".") + 1);
+  const types = (element.type ?? []).map((type) => shortType(type.code)).join("|");
+  const type = element.contentReference ?? (isParent ? "." : types === openTypes ? "*" : types);
+  const cardinality = element.max === "*" ? (element.min > 0 ? "+" : "*") : element.min > 0 ? "1" : "";
+  return `${name}:${type}${cardinality}${element.isModifier === true ? "!" : ""}`;
+}
+
+const tables = new Map<string, string>();
+for (const { name, kind, baseDefinition, snapshot } of structures) {
+  if (kind === "primitive-type") continue;
+  const elements = snapshot.element.filter((element) => element.max !== "0");
+  const parents = new Set(elements.slice(1).map((element) => element.path.slice(0, element.path.lastIndexOf("."))));
+  for (const parent of parents) {
+    const own = elements.find((element) => element.path === parent);
+    const base = parent === name ? baseDefinition?.slice(baseDefinition.lastIndexOf("/") + 1) : own?.type?.[0]?.code;
+    // Quantity's kinds (Age, Count …) and MetadataResource list all their elements anew: their base is the root's.
+    const root = base !== undefined && base in inherited ? base : kind === "resource" ? "DomainResource" : "Element";
+    const known = inherited[name] === undefined ? inherited[root] : undefined;
+    const children = elements.filter(({ path }) => path.startsWith(`${parent}.`) && !path.slice(parent.length + 1).includes("."));
+    const texts = children
+      .filter(({ path }) => known?.has(path.slice(parent.length + 1)) !== true)
+      .map((element) => elementText(element, parents.has(element.path)));
+    tables.set(parent, [known === undefined ? "" : `<${root}`, ...texts].filter((text) => text !== "").join(" "));
+  }
+}
+const resourceTypes = structures.filter((s) => s.kind === "resource" && !(s.name in inherited)).map((s) => s.name);
+
+/** A search expression as plain JSON element paths, or nothing when it is not one (extensions, conditions on values). */
+function plainPaths(base: string, { code, type, expression = "" }: z.infer<typeof searchParameter>): string[] | undefined {
+  if (type === "composite" || type === "special") return undefined;
+  if (code === "_id") return ["id"];
+  const parts = expression.split("|").map((part) => part.trim());
+  const own = parts.filter((part) => part.replace(/^\(/u, "").startsWith(`${base}.`) || /^[a-z]+$/u.test(part));
+  const paths = own.map((part) => plainPath(base, part));
+  return paths.length === 0 || paths.includes(undefined) ? undefined : paths.filter((path) => path !== undefined);
+}
+
+function plainPath(base: string, part: string): string | undefined {
+  const text = part
+    .replace(/\.where\(resolve\(\) is [A-Za-z]+\)$/u, "")
+    .replace(/\.where\(system='(?:phone|email)'\)$/u, "") // every telecom has to be visible then
+    .replace(/^\((?<path>[A-Za-z.]+) as (?<as>[A-Za-z]+)\)/u, "$<path>[$<as>]")
+    .replace(/\.as\((?<as>[A-Za-z]+)\)$/u, "[$<as>]")
+    .replace(/^(?<own>[a-z]+)$/u, `${base}.$<own>`);
+  if (!/^[A-Za-z]+(?:\.[A-Za-z]+(?:\[[A-Za-z]+\])?)+$/u.test(text)) return undefined;
+  let at = base;
+  const steps = text.split(".").slice(1);
+  const named: string[] = [];
+  for (const step of steps) {
+    const { name = "", as } = /^(?<name>[A-Za-z]+)(?:\[(?<as>[A-Za-z]+)\])?$/u.exec(step)?.groups ?? {};
+    const choice = elementAt(at, `${name}[x]`);
+    const plain = elementAt(at, name);
+    if (choice === undefined && plain === undefined) return undefined;
+    const types = (choice ?? plain)?.types ?? [];
+    if (as !== undefined && !types.includes(as)) {
+      if (plain === undefined || types.length !== 1) return undefined;
+    }
+    named.push(choice === undefined ? name : as === undefined ? `${name}[x]` : `${name}${as.charAt(0).toUpperCase()}${as.slice(1)}`);
+    at = as !== undefined && choice !== undefined ? as : types[0] === "." ? `${at}.${name}` : (types[0]?.replace("#", "") ?? "");
+  }
+  return named.join(".");
+}
+
+function elementAt(parent: string, name: string): { types: string[] } | undefined {
+  const [first = "", ...rest] = (tables.get(parent) ?? "").split(" ");
+  const all = first.startsWith("<") ? [...(tables.get(first.slice(1)) ?? "").split(" "), ...rest] : [first, ...rest];
+  const text = all.find((element) => element.startsWith(`${name}:`));
+  return text === undefined
+    ? undefined
+    : {
+        types: text
+          .slice(name.length + 1)
+          .replace(/[1*+!]+$/u, "")
+          .split("|"),
+      };
+}
+
+/** `code:type:path,path:Target|Target`; `-` for a path that is not plain, `*` for any target. */
+function parameterText(base: string, parameter: z.infer<typeof searchParameter>): string {
+  const paths = plainPaths(base, parameter);
+  const resolved = [
+    ...(parameter.expression ?? "").matchAll(new RegExp(String.raw`${base}\.[A-Za-z.]+\.where\(resolve\(\) is ([A-Za-z]+)\)`, "gu")),
+  ];
+  const targets = resolved.length > 0 ? [...new Set(resolved.map((match) => match[1]))] : (parameter.target ?? []);
+  const list = targets.length > 100 ? "*" : targets.join("|");
+  return [parameter.code, parameter.type, paths?.join(",") ?? "-", ...(parameter.type === "reference" ? [list] : [])].join(":");
+}
+
+const search: Record<string, string> = {};
+for (const base of ["Resource", ...resourceTypes].sort()) {
+  const own = parameters
+    .filter((parameter) => parameter.base.includes(base))
+    // R4 binds this one to Patient and reads it from a DocumentReference: it can match nothing.
+    .filter((parameter) => parameter.code !== "part-agree");
+  if (own.length > 0) search[base] = [...new Set(own.map((parameter) => parameterText(base, parameter)))].join(" ");
+}
+
+// DESIGN §6: who only took part. Every other compartment parameter names an owner.
+const taking = ["author", "performer", "asserter", "recorder", "payee", "sender", "recipient", "requester", "attester", "participant"];
+const participantCodes = new Set([...taking, "policy-holder", "subscriber", "payor", "receiver", "source"]);
+const patientCompartment = compartment.parse(
+  JSON.parse(readFileSync(join(data, "fhir/definitions/CompartmentDefinition-patient.json"), "utf8")),
+);
+const owners: Record<string, string> = {};
+const participants: Record<string, string> = {};
+const put = (table: Record<string, string>, type: string, paths: readonly string[]) => {
+  if (paths.length > 0) table[type] = [...new Set([...(table[type] ?? "").split(" ").filter((path) => path !== ""), ...paths])].join(" ");
+};
+for (const { code: type, param } of patientCompartment.resource) {
+  if (type === "Patient") continue; // a Patient is owned by itself, and `link` is a mention
+  for (const code of param ?? []) {
+    const parameter = parameters.find((p) => p.code === code && p.base.includes(type));
+    const paths = parameter === undefined ? undefined : plainPaths(type, parameter);
+    if (paths === undefined) throw new Error(`the compartment parameter ${type}.${code} is not a plain path`);
+    // The person at the keyboard of an audited event took part in it; the event is about `entity.what`.
+    const took = participantCodes.has(code) ? paths : paths.filter((path) => path === "agent.who");
+    put(participants, type, took);
+    put(
+      owners,
+      type,
+      paths.filter((path) => !took.includes(path)),
+    );
+  }
+}
+// Types outside the compartment that still name whom they are about: recorded, never a ground to read.
+const concerned: Record<string, string> = {};
+for (const type of resourceTypes) {
+  if (type in owners || type === "Patient") continue;
+  for (const parameter of parameters) {
+    if (!parameter.base.includes(type) || !["patient", "subject"].includes(parameter.code)) continue;
+    if (parameter.type === "reference" && parameter.target?.includes("Patient") === true)
+      put(concerned, type, plainPaths(type, parameter) ?? []);
+  }
+}
+
+const reasons = purposes.parse(JSON.parse(readFileSync(join(data, "facts/purpose-of-use.json"), "utf8"))).concepts;
+const purposeOfUse = Object.fromEntries(
+  reasons
+    .filter((reason) => reason.notSelectable !== "true")
+    .map((reason) => [reason.code, reason.parents.filter((parent) => parent !== "PurposeOfUse").join(" ")]),
+);
+
+const sorted = (table: Record<string, string>) => Object.fromEntries(Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1)));
+const made = "// Made by scripts/generate-r4-tables.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n";
+const write = (file: string, exports: Record<string, [doc: string, value: unknown]>) => {
+  const body = Object.entries(exports).map(([name, [doc, value]]) => {
+    const [type, asConst] = Array.isArray(value) ? ["", " as const"] : [": Readonly<Record<string, string>>", ""];
+    return `/** ${doc} */\nexport const ${name}${type} = ${JSON.stringify(value, null, 1)}${asConst};\n`;
+  });
+  writeFileSync(join(target, file), [made, ...body].join("\n"));
+};
+
+write("r4-types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
+write("r4-elements.gen.ts", {
+  r4Elements: [
+    "Type or backbone path → `<Base`, then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier. `.` is a backbone of its own, `#` a content reference, `*` every open type.",
+    sorted(Object.fromEntries(tables)),
+  ],
+  r4OpenTypes: ["The types of an open choice (R4 datatypes §2.24.0.0).", (openTypes ?? "").split("|")],
+});
+write("r4-search.gen.ts", {
+  r4Search: [
+    "Type → its search parameters as `code:type:path,path:Target|Target`; path `-` where the expression is not a plain one.",
+    sorted(search),
+  ],
+});
+write("r4-compartment.gen.ts", {
+  r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],
+  r4Participants: ["Type → element paths whose Patient only took part.", sorted(participants)],
+  r4Concerned: ["Types outside the patient compartment → element paths that name whom they are about.", sorted(concerned)],
+});
+write("purpose-of-use.gen.ts", {
+  purposeOfUse: ["v3-ActReason 4.0.0 below PurposeOfUse (HL7 THO, CC0): code → the codes it specialises.", sorted(purposeOfUse)],
+});

@@ -1,0 +1,50 @@
+import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
+
+/** One match of a searchset. */
+export interface SearchMatch {
+  readonly type: string;
+  readonly id: string;
+  readonly resource: JsonObject;
+}
+
+/** A searchset below `base` (FHIR R4 §3.1.1.3). No `total`, no score: both count what the reader may not see. */
+export function searchset(base: string, self: string, matches: readonly SearchMatch[]): JsonObject {
+  const entry = matches.map(({ type, id, resource }) => ({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } }));
+  return {
+    resourceType: "Bundle",
+    type: "searchset",
+    link: [{ relation: "self", url: `${base}/${self}` }],
+    ...(entry.length > 0 ? { entry } : {}), // an empty array is not FHIR JSON
+  };
+}
+
+/** The matches of a searchset as it came, or why it is not one that can be read whole. */
+export function readSearchset(bundle: Json): { readonly matches: readonly JsonObject[] } | "not_a_searchset" | "not_whole" {
+  if (!isObject(bundle) || bundle["resourceType"] !== "Bundle" || bundle["type"] !== "searchset") return "not_a_searchset";
+  const [links, entries] = [property(bundle, "link") ?? [], property(bundle, "entry") ?? []];
+  if (!isArray(links) || !isArray(entries)) return "not_a_searchset";
+  const matches: JsonObject[] = [];
+  for (const entry of entries) {
+    const mode = isObject(entry) ? searchMode(entry) : undefined;
+    if (!isObject(entry) || mode === undefined) return "not_a_searchset";
+    if (mode === "include" || mode === "outcome") continue;
+    const resource = property(entry, "resource");
+    if (!isObject(resource)) return "not_a_searchset";
+    matches.push(resource);
+  }
+  const more = links.some((link) => !isObject(link) || link["relation"] === "next");
+  return more || totalOf(bundle) > matches.length ? "not_whole" : { matches };
+}
+
+function searchMode(entry: JsonObject): "match" | "include" | "outcome" | undefined {
+  const search = property(entry, "search");
+  if (search === undefined) return "match";
+  const mode = isObject(search) ? (property(search, "mode") ?? "match") : undefined;
+  return mode === "match" || mode === "include" || mode === "outcome" ? mode : undefined;
+}
+
+/** Some servers cut a list short without a `next` link; their `total` still tells. */
+function totalOf(bundle: JsonObject): number {
+  const total = property(bundle, "total");
+  return typeof total === "object" && total !== null && "rawJSON" in total ? Number(total["rawJSON"]) : 0;
+}

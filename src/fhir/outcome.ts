@@ -1,0 +1,33 @@
+/** Issue types of R4 that Phylax uses (http://hl7.org/fhir/issue-type). */
+export type IssueType =
+  | "invalid"
+  | "structure"
+  | "value"
+  | "security"
+  | "login"
+  | "forbidden"
+  | "suppressed"
+  | "processing"
+  | "not-supported"
+  | "not-found"
+  | "too-long"
+  | "too-costly"
+  | "conflict"
+  | "exception"
+  | "timeout"
+  | "throttled"
+  | "transient"
+  | "incomplete";
+
+export interface Issue {
+  readonly severity: "fatal" | "error" | "warning" | "information";
+  readonly code: IssueType;
+  /** A fixed sentence: no patient data, no origin's words. */
+  readonly text: string;
+  readonly requestId: string;
+}
+
+/** An OperationOutcome with one issue (FHIR R4 §2.31), naming the request under which the ledger knows more. */
+export function operationOutcome({ severity, code, text, requestId }: Issue) {
+  return { resourceType: "OperationOutcome", issue: [{ severity, code, details: { text }, diagnostics: `Request ${requestId}` }] };
+}

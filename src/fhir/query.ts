@@ -1,0 +1,49 @@
+import { err, ok, type Result } from "#kernel/result";
+
+/** One `name=value` of a query string, decoded. */
+export interface QueryPair {
+  readonly name: string;
+  readonly value: string;
+}
+
+export type QueryRefusal = { readonly reason: "query_too_long" | "too_many_parameters" | "malformed_query" };
+
+// Admission keeps the whole URL within 8 KiB; a reader that is called otherwise is bounded too.
+const lengthMax = 8_192;
+const pairsMax = 64;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads a raw query string (no `?`) as application/x-www-form-urlencoded (WHATWG URL §5), strictly: nothing is repaired. */
+export function readQuery(raw: string): Result<readonly QueryPair[], QueryRefusal> {
+  if (raw.length > lengthMax) return err({ reason: "query_too_long" });
+  const parts = raw.split("&").filter((part) => part !== "");
+  if (parts.length > pairsMax) return err({ reason: "too_many_parameters" });
+  const pairs: QueryPair[] = [];
+  for (const part of parts) {
+    const equals = part.indexOf("=");
+    const name = decode(part.slice(0, equals));
+    const value = decode(part.slice(equals + 1));
+    if (equals < 1 || name === undefined || value === undefined) return err({ reason: "malformed_query" });
+    pairs.push({ name, value });
+  }
+  return ok(pairs);
+}
+
+/** `undefined` for a broken escape, bytes that are no UTF-8, and control characters, which no FHIR value holds. */
+function decode(text: string): string | undefined {
+  if (!/^(?:[!-$&-~]|%[0-9A-Fa-f]{2})*$/u.test(text)) return undefined;
+  const plain = text.replaceAll("+", " ");
+  const bytes: number[] = [];
+  for (let at = 0; at < plain.length; at += 1) {
+    const escaped = plain[at] === "%";
+    bytes.push(escaped ? Number.parseInt(plain.slice(at + 1, at + 3), 16) : plain.charCodeAt(at));
+    if (escaped) at += 2;
+  }
+  try {
+    const decoded = utf8.decode(new Uint8Array(bytes));
+    return /\p{Cc}/u.test(decoded) ? undefined : decoded;
+  } catch {
+    return undefined;
+  }
+}
