@@ -1,0 +1,258 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { constants } from "node:crypto";
+import { pipeline, type Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { CertificateFiles } from "./certificates.ts";
+import { tlsClientAuth } from "./tls-client-auth.ts";
+import { face, rawAnswer, refusals, type TransportRefusal } from "./transport-refusal.ts";
+
+export interface FrontOptions {
+  /** 0: a port of the system's choosing. */
+  readonly port: number;
+  readonly host?: string;
+  readonly server: CertificateFiles;
+  /** Path of the authority (PEM) whose client certificates verify. */
+  readonly clientCa: string;
+  /** Certificates (x5t#S256) that the authority has revoked; read at each request, so a change takes effect at once. */
+  readonly revoked?: ReadonlySet<string>;
+  /** The Worker's plain HTTP socket. Whoever reaches it can forge `cf`: loopback, and a random port. */
+  readonly target: { readonly host: string; readonly port: number };
+}
+
+export interface Front {
+  readonly port: number;
+  /** Ends every connection at once, idle or not. */
+  close(): Promise<void>;
+}
+
+// Cloudflare's edge: 16 KB of URL, 128 KB of headers (developers.cloudflare.com/workers/platform/limits).
+const urlBytesMax = 16_384;
+const headerBytesMax = 131_072;
+// What the parser takes before it gives up: far more than is allowed, so that an overlong URL is still seen to be one.
+const parserBytesMax = 1_048_576;
+// Requests beyond these wait in the agent's queue: thousands at once never exhaust ports or workerd's descriptors.
+const upstreamSocketsMax = 256;
+// workerd closes an idle connection after 5 s; leaving first means that no request is sent into a closing one.
+const upstreamIdleMilliseconds = 3_000;
+
+/** Terminates TLS 1.3 as Cloudflare's edge does, and hands a local Worker `request.cf` that no client can forge. */
+export async function startFront({
+  port,
+  host = "127.0.0.1",
+  server: files,
+  clientCa,
+  revoked = new Set(),
+  target,
+}: FrontOptions): Promise<Front> {
+  const [cert, key, ca] = await Promise.all([readFile(files.cert), readFile(files.key), readFile(clientCa)]);
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: upstreamSocketsMax,
+    maxFreeSockets: upstreamSocketsMax,
+    timeout: upstreamIdleMilliseconds,
+  });
+  const edge = edgeFacts([new X509Certificate(ca)], revoked);
+  const answering = new WeakMap<Duplex, ServerResponse>();
+
+  const server = createServer({
+    cert,
+    key,
+    ca,
+    minVersion: "TLSv1.3",
+    requestCert: true,
+    rejectUnauthorized: false, // a failed certificate is a fact for the Worker to judge, as at Cloudflare
+    secureOptions: constants.SSL_OP_NO_TICKET, // a resumed session would carry its verdict past the certificate's end
+    maxHeaderSize: parserBytesMax,
+    requireHostHeader: false, // checked below, with a body
+    headersTimeout: 15_000,
+    requestTimeout: 120_000,
+    keepAliveTimeout: 60_000,
+  });
+
+  const serve = (req: IncomingMessage, res: ServerResponse) => {
+    const refusal = refuse(req);
+    if (refusal !== undefined) return answer(res, refusal);
+    answering.set(req.socket, res);
+    if (req.headers.expect !== undefined) res.writeContinue();
+    forward(req, res, target, agent, edge(req.socket as TLSSocket)); // an https server's sockets are TLS sockets
+  };
+  server.on("request", serve);
+  server.on("checkContinue", serve);
+  server.on("checkExpectation", (_req, res: ServerResponse) => answer(res, refusals.expectation));
+  server.on("connect", (_req, socket) => hangUp(socket, refusals.method));
+  server.on("clientError", (fault: NodeJS.ErrnoException, socket) => {
+    const refusal = parserRefusal(fault.code);
+    const begun = answering.get(socket);
+    if (refusal === undefined || (begun?.headersSent === true && !begun.writableFinished)) socket.destroy();
+    else hangUp(socket, refusal);
+  });
+
+  await new Promise<void>((listening, failed) => {
+    server.once("error", failed);
+    server.listen({ port, host, backlog: 4096 }, listening);
+  });
+  return {
+    port: (server.address() as AddressInfo).port, // a TCP server that listens has an address with a port
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+        agent.destroy();
+      }),
+  };
+}
+
+/** What the front itself refuses, in the order in which an edge would see it. */
+function refuse(req: IncomingMessage): TransportRefusal | undefined {
+  const url = req.url ?? "";
+  if (url.length > urlBytesMax) return refusals.urlTooLong;
+  if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
+  if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
+  const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
+  if (hosts.length !== 1 || !/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.test(req.headers.host ?? "")) return refusals.malformed;
+  if (req.method === undefined || !methods.has(req.method)) return refusals.method;
+  if (req.headers.upgrade !== undefined) return refusals.upgrade;
+  // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
+  if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
+  return undefined;
+}
+
+// Those that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and TRACK, which a Worker cannot hold.
+const methods = new Set(
+  "GET HEAD POST PUT PATCH DELETE OPTIONS PURGE QUERY SEARCH REPORT COPY MOVE LOCK UNLOCK MKCOL PROPFIND PROPPATCH ACL MERGE CHECKOUT".split(
+    " ",
+  ),
+);
+
+/** The parser's faults as refusals; undefined for those of the connection itself, which nobody is left to read. */
+function parserRefusal(code: string | undefined): TransportRefusal | undefined {
+  if (code === "HPE_HEADER_OVERFLOW") return refusals.headersTooLarge;
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refusals.slow;
+  return code?.startsWith("HPE_") === true ? refusals.malformed : undefined;
+}
+
+function answer(res: ServerResponse, refusal: TransportRefusal): void {
+  const { body, headers } = face(refusal);
+  res.writeHead(refusal.status, headers).end(body);
+}
+
+/** Answers on the bare socket, then reads on for a moment: closing on unread bytes would reset the answer away. */
+function hangUp(socket: Duplex, refusal: TransportRefusal): void {
+  if (!socket.writable || socket.writableEnded) return;
+  socket.end(rawAnswer(refusal));
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  setTimeout(() => socket.destroy(), 1_000).unref();
+}
+
+// Hop-by-hop (RFC 9110 §7.6.1) and what the front answers itself.
+const hop = new Set([
+  "connection",
+  "expect",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+// What only an edge may say. Miniflare believes mf-*, a gateway may believe the others.
+const forgeable = /^(?:mf-|cf-|x-forwarded-|x-front-|client-cert|x-real-ip$|x-client-ip$|true-client-ip$|cdn-loop$|forwarded$)/u;
+
+function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions["target"], agent: Agent, edge: readonly string[]): void {
+  const upstream = httpRequest({
+    ...target,
+    agent,
+    method: req.method,
+    path: req.url,
+    setDefaultHeaders: false,
+    headers: [
+      ...kept(req, (name) => !forgeable.test(name)),
+      ...(req.headers["transfer-encoding"] === undefined ? [] : ["Transfer-Encoding", "chunked"]), // framed anew
+      ...edge,
+    ],
+  });
+  upstream.on("response", (reply) => {
+    if (threw(reply)) {
+      reply.resume();
+      return answer(res, refusals.workerFailed);
+    }
+    res.writeHead(
+      reply.statusCode ?? 502,
+      reply.statusMessage,
+      kept(reply, (name) => !name.startsWith("mf-")),
+    );
+    // When the body fails half-way, this destroys the client's connection: a broken transfer, never a clean end.
+    pipeline(reply, res, () => {});
+  });
+  upstream.on("error", (fault: NodeJS.ErrnoException) => {
+    if (res.headersSent) res.destroy();
+    else answer(res, fault.code === "ECONNREFUSED" ? refusals.workerDown : refusals.workerBroke);
+  });
+  res.on("close", () => {
+    if (!res.writableFinished) upstream.destroy(); // the client left: the Worker need not go on
+  });
+  req.pipe(upstream);
+}
+
+/** An exception that the Worker did not catch: Miniflare answers with its stack, an edge with a page of its own. */
+function threw({ statusCode, headers }: IncomingMessage): boolean {
+  return (
+    statusCode === 500 &&
+    (headers["mf-experimental-error-stack"] !== undefined || headers["content-type"]?.startsWith("text/plain") === true)
+  );
+}
+
+function kept(message: IncomingMessage, allowed: (name: string) => boolean): string[] {
+  const named = new Set(message.headers.connection?.toLowerCase().split(/\s*,\s*/u));
+  const headers: string[] = [];
+  for (let i = 0; i < message.rawHeaders.length; i += 2) {
+    const [name = "", value = ""] = message.rawHeaders.slice(i, i + 2);
+    const lower = name.toLowerCase();
+    if (!hop.has(lower) && !named.has(lower) && allowed(lower)) headers.push(name, value);
+  }
+  return headers;
+}
+
+// BoringSSL's names of the TLS 1.3 suites, which Cloudflare reports.
+const ciphers: Readonly<Record<string, string>> = {
+  TLS_AES_128_GCM_SHA256: "AEAD-AES128-GCM-SHA256",
+  TLS_AES_256_GCM_SHA384: "AEAD-AES256-GCM-SHA384",
+  TLS_CHACHA20_POLY1305_SHA256: "AEAD-CHACHA20-POLY1305-SHA256",
+};
+
+/** The headers by which Miniflare learns what the edge knows. The certificate does not change while its connection lasts. */
+function edgeFacts(authorities: readonly X509Certificate[], revoked: ReadonlySet<string>): (socket: TLSSocket) => string[] {
+  const known = new WeakMap<Socket, { readonly revoked: boolean; readonly headers: string[] }>();
+  return (socket) => {
+    const thumbprint = socket.getPeerX509Certificate()?.fingerprint256 ?? "";
+    const isRevoked = revoked.has(Buffer.from(thumbprint.replaceAll(":", ""), "hex").toString("base64url"));
+    const before = known.get(socket);
+    if (before?.revoked === isRevoked) return before.headers;
+
+    const cf = {
+      httpProtocol: "HTTP/1.1",
+      tlsVersion: socket.getProtocol(),
+      tlsCipher: ciphers[socket.getCipher().name] ?? socket.getCipher().name,
+      tlsClientAuth: tlsClientAuth(socket, authorities, isRevoked),
+    };
+    const headers = [
+      "MF-CF-Blob",
+      JSON.stringify(cf).replaceAll(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`), // a header is ASCII
+      "MF-Disable-Pretty-Error",
+      "true",
+      "CF-Connecting-IP",
+      socket.remoteAddress ?? "",
+      "X-Forwarded-Proto",
+      "https",
+    ];
+    known.set(socket, { revoked: isRevoked, headers });
+    return headers;
+  };
+}
