@@ -1,0 +1,62 @@
+import * as z from "zod";
+import type { Instant } from "#kernel/clock";
+import type { Quota } from "./quota.ts";
+
+/** An isolate asks a client's guard for a share of a window, and brings back what it did not spend. */
+export interface LeaseCall {
+  /** Unique to the call, the same in each retry of it: applied at most once. */
+  readonly id: string;
+  /** The isolate: how many hold leases decides how large a share is. */
+  readonly holder: string;
+  /** Which counter: `<origin>/<purpose>`, the grant whose quota this is. */
+  readonly key: string;
+  /** As the caller's copy of the registry says; the guard decides whether it is the newest. */
+  readonly quota: Quota;
+  /** 0: only to see, or to bring back. */
+  readonly want: number;
+  readonly returned: number;
+  /** Where the returned tokens came from, as the answer that granted them said: another incarnation's or another window's count as spent. */
+  readonly incarnation?: string;
+  readonly windowStart?: Instant;
+}
+
+export interface LeaseAnswer {
+  readonly granted: number;
+  /** Requests of the whole window, as the guard counts them. */
+  readonly limit: number;
+  readonly remaining: number;
+  readonly windowSeconds: number;
+  readonly windowStart: Instant;
+  /** To the window's end, by the guard's clock. */
+  readonly windowMillisecondsLeft: number;
+  /** From the moment the caller first sent the call; never past the window's end. */
+  readonly lifeMilliseconds: number;
+  readonly incarnation: string;
+  /** Set when nothing was granted: the end of the window, never earlier. */
+  readonly retryAfterSeconds?: number;
+}
+
+const count = z.int().min(0).max(1_000_000_000);
+const name = z.string().min(1).max(128);
+const schema = z.strictObject({
+  id: name,
+  holder: name,
+  key: name,
+  quota: z.strictObject({
+    requests: count,
+    windowSeconds: z
+      .int()
+      .min(1)
+      .max(31 * 86_400),
+    revision: count.max(Number.MAX_SAFE_INTEGER),
+  }),
+  want: count,
+  returned: count,
+  incarnation: name.optional(),
+  windowStart: z.number().optional(),
+});
+
+/** Throws for a call that no caller of ours makes. */
+export function readLeaseCall(call: unknown): LeaseCall {
+  return schema.parse(call) as LeaseCall; // the schema's shape, with the brand of an Instant
+}

@@ -1,0 +1,102 @@
+import type { Instant } from "#kernel/clock";
+import { CallMemory } from "./call-memory.ts";
+import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
+import { giveBack, remaining, take, windowAt, windowEnd, type Window } from "./window.ts";
+
+/** A window as storage keeps it. */
+export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
+
+const leaseMillisecondsMax = 5_000; // what a revocation may take to be felt: DESIGN §5
+const holdersMax = 10_000;
+const keysMax = 1_024;
+
+/**
+ * The counters of one client. Counts at grant, so `granted − returned ≤ limit` holds in every interleaving, with lost
+ * answers, repeated calls, dead isolates (a lost lease counts as spent) and restarts (all that was reserved does).
+ */
+export class LeaseBook {
+  readonly #incarnation: string;
+  readonly #windows: Map<string, Window>;
+  readonly #calls = new CallMemory();
+  readonly #holders = new Map<string, Instant>(); // oldest first
+
+  /** `incarnation`: new random text for each start of the guard. */
+  constructor(incarnation: string, stored: readonly StoredWindow[]) {
+    this.#incarnation = incarnation;
+    this.#windows = new Map(stored.map(({ key, ...window }) => [key, { ...window, granted: window.reserved }]));
+  }
+
+  /** `store` must be durable before the answer leaves. */
+  lease(call: LeaseCall, at: Instant): { readonly answer: LeaseAnswer; readonly store: StoredWindow | undefined } {
+    const before = this.#calls.answerTo(call.id);
+    if (before !== undefined) return { answer: before, store: undefined };
+
+    const last = this.#windows.get(call.key);
+    if (last === undefined && this.#windows.size >= keysMax) throw new Error("a client has more quotas than a guard keeps");
+    const current = windowAt(last, call.quota, at);
+    const brought = this.#brings(call, current, at) ? Math.min(call.returned, current.granted) : 0;
+    const settled = giveBack(current, brought);
+    const granted = grantSize({
+      limit: settled.quota.requests,
+      remaining: remaining(settled),
+      holders: this.#count(call.holder, at),
+      want: call.want,
+    });
+    const window = take(settled, granted);
+
+    this.#windows.set(call.key, window);
+    const answer = this.#answer(window, granted, call.want, at);
+    this.#calls.remember(call.id, answer, brought > 0 ? windowEnd(window) : undefined);
+    return {
+      answer,
+      store: sameRow(window, last) ? undefined : { key: call.key, quota: window.quota, start: window.start, reserved: window.reserved },
+    };
+  }
+
+  #brings({ returned, incarnation, windowStart }: LeaseCall, window: Window, at: Instant): boolean {
+    return returned > 0 && incarnation === this.#incarnation && windowStart === window.start && this.#calls.takesReturns(at);
+  }
+
+  #count(holder: string, at: Instant): number {
+    this.#holders.delete(holder);
+    this.#holders.set(holder, at);
+    for (const [oldest, seen] of this.#holders) {
+      if (seen > at - leaseMillisecondsMax && this.#holders.size <= holdersMax) break;
+      this.#holders.delete(oldest);
+    }
+    return this.#holders.size;
+  }
+
+  #answer(window: Window, granted: number, want: number, at: Instant): LeaseAnswer {
+    const windowMillisecondsLeft = windowEnd(window) - at;
+    return {
+      granted,
+      limit: window.quota.requests,
+      remaining: remaining(window),
+      windowSeconds: window.quota.windowSeconds,
+      windowStart: window.start,
+      windowMillisecondsLeft,
+      lifeMilliseconds: Math.min(leaseMillisecondsMax, windowMillisecondsLeft),
+      incarnation: this.#incarnation,
+      ...(granted === 0 && want > 0 ? { retryAfterSeconds: Math.ceil(windowMillisecondsLeft / 1000) } : {}),
+    };
+  }
+}
+
+/**
+ * At most half of what remains is ever out at once, and no lease is over a twentieth of the quota: near the limit leases
+ * shrink to one, where the count is exact for each request.
+ */
+export function grantSize(of: {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly holders: number;
+  readonly want: number;
+}): number {
+  const share = Math.max(1, Math.min(Math.floor(of.remaining / (2 * of.holders)), Math.floor(of.limit / 20)));
+  return Math.min(of.want, share, of.remaining);
+}
+
+function sameRow(window: Window, last: Window | undefined): boolean {
+  return window.reserved === last?.reserved && window.start === last.start && window.quota === last.quota;
+}

@@ -1,0 +1,50 @@
+import { instant, type Instant } from "#kernel/clock";
+import type { Quota } from "./quota.ts";
+
+/** The count of one quota in one fixed window. Windows of w seconds begin at multiples of w since 1970. */
+export interface Window {
+  readonly quota: Quota;
+  readonly start: Instant;
+  /** Granted in this window and not returned. */
+  readonly granted: number;
+  /** What storage says was granted, in steps ahead of the count: after a restart all of it counts as granted. */
+  readonly reserved: number;
+}
+
+export const windowEnd = ({ quota, start }: Window): Instant => instant(start + quota.windowSeconds * 1000);
+
+export const remaining = ({ quota, granted }: Window): number => Math.max(0, quota.requests - granted);
+
+/**
+ * The window that counts now. A clock that steps back stays in the later window, and a window whose length was changed
+ * while it ran hands its count on: neither gives a client a second allowance.
+ */
+export function windowAt(last: Window | undefined, heard: Quota, at: Instant): Window {
+  const quota = newest(last?.quota, heard);
+  const milliseconds = quota.windowSeconds * 1000;
+  const start = instant(Math.floor(at / milliseconds) * milliseconds);
+  if (last === undefined || at >= windowEnd(last)) return { quota, start, granted: 0, reserved: 0 };
+  if (quota.windowSeconds === last.quota.windowSeconds) return { ...last, quota };
+  return { ...last, quota, start };
+}
+
+/** Two isolates that disagree within one revision get the smaller quota. */
+function newest(known: Quota | undefined, heard: Quota): Quota {
+  if (known === undefined || heard.revision > known.revision) return heard;
+  if (heard.revision < known.revision) return known;
+  return heard.requests < known.requests ? { ...known, requests: heard.requests } : known;
+}
+
+/** Takes tokens out of a window; the caller stores the window before it answers when `stored` is new. */
+export function take(window: Window, tokens: number): Window {
+  const granted = window.granted + tokens;
+  if (granted <= window.reserved) return { ...window, granted };
+  // Steps of 2 % of the quota: fifty writes a window, and a crash loses at most one step.
+  const step = Math.max(1, Math.floor(window.quota.requests / 50));
+  return { ...window, granted, reserved: Math.max(granted, Math.min(window.quota.requests, granted + step - 1)) };
+}
+
+/** Puts unspent tokens back. `reserved` stays: storage may claim too much, never too little. */
+export function giveBack(window: Window, tokens: number): Window {
+  return { ...window, granted: window.granted - Math.min(tokens, window.granted) };
+}

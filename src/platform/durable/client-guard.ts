@@ -1,0 +1,84 @@
+import { DurableObject } from "cloudflare:workers";
+import { instant, type Instant } from "#kernel/clock";
+import { LeaseBook, type StoredWindow } from "#limits/lease";
+import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
+
+// What a client can have alive at once: 300 seconds of assertions at 30 a second.
+const assertionsMax = 10_000;
+const assertionMillisecondsMax = 400_000;
+// Isolates' clocks differ from the guard's: an id is kept past the end of its assertion, so none is forgotten while it still passes.
+const graceMilliseconds = 60_000;
+
+/** Storage and a clock around limits/lease and the ids of used assertions. One object per client, named by its id. */
+export class ClientGuard extends DurableObject {
+  readonly #sql: SqlStorage;
+  readonly #book: LeaseBook;
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as Cloudflare.Env); // unused here: the guard has no bindings
+    this.#sql = state.storage.sql;
+    this.#sql.exec(schema);
+    const stored = this.#sql.exec<Row>("SELECT * FROM windows").toArray().map(windowOf);
+    this.#book = new LeaseBook(crypto.randomUUID(), stored);
+  }
+
+  /** Grants a share of a quota's window. Throws for a malformed call, with nothing written. */
+  lease(call: LeaseCall): LeaseAnswer {
+    const { answer, store } = this.#book.lease(readLeaseCall(call), now());
+    if (store !== undefined) {
+      const { key, quota, start, reserved } = store;
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO windows (key, requests, window_seconds, revision, start, reserved) VALUES (?, ?, ?, ?, ?, ?)",
+        key,
+        quota.requests,
+        quota.windowSeconds,
+        quota.revision,
+        start,
+        reserved,
+      );
+    }
+    return answer;
+  }
+
+  /**
+   * True for the first call with this id only. `idHash`: SHA-256 of the assertion's `jti` in base64url.
+   * Throws when the assertion would live longer than any profile allows, or more are alive than are kept.
+   */
+  assertionOnce(idHash: string, expires: Instant): boolean {
+    const at = now();
+    if (!/^[A-Za-z0-9_-]{43}$/u.test(idHash) || !(expires <= at + assertionMillisecondsMax))
+      throw new Error("not the hash and expiry of an assertion");
+    if (expires <= at - graceMilliseconds) return false;
+    this.#sql.exec("DELETE FROM assertions WHERE expires < ?", at - graceMilliseconds);
+    const { alive } = this.#sql.exec<{ alive: number }>("SELECT count(*) AS alive FROM assertions").one();
+    if (alive >= assertionsMax) throw new Error("too many assertions of this client are alive");
+    return (
+      this.#sql.exec("INSERT OR IGNORE INTO assertions (id_hash, expires) VALUES (?, ?) RETURNING 1", idHash, expires).toArray().length ===
+      1
+    );
+  }
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS windows (
+    key TEXT PRIMARY KEY, requests INTEGER NOT NULL, window_seconds INTEGER NOT NULL, revision INTEGER NOT NULL,
+    start INTEGER NOT NULL, reserved INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS assertions (id_hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS assertions_by_expiry ON assertions (expires);
+`;
+
+interface Row extends Record<string, SqlStorageValue> {
+  key: string;
+  requests: number;
+  window_seconds: number;
+  revision: number;
+  start: number;
+  reserved: number;
+}
+
+function windowOf({ key, requests, window_seconds, revision, start, reserved }: Row): StoredWindow {
+  return { key, quota: { requests, windowSeconds: window_seconds, revision }, start: instant(start), reserved };
+}
+
+const now = (): Instant => instant(Date.now());

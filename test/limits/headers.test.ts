@@ -1,0 +1,26 @@
+import fc from "fast-check";
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
+
+const budget = { policy: "default", limit: 6_000, windowSeconds: 60, remaining: 412, resetSeconds: 17, livesUntil: instant(0) };
+
+test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expect }) => {
+  expect(rateLimitHeaders(budget)).toEqual({ "RateLimit-Policy": '"default";q=6000;w=60', RateLimit: '"default";r=412;t=17' });
+});
+
+test("Retry-After is a whole number and never earlier than t, whatever the jitter", ({ expect }) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 86_400 }),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      (resetSeconds, jitter) => {
+        const exhausted = { ...budget, remaining: 0, resetSeconds, retryAfterSeconds: resetSeconds, reason: "quota_exhausted" } as const;
+        const header = exhaustedHeaders(exhausted, jitter)["Retry-After"];
+        expect(header).toMatch(/^[0-9]+$/u);
+        expect(Number(header)).toBeGreaterThanOrEqual(resetSeconds);
+        expect(Number(header)).toBeLessThanOrEqual(resetSeconds + 10);
+      },
+    ),
+  );
+});

@@ -1,0 +1,208 @@
+import fc from "fast-check";
+import { test } from "vitest";
+import { instant, type Instant } from "#kernel/clock";
+import { grantSize, LeaseBook, type StoredWindow } from "#limits/lease";
+import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
+
+const quota = { requests: 100, windowSeconds: 60, revision: 1 };
+const call = (id: string, more: Partial<LeaseCall> = {}): LeaseCall => ({
+  id,
+  holder: "a",
+  key: "main/TREAT",
+  quota,
+  want: 1,
+  returned: 0,
+  ...more,
+});
+const start = instant(60_000 * 1000);
+
+test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  const answers = Array.from({ length: 500 }, (_, n) => book.lease(call(`${n}`), instant(start + 15_500)).answer);
+  expect(answers.filter(({ granted }) => granted === 1)).toHaveLength(100);
+  expect(answers.at(-1)).toMatchObject({ granted: 0, remaining: 0, limit: 100, retryAfterSeconds: 45, windowMillisecondsLeft: 44_500 });
+});
+
+test("the next window has its own tokens, and a clock that steps back does not open the last one again", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  const spend = (n: number, at: Instant) => book.lease(call(`${n}`), at).answer;
+  for (let n = 0; n < 100; n += 1) spend(n, start);
+  expect(spend(100, instant(start + 59_999)).granted).toBe(0);
+  expect(spend(101, instant(start + 60_000))).toMatchObject({ granted: 1, remaining: 99 });
+  expect(spend(102, instant(start + 30_000))).toMatchObject({ granted: 1, remaining: 98, windowStart: start + 60_000 });
+});
+
+test("a call repeated with its id is answered as before and changes nothing", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  const { answer } = book.lease(call("x", { want: 5 }), start);
+  expect(book.lease(call("x", { want: 5 }), instant(start + 1)).answer).toBe(answer);
+  const back = { want: 0, returned: 3, incarnation: "one", windowStart: answer.windowStart };
+  expect(book.lease(call("y", back), start).answer.remaining).toBe(98);
+  expect(book.lease(call("y", back), start).answer.remaining).toBe(98);
+});
+
+test("tokens of another incarnation or another window come back as spent", ({ expect }) => {
+  const book = new LeaseBook("two", []);
+  const { windowStart } = book.lease(call("x", { want: 5 }), start).answer;
+  expect(book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start).answer.remaining).toBe(95);
+  const old = instant(windowStart - 60_000);
+  expect(book.lease(call("z", { want: 0, returned: 3, incarnation: "two", windowStart: old }), start).answer.remaining).toBe(95);
+});
+
+test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  const large = { ...quota, requests: 1_000_000 };
+  const { windowStart } = book.lease(call("first", { quota: large, want: 100 }), start).answer;
+  const back = { quota: large, want: 0, returned: 60, incarnation: "one", windowStart };
+  expect(book.lease(call("back", back), start).answer.remaining).toBe(999_960);
+  for (let n = 0; n < 10_001; n += 1) book.lease(call(`n${n}`, { quota: large, want: 0 }), start);
+  expect(book.lease(call("back", back), start).answer.remaining, "the repeat of a forgotten call").toBe(999_960);
+});
+
+test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  const limitFor = (id: string, requests: number, revision: number) =>
+    book.lease(call(id, { want: 0, quota: { ...quota, requests, revision } }), start).answer.limit;
+  expect(limitFor("a", 100, 5)).toBe(100);
+  expect(limitFor("b", 900, 4)).toBe(100);
+  expect(limitFor("c", 900, 5)).toBe(100);
+  expect(limitFor("d", 40, 5)).toBe(40);
+  expect(limitFor("e", 900, 6)).toBe(900);
+});
+
+test("a window whose length changes while it runs hands its count on", ({ expect }) => {
+  const book = new LeaseBook("one", []);
+  for (let n = 0; n < 100; n += 1) book.lease(call(`${n}`), start);
+  const shorter = { requests: 100, windowSeconds: 10, revision: 2 };
+  expect(book.lease(call("x", { quota: shorter }), instant(start + 1_000)).answer.granted).toBe(0);
+  expect(book.lease(call("y", { quota: shorter }), instant(start + 10_000)).answer.granted).toBe(1);
+});
+
+test("leases shrink to one near the limit, and are never over a twentieth of the quota", ({ expect }) => {
+  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 900 })).toBe(50);
+  expect(grantSize({ limit: 1_000, remaining: 40, holders: 4, want: 900 })).toBe(5);
+  expect(grantSize({ limit: 1_000, remaining: 3, holders: 4, want: 900 })).toBe(1);
+  expect(grantSize({ limit: 1_000, remaining: 0, holders: 4, want: 900 })).toBe(0);
+  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 0 })).toBe(0);
+});
+
+type Step =
+  | {
+      readonly do: "ask";
+      readonly who: number;
+      readonly want: number;
+      readonly giveBack: boolean;
+      readonly lost: boolean;
+      readonly again: boolean;
+    }
+  | { readonly do: "spend"; readonly who: number }
+  | { readonly do: "wait"; readonly milliseconds: number }
+  | { readonly do: "restart" }
+  | { readonly do: "replay"; readonly which: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant("ask" as const),
+      who: fc.nat(3),
+      want: fc.nat(12),
+      giveBack: fc.boolean(),
+      lost: fc.boolean(),
+      again: fc.boolean(),
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("spend" as const), who: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: -2_000, max: 9_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("replay" as const), which: fc.nat(50) }) },
+);
+
+/** An isolate as the protocol wants it: tokens leave the purse before they are sent back, and die with their window's lease. */
+interface Isolate {
+  tokens: number;
+  lease: LeaseAnswer | undefined;
+  diesAt: number;
+}
+
+test("whatever is interleaved, repeated, lost or restarted, no window admits more than its quota", ({ expect }) => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), fc.integer({ min: 1, max: 120 }), (steps, requests) => {
+      const small = { requests, windowSeconds: 10, revision: 1 };
+      const stored = new Map<string, StoredWindow>();
+      let [book, incarnations, at, ids] = [new LeaseBook("0", []), 0, start as number, 0];
+      const isolates: Isolate[] = Array.from({ length: 4 }, () => ({ tokens: 0, lease: undefined, diesAt: 0 }));
+      const sent: LeaseCall[] = [];
+      const admitted = new Map<number, number>();
+      const send = (made: LeaseCall): LeaseAnswer => {
+        const { answer, store } = book.lease(made, instant(at));
+        if (store !== undefined) stored.set(store.key, store);
+        return answer;
+      };
+
+      for (const now of steps) {
+        switch (now.do) {
+          case "ask": {
+            const isolate = isolates[now.who] ?? { tokens: 0, lease: undefined, diesAt: 0 };
+            const back =
+              now.giveBack && isolate.lease !== undefined
+                ? { returned: isolate.tokens, incarnation: isolate.lease.incarnation, windowStart: isolate.lease.windowStart }
+                : {};
+            if (now.giveBack) isolate.tokens = 0;
+            ids += 1;
+            const made = call(`${ids}`, { holder: `${now.who}`, quota: small, want: now.want, ...back });
+            sent.push(made);
+            let answer = send(made);
+            if (now.again) answer = send(made);
+            if (now.lost) break;
+            if (isolate.lease?.windowStart !== answer.windowStart) isolate.tokens = 0;
+            isolate.tokens += answer.granted;
+            isolate.lease = answer;
+            isolate.diesAt = at + answer.lifeMilliseconds;
+            break;
+          }
+          case "spend": {
+            const isolate = isolates[now.who];
+            if (isolate?.lease === undefined || isolate.tokens === 0 || at >= isolate.diesAt) break;
+            isolate.tokens -= 1;
+            admitted.set(isolate.lease.windowStart, (admitted.get(isolate.lease.windowStart) ?? 0) + 1);
+            break;
+          }
+          case "wait":
+            at += now.milliseconds;
+            break;
+          case "restart":
+            incarnations += 1;
+            book = new LeaseBook(`${incarnations}`, [...stored.values()]);
+            break;
+          case "replay": {
+            const old = sent[now.which];
+            if (old !== undefined) send(old); // its answer reaches nobody
+            break;
+          }
+        }
+      }
+      for (const [window, count] of admitted) expect(count, `window ${window}`).toBeLessThanOrEqual(requests);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("without crashes the whole quota can be used, and a crash costs at most one step of the reserve", ({ expect }) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 400 }), fc.nat(399), (requests, crashAfter) => {
+      const size = { ...quota, requests };
+      let row: StoredWindow | undefined;
+      let [book, admitted] = [new LeaseBook("0", []), 0];
+      for (let n = 0; n < requests + 5; n += 1) {
+        if (n === crashAfter) book = new LeaseBook("1", row === undefined ? [] : [row]);
+        const { answer, store } = book.lease(call(`${n}`, { quota: size }), start);
+        row = store ?? row;
+        admitted += answer.granted;
+      }
+      expect(admitted).toBeLessThanOrEqual(requests);
+      expect(admitted).toBeGreaterThanOrEqual(requests - (crashAfter < requests ? Math.max(1, Math.floor(requests / 50)) - 1 : 0));
+    }),
+    { numRuns: 300 },
+  );
+});
