@@ -1,0 +1,99 @@
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { AuditEvent } from "./event.ts";
+
+export interface BadEvent {
+  readonly reason: "bad_event";
+  readonly field: string; // never its value
+}
+
+// Far above what a real request has: they bound what a broken caller can make the ledger keep.
+const TEXT_MAX = 2048;
+const PARAMETER_BYTES_MAX = 24_576; // the URL limit is 16 KB
+const ITEMS_MAX = 100_000;
+const TYPES_MAX = 200; // R4 has 148 resource types
+const PATHS_MAX = 400;
+
+type Check = (value: unknown) => boolean;
+const text: Check = (value) => typeof value === "string" && value.length > 0 && value.length <= TEXT_MAX;
+const count: Check = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const matches =
+  (pattern: RegExp): Check =>
+  (value) =>
+    typeof value === "string" && pattern.test(value);
+const listOf =
+  (check: Check, max: number): Check =>
+  (value) =>
+    Array.isArray(value) && value.length <= max && value.every(check);
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
+const typeCounts: Check = (value) =>
+  isObject(value) &&
+  Object.keys(value).length <= TYPES_MAX &&
+  Object.entries(value).every(([type, n]) => /^[A-Za-z]{1,64}$/.test(type) && count(n));
+const patient: Check = (value) =>
+  isObject(value) && Object.keys(value).length === 2 && patientReference(value["patient"]) && typeCounts(value["counts"]);
+const parameter: Check = (value) => Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
+const parameters: Check = (value) => listOf(parameter, 1000)(value) && JSON.stringify(value).length <= PARAMETER_BYTES_MAX;
+
+const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  who: { client: text, certificate: text, issuer: text, tokenId: text, keyId: text },
+  from: { address: text, country: text },
+  what: { interaction: text, origin: text, type: text, id: text, parameters, method: text },
+  why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
+  outcome: { status: count, reason: text },
+  withheld: { paths: listOf(text, PATHS_MAX), resources: count },
+};
+const required: Readonly<Record<string, Check>> = {
+  id: matches(/^[0-9a-f]{32}$/),
+  at: count,
+  kind: matches(/^[a-z][a-z0-9-]{0,31}$/),
+  patients: listOf(patient, ITEMS_MAX),
+  unnamed: listOf(text, ITEMS_MAX),
+  counts: typeCounts,
+};
+const optional: Readonly<Record<string, Check>> = { step: count, traceId: text };
+
+/**
+ * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient is named once.
+ * The answer is a copy with only the fields that are there, in one order, so that equal events have equal bytes.
+ */
+export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
+  if (!isObject(value)) return bad("event");
+  const event: Record<string, unknown> = {};
+  for (const [field, check] of Object.entries(required)) {
+    if (!check(value[field])) return bad(field);
+    event[field] = value[field];
+  }
+  for (const [field, check] of Object.entries(optional)) {
+    if (value[field] === undefined) continue;
+    if (!check(value[field])) return bad(field);
+    event[field] = value[field];
+  }
+  for (const [group, checks] of Object.entries(groups)) {
+    if (value[group] === undefined) continue;
+    const read = readGroup(value[group], checks);
+    if (typeof read === "string") return bad(`${group}.${read}`);
+    event[group] = read;
+  }
+  const stranger = Object.keys(value).find((field) => !(field in required) && !(field in optional) && !(field in groups));
+  if (stranger !== undefined) return bad("unknown field");
+  const whole = event as unknown as AuditEvent; // every field of AuditEvent was checked above
+  if (new Set(whole.patients.map((one) => one.patient)).size !== whole.patients.length) return bad("patients: one is named twice");
+  return ok({ ...whole, at: instant(whole.at) });
+}
+
+function readGroup(value: unknown, checks: Readonly<Record<string, Check>>): Record<string, unknown> | string {
+  if (!isObject(value)) return "not an object";
+  if (Object.keys(value).some((field) => !(field in checks))) return "unknown field";
+  const group: Record<string, unknown> = {};
+  for (const [field, check] of Object.entries(checks)) {
+    if (value[field] === undefined) continue;
+    if (!check(value[field])) return field;
+    group[field] = value[field];
+  }
+  return group;
+}
+
+const bad = (field: string): Result<never, BadEvent> => err({ reason: "bad_event", field });

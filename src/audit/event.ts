@@ -1,0 +1,78 @@
+import type { Instant } from "#kernel/clock";
+
+/**
+ * The kinds of event that this version writes, and whether each disclosed something: a disclosure makes one line in the accounting
+ * of every patient it names (45 CFR 164.528). Kinds are added here; readers keep kinds that they do not know.
+ */
+export const eventKinds = {
+  disclosure: { discloses: true },
+  refusal: { discloses: false },
+  token: { discloses: false },
+} as const;
+export type EventKind = keyof typeof eventKinds;
+
+/** How many resources of each type: `{ Observation: 12 }`. */
+export type Counts = Readonly<Record<string, number>>;
+
+export interface PatientCounts {
+  readonly patient: string; // `<origin>/Patient/<id>`
+  readonly counts: Counts;
+}
+
+/** One thing that happened at a door. Plain data: it travels by RPC and is sealed whole, so patient data is allowed anywhere in it. */
+export interface AuditEvent {
+  readonly id: string; // the request id, 32 lower-case hex digits
+  /** Counts the records of one request (intent, windows, outcome …) from 0; (id, step) names one append for good. Default 0. */
+  readonly step?: number | undefined;
+  readonly at: Instant;
+  readonly kind: string; // one of EventKind when written; read back it may be newer than this code
+  readonly who?: Who | undefined;
+  readonly from?: From | undefined;
+  readonly what?: What | undefined;
+  readonly why?: Why | undefined;
+  readonly outcome?: Outcome | undefined;
+  readonly patients: readonly PatientCounts[]; // each patient once
+  readonly unnamed: readonly string[]; // disclosed resources whose owner names no patient, as references
+  readonly counts: Counts; // all disclosed resources by type
+  readonly withheld?: Withheld | undefined;
+  readonly traceId?: string | undefined;
+}
+
+export interface Who {
+  readonly client?: string | undefined;
+  readonly certificate?: string | undefined; // x5t#S256
+  readonly issuer?: string | undefined;
+  readonly tokenId?: string | undefined; // jti
+  readonly keyId?: string | undefined; // kid
+}
+
+export interface From {
+  readonly address?: string | undefined;
+  readonly country?: string | undefined;
+}
+
+export interface What {
+  readonly interaction?: string | undefined; // read, search-type, … as FHIR names them
+  readonly origin?: string | undefined;
+  readonly type?: string | undefined;
+  readonly id?: string | undefined;
+  readonly parameters?: readonly (readonly [name: string, value: string])[] | undefined;
+  readonly method?: string | undefined;
+}
+
+export interface Why {
+  readonly purposes?: readonly string[] | undefined; // v3 ActReason codes
+  readonly agreement?: string | undefined;
+  readonly policy?: string | undefined; // digest
+  readonly grant?: string | undefined;
+}
+
+export interface Outcome {
+  readonly status?: number | undefined; // HTTP
+  readonly reason?: string | undefined; // of a refusal, as the room that refused names it
+}
+
+export interface Withheld {
+  readonly paths?: readonly string[] | undefined; // element paths that the view removes
+  readonly resources?: number | undefined; // withheld whole
+}

@@ -1,0 +1,35 @@
+import { err, ok, type Result } from "#kernel/result";
+import { decimal } from "./checkpoint.ts";
+import { parseLogName } from "./log-name.ts";
+import { parseTilePath } from "./tile.ts";
+
+/** A public object of a log, as a path below the ledger's base names it. */
+export type Address = { readonly log: string } & (
+  | { readonly kind: "checkpoint" }
+  | { readonly kind: "tile"; readonly level: number; readonly index: number; readonly width: number }
+  | { readonly kind: "entries"; readonly index: number; readonly width: number }
+  | { readonly kind: "frame"; readonly number: number }
+  | { readonly kind: "proof"; readonly index: number }
+);
+
+export type AddressProblem = "no_such_address" | "malformed_address";
+
+/** C2SP tlog-tiles "APIs", plus frames and proofs. Percent-encoding has no place in any of these paths, so it is not decoded. */
+export function readAddress(path: string): Result<Address, AddressProblem> {
+  const [, log = "", kind, ...rest] = path.split("/");
+  if (parseLogName(log) === undefined) return err("no_such_address");
+  if (kind === "checkpoint" && rest.length === 0) return ok({ log, kind });
+  if (kind === "tile") return readTile(log, rest[0], rest.slice(1).join("/"));
+  if (kind !== "frame" && kind !== "proof") return err("no_such_address");
+  const number = decimal(rest.join("/"));
+  if (number === undefined) return err("malformed_address");
+  return ok(kind === "frame" ? { log, kind, number } : { log, kind, index: number });
+}
+
+function readTile(log: string, level: string | undefined, path: string): Result<Address, AddressProblem> {
+  const at = parseTilePath(path);
+  if (at === undefined) return err("malformed_address");
+  if (level === "entries") return ok({ log, kind: "entries", ...at });
+  const number = decimal(level);
+  return number === undefined || number > 63 ? err("malformed_address") : ok({ log, kind: "tile", level: number, ...at });
+}

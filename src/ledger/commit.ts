@@ -1,0 +1,51 @@
+import type { Instant } from "#kernel/clock";
+import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "./frame.ts";
+import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type Edge, growTiles, type Tile } from "./tile.ts";
+
+/** Everything that the next commit of a log depends on. */
+export interface Head {
+  readonly origin: string;
+  readonly size: number;
+  readonly range: CompactRange;
+  readonly edge: Edge;
+  readonly frame?: { readonly number: number; readonly hash: Uint8Array; readonly seconds: number };
+}
+
+/** What one commit stores and answers. */
+export interface Commit {
+  readonly number: number;
+  readonly first: number;
+  readonly seconds: number;
+  readonly frame: Uint8Array;
+  readonly frameHash: Uint8Array;
+  readonly leafHashes: readonly Uint8Array[];
+  readonly tiles: readonly Tile[]; // those that this commit filled
+  readonly head: Head; // after the commit
+}
+
+export const emptyHead = (origin: string): Head => ({ origin, size: 0, range: [], edge: [] });
+
+/** Puts leaves (1 to 256) at the end of a log. The frame's clock is coarse and never runs backwards. */
+export function commit(head: Head, leaves: readonly Uint8Array[], now: Instant): Commit {
+  const number = head.frame === undefined ? 0 : head.frame.number + 1;
+  const coarse = Math.floor(now / 1000 / FRAME_TIME_STEP_SECONDS) * FRAME_TIME_STEP_SECONDS;
+  const seconds = Math.max(coarse, head.frame?.seconds ?? 0);
+  const leafHashes = leaves.map(leafHash);
+  const range = extendRange(head.range, head.size, leafHashes);
+  const size = head.size + leaves.length;
+  const previous = head.frame?.hash ?? firstPrevious;
+  const frame = encodeFrame({ origin: head.origin, number, first: head.size, previous, size, range, seconds, leaves });
+  const hash = frameHash(frame);
+  const { edge, full } = growTiles(head.edge, head.size, leafHashes);
+  const after: Head = { origin: head.origin, size, range, edge, frame: { number, hash, seconds } };
+  return { number, first: head.size, seconds, frame, frameHash: hash, leafHashes, tiles: full, head: after };
+}
+
+/** What a log can sign at this head. */
+export function checkpointOf(head: Head): Checkpoint {
+  const { origin, size, range, frame } = head;
+  const base = { origin, size, root: rangeRoot(range) };
+  return frame === undefined ? base : { ...base, frame: { number: frame.number, hash: frame.hash } };
+}

@@ -1,0 +1,65 @@
+/** Reads big-endian fields and never past the end: a short read gives zeros and makes `finished` false for good. */
+export class Cursor {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+  #short = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** True when every field was there and nothing is left over. */
+  get finished(): boolean {
+    return !this.#short && this.#at === this.#bytes.length;
+  }
+
+  /** True when a field was cut off. */
+  get short(): boolean {
+    return this.#short;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#take(1, (at) => this.#view.getUint8(at));
+  }
+
+  u16(): number {
+    return this.#take(2, (at) => this.#view.getUint16(at));
+  }
+
+  u32(): number {
+    return this.#take(4, (at) => this.#view.getUint32(at));
+  }
+
+  /** Numbers past 2^53 count as a short read: no field of ours can grow that far. */
+  u64(): number {
+    const value = this.#take(8, (at) => Number(this.#view.getBigUint64(at)));
+    if (Number.isSafeInteger(value)) return value;
+    this.#short = true;
+    return 0;
+  }
+
+  /** A view of the next bytes, not a copy. */
+  bytes(length: number): Uint8Array {
+    if (this.remaining < length) {
+      this.#short = true;
+      return new Uint8Array(length);
+    }
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  #take(length: number, read: (at: number) => number): number {
+    if (this.remaining < length) {
+      this.#short = true;
+      return 0;
+    }
+    this.#at += length;
+    return read(this.#at - length);
+  }
+}

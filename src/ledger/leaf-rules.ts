@@ -1,0 +1,64 @@
+import { err, ok, type Result } from "#kernel/result";
+import { readKeyEpoch, readShardOpen, readShardSeal } from "./clear-body.ts";
+import { type Leaf, leafKinds } from "./leaf.ts";
+import { parseLogName } from "./log-name.ts";
+import { sizeClasses, TAG_BYTES } from "./padding.ts";
+import { TILE_WIDTH } from "./tile.ts";
+
+/** What the leaves so far say about which leaf may come next. */
+export interface LeafOrder {
+  readonly index: number; // of the next leaf
+  readonly keyEpoch: number; // 0 before the first key-epoch leaf
+  readonly counter: number;
+  readonly sealedAt?: number;
+}
+
+export type LeafOrderProblem =
+  | "first_leaf_is_not_shard_open"
+  | "shard_open_again"
+  | "shard_open_body"
+  | "shard_open_of_another_log"
+  | "key_epoch_body"
+  | "key_epoch_not_increasing"
+  | "key_epoch_not_introduced"
+  | "counter_not_increasing"
+  | "sealed_body_length"
+  | "shard_seal_body"
+  | "clear_leaf_header"
+  | "leaf_after_seal";
+
+export const beforeFirstLeaf: LeafOrder = { index: 0, keyEpoch: 0, counter: 0 };
+
+/** Whether a leaf may stand here: the rules of docs/ledger-format.md that need no key. */
+export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<LeafOrder, LeafOrderProblem> {
+  const next = { ...order, index: order.index + 1 };
+  if (order.index === 0 && leaf.kind !== leafKinds.shardOpen) return err("first_leaf_is_not_shard_open");
+  if (order.sealedAt !== undefined && (leaf.kind !== leafKinds.shardSeal || order.index % TILE_WIDTH === 0)) return err("leaf_after_seal");
+  switch (leaf.kind) {
+    case leafKinds.sealed: {
+      if (leaf.keyEpoch !== order.keyEpoch || order.keyEpoch === 0) return err("key_epoch_not_introduced");
+      if (leaf.counter <= order.counter) return err("counter_not_increasing");
+      if (!sizeClasses.includes(leaf.body.length - TAG_BYTES)) return err("sealed_body_length");
+      return ok({ ...next, counter: leaf.counter });
+    }
+    case leafKinds.keyEpoch: {
+      if (leaf.keyEpoch <= order.keyEpoch) return err("key_epoch_not_increasing");
+      if (leaf.counter !== 0) return err("clear_leaf_header");
+      if (readKeyEpoch(leaf.body) === undefined) return err("key_epoch_body");
+      return ok({ ...next, keyEpoch: leaf.keyEpoch, counter: 0 });
+    }
+    case leafKinds.shardOpen: {
+      if (order.index !== 0) return err("shard_open_again");
+      if (leaf.keyEpoch !== 0 || leaf.counter !== 0) return err("clear_leaf_header");
+      const body = readShardOpen(leaf.body);
+      if (body === undefined) return err("shard_open_body");
+      const name = parseLogName(origin.slice(origin.lastIndexOf("/") + 1));
+      return body.origin === origin && name?.halfYear === body.halfYear ? ok(next) : err("shard_open_of_another_log");
+    }
+    case leafKinds.shardSeal: {
+      if (leaf.keyEpoch !== order.keyEpoch || leaf.counter !== 0) return err("clear_leaf_header");
+      const sealedAt = order.sealedAt ?? order.index;
+      return readShardSeal(leaf.body)?.size === sealedAt ? ok({ ...next, sealedAt }) : err("shard_seal_body");
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { type Instant, instant } from "#kernel/clock";
+
+/** A log: shard number and half-year. Its name is `s<shard>-<halfYear>`. */
+export interface LogName {
+  readonly shard: number;
+  readonly halfYear: string; // <yyyy>h1 (January to June, UTC) or <yyyy>h2
+}
+
+/** Around a switch of half-years, clocks may differ by this much: both logs take records. */
+export const SWITCH_SLACK_MS = 130_000;
+
+export const logName = (name: LogName): string => `s${name.shard}-${name.halfYear}`;
+
+/** The half-year in UTC that an instant falls in. */
+export function halfYearOf(at: Instant): string {
+  const date = new Date(at);
+  return `${date.getUTCFullYear()}h${date.getUTCMonth() < 6 ? 1 : 2}`;
+}
+
+/** Reads a log name, or undefined; one spelling only. */
+export function parseLogName(text: string): LogName | undefined {
+  const match = /^s(0|[1-9]\d{0,4})-(\d{4}h[12])$/.exec(text);
+  return match === null ? undefined : { shard: Number(match[1]), halfYear: match[2] ?? "" };
+}
+
+/** The half-years whose logs take records now: one, or two within SWITCH_SLACK_MS of a switch. */
+export const openHalfYears = (now: Instant): readonly string[] => [
+  ...new Set([now, now - SWITCH_SLACK_MS, now + SWITCH_SLACK_MS].map((at) => halfYearOf(instant(at)))),
+];
+
+/** Whether a log takes records now, in a ledger of this many shards. */
+export function isOpenLog(text: string, shards: number, now: Instant): boolean {
+  const name = parseLogName(text);
+  return name !== undefined && name.shard < shards && openHalfYears(now).includes(name.halfYear);
+}
+
+/** Every log that takes records now. */
+export const openLogs = (shards: number, now: Instant): readonly string[] =>
+  openHalfYears(now).flatMap((halfYear) => Array.from({ length: shards }, (_, shard) => logName({ shard, halfYear })));

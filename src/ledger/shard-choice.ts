@@ -1,0 +1,54 @@
+import type { Instant } from "#kernel/clock";
+import { utf8 } from "./bytes.ts";
+import { sha256 } from "./hash.ts";
+import { halfYearOf, logName } from "./log-name.ts";
+
+/**
+ * Who a record is about, as far as the choice of its log goes.
+ * - key: a DPoP sender always meets the same log, which is what makes its `jti`s exact (RFC 9449 §11.1);
+ * - client: an mTLS sender is spread over its client's own `spread` shards, request by request;
+ * - address: an anonymous refusal stays with its address prefix, so that a flood meets one log and its cap.
+ */
+export type Sender =
+  | { readonly kind: "key"; readonly jkt: string }
+  | { readonly kind: "client"; readonly client: string; readonly requestId: string; readonly spread: number }
+  | { readonly kind: "address"; readonly address: string };
+
+/** The log for a sender at an instant: the same everywhere, since it depends on nothing but its arguments. `shards` ≥ 1. */
+export function chooseLog(sender: Sender, shards: number, at: Instant): string {
+  return logName({ shard: chooseShard(sender, shards), halfYear: halfYearOf(at) });
+}
+
+function chooseShard(sender: Sender, shards: number): number {
+  switch (sender.kind) {
+    case "key":
+      return spread("key", sender.jkt) % shards;
+    case "client": {
+      const own = Math.max(1, Math.min(sender.spread, shards));
+      return (spread("client", sender.client) + (spread("request", sender.requestId) % own)) % shards;
+    }
+    case "address":
+      return spread("address", addressPrefix(sender.address)) % shards;
+  }
+}
+
+/** The /24 of an IPv4 address, the /48 of an IPv6 address; anything else as it is. */
+export function addressPrefix(address: string): string {
+  if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address)) return address.slice(0, address.lastIndexOf("."));
+  if (!address.includes(":")) return address;
+  const [before = "", after] = address.toLowerCase().split("::");
+  const head = before === "" ? [] : before.split(":");
+  const tail = after === undefined || after === "" ? [] : after.split(":");
+  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const groups = [...head, ...Array.from({ length: zeros }, () => "0"), ...tail];
+  return groups
+    .slice(0, 3)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":");
+}
+
+/** The first four bytes of SHA-256(label ‖ 0x00 ‖ value) as a number. */
+function spread(label: string, value: string): number {
+  const hash = sha256(utf8(label), Uint8Array.of(0), utf8(value));
+  return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
+}

@@ -1,0 +1,184 @@
+import { err, ok, type Result } from "#kernel/result";
+import { concat, sameBytes } from "./bytes.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "./frame.ts";
+import { parseLeaf } from "./leaf.ts";
+import { beforeFirstLeaf, follow, type LeafOrder } from "./leaf-rules.ts";
+import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
+import type { LogReader } from "./ports.ts";
+import type { Receipt } from "./receipt.ts";
+import type { Verifier } from "./signed-note.ts";
+import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "./tile.ts";
+
+/** What was found wrong: the object as its path below the log, the leaf or frame number where there is one, and why. */
+export interface Finding {
+  readonly object: string;
+  readonly index?: number;
+  readonly problem: string;
+}
+
+export interface Verified {
+  readonly size: number;
+  readonly frames: number;
+  readonly root: Uint8Array;
+}
+
+/** Evidence from outside that the log must agree with. */
+export interface Claims {
+  readonly since?: readonly Checkpoint[]; // earlier checkpoints, their signatures already checked
+  readonly receipts?: readonly Receipt[];
+}
+
+/**
+ * Reads a whole log with nothing but its public key and checks all that can be checked without opening a leaf
+ * (docs/ledger-format.md, "What a verifier checks"). Holds one bundle and one frame at a time. The first finding ends it.
+ * Throws only what the reader throws.
+ */
+export async function verifyLog(reader: LogReader, verifier: Verifier, claims: Claims = {}): Promise<Result<Verified, Finding>> {
+  const note = await reader.checkpoint();
+  if (note === undefined) return err({ object: "checkpoint", problem: "is missing" });
+  const checkpoint = openCheckpoint(note, verifier);
+  if (!checkpoint.ok) return err({ object: "checkpoint", problem: checkpoint.error });
+  const beyond = beyondCheckpoint(checkpoint.value, claims);
+  if (beyond !== undefined) return err(beyond);
+
+  const walk = new Walk(reader, checkpoint.value, claims);
+  const last = checkpoint.value.frame?.number ?? -1;
+  for (let number = 0; number <= last; number++) {
+    const finding = await walk.frame(number);
+    if (finding !== undefined) return err(finding);
+  }
+  const finding = await walk.end();
+  return finding === undefined ? ok({ size: checkpoint.value.size, frames: last + 1, root: checkpoint.value.root }) : err(finding);
+}
+
+/** A log that is shorter than what was once shown of it has been cut. */
+function beyondCheckpoint(checkpoint: Checkpoint, { since = [], receipts = [] }: Claims): Finding | undefined {
+  // Also by frames: a log cut and grown again in larger commits could be longer and yet lack the frame of the earlier checkpoint.
+  const earlier = since.find(({ size, frame }) => size > checkpoint.size || (frame?.number ?? -1) > (checkpoint.frame?.number ?? -1));
+  if (earlier !== undefined)
+    return { object: "checkpoint", index: checkpoint.size, problem: `is behind an earlier checkpoint of size ${earlier.size}` };
+  const receipt = receipts.find(({ index }) => index >= checkpoint.size);
+  return receipt && { object: "checkpoint", index: checkpoint.size, problem: `does not reach the receipt for leaf ${receipt.index}` };
+}
+
+/** One pass over the frames of a log, with its entries and tiles beside them. */
+class Walk {
+  readonly #reader: LogReader;
+  readonly #checkpoint: Checkpoint;
+  readonly #claims: Claims;
+  #size = 0;
+  #range: CompactRange = [];
+  #edge: Edge = [];
+  #order: LeafOrder = beforeFirstLeaf;
+  #previous: Pick<Frame, "seconds"> & { readonly hash: Uint8Array } = { seconds: 0, hash: firstPrevious };
+  #bundle: readonly Uint8Array[] = [];
+
+  constructor(reader: LogReader, checkpoint: Checkpoint, claims: Claims) {
+    this.#reader = reader;
+    this.#checkpoint = checkpoint;
+    this.#claims = claims;
+  }
+
+  /** Checks the next frame and the leaves, bundles and tiles that it finishes. */
+  async frame(number: number): Promise<Finding | undefined> {
+    const wrong = (problem: string): Finding => ({ object: `frame/${number}`, index: number, problem });
+    const bytes = await this.#reader.frame(number);
+    if (bytes === undefined) return wrong("is missing");
+    const parsed = parseFrame(bytes);
+    if (!parsed.ok) return wrong(parsed.error);
+    const frame = parsed.value;
+    if (frame.origin !== this.#checkpoint.origin) return wrong("frame_of_another_log");
+    if (frame.number !== number) return wrong("frame_number");
+    if (!sameBytes(frame.previous, this.#previous.hash)) return wrong("frame_does_not_link_to_the_one_before");
+    if (frame.first !== this.#size) return wrong("frame_first_index");
+    if (frame.size > this.#checkpoint.size) return wrong("frame_beyond_checkpoint");
+    if (frame.seconds < this.#previous.seconds) return wrong("frame_time_runs_backwards");
+
+    const hash = frameHash(bytes);
+    for (const leaf of frame.leaves) {
+      const finding = await this.#leaf(leaf, hash, wrong);
+      if (finding !== undefined) return finding;
+    }
+    if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
+    this.#previous = { seconds: frame.seconds, hash };
+    const earlier = this.#claims.since?.find((one) => one.frame?.number === number);
+    return earlier === undefined || this.#isHere(earlier) ? undefined : wrong("does_not_extend_an_earlier_checkpoint");
+  }
+
+  /** Checks what stands at the end: root, last frame, and the tiles that are not full. */
+  async end(): Promise<Finding | undefined> {
+    const { size, root, frame } = this.#checkpoint;
+    if (this.#size !== size) return { object: "checkpoint", index: size, problem: "size_is_not_that_of_its_frame" };
+    if (!sameBytes(rangeRoot(this.#range), root)) return { object: "checkpoint", index: size, problem: "root_is_not_that_of_the_leaves" };
+    if (frame !== undefined && !sameBytes(frame.hash, this.#previous.hash)) {
+      return { object: "checkpoint", index: size, problem: "frame_line_is_not_the_last_frame" };
+    }
+    for (const [level, hashes] of this.#edge.entries()) {
+      if (hashes.length === 0) continue;
+      const finding = await this.#tile(level, Math.floor(size / TILE_WIDTH ** (level + 1)), hashes.length, concat(hashes));
+      if (finding !== undefined) return finding;
+    }
+    return undefined;
+  }
+
+  async #leaf(bytes: Uint8Array, frame: Uint8Array, wrongFrame: (problem: string) => Finding): Promise<Finding | undefined> {
+    const index = this.#size;
+    const width = Math.min(TILE_WIDTH, this.#checkpoint.size - Math.floor(index / TILE_WIDTH) * TILE_WIDTH);
+    const object = `tile/entries/${tilePath(Math.floor(index / TILE_WIDTH), width)}`;
+    if (index % TILE_WIDTH === 0) {
+      const bundle = await this.#reader.entries(index / TILE_WIDTH, width);
+      if (bundle === undefined) return { object, index, problem: "is missing" };
+      const entries = splitEntries(bundle);
+      if (entries?.length !== width) return { object, index, problem: "entries_count" };
+      this.#bundle = entries;
+    }
+    const entry = this.#bundle[index % TILE_WIDTH];
+    const parsed = parseLeaf(bytes);
+    // The tile says which of the two was changed.
+    if (entry === undefined || !sameBytes(entry, bytes)) return this.#blame(index, leafHash(bytes), object, wrongFrame);
+    if (!parsed.ok) return { object, index, problem: parsed.error };
+    const order = follow(this.#order, parsed.value, this.#checkpoint.origin);
+    if (!order.ok) return { object, index, problem: order.error };
+
+    const hash = leafHash(bytes);
+    const receipt = this.#claims.receipts?.find(
+      (one) => one.index === index && !(sameBytes(one.leafHash, hash) && sameBytes(one.frameHash, frame)),
+    );
+    if (receipt !== undefined) return { object, index, problem: "is_not_what_the_receipt_says" };
+    const grown = growTiles(this.#edge, index, [hash]);
+    this.#order = order.value;
+    this.#range = extendRange(this.#range, index, [hash]);
+    this.#edge = grown.edge;
+    this.#size = index + 1;
+    for (const tile of grown.full) {
+      const finding = await this.#tile(tile.level, tile.index, TILE_WIDTH, tile.hashes);
+      if (finding !== undefined) return finding;
+    }
+    return undefined;
+  }
+
+  async #tile(level: number, index: number, width: number, expected: Uint8Array): Promise<Finding | undefined> {
+    const object = `tile/${level}/${tilePath(index, width)}`;
+    const bytes = await this.#reader.tile(level, index, width);
+    if (bytes === undefined) return { object, problem: "is missing" };
+    return sameBytes(bytes, expected) ? undefined : { object, problem: "tile_is_not_what_the_leaves_give" };
+  }
+
+  async #blame(index: number, inFrame: Uint8Array, bundle: string, wrongFrame: (problem: string) => Finding): Promise<Finding> {
+    const tileIndex = Math.floor(index / TILE_WIDTH);
+    const full = (tileIndex + 1) * TILE_WIDTH <= this.#checkpoint.size;
+    const tile = await this.#reader.tile(0, tileIndex, full ? TILE_WIDTH : partialWidth(0, this.#checkpoint.size));
+    const at = (index % TILE_WIDTH) * 32;
+    const frameIsRight = tile !== undefined && sameBytes(tile.subarray(at, at + 32), inFrame);
+    return frameIsRight
+      ? { object: bundle, index, problem: "entry_is_not_the_leaf_of_its_frame" }
+      : wrongFrame(`leaf ${index} is not the entry in the log`);
+  }
+
+  /** Whether an earlier checkpoint said exactly what the log says after the frame just read. */
+  #isHere(earlier: Checkpoint): boolean {
+    const sameFrame = earlier.frame !== undefined && sameBytes(earlier.frame.hash, this.#previous.hash);
+    return sameFrame && earlier.size === this.#size && sameBytes(rangeRoot(this.#range), earlier.root);
+  }
+}

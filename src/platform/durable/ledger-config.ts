@@ -1,0 +1,108 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import * as z from "zod";
+import { Secret } from "#kernel/secret";
+import { keyId, type Verifier } from "#ledger/signed-note";
+
+/** Variables and secrets of the ledger worker, as wrangler hands them over. */
+export interface LedgerEnv {
+  readonly LEDGER_NAME: string;
+  readonly LEDGER_SHARDS: string;
+  readonly AUDITOR_KEYS: unknown; // a JWK set, as an object or as its JSON
+  readonly CHECKPOINT_KEY: string;
+  readonly ACCOUNTING_KEY: string;
+  readonly SUBJECT_KEY: string;
+}
+
+/** A public key that data keys are wrapped to; its private half is with the auditor and nowhere else. */
+export interface AuditorKey {
+  readonly kid: string;
+  readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string };
+}
+
+export interface LedgerConfig {
+  /** First part of every origin line: never the listening URL. */
+  readonly name: string;
+  readonly shards: number;
+  readonly auditors: readonly AuditorKey[];
+  readonly checkpointKey: Secret<KeyObject>;
+  readonly checkpointPublicKey: Uint8Array; // 32 bytes
+  readonly accountingKey: Secret<Uint8Array>;
+  readonly subjectKey: Secret<Uint8Array>;
+}
+
+const AUDITORS_MAX = 16; // the key-epoch leaf of 16 recipients is about 7 KB
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42,88}$/);
+// Strict: a JWK with a private part must never lie in a variable, and is refused.
+const auditorKeys = z.strictObject({
+  keys: z
+    .array(
+      z.strictObject({
+        kid: z.string().min(1).max(128),
+        kty: z.enum(["EC", "OKP"]),
+        crv: z.enum(["P-256", "P-384", "P-521", "X25519"]),
+        x: coordinate,
+        y: coordinate.optional(),
+        use: z.literal("enc").optional(),
+        alg: z.literal("ECDH-ES+A256KW").optional(),
+      }),
+    )
+    .min(2)
+    .max(AUDITORS_MAX)
+    .refine((keys) => new Set(keys.map((key) => key.x)).size === keys.length && new Set(keys.map((key) => key.kid)).size === keys.length),
+});
+const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string(), d: z.string() });
+
+/** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
+export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
+  const shards = Number(env.LEDGER_SHARDS);
+  if (!Number.isSafeInteger(shards) || shards < 1 || shards > 10_000) bad("LEDGER_SHARDS");
+  if (!/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200) bad("LEDGER_NAME");
+  const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
+  if (!auditors.success)
+    return bad("AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids");
+  const jwk = privateJwk.safeParse(asJson(env.CHECKPOINT_KEY));
+  if (!jwk.success) return bad("CHECKPOINT_KEY");
+  return {
+    name: env.LEDGER_NAME,
+    shards,
+    auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
+    ...checkpointKeys(jwk.data),
+    accountingKey: key32("ACCOUNTING_KEY", env.ACCOUNTING_KEY),
+    subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
+  };
+}
+
+/** The key that a log's checkpoints are signed with, under the log's own name. */
+export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({
+  name: origin,
+  id: keyId(origin, config.checkpointPublicKey),
+  publicKey: config.checkpointPublicKey,
+});
+
+function checkpointKeys(jwk: z.infer<typeof privateJwk>): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
+  try {
+    const key = createPrivateKey({ key: jwk, format: "jwk" });
+    const { x = "" } = createPublicKey(key).export({ format: "jwk" }); // from the private part: a wrong x cannot slip in
+    return { checkpointKey: new Secret(key), checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")) };
+  } catch {
+    return bad("CHECKPOINT_KEY"); // the error of the crypto library could show the key
+  }
+}
+
+function key32(name: string, text: string): Secret<Uint8Array> {
+  const bytes = new Uint8Array(Buffer.from(text, "base64url"));
+  return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text ? new Secret(bytes) : bad(`${name}: 32 bytes, base64url`);
+}
+
+function asJson(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined; // the parser's message would show the value
+  }
+}
+
+function bad(what: string): never {
+  throw new Error(`configuration: ${what}`);
+}

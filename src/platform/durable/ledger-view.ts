@@ -1,0 +1,69 @@
+import { concat, sameBytes } from "#ledger/bytes";
+import { emptyHead, type Head } from "#ledger/commit";
+import { entry, type Frame, frameHash, parseFrame } from "#ledger/frame";
+import { type HashAt, leafHash, rangeRoot, rootAt } from "#ledger/merkle";
+import { parseLeaf } from "#ledger/leaf";
+import { type Edge, fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
+import type { LedgerStore } from "./ledger-store.ts";
+
+/** What a shard stands on after a restart. */
+export interface Restored {
+  readonly head: Head;
+  readonly keyEpoch: number; // the last one used
+}
+
+/** Rebuilds the head of a log from its rows. Throws when they contradict each other: such a shard must not go on. */
+export function restore(store: LedgerStore, origin: string): Restored {
+  const last = store.lastFrame();
+  if (last === undefined) return { head: emptyHead(origin), keyEpoch: 0 };
+  const frame = readStored(last.body);
+  const hash = frameHash(last.body);
+  if (!sameBytes(hash, last.hash) || frame.origin !== origin || frame.number !== last.number)
+    throw new Error("ledger: the last frame is not what was stored");
+  const { size, range, seconds, number } = frame;
+  const from = fullTiles(0, size) * TILE_WIDTH;
+  const edge: Edge[number][] = [leavesOf(store, from, size, number).map(leafHash)];
+  for (let level = 1; fullTiles(level - 1, size) > 0; level++) {
+    edge.push(store.tileRoots(level - 1, fullTiles(level, size) * TILE_WIDTH));
+  }
+  const head: Head = { origin, size, range, edge, frame: { number, hash, seconds } };
+  if (!sameBytes(rootAt(size, hashAt(store, head)), rangeRoot(range))) throw new Error("ledger: tiles and last frame do not agree");
+  const lastLeaf = parseLeaf(frame.leaves.at(-1) ?? new Uint8Array());
+  if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not one");
+  return { head, keyEpoch: lastLeaf.value.keyEpoch };
+}
+
+/** Hashes of a tile as far as it is filled; the unfinished ones come from the head. Empty when there is none. */
+export function tileHashes(store: LedgerStore, head: Head, level: number, index: number): readonly Uint8Array[] {
+  const full = fullTiles(level, head.size);
+  if (index === full) return head.edge[level] ?? [];
+  const bytes = index < full ? store.tile(level, index) : undefined;
+  return bytes === undefined ? [] : splitHashes(bytes);
+}
+
+export const hashAt = (store: LedgerStore, head: Head): HashAt => hashAtTiles((level, index) => tileHashes(store, head, level, index));
+
+/** An entry bundle, or undefined when the log does not reach that far. */
+export function entriesOf(store: LedgerStore, head: Head, index: number, width: number): Uint8Array | undefined {
+  const from = index * TILE_WIDTH;
+  if (head.frame === undefined || from + width > head.size) return undefined;
+  return concat(leavesOf(store, from, from + width, head.frame.number).flatMap(entry));
+}
+
+function leavesOf(store: LedgerStore, from: number, to: number, last: number): Uint8Array[] {
+  const leaves: Uint8Array[] = [];
+  if (from === to) return leaves;
+  for (let number = store.frameHolding(from, last); leaves.length < to - from; number++) {
+    const stored = store.frame(number);
+    if (stored === undefined) throw new Error("ledger: a frame is missing");
+    const frame = readStored(stored.body);
+    leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
+  }
+  return leaves;
+}
+
+function readStored(body: Uint8Array): Frame {
+  const frame = parseFrame(body);
+  if (!frame.ok) throw new Error("ledger: a stored frame does not read back");
+  return frame.value;
+}
