@@ -130,8 +130,10 @@ for (const { kind, abstract, type } of structures) if (kind === "resource" && !a
 const left: string[] = [];
 for (const { id, code, base, type, expression, target: targets } of lines("search-parameters-r4.ndjson.gz", searchParameter))
   for (const resource of base) {
+    if (/^example(?:-|$)/u.test(id)) continue; // the package's own examples, one of which would replace Condition's subject
     const at = type === "composite" || type === "special" || expression === undefined ? undefined : places(resource, expression);
     if (at === undefined) left.push(`${resource}?${code} (${id})`);
+    else if (table[resource]?.[code] !== undefined) throw new Error(`${resource}?${code} is defined twice`);
     else (table[resource] ??= {})[code] = { type, ...(targets && { target: targets }), at };
   }
 

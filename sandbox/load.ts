@@ -1,0 +1,85 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { Resource } from "@medplum/fhirtypes";
+import { parseExact } from "./origin/exact-json.ts";
+import { resourceTypes } from "./origin/search-parameters.ts";
+import { resolveReferences, type Entry } from "./resolve-references.ts";
+
+/** What a folder held. */
+export interface Folder {
+  /** Each with an id, its references resolved, numbers as they were written; of two with one type and id the later. */
+  readonly resources: Resource[];
+  /** Files, or lines of one (`file:3`), that could not be read, and why. */
+  readonly unread: readonly { readonly file: string; readonly why: string }[];
+  /** How many references still name nothing of this folder: `urn:uuid:` or conditional ones. */
+  readonly unresolved: number;
+}
+
+/**
+ * The resources of a folder for `Origin.load`. Says what was read, by type, and what was not. Throws when there is nothing to load.
+ */
+export async function loadFolder(dir: string, say: (line: string) => void = (line) => console.error(line)): Promise<Resource[]> {
+  const { resources, unread, unresolved } = await readFolder(dir);
+  for (const { file, why } of unread) say(`not loaded: ${file}: ${why}`);
+  if (resources.length === 0) throw new Error(`${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`);
+  const counts = Map.groupBy(resources, ({ resourceType }) => resourceType);
+  const listed = [...counts].toSorted(([, a], [, b]) => b.length - a.length).map(([type, of]) => `${of.length} ${type}`);
+  say(`read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references name nothing in it`}`);
+  return resources;
+}
+
+/** Reads every FHIR file below a folder, in the order of their names: Bundles of any kind, single resources, and lines of either. */
+export async function readFolder(dir: string): Promise<Folder> {
+  const names = await readdir(dir, { recursive: true });
+  const unread: { file: string; why: string }[] = [];
+  const entries: Entry[] = [];
+  for (const name of names.filter((file) => /\.(?:nd)?json(?:\.gz)?$/u.test(file)).toSorted()) {
+    const read = await text(join(dir, name));
+    if (typeof read !== "string") {
+      unread.push({ file: name, why: read.why });
+      continue;
+    }
+    const parts = /\.ndjson(?:\.gz)?$/u.test(name)
+      ? read.split("\n").map((line, i) => ({ file: `${name}:${i + 1}`, json: line }))
+      : [{ file: name, json: read }];
+    for (const { file, json } of parts.filter((part) => part.json.trim() !== "")) {
+      const found = entriesOf(json);
+      if (typeof found === "string") unread.push({ file, why: found });
+      else for (const entry of found) entries.push(entry);
+    }
+  }
+  const { resources, unresolved } = resolveReferences(entries);
+  return { resources, unread, unresolved };
+}
+
+async function text(file: string): Promise<string | { readonly why: string }> {
+  try {
+    const bytes = await readFile(file);
+    const plain = file.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes;
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(plain); // a byte-order mark is dropped
+  } catch (fault) {
+    return { why: fault instanceof Error ? fault.message : "unreadable" };
+  }
+}
+
+/** The resources of a document, or why there are none. A Bundle inside a Bundle is a resource like any other. */
+function entriesOf(json: string): Entry[] | string {
+  let document: unknown;
+  try {
+    document = parseExact(json);
+  } catch {
+    return "not JSON"; // the parser's message would quote the file
+  }
+  if (!isResource(document)) return "not a FHIR R4 resource";
+  if (document.resourceType !== "Bundle") return [{ resource: document }];
+  const entries = (document.entry ?? []).flatMap(({ fullUrl, resource }): Entry[] =>
+    isResource(resource) ? [{ resource, ...(fullUrl !== undefined && { fullUrl }) }] : [],
+  );
+  return entries.length === 0 ? "a Bundle without resources" : entries;
+}
+
+function isResource(value: unknown): value is Resource {
+  return typeof value === "object" && value !== null && "resourceType" in value && resourceTypes.has(String(value.resourceType));
+}

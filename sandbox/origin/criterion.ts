@@ -1,0 +1,133 @@
+import { err, ok, type Result } from "#kernel/result";
+import { compares, readComparator } from "./match/comparator.ts";
+import { dateSpan, dateValue } from "./match/date.ts";
+import { splitEscaped, unescaped } from "./match/escape.ts";
+import { compareNumber, inUnit, numberValue, searchedNumber } from "./match/number.ts";
+import { local, localParts, targetOf } from "./match/reference.ts";
+import { folded, stringsOf } from "./match/string.ts";
+import { matchesToken, matchesTokenText } from "./match/token.ts";
+import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
+import { field, valuesOf, type Value } from "./values.ts";
+
+/** One `name=value` of a search: what a resource must meet (R4 §3.1.1.4). */
+export interface Criterion {
+  readonly meets: (resource: object) => boolean;
+  /** For a plain search by reference: the targets one of which must be referred to, so that an index can be asked first. */
+  readonly refersTo?: { readonly code: string; readonly targets: readonly string[] };
+}
+
+/** Why the origin does not take a search: strictly, nothing is ignored (R4 §3.1.1.3, `Prefer: handling=strict`). */
+export type SearchRefusal = { readonly reason: "unknown_parameter" | "unsupported" | "bad_value"; readonly text: string };
+
+type Test = (value: Value) => boolean;
+
+const notYet = new Set([
+  "_has",
+  "_include",
+  "_revinclude",
+  "_elements",
+  "_contained",
+  "_containedType",
+  "_filter",
+  "_text",
+  "_content",
+  "_list",
+  "_query",
+]);
+
+/** Compiles `code[:modifier]=written` for a type. `base`: this server's own URL, whose absolute references are local ones. */
+export function readCriterion(type: string, name: string, written: string, base: string): Result<Criterion, SearchRefusal> {
+  const [code = "", modifier] = name.split(":");
+  const parameter = searchParametersOf(type).get(code);
+  if (name.includes(".") || notYet.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
+  if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${type} has no search parameter ${code}.` });
+  const values = (resource: object) => valuesOf(resource, parameter);
+
+  if (modifier === "missing") {
+    if (written !== "true" && written !== "false") return err({ reason: "bad_value", text: `${name} must be true or false.` });
+    return ok({ meets: (resource) => (values(resource).length === 0) === (written === "true") });
+  }
+  const tests: Test[] = [];
+  for (const alternative of splitEscaped(written, ",")) {
+    const test = readTest(parameter, modifier, alternative, base);
+    if (test === "modifier") return err({ reason: "unsupported", text: `The modifier of ${name} is not supported.` });
+    if (test === undefined) return err({ reason: "bad_value", text: `The value of ${name} is not a ${parameter.type}.` });
+    tests.push(test);
+  }
+  const any = (resource: object) => values(resource).some((value) => tests.some((test) => test(value)));
+  if (modifier === "not") return ok({ meets: (resource) => !any(resource) });
+  if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: any });
+  return ok({ meets: any, refersTo: { code, targets: splitEscaped(written, ",").map((text) => wantedTarget(text, modifier, base)) } });
+}
+
+/** How one alternative is tested; "modifier": not with this one; undefined: the value cannot be read. */
+function readTest(parameter: SearchParameter, modifier: string | undefined, written: string, base: string): Test | "modifier" | undefined {
+  if (written === "") return undefined;
+  switch (parameter.type) {
+    case "reference":
+      return readReference(parameter, modifier, written, base);
+    case "token":
+      if (modifier === "text") return (value) => matchesTokenText(value, written);
+      return modifier === undefined || modifier === "not" ? (value) => matchesToken(value, written) : "modifier";
+    case "string":
+      return readString(modifier, unescaped(written));
+    case "uri":
+      if (modifier === "below") return ({ value }) => typeof value === "string" && value.startsWith(unescaped(written));
+      return modifier === undefined ? ({ value }) => value === unescaped(written) : "modifier";
+    case "date":
+      return modifier === undefined ? readDate(written) : "modifier";
+    case "number":
+    case "quantity":
+      return modifier === undefined ? readNumber(written) : "modifier";
+  }
+  return parameter.type satisfies never;
+}
+
+/** `id`, `Type/id` or a URL; with `:Type`, an id of that type; with `:identifier`, a token (R4 §3.1.1.4.11). */
+function readReference({ target = [] }: SearchParameter, modifier: string | undefined, written: string, base: string): Test | "modifier" {
+  if (modifier === "identifier") return ({ value }) => matchesToken({ type: "Identifier", value: field(value, "identifier") }, written);
+  if (modifier !== undefined && !target.includes(modifier)) return "modifier";
+  const wanted = wantedTarget(written, modifier, base);
+  return (value) => {
+    const found = targetOf(value, base);
+    return found !== undefined && (found === wanted || localParts(found)?.id === wanted);
+  };
+}
+
+const wantedTarget = (written: string, modifier: string | undefined, base: string): string =>
+  modifier === undefined ? local(unescaped(written), base) : `${modifier}/${unescaped(written)}`;
+
+function readString(modifier: string | undefined, wanted: string): Test | "modifier" {
+  switch (modifier) {
+    case undefined:
+      return (value) => stringsOf(value).some((text) => folded(text).startsWith(folded(wanted)));
+    case "contains":
+      return (value) => stringsOf(value).some((text) => folded(text).includes(folded(wanted)));
+    case "exact":
+      return (value) => stringsOf(value).includes(wanted);
+    default:
+      return "modifier";
+  }
+}
+
+function readDate(written: string): Test | undefined {
+  const { comparator, rest } = readComparator(written);
+  const search = dateSpan(rest);
+  if (search === undefined) return undefined;
+  return (value) => {
+    const span = dateValue(value);
+    // R4 §3.1.1.4.5: about means within a tenth of the time from now.
+    return span !== undefined && compares(comparator, span, search, Math.abs(Date.now() - search.low) / 10);
+  };
+}
+
+function readNumber(written: string): Test | undefined {
+  const { comparator, rest } = readComparator(written);
+  const [number = "", system = "", code = ""] = splitEscaped(rest, "|").map(unescaped);
+  const searched = searchedNumber(number);
+  if (searched === undefined) return undefined;
+  return (value) => {
+    const span = numberValue(value);
+    return span !== undefined && inUnit(value, system, code) && compareNumber(comparator, span, searched);
+  };
+}

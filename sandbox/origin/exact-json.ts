@@ -1,0 +1,23 @@
+// TypeScript's library does not know the source text of JSON numbers yet (ECMA-262 §25.5).
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+const source = JSON as unknown as {
+  parse(text: string, reviver: Reviver): unknown;
+  rawJSON(text: string): { readonly rawJSON: string };
+  isRawJSON(value: unknown): value is { readonly rawJSON: string };
+};
+
+/**
+ * Parses JSON so that `JSON.stringify` gives every number back as it was written: `1.10`, which FHIR tells from `1.1`
+ * (R4 §2.24.0.1, decimal), and digits beyond a double. Only such numbers become raw values, the others are plain. Throws SyntaxError.
+ */
+export function parseExact(text: string): unknown {
+  return source.parse(text, (_key, value, context) =>
+    typeof value === "number" && context.source !== undefined && String(value) !== context.source ? source.rawJSON(context.source) : value,
+  );
+}
+
+/** The number in a value of `parseExact`, plain or raw. */
+export function numberOf(value: unknown): number | undefined {
+  if (typeof value === "number") return value;
+  return source.isRawJSON(value) ? Number(value.rawJSON) : undefined;
+}

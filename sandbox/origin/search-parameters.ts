@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import * as z from "zod";
+
+/** Where in a resource's JSON a search parameter finds values; made by scripts/generate-sandbox-definitions.ts. */
+const place = z.object({
+  /** JSON keys joined by dots; `telecom[system=phone]` keeps only the items whose `system` is so. */
+  path: z.string(),
+  /** FHIR type of the values; `present`: whether any of the keys (comma) holds something other than false. */
+  type: z.string(),
+  /** `where(resolve() is Patient)`: references to this type only. */
+  only: z.string().optional(),
+});
+const searchParameter = z.object({
+  type: z.enum(["token", "reference", "string", "date", "number", "quantity", "uri"]),
+  target: z.array(z.string()).optional(),
+  at: z.array(place),
+});
+export type Place = z.infer<typeof place>;
+export type SearchParameter = z.infer<typeof searchParameter>;
+
+const file = join(import.meta.dirname, "search-parameters.gen.json.gz");
+const table = z
+  .record(z.string(), z.record(z.string(), searchParameter))
+  .parse(JSON.parse(gunzipSync(readFileSync(file)).toString("utf8")));
+const { Resource: shared = {}, ...byType } = table;
+
+/** Every resource type of R4 4.0.1. */
+export const resourceTypes: ReadonlySet<string> = new Set(Object.keys(byType));
+
+/** The parameters by which this origin searches a type, by code; those of every resource (`_id` …) included. */
+export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameter> {
+  return merged.get(type) ?? new Map();
+}
+
+const merged = new Map(Object.entries(byType).map(([type, own]) => [type, new Map(Object.entries({ ...shared, ...own }))]));

@@ -1,0 +1,35 @@
+import { dateValue } from "./match/date.ts";
+import { numberValue } from "./match/number.ts";
+import { folded, stringsOf } from "./match/string.ts";
+import type { SearchParameter } from "./search-parameters.ts";
+import { field, items, text, valuesOf, type Value } from "./values.ts";
+
+/** By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times. */
+export function sortKey(resource: object, by: SearchParameter, descending: boolean): string | number | undefined {
+  const keys = valuesOf(resource, by).flatMap((value) => keyOf(by, value) ?? []);
+  return keys.toSorted((a, b) => (a < b ? -1 : 1)).at(descending ? -1 : 0);
+}
+
+function keyOf({ type }: SearchParameter, value: Value): string | number | undefined {
+  switch (type) {
+    case "date":
+      return dateValue(value)?.low;
+    case "number":
+    case "quantity":
+      return numberValue(value)?.low;
+    case "string":
+      return stringsOf(value).map(folded).join(" ");
+    case "reference":
+      return text(value.value, "reference");
+    case "token":
+      return (
+        text(items(field(value.value, "coding"))[0], "code") ??
+        text(value.value, "code") ??
+        text(value.value, "value") ??
+        String(value.value)
+      );
+    case "uri":
+      return String(value.value);
+  }
+  return type satisfies never;
+}
