@@ -1,7 +1,8 @@
-import { compactVerify, importJWK, type CryptoKey } from "jose";
+import { compactVerify } from "jose";
 import { readCompactJws, type CompactJws, type JwsRefusal } from "#identity/compact-jws";
 import { fits, type Algorithm, type PublicJwk } from "#identity/jwk";
 import { err, type Result } from "#kernel/result";
+import { importPublicKey } from "./public-key.ts";
 
 export type SignatureRefusal =
   | JwsRefusal
@@ -33,31 +34,9 @@ export async function verifySignature(
 
 async function signedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
   try {
-    await compactVerify(text, await imported(key, algorithm), { algorithms: [algorithm] });
+    await compactVerify(text, await importPublicKey(key, algorithm), { algorithms: [algorithm] });
     return true;
   } catch {
     return false; // a wrong signature, or a key that is none (a point off its curve): either way nothing was proven
   }
-}
-
-const importedMax = 1_024;
-const importedKeys = new Map<string, CryptoKey>(); // settled keys only: a request never waits for another's import
-
-/** A key's import costs a fifth of a verification, so each is imported once in an isolate's life. */
-async function imported(key: PublicJwk, algorithm: Algorithm): Promise<CryptoKey> {
-  const material = materialOf(key);
-  const name = `${algorithm} ${JSON.stringify(material)}`;
-  const known = importedKeys.get(name);
-  if (known !== undefined) return known;
-  const made = await importJWK(material, algorithm);
-  if (importedKeys.size >= importedMax) importedKeys.delete(importedKeys.keys().next().value ?? "");
-  importedKeys.set(name, made);
-  return made;
-}
-
-/** The numbers alone: what a key says about its use was weighed before. */
-function materialOf(key: PublicJwk) {
-  if (key.kty === "RSA") return { kty: key.kty, n: key.n, e: key.e };
-  if (key.kty === "EC") return { kty: key.kty, crv: key.crv, x: key.x, y: key.y };
-  return { kty: key.kty, crv: key.crv, x: key.x };
 }

@@ -1,0 +1,185 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { RegisteredCertificate } from "./client.ts";
+import { pointer, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
+import {
+  agreementEntry,
+  clientEntry,
+  grantKey,
+  type AgreementEntry,
+  type ClientEntry,
+  type GrantEntry,
+  type OriginEntry,
+  type PolicyEntry,
+  type RegistryState,
+} from "./registry-state.ts";
+
+/**
+ * `add`: an entry that is there with another content is a clash. `replace`: it takes the file's content, but for what a
+ * file must not undo: an agreement (a signed document: a new one has a new id) and a suspension.
+ */
+export type MergeMode = "add" | "replace";
+
+/** What of the file takes more than the file to know, in its order. */
+export interface Prepared {
+  readonly policies: readonly PolicyEntry[];
+  readonly certificates: readonly (readonly RegisteredCertificate[])[];
+}
+
+export interface Changes<T> {
+  readonly added: readonly T[];
+  readonly changed: readonly T[];
+}
+
+export interface CertificateEntry extends RegisteredCertificate {
+  readonly client: string;
+}
+
+/** What must be written so that the registry holds the file. Nothing that the file does not name is touched. */
+export interface RegistryChanges {
+  readonly clients: Changes<ClientEntry>;
+  readonly certificates: { readonly added: readonly CertificateEntry[]; readonly removed: readonly CertificateEntry[] };
+  readonly agreements: Changes<AgreementEntry>;
+  readonly policies: readonly PolicyEntry[];
+  readonly grants: Changes<GrantEntry>;
+  readonly origins: Changes<OriginEntry>;
+}
+
+/** Merges a registry file with what is there, or names what stands against it. */
+export function mergeRegistry(
+  there: RegistryState,
+  file: RegistryDocument,
+  prepared: Prepared,
+  mode: MergeMode,
+): Result<RegistryChanges, RegistryProblem> {
+  const named = new Map(file.policies.map(({ name }, i) => [name, prepared.policies[i]]));
+  if (named.size < file.policies.length)
+    return err(clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"));
+  const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
+  const clientEntries = file.clients.map(clientEntry);
+  const agreementEntries = file.agreements.map(agreementEntry);
+  const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
+
+  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
+  if (!clients.ok) return clients;
+  const lifted = file.clients.findIndex(({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended");
+  if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
+  const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
+  if (!agreements.ok) return agreements;
+  const origins = weigh("origins", file.origins, ({ name }) => name, there.origins, mode);
+  if (!origins.ok) return origins;
+  const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
+  if (!grants.ok) return grants;
+
+  const all = {
+    clients: joined(there.clients, clientEntries, ({ id }) => id),
+    agreements: joined(there.agreements, agreementEntries, ({ id }) => id),
+    origins: joined(there.origins, file.origins, ({ name }) => name),
+    policies: new Map([...there.policies, ...digests]),
+  };
+  for (const [i, { client }] of agreementEntries.entries()) {
+    if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
+  }
+  for (const [i, grant] of grantEntries.entries()) {
+    const problem = dangling(grant, all, ["grants", i]);
+    if (problem !== undefined) return err(problem);
+  }
+
+  return ok({
+    clients: clients.value,
+    certificates: certificateChanges(there, file, prepared, mode),
+    agreements: agreements.value,
+    policies: [...digests.values()].filter(({ digest }) => !there.policies.has(digest)),
+    grants: grants.value,
+    origins: origins.value,
+  });
+}
+
+/** Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. */
+function weigh<T extends object>(
+  list: string,
+  entries: readonly T[],
+  key: (entry: T) => string,
+  there: ReadonlyMap<string, T>,
+  mode: MergeMode,
+): Result<Changes<T>, RegistryProblem> {
+  if (new Set(entries.map(key)).size < entries.length) return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
+  const [added, changed]: [T[], T[]] = [[], []];
+  for (const [i, entry] of entries.entries()) {
+    const known = there.get(key(entry));
+    const field = known === undefined ? undefined : firstDifference(entry, known);
+    if (known === undefined) added.push(entry);
+    else if (field !== undefined && mode === "add") return err(clash([list, i, field], "differs from what is registered"));
+    else if (field !== undefined) changed.push(entry);
+  }
+  return ok({ added, changed });
+}
+
+function dangling(
+  grant: GrantEntry,
+  all: Pick<RegistryState, "clients" | "agreements" | "origins" | "policies">,
+  at: readonly PropertyKey[],
+): RegistryProblem | undefined {
+  if (!all.clients.has(grant.client)) return missing([...at, "client"]);
+  if (!all.origins.has(grant.origin)) return missing([...at, "origin"]);
+  const agreement = all.agreements.get(grant.agreement);
+  if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);
+  const policy = all.policies.get(grant.policy);
+  if (policy === undefined) return missing([...at, "policy"]);
+  if (!agreement.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the agreement permits");
+  if (!policy.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the policy may serve");
+  return undefined;
+}
+
+function certificateChanges(
+  there: RegistryState,
+  file: RegistryDocument,
+  prepared: Prepared,
+  mode: MergeMode,
+): RegistryChanges["certificates"] {
+  const added = file.clients.flatMap(({ id }, i) => {
+    const known = new Set(there.certificates.get(id)?.map(({ x5t }) => x5t));
+    const listed = new Map(prepared.certificates[i]?.map((certificate) => [certificate.x5t, certificate]));
+    return [...listed.values()].filter(({ x5t }) => !known.has(x5t)).map(ownedBy(id));
+  });
+  if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
+  const removed = file.clients.flatMap(({ id }, i) => {
+    const listed = new Set(prepared.certificates[i]?.map(({ x5t }) => x5t));
+    return (there.certificates.get(id) ?? []).filter(({ x5t }) => !listed.has(x5t)).map(ownedBy(id));
+  });
+  return { added, removed };
+}
+
+const ownedBy =
+  (client: string) =>
+  ({ x5t, from, to }: RegisteredCertificate): CertificateEntry => ({ client, x5t, from, to });
+
+function joined<T>(there: ReadonlyMap<string, T>, entries: readonly T[], key: (entry: T) => string): ReadonlyMap<string, T> {
+  return new Map([...there, ...entries.map((entry): [string, T] => [key(entry), entry])]);
+}
+
+function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): number {
+  const seen = new Set<string>();
+  return entries.findIndex((entry) => seen.size === seen.add(key(entry)).size);
+}
+
+function firstDifference(entry: object, known: object): string | undefined {
+  return Object.keys(entry).find((field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)));
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : inner,
+  );
+}
+
+function clash(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "clash", pointer: pointer(path), problem };
+}
+
+function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}
+
+const missing = (path: readonly PropertyKey[]): RegistryProblem => invalid(path, "is neither in this file nor registered");

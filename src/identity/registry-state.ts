@@ -1,0 +1,49 @@
+import { instant, type Instant } from "#kernel/clock";
+import type { RegisteredCertificate } from "./client.ts";
+import type { RegistryDocument } from "./registry-document.ts";
+
+type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonly unknown[]>[number];
+
+/** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
+export type ClientEntry = Pick<Of<"clients">, "id" | "kind" | "status" | "auth" | "jwks" | "assertionProfile">;
+export type OriginEntry = Of<"origins">;
+export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & { readonly from: Instant; readonly to: Instant };
+/** `policy` is the digest. */
+export type GrantEntry = Of<"grants">;
+
+export interface PolicyEntry {
+  readonly digest: string;
+  readonly name: string;
+  readonly purposes: readonly string[];
+  readonly body: unknown;
+}
+
+/** What is registered, by key. Of policies only what a grant must fit. */
+export interface RegistryState {
+  readonly clients: ReadonlyMap<string, ClientEntry>;
+  readonly certificates: ReadonlyMap<string, readonly RegisteredCertificate[]>;
+  readonly agreements: ReadonlyMap<string, AgreementEntry>;
+  readonly policies: ReadonlyMap<string, Pick<PolicyEntry, "digest" | "purposes">>;
+  readonly grants: ReadonlyMap<string, GrantEntry>;
+  readonly origins: ReadonlyMap<string, OriginEntry>;
+}
+
+/** A client has one grant for an origin and a purpose. */
+export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origin" | "purpose">): string =>
+  `${client} ${origin} ${purpose}`;
+
+export const clientEntry = ({ id, kind, status, auth, jwks, assertionProfile }: Of<"clients">): ClientEntry => ({
+  id,
+  kind,
+  status,
+  auth,
+  jwks,
+  assertionProfile,
+});
+
+export const agreementEntry = (agreement: Of<"agreements">): AgreementEntry => ({
+  ...agreement,
+  purposes: agreement.purposes.toSorted(),
+  from: instant(Date.parse(agreement.from)),
+  to: instant(Date.parse(agreement.to)),
+});

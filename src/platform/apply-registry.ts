@@ -1,0 +1,49 @@
+import { mergeRegistry, type MergeMode, type RegistryChanges } from "#identity/merge-registry";
+import { readRegistry } from "#identity/read-registry";
+import type { RegistryProblem } from "#identity/registry-document";
+import type { Clock } from "#kernel/clock";
+import { ok, type Result } from "#kernel/result";
+import { prepareRegistry } from "./prepare-registry.ts";
+import { readRegistryState } from "./d1/read-registry-state.ts";
+import { writeRegistry } from "./d1/write-registry.ts";
+
+/** How many entries a registry file brought: both 0 when all of it was there. */
+export interface Applied {
+  readonly added: number;
+  readonly changed: number;
+}
+
+/** Merges a registry file into the registry: all of it, or nothing and the place in the file that stands against it. Throws when D1 fails. */
+export async function applyRegistry(
+  registry: D1Database,
+  document: unknown,
+  mode: MergeMode,
+  clock: Clock,
+): Promise<Result<Applied, RegistryProblem>> {
+  const file = readRegistry(document);
+  if (!file.ok) return file;
+  const prepared = await prepareRegistry(file.value);
+  if (!prepared.ok) return prepared;
+
+  const merge = async () => mergeRegistry(await readRegistryState(registry), file.value, prepared.value, mode);
+  const changes = await merge();
+  if (!changes.ok) return changes;
+  try {
+    await writeRegistry(registry, changes.value, clock());
+    return ok(count(changes.value));
+  } catch {
+    // Somebody else may have written between the reading and the writing: look once more at what is there now.
+    const again = await merge();
+    if (!again.ok) return again;
+    await writeRegistry(registry, again.value, clock());
+    return ok(count(again.value));
+  }
+}
+
+function count({ clients, certificates, agreements, policies, grants, origins }: RegistryChanges): Applied {
+  const weighed = [clients, agreements, grants, origins];
+  return {
+    added: weighed.reduce((sum, { added }) => sum + added.length, certificates.added.length + policies.length),
+    changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length),
+  };
+}

@@ -1,0 +1,61 @@
+import { drizzle } from "drizzle-orm/d1";
+import type { RegisteredCertificate } from "#identity/client";
+import { grantKey, type RegistryState } from "#identity/registry-state";
+import { agreementPurposes, agreements, certificates, clients, grants, origins, policies, policyPurposes } from "./schema.ts";
+
+/** The registry as it stands, in one round trip, for a merge. */
+export async function readRegistryState(registry: D1Database): Promise<RegistryState> {
+  const db = drizzle(registry);
+  const [everyClient, everyCertificate, everyAgreement, everyPurpose, everyPolicy, everyPolicyPurpose, everyGrant, everyOrigin] =
+    await db.batch([
+      db.select().from(clients),
+      db.select().from(certificates),
+      db.select().from(agreements),
+      db.select().from(agreementPurposes),
+      db.select({ digest: policies.digest }).from(policies),
+      db.select().from(policyPurposes),
+      db.select().from(grants),
+      db.select().from(origins),
+    ]);
+  const purposes = Map.groupBy(everyPurpose, ({ agreement }) => agreement);
+  const policyPurposesBy = Map.groupBy(everyPolicyPurpose, ({ policy }) => policy);
+  const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
+  return {
+    clients: new Map(
+      everyClient.map(({ id, kind, status, auth, jwks, assertionProfile }) => [
+        id,
+        { id, kind, status, auth, jwks: jwks ?? undefined, assertionProfile },
+      ]),
+    ),
+    certificates: new Map(
+      [...certificatesBy].map(([client, rows]): [string, RegisteredCertificate[]] => [
+        client,
+        rows.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
+      ]),
+    ),
+    agreements: new Map(
+      everyAgreement.map(({ id, client, begins, ends, documentHash }) => [
+        id,
+        { id, client, purposes: (purposes.get(id) ?? []).map(({ purpose }) => purpose).sort(), from: begins, to: ends, documentHash },
+      ]),
+    ),
+    policies: new Map(
+      everyPolicy.map(({ digest }) => [digest, { digest, purposes: (policyPurposesBy.get(digest) ?? []).map(({ purpose }) => purpose) }]),
+    ),
+    grants: new Map(
+      everyGrant.map((row) => [
+        grantKey(row),
+        {
+          client: row.client,
+          origin: row.origin,
+          purpose: row.purpose,
+          agreement: row.agreement,
+          policy: row.policy,
+          scopes: row.scopes,
+          quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds } },
+        },
+      ]),
+    ),
+    origins: new Map(everyOrigin.map((row) => [row.name, row])),
+  };
+}

@@ -1,0 +1,150 @@
+import { foreignKey, index, integer, primaryKey, sqliteTable, text, unique, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { AssertionProfile } from "#identity/assertion";
+import type { PublicJwk } from "#identity/jwk";
+import type { OriginEntry } from "#identity/registry-state";
+import type { Instant } from "#kernel/clock";
+
+// The registry's tables as migrations/ makes them. CHECKs and triggers live in the SQL alone;
+// test/platform/control/schema.test.ts holds the two together.
+
+const moment = (name: string) => integer(name).$type<Instant>();
+
+export const issuers = sqliteTable("issuers", {
+  iss: text("iss").primaryKey(),
+  jwks: text("jwks", { mode: "json" }).$type<{ readonly keys: readonly PublicJwk[] }>(),
+  jwksUri: text("jwks_uri"),
+  algs: text("algs", { mode: "json" }).$type<readonly string[]>().notNull(),
+  audience: text("audience").notNull(),
+  purpose: text("purpose", { mode: "json" }).notNull(),
+  claims: text("claims", { mode: "json" }).notNull(),
+});
+
+export const clients = sqliteTable(
+  "clients",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind").notNull(),
+    status: text("status", { enum: ["active", "suspended"] }).notNull(),
+    auth: text("auth", { enum: ["private_key_jwt", "tls_client_auth", "external"] }).notNull(),
+    issuer: text("issuer").references(() => issuers.iss),
+    externalClientId: text("external_client_id"),
+    jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
+    jwksUri: text("jwks_uri"),
+    assertionProfile: text("assertion_profile").$type<AssertionProfile>().notNull(),
+    dpop: integer("dpop", { mode: "boolean" }).notNull(),
+    patient: text("patient"),
+  },
+  (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
+);
+
+export const certificates = sqliteTable(
+  "certificates",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    x5t: text("x5t").notNull(),
+    notBefore: moment("not_before"),
+    notAfter: moment("not_after"),
+  },
+  (table) => [primaryKey({ columns: [table.client, table.x5t] })],
+);
+
+export const agreements = sqliteTable(
+  "agreements",
+  {
+    id: text("id").primaryKey(),
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    begins: moment("begins").notNull(),
+    ends: moment("ends").notNull(),
+    documentHash: text("document_hash").notNull(),
+  },
+  (table) => [unique().on(table.id, table.client)],
+);
+
+export const agreementPurposes = sqliteTable(
+  "agreement_purposes",
+  {
+    agreement: text("agreement")
+      .notNull()
+      .references(() => agreements.id),
+    purpose: text("purpose").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.agreement, table.purpose] })],
+);
+
+export const policies = sqliteTable("policies", {
+  digest: text("digest").primaryKey(),
+  name: text("name").notNull(),
+  body: text("body", { mode: "json" }).notNull(),
+});
+
+export const policyPurposes = sqliteTable(
+  "policy_purposes",
+  {
+    policy: text("policy")
+      .notNull()
+      .references(() => policies.digest),
+    purpose: text("purpose").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.policy, table.purpose] })],
+);
+
+export const origins = sqliteTable("origins", {
+  name: text("name").primaryKey(),
+  url: text("url").notNull(),
+  credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
+});
+
+export const grants = sqliteTable(
+  "grants",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    origin: text("origin")
+      .notNull()
+      .references(() => origins.name),
+    purpose: text("purpose").notNull(),
+    agreement: text("agreement").notNull(),
+    policy: text("policy").notNull(),
+    scopes: text("scopes").notNull(),
+    quotaRequests: integer("quota_requests").notNull(),
+    quotaWindowSeconds: integer("quota_window_seconds").notNull(),
+    revision: integer("revision").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.client, table.origin, table.purpose] }),
+    foreignKey({ columns: [table.agreement, table.client], foreignColumns: [agreements.id, agreements.client] }),
+    foreignKey({ columns: [table.agreement, table.purpose], foreignColumns: [agreementPurposes.agreement, agreementPurposes.purpose] }),
+    foreignKey({ columns: [table.policy, table.purpose], foreignColumns: [policyPurposes.policy, policyPurposes.purpose] }),
+  ],
+);
+
+export const consents = sqliteTable(
+  "consents",
+  {
+    id: text("id").primaryKey(),
+    origin: text("origin")
+      .notNull()
+      .references(() => origins.name),
+    patient: text("patient").notNull(),
+    purpose: text("purpose").notNull(),
+    client: text("client").references(() => clients.id),
+    decision: text("decision", { enum: ["permit", "deny"] }).notNull(),
+    madeBy: text("made_by", { enum: ["patient", "registrar", "origin"] }).notNull(),
+    registrar: text("registrar").references(() => clients.id),
+    begins: moment("begins").notNull(),
+    ends: moment("ends"),
+  },
+  (table) => [index("consents_of_patient").on(table.origin, table.patient)],
+);
+
+export const operators = sqliteTable("operators", {
+  id: text("id").primaryKey(),
+  status: text("status", { enum: ["active", "suspended"] }).notNull(),
+  x5t: text("x5t").notNull().unique(),
+  roles: text("roles", { mode: "json" }).$type<readonly string[]>().notNull(),
+});

@@ -1,0 +1,57 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
+import { drizzle } from "drizzle-orm/d1";
+import type { RegistryChanges } from "#identity/merge-registry";
+import type { GrantEntry } from "#identity/registry-state";
+import type { Instant } from "#kernel/clock";
+import { agreementPurposes, agreements, certificates, clients, grants, origins, policies, policyPurposes } from "./schema.ts";
+
+/**
+ * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
+ * meanwhile breaks a key and the whole batch with it. Throws what D1 throws.
+ */
+export async function writeRegistry(registry: D1Database, changes: RegistryChanges, at: Instant): Promise<void> {
+  const db = drizzle(registry);
+  const writes: BatchItem<"sqlite">[] = [
+    ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
+    ...changes.origins.changed.map(({ name, url, credentials }) =>
+      db.update(origins).set({ url, credentials }).where(eq(origins.name, name)),
+    ),
+    ...changes.clients.added.map((client) => db.insert(clients).values({ ...client, dpop: false })),
+    ...changes.clients.changed.map(({ id, ...client }) => db.update(clients).set(client).where(eq(clients.id, id))),
+    ...changes.certificates.removed.map(({ client, x5t }) =>
+      db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
+    ),
+    ...changes.certificates.added.map(({ client, x5t, from, to }) =>
+      db.insert(certificates).values({ client, x5t, notBefore: from ?? null, notAfter: to ?? null }),
+    ),
+    ...changes.agreements.added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
+      db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
+      ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
+    ]),
+    ...changes.policies.flatMap(({ digest, name, purposes, body }) => [
+      db.insert(policies).values({ digest, name, body }),
+      ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
+    ]),
+    ...changes.grants.added.map((grant) => db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at })),
+    ...changes.grants.changed.map((grant) =>
+      db
+        .update(grants)
+        // The time of the change, or one more than the last where the clock has not moved on: only its growing counts.
+        .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
+        .where(and(eq(grants.client, grant.client), eq(grants.origin, grant.origin), eq(grants.purpose, grant.purpose))),
+    ),
+  ];
+  const [first, ...rest] = writes;
+  if (first !== undefined) await db.batch([first, ...rest]);
+}
+
+const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
+
+const terms = ({ agreement, policy, scopes, quotas }: GrantEntry) => ({
+  agreement,
+  policy,
+  scopes,
+  quotaRequests: quotas.default.requests,
+  quotaWindowSeconds: quotas.default.windowSeconds,
+});

@@ -1,0 +1,60 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import type { RegisteredCertificate } from "#identity/client";
+import type { Prepared } from "#identity/merge-registry";
+import { pointer, type RegistryDocument, type RegistryProblem } from "#identity/registry-document";
+import type { PolicyEntry } from "#identity/registry-state";
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { isPublicKey } from "./jose/public-key.ts";
+
+/** Looks into what a registry file carries: purposes, keys, certificates and policy documents, whose examples must hold. */
+export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
+  for (const [i, { purposes }] of file.agreements.entries()) {
+    const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
+    if (unknown !== -1) return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
+  }
+  for (const [i, { jwks }] of file.clients.entries()) {
+    for (const [j, key] of (jwks?.keys ?? []).entries()) {
+      if (!(await isPublicKey(key))) return err(invalid(["clients", i, "jwks", "keys", j], "is not a public key"));
+    }
+  }
+  const certificates: (readonly RegisteredCertificate[])[] = [];
+  for (const [i, client] of file.clients.entries()) {
+    const read = client.certificates.map(readRegistered);
+    const unreadable = read.indexOf(undefined);
+    if (unreadable !== -1) return err(invalid(["clients", i, "certificates", unreadable], "is not a certificate"));
+    certificates.push(read.filter((certificate) => certificate !== undefined));
+  }
+  const policies: PolicyEntry[] = [];
+  for (const [i, { name, body }] of file.policies.entries()) {
+    const document = parsePolicyDocument(body);
+    if (!document.ok) {
+      return err({
+        reason: "invalid",
+        pointer: `${pointer(["policies", i, "body"])}${document.error.pointer}`,
+        problem: document.error.problem,
+      });
+    }
+    policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
+  }
+  return ok({ policies, certificates });
+}
+
+/** A thumbprint as it is, or a PEM certificate by its DER and dates. */
+function readRegistered(text: string): RegisteredCertificate | undefined {
+  if (!text.includes("-----BEGIN")) return { x5t: text, from: undefined, to: undefined };
+  try {
+    const { raw, validFrom, validTo } = new X509Certificate(text);
+    const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+    if (!(from < to)) return undefined;
+    return { x5t: createHash("sha256").update(raw).digest("base64url"), from: instant(from), to: instant(to) };
+  } catch {
+    return undefined; // no certificate: told by the answer
+  }
+}
+
+function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}
