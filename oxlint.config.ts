@@ -122,6 +122,7 @@ export default defineConfig({
     "typescript/ban-ts-comment": "error",
     "typescript/consistent-type-imports": "error",
     "typescript/no-unsafe-type-assertion": "off", // a cast says on its own line why it is true
+    "unicorn/consistent-function-scoping": "off", // a small function stands where it is read
     "unicorn/no-array-sort": "off",
     "unicorn/no-array-reverse": "off",
     "unicorn/prefer-set-has": "off",

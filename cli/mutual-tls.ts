@@ -42,7 +42,11 @@ export function send(
   return new Promise((resolve, reject) => {
     const outgoing = request(
       url,
-      { method, agent: agentFor(trust.ca, identity), headers: { ...headers, ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }) } },
+      {
+        method,
+        agent: agentFor(trust.ca, identity),
+        headers: { ...headers, ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }) },
+      },
       (incoming) => {
         const chunks: Buffer[] = [];
         incoming.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
+import type { RegistryProblem } from "#identity/registry-document";
+import type { Result } from "#kernel/result";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
 
 // Before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file; they come from the state folder.
@@ -22,7 +24,14 @@ export interface Runtime {
   readonly gateway: { readonly host: string; readonly port: number };
   readonly ledgerUrl: string;
   readonly miniflare: Miniflare;
+  /** Writes a registry document by way of `control`, in place of what it names. Throws with a JSON pointer when it does not fit. */
+  applyRegistry(document: unknown): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The RPC of `control` that this launcher calls. */
+interface RegistryDesk {
+  apply(document: unknown, mode: "add" | "replace"): Promise<Result<unknown, RegistryProblem>>;
 }
 
 export async function startRuntime(
@@ -52,6 +61,11 @@ export async function startRuntime(
     gateway: { host: entry.hostname, port: Number(entry.port) },
     ledgerUrl: ledgerUrl.origin,
     miniflare,
+    async applyRegistry(document) {
+      const { REGISTRY_DESK } = await miniflare.getBindings<{ REGISTRY_DESK: RegistryDesk }>("phylax-gateway");
+      const applied = await REGISTRY_DESK.apply(document, "replace");
+      if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
+    },
     close: () => miniflare.dispose(),
   };
 }
@@ -88,7 +102,9 @@ async function migrate(registry: D1Database): Promise<void> {
   );
   const { results } = await registry.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
   const applied = new Set(results.map(({ name }) => name));
-  for (const name of readdirSync(join(root, "migrations")).filter((file) => file.endsWith(".sql")).sort()) {
+  for (const name of readdirSync(join(root, "migrations"))
+    .filter((file) => file.endsWith(".sql"))
+    .sort()) {
     if (applied.has(name)) continue;
     const statements = readFileSync(join(root, "migrations", name), "utf8")
       .split("--> statement-breakpoint")

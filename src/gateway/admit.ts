@@ -120,6 +120,7 @@ function credential(header: string | null): Result<Secret | undefined, AdmitRefu
 function acceptable(header: string | null): Call["mediaType"] | undefined {
   if (header === null || header.trim() === "") return "application/fhir+json";
   const ranges = header.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase() ?? "");
-  if (ranges.some((range) => range === "application/fhir+json" || range === "*/*" || range === "application/*")) return "application/fhir+json";
+  if (ranges.some((range) => range === "application/fhir+json" || range === "*/*" || range === "application/*"))
+    return "application/fhir+json";
   return ranges.includes("application/json") ? "application/json" : undefined;
 }

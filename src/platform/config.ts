@@ -27,7 +27,8 @@ export function gatewayConfig(env: {
   readonly TOKEN_SIGNING_KEY: string;
 }): GatewayConfig {
   const url = URL.parse(env.PUBLIC_URL);
-  if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL) throw new ConfigError("PUBLIC_URL", "https://host[:port] and nothing after it");
+  if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL)
+    throw new ConfigError("PUBLIC_URL", "https://host[:port] and nothing after it");
   const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
   const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
   if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { admit, type Arrival } from "#gateway/admit";
 import { instant } from "#kernel/clock";
@@ -22,7 +22,16 @@ test("a request is split into origin, segments and query, and its credential is 
 });
 
 test("a path that hides something behind an encoding, a dot segment or a second host is refused", ({ expect }) => {
-  const paths = ["/Patient/a%2Fb", "/Patient/..%2f..", "/Patient/%2e%2e/x", "//evil.example/Patient", "/Patient//a", "/Patient/a;b", "/Patient/a@b", "/http://x"];
+  const paths = [
+    "/Patient/a%2Fb",
+    "/Patient/..%2f..",
+    "/Patient/%2e%2e/x",
+    "//evil.example/Patient",
+    "/Patient//a",
+    "/Patient/a;b",
+    "/Patient/a@b",
+    "/http://x",
+  ];
   for (const path of paths) {
     const reason = reasonOf(base + path);
     // The URL parser folds %2e%2e into a dot segment before anyone sees it: what is left is another admitted path, not a climb.
@@ -48,7 +57,9 @@ test("only one well-formed bearer credential is taken", ({ expect }) => {
 test("long URLs, many or large headers and a body on a read are refused", ({ expect }) => {
   expect(reasonOf(`${base}/Patient?name=${"a".repeat(8_200)}`)).toBe("url_too_long");
   expect(reasonOf(`${base}/Patient/a`, { "x-a": "b".repeat(33_000) })).toBe("headers_too_large");
-  expect(reasonOf(`${base}/Patient/a`, Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"])))).toBe("headers_too_large");
+  expect(reasonOf(`${base}/Patient/a`, Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"])))).toBe(
+    "headers_too_large",
+  );
   expect(reasonOf(`${base}/Patient/a`, { "content-length": "3" })).toBe("body_not_expected");
 });
 
@@ -67,7 +78,12 @@ test("no URL path or header makes admission throw", () => {
   fc.assert(
     fc.property(fc.webPath(), fc.webQueryParameters(), fc.string(), (path, query, accept) => {
       const headers = /^[\t\x20-\x7e]*$/u.test(accept) ? { accept, authorization: accept, traceparent: accept } : {};
-      admit(arrival(`https://gateway.example${path}?${query}`, Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()]))));
+      admit(
+        arrival(
+          `https://gateway.example${path}?${query}`,
+          Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()])),
+        ),
+      );
     }),
   );
 });

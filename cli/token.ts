@@ -1,0 +1,31 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { accessToken } from "./access-token.ts";
+import { clientOf, readDevFile } from "./dev-file.ts";
+import { closeConnections } from "./mutual-tls.ts";
+
+export const tokenUsage = "phylax token CLIENT [--state DIR] [--purpose CODE] [--scope SCOPE]";
+
+/** Prints an access token of a development client, good for five minutes and for that client's certificate only. Answers an exit code. */
+export async function token(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { state: { type: "string", default: ".phylax" }, purpose: { type: "string" }, scope: { type: "string" } },
+  });
+  const [client, ...more] = positionals;
+  if (client === undefined || more.length > 0) {
+    console.error(`usage: ${tokenUsage}`);
+    return 2;
+  }
+  try {
+    const dev = readDevFile(resolve(values.state));
+    console.log(await accessToken(dev, clientOf(dev, client), { purpose: values.purpose, scope: values.scope }));
+    return 0;
+  } catch (fault) {
+    console.error(fault instanceof Error ? fault.message : "no token");
+    return 1;
+  } finally {
+    closeConnections();
+  }
+}

@@ -1,0 +1,152 @@
+import { createPublicKey } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Resource } from "@medplum/fhirtypes";
+import { instant } from "#kernel/clock";
+import { openLogs } from "#ledger/log-name";
+import { verifierKey } from "#ledger/signed-note";
+import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
+import { demo } from "./demo.ts";
+import { startFront } from "./front.ts";
+import { keptKey, keptSecret, publicHalf, writeWhole } from "./keys.ts";
+import { loadFolder } from "./load.ts";
+import { startOrigin } from "./origin/server.ts";
+import { startRuntime, type Runtime } from "./runtime.ts";
+import { syntheticResources } from "./synthetic/generate.ts";
+
+export interface StackOptions {
+  readonly port: number;
+  readonly state: string;
+  readonly bundles: string | undefined;
+  readonly say: (line: string) => void;
+  /** Hears of each request that reaches the origin. */
+  readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
+}
+
+export interface Stack {
+  /** The content of dev.json (DESIGN §10). */
+  readonly dev: Readonly<Record<string, unknown>>;
+  readonly runtime: Runtime;
+  close(): Promise<void>;
+}
+
+const ledgerName = "ledger.phylax.example";
+const ledgerShards = 4;
+const originName = "main";
+
+/** All of Phylax on this machine: origin, workers, TLS front, demo clients. Writes `<state>/dev.json` when all is up. */
+export async function startStack({ port, state, bundles, say, onOriginRequest }: StackOptions): Promise<Stack> {
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  refuseSecond(state);
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const end of closers.splice(0).reverse()) await end();
+    rmSync(join(state, "dev.json"), { force: true });
+  };
+  try {
+    const gateway = `https://localhost:${port}`;
+    const fhir = `${gateway}/v1/fhir/${originName}`;
+    const pki = join(state, "pki");
+    const { serverCa, clientCa } = await ensureAuthority(pki);
+
+    const origin = await startOrigin({ ...(onOriginRequest && { onRequest: onOriginRequest }) });
+    closers.push(() => origin.close());
+    const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
+    await origin.load(resources);
+    say(`origin: ${counts(resources)} at ${origin.url}`);
+
+    const secret = (name: string) => join(state, "secrets", name);
+    const tokenKey = await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1");
+    const checkpointKey = await keptKey(secret("checkpoint.jwk.json"), "Ed25519", "checkpoint-1");
+    const auditorPaths = ["auditor-1", "auditor-2"].map((name) => join(state, "auditors", `${name}.jwk.json`));
+    const auditors = await Promise.all(auditorPaths.map((path, i) => keptKey(path, "ECDH-ES+A256KW", `auditor-${i + 1}`)));
+
+    const runtime = await startRuntime(join(state, "workers"), {
+      gateway: {
+        vars: { PUBLIC_URL: gateway, LEDGER_SHARDS: String(ledgerShards), ORIGIN_HOSTS: new URL(origin.url).host },
+        secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey) },
+      },
+      control: {},
+      ledger: {
+        vars: {
+          LEDGER_NAME: ledgerName,
+          LEDGER_SHARDS: String(ledgerShards),
+          AUDITOR_KEYS: JSON.stringify({ keys: auditors.map(publicHalf) }),
+        },
+        secrets: {
+          CHECKPOINT_KEY: JSON.stringify(checkpointKey),
+          ACCOUNTING_KEY: keptSecret(secret("accounting")),
+          SUBJECT_KEY: keptSecret(secret("subject")),
+        },
+      },
+    });
+    closers.push(() => runtime.close());
+
+    const { registry, clients } = await demo(state, pki, { name: originName, url: origin.url }, fhir);
+    await runtime.applyRegistry(registry);
+
+    const front = await startFront({ port, server: await ensureServerCertificate(pki), clientCa: clientCa.cert, target: runtime.gateway });
+    closers.push(() => front.close());
+
+    const { x = "" } = createPublicKey({ key: { ...publicHalf(checkpointKey) }, format: "jwk" }).export({ format: "jwk" });
+    const dev = {
+      gateway,
+      fhir,
+      audience: fhir,
+      tokenEndpoint: `${gateway}/oauth/token`,
+      ledger: runtime.ledgerUrl,
+      origin: origin.url,
+      ca: serverCa.cert,
+      clientCa,
+      ledgerName,
+      logs: verifierKeys(new Uint8Array(Buffer.from(x, "base64url"))),
+      pid: process.pid,
+      issuers: [],
+      users: [],
+      auditors: auditorPaths.map((key) => ({ key })),
+      operators: [],
+      clients,
+    };
+    writeWhole(join(state, "dev.json"), `${JSON.stringify(dev, undefined, 2)}\n`);
+    const renewing = setInterval(() => {
+      const logs = verifierKeys(new Uint8Array(Buffer.from(x, "base64url")));
+      if (Object.keys(logs).some((log) => !(log in dev.logs))) {
+        Object.assign(dev.logs, logs); // a half-year begins: its logs join the list, the old ones stay
+        writeWhole(join(state, "dev.json"), `${JSON.stringify(dev, undefined, 2)}\n`);
+      }
+    }, 30_000);
+    closers.push(async () => clearInterval(renewing));
+    return { dev, runtime, close };
+  } catch (fault) {
+    await close();
+    throw fault;
+  }
+}
+
+/** Every log that takes records now, with the key that its checkpoints are checked with. */
+function verifierKeys(publicKey: Uint8Array): Record<string, string> {
+  const logs = openLogs(ledgerShards, instant(Date.now()));
+  return Object.fromEntries(logs.map((log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
+}
+
+/** Two stacks on one state would be two writers of one ledger. */
+function refuseSecond(state: string): void {
+  const file = join(state, "dev.json");
+  if (!existsSync(file)) return;
+  const { pid }: { pid?: number } = JSON.parse(readFileSync(file, "utf8"));
+  if (pid !== undefined && pid !== process.pid && isRunning(pid)) throw new Error(`${state} is in use by process ${pid}`);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function counts(resources: readonly Resource[]): string {
+  const patients = resources.filter(({ resourceType }) => resourceType === "Patient").length;
+  return `${resources.length} resources of ${patients} patients`;
+}

@@ -1,0 +1,62 @@
+import { Hono } from "hono";
+import type { Clock } from "#kernel/clock";
+import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { addDiscovery } from "./discovery.ts";
+import { serve, type GatewayPorts } from "./pipeline.ts";
+
+export interface GatewayAppPorts extends GatewayPorts {
+  readonly publicUrl: string;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+  readonly clock: Clock;
+  /** Whether each dependency answers; the keys are shown. */
+  readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
+}
+
+const problemType = "application/problem+json";
+
+/** The gateway's HTTP surface. Hono's context ends here. */
+export function gatewayApp(ports: GatewayAppPorts): Hono {
+  const app = new Hono();
+
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/readyz", async (context) => {
+    const dependencies = await ports.dependencies();
+    const ready = Object.values(dependencies).every(Boolean);
+    return context.json({ status: ready ? "ready" : "not ready", dependencies }, ready ? 200 : 503, { "cache-control": "no-store" });
+  });
+  addDiscovery(app, ports);
+
+  app.all("/v1/fhir/*", async ({ req: { raw } }) => {
+    const id = ports.newId();
+    try {
+      const cf: unknown = Reflect.get(raw, "cf");
+      const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
+      return await serve({ id, at: ports.clock(), method: raw.method, url: raw.url, headers: raw.headers, tlsClientAuth }, ports);
+    } catch (fault) {
+      // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
+      ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
+      return outcomeAnswer(id, { status: 503, code: "transient", text: "Not available just now." }, "application/fhir+json");
+    }
+  });
+
+  // RFC 9457, for what is not FHIR.
+  app.notFound(() => problem(ports.newId(), 404, "Not Found"));
+  app.onError((fault) => {
+    const id = ports.newId();
+    ports.onFault({ requestId: id, name: fault.name });
+    return problem(id, 503, "Service Unavailable");
+  });
+  return app;
+}
+
+function problem(requestId: string, status: number, title: string): Response {
+  const headers = baseHeaders(requestId);
+  headers.set("content-type", problemType);
+  return new Response(JSON.stringify({ type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` }), {
+    status,
+    headers,
+  });
+}

@@ -1,0 +1,30 @@
+import type { PolicyShelf } from "#identity/ports";
+import { compilePolicy, type CompiledPolicy } from "#policy/compile";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+
+/** Policies ready for use, by the digest that a grant names. */
+export interface CompiledPolicies {
+  /** `undefined`: there is none of that digest, or this version cannot read it. Either way nothing is granted. */
+  byDigest(digest: string): Promise<CompiledPolicy | undefined>;
+}
+
+const kept = 64; // a compiled policy is some hundred KB at most, and an isolate serves few at a time
+
+/** Compiles each policy once per isolate: a document never changes under its digest. */
+export function compiledPolicies(shelf: PolicyShelf): CompiledPolicies {
+  const compiled = new Map<string, CompiledPolicy>();
+  return {
+    async byDigest(digest) {
+      const known = compiled.get(digest);
+      if (known !== undefined) return known;
+      const document = parsePolicyDocument(await shelf.byDigest(digest));
+      // A document that is not what its digest says was changed where it is kept.
+      if (!document.ok || (await policyDigest(document.value)) !== digest) return undefined;
+      const policy = compilePolicy(document.value, digest);
+      const [oldest] = compiled.keys();
+      if (compiled.size >= kept && oldest !== undefined) compiled.delete(oldest);
+      compiled.set(digest, policy);
+      return policy;
+    },
+  };
+}

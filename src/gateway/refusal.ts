@@ -1,0 +1,146 @@
+import type { InteractionRefusal } from "#fhir/interaction";
+import type { IssueType } from "#fhir/outcome";
+import type { Exhausted } from "#limits/ports";
+import type { Withheld } from "#phi/disclose";
+import type { PolicyRefusal } from "#policy/evaluate";
+import type { AdmitRefusal } from "./admit.ts";
+import type { AuthenticateRefusal } from "./authenticate.ts";
+
+/** What the origin's answer becomes when it is not one to disclose. */
+export type OriginRefusal =
+  | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
+  | { readonly reason: "origin_refused"; readonly status: number }
+  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number };
+
+export type GatewayRefusal =
+  | AdmitRefusal
+  | AuthenticateRefusal
+  | Exhausted
+  | InteractionRefusal
+  | { readonly reason: "policy_missing" }
+  | PolicyRefusal
+  | OriginRefusal
+  | Withheld;
+
+/** What a refused caller is told. Coarser than the ledger's reason: it must not say which check failed where that would help an attacker. */
+export interface PublicFace {
+  readonly status: number;
+  readonly code: IssueType;
+  readonly text: string;
+}
+
+const face = (status: number, code: IssueType, text: string): PublicFace => ({ status, code, text });
+
+const badCredential = face(401, "login", "The credential is missing, not valid, or not the one that goes with this certificate.");
+const notPermitted = face(403, "forbidden", "Not permitted.");
+const hidden = face(403, "forbidden", "Not permitted: this would search by what may not be seen.");
+const notFound = face(404, "not-found", "Not found."); // whatever a row decided: the same face as absent
+const malformed = face(400, "invalid", "The request is malformed.");
+const notCarried = face(400, "not-supported", "Not supported by this gateway.");
+const badOrigin = face(502, "exception", "The FHIR server behind the gateway gave no usable answer.");
+const tooLarge = face(502, "too-costly", "The answer is larger than this gateway carries: ask for less.");
+
+/** Each reason's public face. A new reason without a row does not compile. */
+const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
+  // admit
+  url_too_long: face(414, "too-long", "The URL is too long."),
+  headers_too_large: face(431, "too-long", "The headers are too large."),
+  malformed_path: face(404, "not-found", "There is no such path."),
+  token_in_url: face(400, "security", "A token may not be in the URL."),
+  malformed_authorization: badCredential,
+  unknown_scheme: face(401, "login", "Only the Bearer scheme is taken, with a certificate-bound token."),
+  body_not_expected: face(400, "invalid", "This method takes no body."),
+  not_acceptable: face(406, "not-supported", "Only JSON is answered."),
+  // authenticate
+  token_missing: badCredential,
+  certificate_malformed: badCredential,
+  certificate_unverified: badCredential,
+  certificate_revoked: badCredential,
+  certificate_too_large: badCredential,
+  certificate_missing: badCredential,
+  certificate_not_the_tokens: badCredential,
+  certificate_not_registered: badCredential,
+  certificate_outside_validity: badCredential,
+  jws_malformed: badCredential,
+  algorithm_not_allowed: badCredential,
+  critical_header: badCredential,
+  key_unknown: badCredential,
+  signature_wrong: badCredential,
+  token_type_wrong: badCredential,
+  issuer_unknown: badCredential,
+  audience_wrong: badCredential,
+  token_expired: badCredential,
+  token_not_yet: badCredential,
+  token_lives_too_long: badCredential,
+  token_unbound: badCredential,
+  binding_unsupported: badCredential,
+  claim_malformed: badCredential,
+  client_unknown: badCredential,
+  client_suspended: badCredential,
+  agreement_not_begun: face(403, "forbidden", "No agreement is in force."),
+  agreement_lapsed: face(403, "forbidden", "No agreement is in force."),
+  agreement_without_purpose: face(403, "forbidden", "No agreement is in force for this purpose."),
+  grant_missing: notPermitted,
+  purpose_malformed: face(400, "invalid", "Phylax-Purpose is not a purpose of use."),
+  purpose_not_granted: face(403, "forbidden", "The token is not for this purpose of use."),
+  purpose_not_chosen: face(403, "forbidden", "The token is for several purposes: choose one with Phylax-Purpose."),
+  // throttle
+  quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
+  // interpret
+  interaction_not_carried: notCarried,
+  unsupported_method: face(405, "not-supported", "Only GET is carried."),
+  unknown_path: face(404, "not-found", "There is no such path."),
+  unknown_type: face(404, "not-supported", "There is no such resource type in FHIR R4."),
+  malformed_id: face(400, "value", "The id is malformed."),
+  query_too_long: face(414, "too-long", "The query is too long."),
+  too_many_parameters: face(400, "too-long", "There are too many parameters."),
+  malformed_query: face(400, "structure", "The query is not well-formed UTF-8 in percent encoding."),
+  malformed_parameter: malformed,
+  unknown_parameter: face(400, "not-supported", "The search parameter is not one of this resource type."),
+  parameter_not_carried: notCarried,
+  modifier_not_carried: face(400, "not-supported", "Search modifiers are not supported by this gateway."),
+  chain_not_carried: face(400, "not-supported", "Chained searches are not supported by this gateway."),
+  repeated_parameter: face(400, "invalid", "A parameter that may stand once is repeated."),
+  too_many_values: face(400, "too-long", "A parameter has too many values."),
+  malformed_value: face(400, "value", "A parameter's value is malformed."),
+  format_not_carried: face(406, "not-supported", "Only JSON is answered."),
+  // authorize: decided from type and policy alone
+  policy_missing: notPermitted,
+  no_rule: notPermitted,
+  out_of_scope: face(403, "forbidden", "Not permitted by the token's scope."),
+  parameter_hidden: hidden,
+  parameter_needs_system: face(403, "forbidden", "Not permitted without a system: name the one that may be seen."),
+  sort_hidden: hidden,
+  // forward
+  origin_unknown: notFound,
+  absent: notFound,
+  origin_refused: badOrigin,
+  origin_answer_too_large: tooLarge,
+  origin_unreachable: badOrigin,
+  origin_timed_out: face(504, "timeout", "The FHIR server behind the gateway did not answer in time."),
+  origin_resting: face(503, "transient", "The FHIR server behind the gateway is not available just now."),
+  // disclose
+  answer_too_large: tooLarge,
+  answer_not_whole: tooLarge,
+  answer_not_utf8: badOrigin,
+  answer_too_deep: badOrigin,
+  answer_duplicate_key: badOrigin,
+  answer_not_json: badOrigin,
+  answer_not_asked: badOrigin,
+  answer_not_a_searchset: badOrigin,
+  row_out_of_reach: notFound,
+  resource_withheld: notFound,
+};
+
+/** The public face of a refusal. Where the specification itself has the name (a parameter, an interaction), it is told. */
+export function faceOf(refusal: GatewayRefusal): PublicFace {
+  const base = publicFaces[refusal.reason];
+  const named = nameOf(refusal);
+  return named === undefined ? base : { ...base, text: `${base.text} (${named})` };
+}
+
+/** Only names by the grammar of FHIR: a parameter code or an interaction, never a value. */
+function nameOf(refusal: GatewayRefusal): string | undefined {
+  if ("parameter" in refusal) return refusal.parameter;
+  return refusal.reason === "interaction_not_carried" ? refusal.interaction : undefined;
+}

@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { parseReceipt } from "#ledger/receipt";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack();
+}, 60_000);
+afterAll(() => phylax.close());
+
+const long = "a".repeat(7_000);
+const cases: readonly [name: string, path: string, sending?: { method?: string; headers?: Record<string, string>; body?: string }][] = [
+  ["an unknown path", "no/such/path/at/all"],
+  ["an unknown type", "Patiens/amara-okafor"],
+  ["a lower-case type", "patient/amara-okafor"],
+  ["a malformed id", `Patient/${"a".repeat(65)}`],
+  ["an id with an underscore", "Patient/a_b"],
+  ["an encoded slash in an id", "Patient/amara%2Fokafor"],
+  ["an absolute URL as path", "https://evil.example/Patient"],
+  ["an unknown parameter", "Patient?favourite-colour=blue"],
+  ["an unknown modifier", "Observation?patient:not=amara-okafor"],
+  ["a chain", "Observation?patient.name=Okafor"],
+  ["a reverse chain", "Patient?_has:Observation:patient:code=1234-5"],
+  ["an include", "Observation?patient=amara-okafor&_include=Observation:patient"],
+  ["a filter", "Patient?_filter=name eq x".replaceAll(" ", "%20")],
+  ["bad UTF-8 in the query", "Patient?family=%FF%FE"],
+  ["a broken escape", "Patient?family=%G1"],
+  ["a control character", "Patient?family=%00"],
+  ["a long query", `Patient?family=${long}${long}`],
+  ["a token in the URL", "Patient/amara-okafor?access_token=x"],
+  ["a version read", "Patient/amara-okafor/_history/1"],
+  ["a history", "Patient/_history"],
+  ["an operation", "Patient/amara-okafor/$everything"],
+  ["a compartment search", "Patient/amara-okafor/Observation"],
+  ["XML", "Patient/amara-okafor?_format=xml"],
+  ["a create", "Patient", { method: "POST", headers: { "content-type": "application/fhir+json" }, body: '{"resourceType":"Patient"}' }],
+  ["an update", "Patient/amara-okafor", { method: "PUT", body: '{"resourceType":"Patient"}' }],
+  ["a patch", "Patient/amara-okafor", { method: "PATCH", body: "[]" }],
+  ["a delete", "Patient/amara-okafor", { method: "DELETE" }],
+  ["a batch", "", { method: "POST", body: '{"resourceType":"Bundle","type":"batch"}' }],
+  ["an odd method", "Patient/amara-okafor", { method: "OPTIONS" }],
+  ["only XML accepted", "Patient/amara-okafor", { headers: { accept: "application/fhir+xml" } }],
+  ["headers beyond reason", "Patient/amara-okafor", { headers: { "x-large": "b".repeat(40_000) } }],
+  ["a scheme nobody knows", "Patient/amara-okafor", { headers: { authorization: "Hoba abc" } }],
+];
+
+test.for(cases)("%s is a 4xx OperationOutcome, recorded, and nothing reaches the origin", async ([, path, sending], { expect }) => {
+  const before = phylax.forwarded.length;
+  const reply = await phylax.ask("telehealth", path.startsWith("https:") ? `${phylax.dev.fhir}/${path}` : path, sending);
+  expect(reply.status, reply.text).toBeGreaterThanOrEqual(400);
+  expect(reply.status).toBeLessThan(500);
+  expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome" });
+  expect(reply.headers["content-type"]).toMatch(/^application\/fhir\+json/u);
+  expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
+  expect(phylax.forwarded.length).toBe(before);
+});
+
+test("above the transport's limits the front answers 414 and 431 with an OperationOutcome", async ({ expect }) => {
+  const url = await phylax.ask("telehealth", `Patient?family=${"a".repeat(17_000)}`);
+  const headers = await phylax.ask("telehealth", "Patient/amara-okafor", { headers: { "x-large": "b".repeat(140_000) } });
+  expect([url.status, headers.status]).toEqual([414, 431]);
+  for (const { text } of [url, headers]) expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome" });
+});
+
+test("absent and unknown ids are the same 404", async ({ expect }) => {
+  const reply = await phylax.ask("telehealth", "Patient/nobody-by-this-id");
+  expect(reply.status).toBe(404);
+  expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "not-found" }] });
+});

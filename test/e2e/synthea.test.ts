@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const folder = join(import.meta.dirname, "../../../shared/data/fhir/synthea-2019");
+const absent = !existsSync(folder);
+
+interface Entry {
+  readonly fullUrl: string;
+  readonly resource: { readonly resourceType: string; readonly id: string; readonly [element: string]: unknown };
+}
+
+/** Every string and number below a value, for a comparison that knows nothing of views. */
+function leaves(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value.flatMap(leaves);
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(leaves) : [value];
+}
+
+describe.skipIf(absent)("with real Synthea patients (skipped when ../shared/data is absent)", () => {
+  let phylax: TestStack;
+  const bundles = absent
+    ? []
+    : readdirSync(folder).map((file): { entry: Entry[] } => JSON.parse(gunzipSync(readFileSync(join(folder, file))).toString("utf8")));
+
+  beforeAll(async () => {
+    phylax = await startTestStack({ bundles: folder });
+  }, 120_000);
+  afterAll(() => phylax.close());
+
+  test("each patient is read and is cut for the payer", async ({ expect }) => {
+    for (const { entry } of bundles) {
+      const whole = entry.find(({ resource }) => resource.resourceType === "Patient");
+      const reply = await phylax.ask("payer", `Patient/${whole?.resource.id}`);
+      expect(reply.status, reply.text).toBe(200);
+      const cut = JSON.parse(reply.text);
+      expect(cut).toMatchObject({ resourceType: "Patient", id: whole?.resource.id });
+      for (const hidden of ["text", "extension", "maritalStatus", "multipleBirthBoolean", "communication"])
+        expect(cut).not.toHaveProperty(hidden);
+    }
+  });
+
+  test.for(["Observation", "Condition"])(
+    "%s?patient=… gives every one of the patient's, and no value that is not the origin's",
+    async (type, { expect }) => {
+      for (const { entry } of bundles) {
+        const patient = entry.find(({ resource }) => resource.resourceType === "Patient");
+        const whole = new Map(
+          entry.filter(({ resource }) => resource.resourceType === type).map(({ resource }) => [resource.id, resource]),
+        );
+        const reply = await phylax.ask("telehealth", `${type}?patient=${patient?.resource.id}`);
+        expect(reply.status, reply.text.slice(0, 300)).toBe(200);
+        const { entry: shown = [] }: { entry?: Entry[] } = JSON.parse(reply.text);
+        expect(shown.length).toBe(whole.size);
+        for (const { resource } of shown) {
+          const original = new Set(leaves(whole.get(resource.id)));
+          const own = (value: unknown) => original.has(value) || resource["meta"] !== undefined;
+          for (const leaf of leaves({ ...resource, meta: undefined, subject: undefined, encounter: undefined, context: undefined })) {
+            expect(leaf === undefined || own(leaf), `${type}/${resource.id} shows a value the origin does not have`).toBe(true);
+          }
+        }
+      }
+    },
+  );
+
+  test("what a payer's view hides is in no observation that it gets", async ({ expect }) => {
+    const patient = bundles[0]?.entry.find(({ resource }) => resource.resourceType === "Patient");
+    const reply = await phylax.ask("payer", `Observation?patient=${patient?.resource.id}`);
+    expect(reply.status, reply.text.slice(0, 300)).toBe(200);
+    const { entry = [] }: { entry?: Entry[] } = JSON.parse(reply.text);
+    for (const { resource } of entry)
+      for (const hidden of ["note", "text", "performer", "component"]) expect(resource).not.toHaveProperty(hidden);
+  });
+});

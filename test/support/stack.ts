@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { accessToken, type TokenRequest } from "../../cli/access-token.ts";
+import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/dev-file.ts";
+import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { startStack, type Stack } from "../../sandbox/stack.ts";
+
+/** A whole Phylax of its own for a test file, as `npm start` makes it, with a look at what reached the origin. */
+export interface TestStack {
+  readonly dev: DevFile;
+  readonly stack: Stack;
+  /** Every request that reached the FHIR server: `GET /fhir/Patient/x`. */
+  readonly forwarded: string[];
+  client(id: string): DevClient;
+  token(id: string, request?: TokenRequest): Promise<string>;
+  /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
+  ask(id: string, path: string, sending?: Sending): Promise<Reply>;
+  close(): Promise<void>;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+export async function startTestStack(options: { readonly bundles?: string; readonly state?: string } = {}): Promise<TestStack> {
+  const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
+  const forwarded: string[] = [];
+  const stack = await startStack({
+    port: await freePort(),
+    state,
+    bundles: options.bundles,
+    say: () => {},
+    onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
+  });
+  const dev = readDevFile(state);
+  const tokens = new Map<string, Promise<string>>();
+  const client = (id: string) => clientOf(dev, id);
+  const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
+  return {
+    dev,
+    stack,
+    forwarded,
+    client,
+    token,
+    async ask(id, path, sending = {}) {
+      const kept = tokens.get(id) ?? token(id);
+      tokens.set(id, kept);
+      const headers = { authorization: `Bearer ${await kept}`, ...sending.headers };
+      return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, { ...sending, headers });
+    },
+    async close() {
+      await stack.close();
+      if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+    },
+  };
+}
