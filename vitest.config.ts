@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
+      "test/platform/ledger/vitest.config.ts",
       {
         test: {
           name: "pure",

@@ -1,0 +1,335 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { exportJWK, generateKeyPair } from "jose";
+import { test } from "vitest";
+import { accountingLines, subjectKey } from "#audit/accounting";
+import type { AuditEvent } from "#audit/event";
+import { instant } from "#kernel/clock";
+import { fromCbor } from "#ledger/cbor";
+import { openInclusionNote } from "#ledger/inclusion-note";
+import { leafKinds } from "#ledger/leaf";
+import { linesRoot } from "#ledger/lines";
+import { verifyLog } from "#ledger/verify";
+import { LedgerShard } from "#platform/durable/ledger-shard";
+import { ledgerSink } from "#platform/durable/ledger-sink";
+import {
+  config,
+  disclosureOf,
+  failure,
+  get,
+  leavesOf,
+  ledger,
+  newId,
+  openAll,
+  ownLog,
+  publicReader,
+  refusal,
+  seen,
+  shard,
+  verifierOf,
+} from "./worker.ts";
+
+test("the shard's calls are exactly append, status and readers of public data", ({ expect }) => {
+  expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
+    "append",
+    "checkpoint",
+    "constructor",
+    "entries",
+    "frame",
+    "proof",
+    "status",
+    "tile",
+  ]);
+});
+
+test("an append of 3,000 patients is one frame, verifies without a key, and each auditor reads every patient in it", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(3000);
+  const recorded = await shard(log).append([event]);
+  expect(recorded).toMatchObject({ log, index: 2, frame: 0 }); // after shard-open and key-epoch
+  expect(recorded.count).toBeGreaterThanOrEqual(6);
+  const verified = await verifyLog(publicReader(log), verifierOf(log));
+  expect(verified).toMatchObject({ ok: true, value: { size: 2 + recorded.count, frames: 1 } });
+  for (const auditor of ledger.AUDITOR_PRIVATE_KEYS) {
+    const records = await openAll(log, auditor);
+    expect(records.flatMap((record) => record?.event.patients ?? [])).toEqual(event.patients);
+    expect(records.map((record) => [record?.part, record?.parts])).toEqual(records.map((_, i) => [i + 1, recorded.count]));
+    expect(records.every((record) => (record?.event.patients.length ?? 0) <= 500)).toBe(true);
+  }
+});
+
+test("the lines that a leaf commits to are those of the patients sealed in it", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(3);
+  await shard(log).append([event]);
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const [record] = await openAll(log, auditor);
+  const leaf = (await leavesOf(log)).at(-1);
+  const lines = accountingLines(event, config.subjectKey);
+  expect(lines).toHaveLength(3);
+  expect(linesRoot(record?.seed ?? new Uint8Array(), lines)).toEqual(leaf?.linesRoot);
+  const key = subjectKey(config.subjectKey, event.patients[0]?.patient ?? "");
+  expect(fromCbor(lines[0] ?? new Uint8Array())).toEqual([
+    1,
+    key,
+    event.at,
+    "telehealth",
+    ["TREAT"],
+    "baa-1",
+    new Map([
+      ["Observation", 1],
+      ["Patient", 1],
+    ]),
+  ]);
+});
+
+test("a commit with disclosures has one sealed row of lines, one without has none", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([refusal()]);
+  await shard(log).append([disclosureOf(2)]);
+  const rows = await runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame, box FROM lines").toArray());
+  expect(rows.map(({ frame }) => frame)).toEqual([1]);
+  expect(new TextDecoder().decode(rows[0]?.["box"] as ArrayBuffer)).not.toContain("telehealth"); // the column is a BLOB
+});
+
+test("200 appends at once share few frames, each at a position of its own that is in the tree", async ({ expect }) => {
+  const log = ownLog();
+  const stub = shard(log);
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => stub.append([i % 2 === 0 ? disclosureOf(1) : refusal()])));
+  const { frames, size } = await stub.status();
+  expect(size).toBe(202);
+  expect(frames).toBeLessThan(40);
+  expect(new Set(answers.map(({ index }) => index)).size).toBe(200);
+  const receipts = answers.map(({ index, leafHash, frameHash }) => ({ log, index, leafHash, frameHash }));
+  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
+});
+
+test("a log of more than two full tiles verifies, and its tiles are served full and partial", async ({ expect }) => {
+  const log = ownLog();
+  const stub = shard(log);
+  for (let i = 0; i < 3; i++) await stub.append(Array.from({ length: 200 }, () => refusal()));
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 602, frames: 3 } });
+  const [full, part] = [await stub.tile(0, 1, 256), await stub.tile(0, 1, 17)];
+  expect(full?.subarray(0, 17 * 32)).toEqual(part);
+  expect((await stub.tile(1, 0, 2))?.length).toBe(64);
+  expect(await stub.tile(1, 0, 3)).toBeUndefined();
+  await evictDurableObject(stub);
+  await shard(log).append([refusal()]);
+  await scheduler.wait(1001); // the checkpoint just read stands for a second
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 604, frames: 4 } });
+});
+
+test("after an eviction the chain goes on with a new key, and a repeated append still answers its first position", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(2);
+  const before = await shard(log).append([event]);
+  await evictDurableObject(shard(log));
+  expect(await shard(log).append([event])).toEqual(before);
+  const after = await shard(log).append([disclosureOf(1)]);
+  expect(after).toMatchObject({ frame: 1, index: 4 });
+  const epochs = (await leavesOf(log)).filter(({ kind }) => kind === leafKinds.keyEpoch).map(({ keyEpoch }) => keyEpoch);
+  expect(epochs).toEqual([1, 2]);
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  expect((await openAll(log, auditor)).map((record) => record?.event.patients.length)).toEqual([2, 1]);
+});
+
+test("the same append twice at once is recorded once; other events under its id are refused", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  const [one, two] = await Promise.all([shard(log).append([event]), shard(log).append([event])]);
+  expect(one).toEqual(two);
+  expect((await shard(log).status()).size).toBe(3);
+  expect(await failure(() => shard(log).append([{ ...event, kind: "refusal" }]))).toContain("another event has this id and step");
+  expect(await shard(log).append([{ ...event, step: 1 }])).toMatchObject({ index: 3 });
+});
+
+test("when a commit breaks, every waiting append fails, nothing of it is in the log, and the log goes on", async ({ expect }) => {
+  const log = ownLog();
+  const first = await shard(log).append([disclosureOf(1)]);
+  await runInDurableObject(shard(log), (_, state) => {
+    state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON tiles BEGIN SELECT RAISE(ABORT, 'broken disk'); END");
+  });
+  // Fills the first tile, so that the commit breaks after its frame row was written.
+  const outcomes = await Promise.allSettled(Array.from({ length: 260 }, () => shard(log).append([disclosureOf(1)])));
+  const kept = outcomes.filter(({ status }) => status === "fulfilled").length;
+  expect(kept).toBeLessThan(254);
+  const { size } = await shard(log).status();
+  expect(size).toBeLessThan(256);
+  await runInDurableObject(shard(log), (_, state) => {
+    state.storage.sql.exec("DROP TRIGGER broken");
+  });
+  await shard(log).append([disclosureOf(1)]);
+  const receipts = [first, ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []))];
+  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
+});
+
+test("when the very first commit breaks, nothing is acknowledged and the log is still empty", async ({ expect }) => {
+  const log = ownLog();
+  await runInDurableObject(shard(log), (_, state) => {
+    state.storage.sql.exec("CREATE TABLE lines (wrong TEXT)");
+  });
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => shard(log).append([disclosureOf(1)])));
+  expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
+  expect(await shard(log).status()).toMatchObject({ size: 0, frames: 0 });
+  expect(
+    await runInDurableObject(shard(log), (_, state) =>
+      state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'frames'").toArray(),
+    ),
+  ).toEqual([]);
+});
+
+test("a key that is no auditor's opens nothing", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([disclosureOf(2)]);
+  const { privateKey } = await generateKeyPair("ECDH-ES+A256KW", { extractable: true });
+  expect(await openAll(log, { ...(await exportJWK(privateKey)), kid: "auditor-1" })).toEqual([undefined]);
+});
+
+test("an event that is none, one that fits no frame, and a log that is not open are refused before anything is written", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const good = disclosureOf(1);
+  for (const [bad, field] of [
+    [{ ...good, id: "short" }, "id"],
+    [{ ...good, kind: "gossip" }, "unknown kind"],
+    [{ ...good, why: {} }, "without recipient or purpose"],
+    [{ ...good, extra: 1 }, "unknown field"],
+    [{ ...good, patients: [{ patient: "Patient/x", counts: {} }] }, "patients"],
+    [{ ...good, patients: [...good.patients, ...good.patients] }, "named twice"],
+  ] as const) {
+    expect(await failure(() => shard(log).append([bad as AuditEvent]))).toContain(field);
+  }
+  expect(await failure(() => shard(log).append([disclosureOf(20_000)]))).toContain("an append of 20000 patients fits no frame");
+  expect(await failure(() => shard(log).append([]))).toContain("1 to 254 events");
+  expect(await shard(log).status()).toMatchObject({ size: 0 });
+  for (const closed of ["s0-2020h1", `s64-${log.slice(log.indexOf("-") + 1)}`]) {
+    expect(await failure(() => shard(closed).append([good]))).toContain("not open");
+  }
+  expect(await failure(() => shard("anything").append([good]))).toContain("not the name of a log");
+});
+
+test("checkpoints extend each other, are signed at most once a second, and never cover what is not committed", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([refusal()]);
+  const first = await shard(log).checkpoint();
+  await shard(log).append([refusal()]);
+  expect(await shard(log).checkpoint()).toEqual(first);
+  await evictDurableObject(shard(log));
+  expect(await shard(log).checkpoint()).toEqual(first);
+  await scheduler.wait(1001);
+  const second = new TextDecoder().decode(await shard(log).checkpoint());
+  expect(second.split("\n")[1]).toBe("4");
+});
+
+test("a shard that lost what it once signed does not start", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([refusal()]);
+  await shard(log).append([refusal()]);
+  await shard(log).checkpoint();
+  await runInDurableObject(shard(log), (_, state) => {
+    state.storage.sql.exec("DELETE FROM frames WHERE number = 1");
+  });
+  await evictDurableObject(shard(log));
+  expect(await failure(() => shard(log).append([refusal()]))).toContain("a checkpoint was signed that this log does not extend");
+});
+
+test("a shard whose last frame was changed does not start", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([refusal()]);
+  await runInDurableObject(shard(log), (_, state) => {
+    const [row] = state.storage.sql.exec<{ body: ArrayBuffer }>("SELECT body FROM frames").toArray();
+    const body = new Uint8Array(row?.body ?? new ArrayBuffer());
+    body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;
+    state.storage.sql.exec("UPDATE frames SET body = ?", body);
+  });
+  await evictDurableObject(shard(log));
+  expect(await failure(() => shard(log).status())).toContain("the last frame is not what was stored");
+});
+
+test("the gateway's way in picks the log, and tries again when the object was reset under it", async ({ expect }) => {
+  let calls = 0;
+  const flaky = {
+    getByName: (name: string) => ({
+      append: (events: Parameters<LedgerShard["append"]>[0]) =>
+        ++calls === 1 ? Promise.reject(Object.assign(new Error("reset"), { durableObjectReset: true })) : shard(name).append(events),
+    }),
+  } as unknown as DurableObjectNamespace<LedgerShard>; // the one call that the sink makes
+  const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
+  const event = disclosureOf(1);
+  const recorded = await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 });
+  expect(calls).toBe(2);
+  expect(await shard(recorded.log).append([event])).toEqual(recorded);
+});
+
+test("a refusal and a disclosure look the same from outside but for their size class", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([refusal()]);
+  await shard(log).append([disclosureOf(1)]);
+  const [, , one, two] = await leavesOf(log);
+  expect(one?.kind).toBe(two?.kind);
+  expect([one?.counter, two?.counter]).toEqual([1, 2]);
+  expect(one?.linesRoot.some((byte) => byte !== 0)).toBe(true);
+});
+
+test("the public addresses serve what tlog-tiles asks, to anyone, and nothing else", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append(Array.from({ length: 254 }, () => refusal()));
+  const [text, bytes] = ["text/plain; charset=utf-8", "application/octet-stream"];
+  const [brief, long, forever] = ["public, max-age=1", "public, max-age=3600", "public, max-age=31536000, immutable"];
+  expect(await seen(`/${log}/checkpoint`)).toEqual([200, text, brief]);
+  expect(await seen(`/${log}/checkpoint`, { method: "HEAD" })).toEqual([200, text, brief]);
+  expect(await seen(`/${log}/proof/255`)).toEqual([200, text, brief]);
+  expect(await seen(`/${log}/tile/0/000`)).toEqual([200, bytes, forever]);
+  expect(await seen(`/${log}/tile/1/000.p/1`)).toEqual([200, bytes, long]);
+  expect(await seen(`/${log}/tile/entries/000`)).toEqual([200, bytes, forever]);
+  expect(await seen(`/${log}/frame/0`)).toEqual([200, bytes, forever]);
+  expect((await (await get(`/${log}/tile/0/000`)).bytes()).length).toBe(8192);
+  expect((await (await get(`/${log}/tile/0/000`, { method: "HEAD" })).bytes()).length).toBe(0);
+  expect((await get(`/${log}/checkpoint`)).headers.get("access-control-allow-origin")).toBe("*");
+  for (const [path, status] of [
+    [`/${log}/tile/0/001`, 404],
+    [`/${log}/tile/0/000.p/256`, 400],
+    [`/${log}/tile/0/0`, 400],
+    [`/${log}/tile/64/000`, 400],
+    [`/${log}/frame/1`, 404],
+    [`/${log}/frame/01`, 400],
+    [`/${log}/proof/256`, 404],
+    [`/${log}/proof/-1`, 400],
+    [`/${log}/append`, 404],
+    ["/s0-2020h1/checkpoint", 404],
+    [`/s99-${log.slice(log.indexOf("-") + 1)}/checkpoint`, 404],
+    ["/", 404],
+  ] as const) {
+    expect(await seen(path), path).toEqual([status, "application/problem+json", "no-store"]);
+  }
+  expect((await get(`/${log}/checkpoint`, { method: "POST" })).status).toBe(405);
+});
+
+test("a proof of a record verifies offline with its leaf hash and the log's public key, and with no other leaf", async ({ expect }) => {
+  const log = ownLog();
+  const answers = await Promise.all(Array.from({ length: 9 }, () => shard(log).append([refusal()])));
+  for (const { index, leafHash } of answers) {
+    const proof = (await shard(log).proof(index)) ?? new Uint8Array();
+    expect(openInclusionNote(proof, leafHash, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
+    expect(openInclusionNote(proof, new Uint8Array(32), verifierOf(log))).toEqual({ ok: false, error: "proof_wrong" });
+  }
+});
+
+test("a log that took no record yet shows an empty, signed checkpoint and leaves no rows", async ({ expect }) => {
+  const log = ownLog();
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true, value: { size: 0, frames: 0 } });
+  const tables = await runInDurableObject(shard(log), (_, state) =>
+    state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'frames'").toArray(),
+  );
+  expect(tables).toEqual([]);
+});
+
+test("nothing of an event is in the clear in a frame", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(1, newId());
+  await shard(log).append([event]);
+  const frame = Buffer.from((await shard(log).frame(0)) ?? []);
+  for (const text of ["telehealth", "TREAT", "made-up", "disclosure"]) expect(frame.includes(text), text).toBe(false);
+  expect(frame.includes(Buffer.from(event.id, "hex"))).toBe(false);
+});

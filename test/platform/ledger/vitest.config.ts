@@ -1,0 +1,31 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineProject } from "vitest/config";
+
+/** Two auditors and the secrets of a ledger, made anew for each run: nothing here is a key that anybody uses. */
+const auditors = ["auditor-1", "auditor-2"].map((kid) => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return { public: { ...publicKey.export({ format: "jwk" }), kid }, private: { ...privateKey.export({ format: "jwk" }), kid } };
+});
+const secret = (): string => randomBytes(32).toString("base64url");
+
+/** The ledger worker in workerd, with storage that ends with the run. */
+export default defineProject({
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath: new URL("../../../workers/ledger/wrangler.toml", import.meta.url).pathname },
+      miniflare: {
+        bindings: {
+          LEDGER_NAME: "ledger.test",
+          LEDGER_SHARDS: "64",
+          AUDITOR_KEYS: { keys: auditors.map((one) => one.public) },
+          CHECKPOINT_KEY: JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" })),
+          ACCOUNTING_KEY: secret(),
+          SUBJECT_KEY: secret(),
+          AUDITOR_PRIVATE_KEYS: auditors.map((one) => one.private),
+        },
+      },
+    }),
+  ],
+  test: { name: "ledger", include: ["**/*.test.ts"] },
+});

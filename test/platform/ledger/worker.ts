@@ -1,0 +1,135 @@
+/// <reference types="@cloudflare/vitest-plugin/types" />
+import { env, exports } from "cloudflare:workers";
+import type { JWK } from "jose";
+import type { AuditEvent } from "#audit/event";
+import { type AuditRecord, decodeRecord } from "#audit/record";
+import { instant } from "#kernel/clock";
+import { readKeyEpoch } from "#ledger/clear-body";
+import { splitEntries } from "#ledger/frame";
+import { type Leaf, leafKinds, parseLeaf } from "#ledger/leaf";
+import { logName, halfYearOf } from "#ledger/log-name";
+import type { LogReader } from "#ledger/ports";
+import { isCommittedKey, openLeaf } from "#ledger/seal";
+import { parseVerifierKey, type Verifier, verifierKey } from "#ledger/signed-note";
+import { TILE_WIDTH, tilePath } from "#ledger/tile";
+import { type LedgerEnv, readLedgerConfig } from "#platform/durable/ledger-config";
+import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-key-wrap";
+import type { LedgerShard } from "#platform/durable/ledger-shard";
+
+// The bindings that vitest.config.ts beside this file gives to the worker under test.
+export const ledger = env as unknown as LedgerEnv & {
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
+};
+
+export const config = readLedgerConfig(ledger);
+
+let used = 1; // shard 0 is for the test that lets the sink choose
+/** A log that no other test of this file touches. */
+export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
+
+export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
+
+export const get = (path: string, init?: RequestInit): Promise<Response> =>
+  (exports as unknown as { readonly default: Fetcher }).default.fetch(`https://ledger.test${path}`, init); // the worker's own default export
+
+/** What a cache or a browser goes by: status, type, caching. */
+export async function seen(path: string, init?: RequestInit): Promise<(string | number | null)[]> {
+  const { status, headers, body } = await get(path, init);
+  await body?.cancel();
+  return [status, headers.get("content-type"), headers.get("cache-control")];
+}
+
+/** The log as its public addresses show it. */
+export function publicReader(log: string): LogReader {
+  const object = async (path: string): Promise<Uint8Array | undefined> => {
+    const response = await get(`/${log}/${path}`);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return response.ok ? bytes : undefined;
+  };
+  return {
+    checkpoint: () => object("checkpoint"),
+    tile: (level, index, width) => object(`tile/${level}/${tilePath(index, width)}`),
+    entries: (index, width) => object(`tile/entries/${tilePath(index, width)}`),
+    frame: (number) => object(`frame/${number}`),
+  };
+}
+
+export function verifierOf(log: string): Verifier {
+  const verifier = parseVerifierKey(verifierKey(`ledger.test/${log}`, config.checkpointPublicKey));
+  if (!verifier.ok) throw new Error(verifier.error);
+  return verifier.value;
+}
+
+export async function leavesOf(log: string): Promise<Leaf[]> {
+  const { size } = await shard(log).status();
+  const leaves: Leaf[] = [];
+  for (let index = 0; index * TILE_WIDTH < size; index++) {
+    const bundle = await publicReader(log).entries(index, Math.min(TILE_WIDTH, size - index * TILE_WIDTH));
+    for (const bytes of splitEntries(bundle ?? new Uint8Array()) ?? []) {
+      const leaf = parseLeaf(bytes);
+      if (!leaf.ok) throw new Error(leaf.error);
+      leaves.push(leaf.value);
+    }
+  }
+  return leaves;
+}
+
+/** What an auditor does: unwraps each epoch's key, checks its commitment, opens the leaves. Undefined where the key opens nothing. */
+export async function openAll(log: string, auditor: JWK): Promise<(AuditRecord | undefined)[]> {
+  const origin = `ledger.test/${log}`;
+  const records: (AuditRecord | undefined)[] = [];
+  let secrets: AuditorSecrets | undefined;
+  for (const leaf of await leavesOf(log)) {
+    if (leaf.kind === leafKinds.keyEpoch) {
+      const body = readKeyEpoch(leaf.body);
+      secrets = body && (await unwrapForAuditor(body.wrapped, auditor, origin, leaf.keyEpoch));
+      if (secrets && body && !isCommittedKey(secrets.dataKey, origin, leaf.keyEpoch, body.commitment))
+        throw new Error("not the committed key");
+    }
+    if (leaf.kind !== leafKinds.sealed) continue;
+    const plaintext = secrets && openLeaf(secrets.dataKey, origin, leaf);
+    const record = plaintext?.ok ? decodeRecord(plaintext.value) : undefined;
+    records.push(record?.ok ? record.value : undefined);
+  }
+  return records;
+}
+
+export const newId = (): string => crypto.randomUUID().replaceAll("-", "");
+
+/** A made-up disclosure of `count` patients. */
+export const disclosureOf = (count: number, id = newId()): AuditEvent => ({
+  id,
+  at: instant(Date.now()),
+  kind: "disclosure",
+  who: { client: "telehealth", certificate: "x5t", tokenId: "jti" },
+  what: { interaction: "search-type", origin: "main", type: "Observation", parameters: [["code", "1-1"]], method: "GET" },
+  why: { purposes: ["TREAT"], agreement: "baa-1", policy: "sha256:x" },
+  outcome: { status: 200 },
+  patients: Array.from({ length: count }, (_, i) => ({
+    patient: `main/Patient/made-up-${i}-${id}`,
+    counts: { Observation: i + 1, Patient: 1 },
+  })),
+  unnamed: [],
+  counts: { Patient: count },
+});
+
+export const refusal = (id = newId()): AuditEvent => ({
+  id,
+  at: instant(Date.now()),
+  kind: "refusal",
+  outcome: { status: 403, reason: "no_rule" },
+  patients: [],
+  unnamed: [],
+  counts: {},
+});
+
+/** The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call unhandled.) */
+export async function failure(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call();
+  } catch (fault) {
+    return fault instanceof Error ? fault.message : String(fault);
+  }
+  return "no failure";
+}
