@@ -21,3 +21,9 @@ export function numberOf(value: unknown): number | undefined {
   if (typeof value === "number") return value;
   return source.isRawJSON(value) ? Number(value.rawJSON) : undefined;
 }
+
+/** A number to be written with just these digits: `7.10`. To the types a number, to `JSON.stringify` its text; arithmetic needs `numberOf`. */
+export function written(digits: string): number {
+  const plain = Number(digits);
+  return String(plain) === digits ? plain : (source.rawJSON(digits) as unknown as number); // what JSON.stringify takes for one
+}

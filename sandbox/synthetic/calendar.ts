@@ -1,0 +1,14 @@
+const day = 86_400_000;
+
+/** The day on which the synthetic world stands still: what it says never depends on when it is made. */
+export const today = "2026-11-01";
+
+/** `YYYY-MM-DD`, so many days before that day. */
+export function daysAgo(days: number): string {
+  return new Date(Date.parse(today) - days * day).toISOString().slice(0, 10);
+}
+
+/** A dateTime with seconds and offset, as a clinic on the East Coast writes it. */
+export function at(date: string, hour: number, minute = 0): string {
+  return `${date}T${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}:00-05:00`;
+}
