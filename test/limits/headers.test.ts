@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant, type Instant } from "#kernel/clock";
 import { grantSize, LeaseBook, type StoredWindow } from "#limits/lease";

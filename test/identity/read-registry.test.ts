@@ -1,0 +1,96 @@
+import { test } from "vitest";
+import * as z from "zod";
+import { readRegistry } from "#identity/read-registry";
+import { registryDocument } from "#identity/registry-document";
+import { registryFile, withValue } from "../support/registry-file.ts";
+
+const file = await registryFile();
+
+test("a whole registry file is read, and an empty one too", ({ expect }) => {
+  expect(readRegistry(file)).toMatchObject({
+    ok: true,
+    value: { clients: [{ status: "active", assertionProfile: "fapi2", dpop: false }] },
+  });
+  expect(readRegistry({})).toMatchObject({ ok: true, value: { clients: [], grants: [] } });
+});
+
+const bad: readonly (readonly [string, string, unknown])[] = [
+  ["/clents", "/clents", []],
+  ["/clients/0/colour", "/clients/0/colour", "red"],
+  ["/clients/0/id", "/clients/0/id", "tele health"],
+  ["/clients/0/status", "/clients/0/status", "Active"],
+  ["/clients/0/jwks", "/clients/0/jwks", undefined],
+  ["/clients/0/jwks/keys/0/d", "/clients/0/jwks/keys/0/d", "A".repeat(43)],
+  ["/clients/0/jwks/keys/0/kty", "/clients/0/jwks/keys/0/kty", "oct"],
+  ["/clients/0/certificates", "/clients/0/certificates", []],
+  ["/clients/0/certificates/0", "/clients/0/certificates/0", "sha256//AAAA"],
+  ["/agreements/0/to", "/agreements/0/to", "2025-01-01"],
+  ["/agreements/0/from", "/agreements/0/from", "last year"],
+  ["/agreements/0/documentHash", "/agreements/0/documentHash", "abc"],
+  ["/agreements/0/purposes/0", "/agreements/0/purposes/0", "treatment"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/*.sr"],
+  ["/grants/0/quotas/default/requests", "/grants/0/quotas/default/requests", 0],
+  ["/grants/0/quotas/burst", "/grants/0/quotas/burst", { requests: 1, windowSeconds: 1 }],
+  ["/origins/0/url", "/origins/0/url", "http://fhir.example.org/r4"],
+  ["/origins/0/url", "/origins/0/url", "https://user:pass@fhir.example.org/r4"],
+  ["/origins/0/url", "/origins/0/url", "https://fhir.example.org/r4/"],
+  ["/origins/0/url", "/origins/0/url", "https://fhir.example.org/r4?tenant=1"],
+  ["/policies/0/name", "/policies/0/name", "Treat"],
+];
+
+test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
+  expect(readRegistry(withValue(file, at, value))).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+});
+
+const issuer = {
+  iss: "https://idp.example.org",
+  jwksUri: "https://idp.example.org/jwks",
+  algs: ["ES256"],
+  audience: "phylax",
+  purpose: { fixed: ["PATRQT"] },
+};
+const unsupported: readonly (readonly [string, string, unknown])[] = [
+  ["/issuers", "/issuers/0", [issuer]],
+  ["/clients/0/auth", "/clients/0/auth", "tls_client_auth"],
+  ["/clients/0/auth", "/clients/0/auth", "external"],
+  ["/clients/0/issuer", "/clients/0/issuer", "https://idp.example.org"],
+  ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"],
+  ["/clients/0/dpop", "/clients/0/dpop", true],
+  ["/clients/0/patient", "/clients/0/patient", "p1"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs user/*.rs"],
+  ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.r"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?category=laboratory"],
+  ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
+];
+
+test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
+  expect(readRegistry(withValue(file, at, value))).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
+});
+
+test("no refusal quotes a value of the file", ({ expect }) => {
+  for (const [at, , value] of [...bad, ...unsupported]) {
+    const read = readRegistry(withValue(file, at, value));
+    const quoted = typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
+    expect(quoted, at).toBe(false);
+  }
+});
+
+test("an origin on a loopback host may be plain http", ({ expect }) => {
+  for (const url of ["http://127.0.0.1:8080/fhir", "http://localhost/fhir", "http://[::1]:1/fhir"]) {
+    expect(readRegistry(withValue(file, "/origins/0/url", url)).ok, url).toBe(true);
+  }
+});
+
+test("the format is published as a JSON Schema", ({ expect }) => {
+  const schema = z.toJSONSchema(registryDocument, { io: "input" });
+  expect(schema).toMatchObject({ type: "object", additionalProperties: false });
+  expect(Object.keys(schema.properties ?? {}).sort()).toEqual([
+    "$schema",
+    "agreements",
+    "clients",
+    "grants",
+    "issuers",
+    "origins",
+    "policies",
+  ]);
+});

@@ -1,0 +1,77 @@
+import { exportJWK, generateKeyPair } from "jose";
+
+/** A registry file with one of each: what tests change one thing of. */
+export async function registryFile() {
+  const { publicKey } = await generateKeyPair("ES256", { extractable: true });
+  const { x = "", y = "" } = await exportJWK(publicKey);
+  return {
+    origins: [{ name: "main", url: "https://fhir.example.org/r4", credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" } }],
+    policies: [{ name: "treat", body: policyBody }],
+    clients: [
+      {
+        id: "telehealth",
+        kind: "telehealth",
+        auth: "private_key_jwt",
+        jwks: { keys: [{ kty: "EC", crv: "P-256", x, y, kid: "telehealth-1" }] },
+        certificates: ["A".repeat(43)],
+      },
+    ],
+    agreements: [
+      {
+        id: "telehealth-baa",
+        client: "telehealth",
+        purposes: ["TREAT", "COC"],
+        from: "2026-01-01",
+        to: "2028-01-01T00:00:00-05:00",
+        documentHash: "0".repeat(64),
+      },
+    ],
+    grants: [
+      {
+        client: "telehealth",
+        origin: "main",
+        purpose: "TREAT",
+        agreement: "telehealth-baa",
+        policy: "treat",
+        scopes: "system/*.rs",
+        quotas: { default: { requests: 100, windowSeconds: 60 } },
+      },
+    ],
+  };
+}
+
+export type RegistryFile = Awaited<ReturnType<typeof registryFile>>;
+
+const policyBody = {
+  format: "phylax.policy.v1",
+  name: "treat",
+  title: "A policy for tests",
+  purposes: ["TREAT"],
+  rules: [
+    {
+      types: ["Patient"],
+      interactions: ["read", "search"],
+      show: ["birthDate"],
+      why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
+      examples: [
+        {
+          says: "A birth date is shown and nothing else.",
+          resource: { resourceType: "Patient", id: "p", birthDate: "1980-01-01", gender: "other" },
+          becomes: { resourceType: "Patient", id: "p", birthDate: "1980-01-01" },
+        },
+      ],
+    },
+  ],
+};
+
+/** A copy of a file with the value at a JSON pointer set, or taken out when `undefined`. */
+export function withValue<T>(file: T, pointer: string, value: unknown): T {
+  const copy = structuredClone(file);
+  const path = pointer.split("/").slice(1);
+  const last = path.pop() ?? "";
+  let at: unknown = copy;
+  for (const part of path) at = Reflect.get(at as object, part); // the pointer names a place inside the file
+  if (value === undefined) Reflect.deleteProperty(at as object, last);
+  else Reflect.set(at as object, last, value);
+  return copy;
+}
