@@ -53,6 +53,11 @@ export const isObject = (value: Json | undefined): value is JsonObject =>
 /** The property when it is the object's own: `constructor` and its like are nobody's. */
 export const property = (object: JsonObject, name: string): Json | undefined => (Object.hasOwn(object, name) ? object[name] : undefined);
 
+export const textAt = (object: JsonObject, name: string): string | undefined => {
+  const value = property(object, name);
+  return typeof value === "string" ? value : undefined;
+};
+
 /** Every value at a path of element names, arrays flattened. */
 export function valuesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
   if (value === undefined || value === null) return [];

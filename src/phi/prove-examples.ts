@@ -1,0 +1,69 @@
+import { readInteraction } from "#fhir/interaction";
+import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
+import { compilePolicy, type CompiledPolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
+import { cutResource } from "./redact.ts";
+import { markSubsetted } from "./contained.ts";
+
+/** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
+export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
+  const policy = compilePolicy(document, "");
+  return document.rules.flatMap((rule, index) =>
+    rule.examples.flatMap((example, number) => {
+      const problem = "request" in example ? refuteRequest(policy, example) : refuteResource(policy, rule.types, example);
+      return problem === undefined ? [] : [{ pointer: `/rules/${index}/examples/${number}`, problem }];
+    }),
+  );
+}
+
+// An example is about the policy alone: the widest scopes, so that nothing else can refuse.
+const everyScope: Parameters<typeof evaluate>[1] = [{ context: "system", type: "*", permissions: ["r", "s"] }];
+
+function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query);
+  const granted = interaction.ok ? evaluate(policy, everyScope, interaction.value) : interaction;
+  if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
+  return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
+}
+
+function refuteResource(
+  policy: CompiledPolicy,
+  types: readonly string[],
+  example: Extract<PolicyExample, { becomes: unknown }>,
+): string | undefined {
+  const [resource, expected] = [tree(example.resource), tree(example.becomes)];
+  const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
+  if (!isObject(resource) || type === undefined || !types.includes(type)) return "the resource is of no type of this rule";
+  const became = leaves(policy, resource);
+  if (became === undefined) return expected === "withheld" ? undefined : "the resource is withheld";
+  const wanted = isObject(expected) && became.subsetted ? markSubsetted(expected) : expected;
+  return sorted(became.resource) === sorted(wanted) ? undefined : `what leaves is ${JSON.stringify(became.resource)}`;
+}
+
+function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
+  const interaction = { kind: "read", type: textAt(resource, "resourceType"), id: textAt(resource, "id") ?? "example" } as const;
+  const asked = readInteraction("GET", [interaction.type ?? "", interaction.id], "");
+  const grant = asked.ok ? evaluate(policy, everyScope, asked.value) : asked;
+  if (!grant.ok) return undefined;
+  const view = grant.value.viewOf(resource);
+  if (view === undefined) return undefined;
+  const context = { origin: "https://origin.invalid", mapUrls: (text: string) => text, viewInside: grant.value.viewInside };
+  const cut = cutResource(resource, view, context);
+  return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
+}
+
+/** An example as a body would be read: its numbers as text. */
+function tree(value: unknown): Json {
+  const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
+  if (!read.ok) throw new Error("an example that the schema took as JSON is none");
+  return read.value;
+}
+
+/** Canonical text of a tree: member order says nothing. */
+function sorted(value: Json): string {
+  return JSON.stringify(value, (_key, member: Json) =>
+    isObject(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+  );
+}

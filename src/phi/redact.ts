@@ -1,0 +1,252 @@
+import { concernedBy } from "#fhir/compartment";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
+import { parseReference } from "#fhir/reference";
+import { err, ok, type Result } from "#kernel/result";
+import type { ResourceView } from "#policy/compile";
+import { everything } from "#policy/shown";
+import { compileView, showsExtension, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
+import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
+import type { OriginUrlMap } from "./origin-urls.ts";
+
+/** What cutting needs to know beside the view, the same for all of one answer. */
+export interface CutContext {
+  /** FHIR base of the origin, without a trailing slash. */
+  readonly origin: string;
+  readonly mapUrls: OriginUrlMap;
+  /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
+  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+}
+
+export interface CutResource {
+  readonly resource: JsonObject;
+  /** Ids of the origin's patients: whom the whole resource is about, and whom what leaves refers to. */
+  readonly patients: ReadonlySet<string>;
+  /** It, or a resource inside it that leaves, is about somebody whom no reference names. */
+  readonly unnamed: boolean;
+  /** Resources inside that were dropped whole. */
+  readonly withheld: number;
+}
+
+/** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
+export type CutRefusal = "modifier_extension" | "implicit_rules" | "malformed";
+
+/** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
+export function cutResource(resource: JsonObject, view: ResourceView, context: CutContext): Result<CutResource, CutRefusal> {
+  const cutter = new Cutter(context, resource, view);
+  const cut = cutter.cut();
+  return cut === undefined ? err(cutter.fault ?? "malformed") : ok(cut);
+}
+
+const extensionView = compileView("Extension", everything, { all: true, urls: new Set() });
+const siblingViews = new WeakMap<ExtensionList, ObjectView>();
+
+/** The view of `_birthDate` and its like: the id and extensions of a primitive, shown with it. */
+function siblingView(extensions: ExtensionList): ObjectView {
+  const view = siblingViews.get(extensions) ?? compileView("Element", everything, extensions);
+  siblingViews.set(extensions, view);
+  return view;
+}
+
+type Members = Record<string, Json>;
+
+/** Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the resource leaves. */
+class Cutter {
+  fault: CutRefusal | undefined;
+  readonly #context: CutContext;
+  readonly #resource: JsonObject;
+  readonly #view: ResourceView;
+  /** Ids of contained resources that leave; nothing else may be referred to by `#id`. */
+  readonly #contained: ReadonlyMap<JsonObject, JsonObject>;
+  readonly #fragments: ReadonlySet<string>;
+  readonly #patients = new Set<string>();
+  #unnamed = false;
+  #withheld = 0;
+
+  constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
+    this.#context = context;
+    this.#resource = resource;
+    this.#view = view;
+    this.#contained = container === undefined ? this.#cutContained() : new Map();
+    this.#fragments = container ?? new Set([...this.#contained.keys()].map(fragmentOf));
+  }
+
+  cut(): CutResource | undefined {
+    const { object, subsetted } = this.#view;
+    if (property(this.#resource, "implicitRules") !== undefined || property(this.#resource, "_implicitRules") !== undefined) {
+      this.#fail("implicit_rules");
+    }
+    const members = this.#members(this.#resource, object) ?? {};
+    if (this.fault !== undefined) return undefined;
+    const { patients, unnamed } = concernedBy(this.#resource, this.#context.origin);
+    const complete = subsetted
+      ? markSubsetted(keepReferred(this.#require(this.#resource, members, object)))
+      : this.#require(this.#resource, members, object);
+    return {
+      resource: complete,
+      patients: new Set([...patients, ...this.#patients]),
+      unnamed: unnamed || this.#unnamed,
+      withheld: this.#withheld,
+    };
+  }
+
+  #fail(reason: CutRefusal): undefined {
+    this.fault ??= reason;
+  }
+
+  /** Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes the references to it along. */
+  #cutContained(): ReadonlyMap<JsonObject, JsonObject> {
+    const list = property(this.#resource, "contained");
+    if (list === undefined || !this.#view.object.elements.has("contained")) return new Map();
+    if (!isArray(list)) return this.#fail("malformed") ?? new Map();
+    const permitted = list.filter(isObject).flatMap((inside) => {
+      const view = this.#context.viewInside(inside);
+      return view === undefined ? [] : [{ inside, view }];
+    });
+    const cutAll = (of: typeof permitted) => {
+      const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
+      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, fragments).cut() }));
+    };
+    // Twice: a first time to see which leave at all, since only to those may the others refer.
+    const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
+    this.#withheld += list.length - left.length;
+    return new Map(left.flatMap(({ inside, cut }) => (cut === undefined ? [] : [[inside, this.#note(inside, cut)] as const])));
+  }
+
+  /** A contained Patient has no address: somebody is meant, and nobody can say who. */
+  #note(inside: JsonObject, { resource, patients, unnamed, withheld }: CutResource): JsonObject {
+    const isPatient = property(inside, "resourceType") === "Patient";
+    if (!isPatient) for (const patient of patients) this.#patients.add(patient);
+    this.#unnamed ||= unnamed || isPatient;
+    this.#withheld += withheld;
+    return resource;
+  }
+
+  #object(input: Json, view: ObjectView): JsonObject | undefined {
+    if (!isObject(input)) return this.#fail("malformed");
+    const members = this.#members(input, view);
+    // ele-1: an element has a value or children, and its id is neither.
+    if (members === undefined || Object.keys(members).every((name) => name === "id")) return undefined;
+    return this.#require(input, members, view);
+  }
+
+  #members(input: JsonObject, view: ObjectView): Members | undefined {
+    const out: Members = {};
+    for (const [name, value] of Object.entries(input)) {
+      if (value === null) continue; // FHIR JSON knows null in arrays of primitives only
+      if (name === "resourceType" && input === this.#resource) out[name] = value;
+      else if (name === "extension") this.#put(out, name, this.#extensions(value, view.extensions));
+      else if (name === "modifierExtension") this.#put(out, name, this.#modifiers(value, view.extensions));
+      else {
+        const sibling = name.startsWith("_");
+        const element = view.elements.get(sibling ? name.slice(1) : name);
+        if (element === undefined) continue;
+        if (element.kind === "deceased") out["deceasedBoolean"] = true;
+        else if (element.kind === "primitive")
+          this.#put(out, name, this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0]);
+        else if (sibling) continue;
+        else if (element.kind === "object") this.#put(out, name, this.#objects(value, element));
+        else if (name === "contained") this.#put(out, name, [...this.#contained.values()]);
+        else {
+          const inside = this.#inside(value, element.repeats);
+          if (inside === undefined) return undefined; // what is said about a resource that does not leave goes with it
+          out[name] = inside;
+        }
+      }
+    }
+    if (view.type === "Bundle") delete out["total"]; // counts what was dropped
+    return out;
+  }
+
+  #put(out: Members, name: string, value: Json | undefined): void {
+    if (value !== undefined && !(isArray(value) && value.length === 0)) out[name] = value;
+  }
+
+  #objects(value: Json, { repeats, viewOf }: Extract<ElementView, { kind: "object" }>): Json | undefined {
+    if (isArray(value) !== repeats) return this.#fail("malformed");
+    const items = (isArray(value) ? value : [value]).flatMap((item) => {
+      if (!isObject(item)) return this.#fail("malformed") ?? [];
+      const view = viewOf(item);
+      return (view === undefined ? undefined : this.#object(item, view)) ?? [];
+    });
+    return repeats ? items : items[0];
+  }
+
+  /** A primitive and its `_` sibling, kept aligned where they repeat (FHIR R4 json §2.6.2.2). */
+  #primitive(input: JsonObject, name: string, { type, repeats }: Extract<ElementView, { kind: "primitive" }>, view: ObjectView) {
+    const [value, beside] = [property(input, name) ?? undefined, property(input, `_${name}`) ?? undefined];
+    if ([value, beside].some((part) => part !== undefined && isArray(part) !== repeats))
+      return [this.#fail("malformed"), undefined] as const;
+    const values = isArray(value) ? value : value === undefined ? [] : [value];
+    const besides = isArray(beside) ? beside : beside === undefined ? [] : [beside];
+    const pairs = Array.from(
+      { length: Math.max(values.length, besides.length) },
+      (_, index) =>
+        [
+          this.#scalar(values[index] ?? null, name, type, view),
+          besides[index] === undefined || besides[index] === null
+            ? null
+            : (this.#object(besides[index], siblingView(view.extensions)) ?? null),
+        ] as const,
+    ).filter(([scalar, sibling]) => scalar !== null || sibling !== null);
+    const [scalars, siblings] = [pairs.map(([scalar]) => scalar), pairs.map(([, sibling]) => sibling)];
+    const given = (list: readonly Json[]) => (list.every((item) => item === null) ? undefined : repeats ? list : list[0]);
+    return [given(scalars), given(siblings)] as const;
+  }
+
+  #scalar(value: Json, name: string, type: string, view: ObjectView): Json {
+    if (isObject(value) || isArray(value)) return this.#fail("malformed") ?? null;
+    if (typeof value !== "string") return value;
+    const refers = view.type === "Reference" && name === "reference";
+    if ((refers || type === "canonical") && value.startsWith("#") && value !== "#" && !this.#fragments.has(value)) return null;
+    if (refers || urlTypes.has(type)) {
+      const reference = parseReference(value, this.#context.origin);
+      if (reference.kind === "local" && reference.type === "Patient") this.#patients.add(reference.id);
+    }
+    return this.#context.mapUrls(value);
+  }
+
+  #extensions(value: Json, shown: ExtensionList): Json | undefined {
+    if (!isArray(value)) return this.#fail("malformed");
+    return value
+      .filter((item) => !isObject(item) || showsExtension(shown, textAt(item, "url") ?? ""))
+      .flatMap((item) => this.#object(item, extensionView) ?? []);
+  }
+
+  /** One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the resource leaves. */
+  #modifiers(value: Json, { urls }: ExtensionList): Json | undefined {
+    if (!isArray(value)) return this.#fail("malformed");
+    const known = value.every((item) => isObject(item) && urls.has(textAt(item, "url") ?? ""));
+    return known ? value.flatMap((item) => this.#object(item, extensionView) ?? []) : this.#fail("modifier_extension");
+  }
+
+  /** Resources inside (Bundle.entry.resource, Parameters.parameter.resource), each by its own type's rule. */
+  #inside(value: Json, repeats: boolean): Json | undefined {
+    if (isArray(value) !== repeats) return this.#fail("malformed");
+    const items = (isArray(value) ? value : [value]).flatMap((item) => {
+      const view = isObject(item) ? this.#context.viewInside(item) : undefined;
+      const cut = isObject(item) && view !== undefined ? new Cutter(this.#context, item, view).cut() : undefined;
+      if (cut === undefined) {
+        this.#withheld += 1;
+        return [];
+      }
+      for (const patient of cut.patients) this.#patients.add(patient);
+      this.#unnamed ||= cut.unnamed;
+      this.#withheld += cut.withheld;
+      return [cut.resource];
+    });
+    return repeats ? items : items[0];
+  }
+
+  /** Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result is valid and says so. */
+  #require(input: JsonObject, members: Members, { required, everything, extensions }: ObjectView): JsonObject {
+    for (const { names, at, value } of required) {
+      if (names.some((name) => Object.hasOwn(members, name) || Object.hasOwn(members, `_${name}`))) continue;
+      // A keep-everything view hides nothing: what its origin left out stays out.
+      const lacking = everything && extensions.all && !names.some((name) => Object.hasOwn(input, name));
+      if (!lacking) members[at] = value;
+    }
+    return members;
+  }
+}
+
+const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);

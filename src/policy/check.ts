@@ -1,0 +1,136 @@
+import { elementsOf, isPrimitive } from "#fhir/elements";
+import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import { searchParametersOf } from "#fhir/search-parameters";
+import { compileRule } from "./compile.ts";
+import { neededBeside } from "./invariants.ts";
+import { readPath } from "./path.ts";
+import { mayRepeat, resolvePath } from "./resolve.ts";
+import type { PolicyDocument, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
+import { searchableBy } from "./searchable.ts";
+import { isNothing, nothing, union, type Shown } from "./shown.ts";
+import { compileView } from "./view.ts";
+
+/** What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each other. Empty: publishable. */
+export function checkPolicy({ purposes, rules }: PolicyDocument): readonly PolicyProblem[] {
+  return [
+    ...purposes.flatMap((purpose, index) => {
+      const problem = !Object.hasOwn(purposeOfUse, purpose) ? "is no purpose of use of v3-ActReason" : repeated(purposes, index);
+      return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];
+    }),
+    ...rules.flatMap((rule, index) => checkRule(rule, `/rules/${index}`)),
+    ...rules.flatMap((rule, index) => overlaps(rule, rules.slice(0, index), `/rules/${index}`)),
+  ];
+}
+
+const repeated = (list: readonly string[], index: number) => (list.indexOf(list[index] ?? "") < index ? "is there twice" : undefined);
+
+function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
+  const paths = rule.show === "everything" ? [] : rule.show;
+  const unknown = rule.types.flatMap((type) => [
+    ...paths.flatMap((path, index) => {
+      const resolved = resolvePath(type, readPath(path));
+      return resolved.ok ? [] : [{ pointer: `${at}/show/${index}`, problem: resolved.error }];
+    }),
+    ...(rule.where ?? []).flatMap((condition, index) => {
+      const problem = conditionProblem(type, condition);
+      return problem === undefined ? [] : [{ pointer: `${at}/where/${index}`, problem }];
+    }),
+  ]);
+  const twice = rule.types.flatMap((_type, index) => {
+    const problem = repeated(rule.types, index);
+    return problem === undefined ? [] : [{ pointer: `${at}/types/${index}`, problem }];
+  });
+  // The checks below walk the R4 tables with these paths.
+  if (unknown.length > 0 || twice.length > 0) return [...twice, ...unknown];
+  const { shown } = compileRule(rule);
+  const broken = rule.types.flatMap((type) => brokenInvariants(type, shown)).map((problem) => ({ pointer: `${at}/show`, problem }));
+  return [...broken, ...searchProblems(rule, at)];
+}
+
+function conditionProblem(type: string, condition: RowCondition): string | undefined {
+  const steps = readPath(condition.path);
+  if (steps.some(({ name, slice }) => slice !== undefined || name.endsWith("[x]")))
+    return "a condition's path has no slices and names one form of a choice";
+  const resolved = resolvePath(type, steps);
+  if (!resolved.ok) return resolved.error;
+  const codes = "in" in condition ? condition.in : condition.notIn;
+  if (resolved.value === "CodeableConcept" || resolved.value === "Coding") {
+    return codes.every((code) => code.includes("|")) ? undefined : "these codes need their system: `system|code`";
+  }
+  if (!isPrimitive(resolved.value)) return `${resolved.value} is not coded`;
+  return codes.some((code) => code.includes("|")) ? "this element is a plain code, without a system" : undefined;
+}
+
+/** Elements shown without what R4 demands beside them, anywhere below. */
+function brokenInvariants(type: string, shown: Shown): readonly string[] {
+  if (shown.everything || isNothing(shown)) return [];
+  const has = (name: string) =>
+    shown.elements.has(name) ||
+    elementsOf(type)
+      .get(name)
+      ?.forms.some((form) => shown.elements.has(form.name));
+  const rules = Object.hasOwn(neededBeside, type) ? (neededBeside[type] ?? []) : [];
+  const here = rules
+    .filter(({ shows, needs }) => has(shows) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true)
+    .map(({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key})`);
+  const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
+    forms.flatMap((form) => {
+      const child = union(shown.elements.get(name) ?? nothing, shown.elements.get(form.name) ?? nothing);
+      if (isPrimitive(form.type)) return [];
+      const base: Shown = { ...child, slices: [] };
+      const items = child.slices.map((slice) => union(base, slice.shown));
+      return [base, ...items].flatMap((item) => brokenInvariants(form.type, item));
+    }),
+  );
+  return [...here, ...new Set(below)];
+}
+
+function searchProblems({ types, search, show, extensions, interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
+  if (search === undefined) return [];
+  if (!interactions.includes("search")) return [{ pointer: `${at}/search`, problem: "the rule grants no search" }];
+  const { shown } = compileRule({ types, show, interactions, why: "", examples: [], ...(extensions === undefined ? {} : { extensions }) });
+  return search.flatMap((code, index) => {
+    const known = types.map((type) => ({ type, definition: searchParametersOf(type).get(code) }));
+    const possible = known.some(
+      ({ type, definition }) =>
+        definition !== undefined && searchableBy(compileView(type, shown, { all: false, urls: new Set() }), definition).kind !== "hidden",
+    );
+    return possible ? [] : [{ pointer: `${at}/search/${index}`, problem: "is no search parameter that this view allows" }];
+  });
+}
+
+/**
+ * Two rules for one type must be about different rows by a single-valued element, or by a repeating one, where a row that is about both
+ * was granted by each. Else one row would have two meanings (medplum#3332: hidden fields applied to the wrong rows).
+ */
+function overlaps(rule: PolicyRule, before: readonly PolicyRule[], at: string): readonly PolicyProblem[] {
+  return before.flatMap((other, index) =>
+    rule.types
+      .filter((type) => other.types.includes(type) && rule.interactions.some((interaction) => other.interactions.includes(interaction)))
+      .filter((type) => !disjoint(type, rule, other) && !repeating(type, rule, other))
+      .map((type) => ({ pointer: at, problem: `overlaps /rules/${index} for ${type}: one row could fall under both` })),
+  );
+}
+
+function disjoint(type: string, a: PolicyRule, b: PolicyRule): boolean {
+  return shared(a, b).some(
+    ([left, right]) => !mayRepeat(type, readPath(left.path)) && !left.codes.some((code) => right.codes.includes(code)),
+  );
+}
+
+function repeating(type: string, a: PolicyRule, b: PolicyRule): boolean {
+  return shared(a, b).some(([left]) => mayRepeat(type, readPath(left.path)));
+}
+
+interface InCondition {
+  readonly path: string;
+  readonly codes: readonly string[];
+}
+
+/** The elements by which both rules choose their rows. */
+function shared(a: PolicyRule, b: PolicyRule): readonly (readonly [InCondition, InCondition])[] {
+  return chosen(a).flatMap((left) => chosen(b).flatMap((right) => (left.path === right.path ? [[left, right] as const] : [])));
+}
+
+const chosen = ({ where = [] }: PolicyRule): readonly InCondition[] =>
+  where.flatMap((condition) => ("in" in condition ? [{ path: condition.path, codes: condition.in }] : []));

@@ -1,0 +1,80 @@
+import { valuesAt, type JsonObject } from "#fhir/json";
+import { isCodedAs } from "./coding.ts";
+import { hiddenPaths } from "./hidden.ts";
+import { readPath } from "./path.ts";
+import type { PolicyDocument, PolicyRule, RowCondition } from "./schema.ts";
+import { everything, shownBy, union, type Shown } from "./shown.ts";
+import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
+
+/** A policy made ready: once per digest, then shared by every request. */
+export interface CompiledPolicy {
+  readonly digest: string;
+  /** The rules for a type, in the document's order. */
+  readonly rulesFor: (type: string) => readonly CompiledRule[];
+  /** What these rules show together; each granted it for that very row. */
+  readonly viewOf: (type: string, rules: readonly CompiledRule[]) => ResourceView;
+}
+
+export interface CompiledRule {
+  readonly interactions: ReadonlySet<"read" | "search">;
+  readonly conditions: readonly RowCondition[];
+  readonly shown: Shown;
+  readonly extensions: ExtensionList;
+  /** Search parameters that the policy leaves of those which the view allows. */
+  readonly search: ReadonlySet<string> | undefined;
+}
+
+export interface ResourceView {
+  readonly object: ObjectView;
+  /** Whether `meta.tag` says SUBSETTED: anything but keep-everything, whatever the instance holds (DESIGN §6). */
+  readonly subsetted: boolean;
+  readonly hidden: readonly string[];
+}
+
+/** Compiles a document that `parsePolicyDocument` accepted. `digest` is its `policyDigest`. */
+export function compilePolicy(document: PolicyDocument, digest: string): CompiledPolicy {
+  const byType = new Map<string, CompiledRule[]>();
+  for (const rule of document.rules) {
+    const compiled = compileRule(rule);
+    for (const type of rule.types) byType.set(type, [...(byType.get(type) ?? []), compiled]);
+  }
+  const rulesFor = (type: string) => byType.get(type) ?? [];
+  const views = new Map<string, ResourceView>();
+  return {
+    digest,
+    rulesFor,
+    viewOf: (type, rules) => {
+      const key = [type, ...rules.map((rule) => rulesFor(type).indexOf(rule))].join();
+      const view = views.get(key) ?? unionView(type, rules);
+      views.set(key, view); // at most one entry a set of rules of one type
+      return view;
+    },
+  };
+}
+
+export function compileRule(rule: PolicyRule): CompiledRule {
+  return {
+    interactions: new Set(rule.interactions),
+    conditions: rule.where ?? [],
+    shown: rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
+    extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
+    search: rule.search === undefined ? undefined : new Set(rule.search),
+  };
+}
+
+function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
+  const extensions = {
+    all: rules.some((rule) => rule.extensions.all),
+    urls: new Set(rules.flatMap((rule) => [...rule.extensions.urls])),
+  };
+  const object = compileView(type, union(...rules.map((rule) => rule.shown)), extensions);
+  return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };
+}
+
+/** Whether a row is one that the rule is about. */
+export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
+  return rule.conditions.every((condition) => {
+    const values = valuesAt(resource, condition.path.split("."));
+    return "in" in condition ? isCodedAs(values, condition.in) : !isCodedAs(values, condition.notIn);
+  });
+}

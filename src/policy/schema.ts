@@ -1,0 +1,74 @@
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import * as z from "zod";
+import { pathGrammar } from "./path.ts";
+
+const path = z.string().max(500).regex(pathGrammar).meta({
+  description: "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",
+});
+const code = z
+  .string()
+  .max(300)
+  .regex(/^[^\s,|]+(?:\|[^\s,|]+)?$/u)
+  .meta({
+    description: "`system|code`, or a bare `code` where the element is a plain code.",
+  });
+const codes = z.array(code).min(1).max(200);
+const sentence = z.string().min(10).max(2_000);
+
+const condition = z
+  .union([z.strictObject({ path, in: codes }), z.strictObject({ path, notIn: codes })])
+  .meta({ description: "Which rows the rule is about: a coded element that is, or is not, one of these codes." });
+
+const fragment = z.record(z.string(), z.json());
+
+const example = z.union([
+  z.strictObject({
+    says: sentence,
+    resource: fragment.meta({ description: "A synthetic resource." }),
+    becomes: z
+      .union([fragment, z.literal("withheld")])
+      .meta({ description: "What leaves, exactly, but for the SUBSETTED tag; or that it does not." }),
+  }),
+  z.strictObject({
+    says: sentence,
+    request: z.string().max(1_000).meta({ description: "A GET below the FHIR base: `Observation?patient=1`." }),
+    is: z.enum(["permitted", "refused"]),
+  }),
+]);
+
+const rule = z.strictObject({
+  types: z.array(z.enum(r4ResourceTypes)).min(1),
+  interactions: z.array(z.enum(["read", "search"])).min(1),
+  where: z.array(condition).min(1).max(20).optional().meta({ description: "All must hold for the row." }),
+  show: z.union([z.literal("everything"), z.array(path).min(1).max(500)]).meta({
+    description: "What of the resource leaves. Modifier elements of visible parents, `id` and `resourceType` are implicit.",
+  }),
+  extensions: z.array(z.url()).min(1).max(100).optional().meta({
+    description: "Extensions that are shown wherever their parent is, by URL; also the modifier extensions that are understood.",
+  }),
+  search: z.array(z.string().min(1).max(100)).optional().meta({
+    description: "Narrows the search parameters further than the view does. It never adds one.",
+  }),
+  why: sentence.meta({ description: "The clause or contract that grants this." }),
+  examples: z.array(example).min(1).max(50),
+});
+
+/** A policy document (DESIGN §6): it only grants, and what no rule grants is refused. Strict: an unknown field makes it unloadable. */
+export const policySchema = z.strictObject({
+  format: z.literal("phylax.policy.v1"),
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u),
+  title: z.string().min(1).max(200),
+  purposes: z.array(z.string()).min(1).meta({ description: "v3-ActReason codes that it may serve." }),
+  rules: z.array(rule).min(1).max(500),
+});
+
+export type PolicyDocument = z.infer<typeof policySchema>;
+export type PolicyRule = PolicyDocument["rules"][number];
+export type PolicyExample = PolicyRule["examples"][number];
+export type RowCondition = NonNullable<PolicyRule["where"]>[number];
+
+/** What is wrong with a document, and where (RFC 6901). */
+export interface PolicyProblem {
+  readonly pointer: string;
+  readonly problem: string;
+}

@@ -1,0 +1,88 @@
+import { elementsOf } from "#fhir/elements";
+import type { SearchParameterDefinition } from "#fhir/search-parameters";
+import type { SearchParameter } from "#fhir/search";
+import type { ElementView, ObjectView, SlicedView } from "./view.ts";
+
+/** How far a view lets its reader search by a parameter: what may not be read may not be found out by asking for it (P3). */
+export type Searchable =
+  | { readonly kind: "hidden" }
+  | { readonly kind: "free" }
+  /** Only by `system|code`: of these systems, or of any that is named. */
+  | { readonly kind: "named"; readonly systems: ReadonlySet<string> | undefined };
+
+const hidden: Searchable = { kind: "hidden" };
+const free: Searchable = { kind: "free" };
+
+/** What the view shows of everything that the parameter reads. */
+export function searchableBy(view: ObjectView, definition: SearchParameterDefinition): Searchable {
+  if (definition.paths === undefined) return hidden;
+  return definition.paths.map((path) => atPath(view, path, definition)).reduce(narrower, free);
+}
+
+/** Whether these very values stay within what may be searched by. */
+export function isWithin(searchable: Searchable, { values }: SearchParameter): boolean {
+  switch (searchable.kind) {
+    case "hidden":
+      return false;
+    case "free":
+      return true;
+    case "named":
+      return values.every(
+        (value) =>
+          value.kind === "token" && value.system !== undefined && value.system !== "" && (searchable.systems?.has(value.system) ?? true),
+      );
+  }
+}
+
+function narrower(a: Searchable, b: Searchable): Searchable {
+  if (a.kind === "hidden" || b.kind === "hidden") return hidden;
+  if (a.kind === "free") return b;
+  if (b.kind === "free") return a;
+  const [left, right] = [a.systems, b.systems];
+  if (left === undefined) return b;
+  return { kind: "named", systems: right === undefined ? left : new Set([...left].filter((system) => right.has(system))) };
+}
+
+function atPath(view: ObjectView, [step, ...below]: readonly string[], definition: SearchParameterDefinition): Searchable {
+  if (step === undefined) return hidden;
+  const forms = elementsOf(view.type)
+    .get(step)
+    ?.forms.map((form) => form.name) ?? [step];
+  return forms.map((form) => inElement(view.elements.get(form), below, definition)).reduce(narrower, free);
+}
+
+function inElement(element: ElementView | undefined, below: readonly string[], definition: SearchParameterDefinition): Searchable {
+  if (element === undefined) return hidden;
+  switch (element.kind) {
+    case "primitive":
+      return below.length === 0 ? free : hidden;
+    case "deceased": // the date behind it is hidden
+    case "resource":
+      return hidden;
+    case "object":
+      // Below a slice a search would reach the hidden items too: only what is shown of every item counts.
+      if (below.length > 0) return element.others === undefined ? hidden : atPath(element.others, below, definition);
+      return atEnd(element, element.type, definition);
+  }
+}
+
+/** What a search reads of a complex datatype (FHIR R4 §3.1.1.4.10, §3.1.1.4.12); where that is not certain, all of it. */
+function atEnd(element: SlicedView, type: string, definition: SearchParameterDefinition): Searchable {
+  const { others, slices } = element;
+  if (others?.everything === true) return free;
+  if (definition.type === "reference" && type === "Reference" && shows(others, "reference")) return free;
+  if (definition.type !== "token") return hidden;
+  if (type === "CodeableConcept") {
+    const coding = others?.elements.get("coding");
+    if (coding?.kind !== "object") return hidden;
+    // A hidden `text` could match a bare code on a lenient server; `system|code` matches a coding and nothing else.
+    return narrower(atEnd(coding, coding.type, definition), { kind: "named", systems: undefined });
+  }
+  const value = type === "Identifier" ? "value" : type === "Coding" ? "code" : undefined;
+  if (value === undefined) return hidden; // a ContactPoint's token names no system
+  if (shows(others, "system") && shows(others, value)) return free;
+  const systems = slices.filter(({ slice, view }) => slice.by === "system" && shows(view, value)).flatMap(({ slice }) => slice.values);
+  return systems.length === 0 ? hidden : { kind: "named", systems: new Set(systems) };
+}
+
+const shows = (view: ObjectView | undefined, name: string): boolean => view?.elements.get(name)?.kind === "primitive";
