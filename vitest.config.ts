@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
+      "test/platform/control/vitest.config.ts",
+      "test/platform/guard/vitest.config.ts",
       "test/platform/ledger/vitest.config.ts",
       {
         test: {

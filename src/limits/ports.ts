@@ -29,7 +29,10 @@ export interface Spend {
   readonly quota: Quota;
 }
 
-/** Spends one request of a quota. Throws when the guard cannot be reached: no answer, no admission. */
+/** The client's counters. Throws when they cannot be reached: no answer, no admission. */
 export interface Limiter {
+  /** Spends one request of a quota. */
   spend(of: Spend): Promise<Result<Budget, Exhausted>>;
+  /** Asks how things stand without spending: for a request that was admitted and took longer than its lease. */
+  renew(of: Spend): Promise<Budget>;
 }

@@ -1,5 +1,5 @@
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
-import type { Budget, Limiter } from "#limits/ports";
+import type { Budget, Limiter, Spend } from "#limits/ports";
 import { instant, type Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { ClientGuard } from "./client-guard.ts";
@@ -17,21 +17,29 @@ const driftMilliseconds = 250;
 /** Asks the client's guard for each request, one token at a time. */
 export function guardLimiter({ guards, clock, newId }: GuardLimiterOptions): Limiter {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
+  const lease = async ({ client, key, quota }: Spend, want: number): Promise<{ answer: LeaseAnswer; budget: Budget }> => {
+    holder ??= newId();
+    const asked = clock();
+    const answer = await ask(guards, client, { id: newId(), holder, key, quota, want, returned: 0 });
+    const budget = {
+      policy: "default",
+      limit: answer.limit,
+      windowSeconds: answer.windowSeconds,
+      remaining: answer.remaining,
+      resetSeconds: Math.ceil(answer.windowMillisecondsLeft / 1000),
+      livesUntil: instant(asked + answer.lifeMilliseconds - driftMilliseconds),
+    };
+    return { answer, budget };
+  };
   return {
-    async spend({ client, key, quota }) {
-      holder ??= newId();
-      const asked = clock();
-      const answer = await ask(guards, client, { id: newId(), holder, key, quota, want: 1, returned: 0 });
-      const budget: Budget = {
-        policy: "default",
-        limit: answer.limit,
-        windowSeconds: answer.windowSeconds,
-        remaining: answer.remaining,
-        resetSeconds: Math.ceil(answer.windowMillisecondsLeft / 1000),
-        livesUntil: instant(asked + answer.lifeMilliseconds - driftMilliseconds),
-      };
+    async spend(of) {
+      const { answer, budget } = await lease(of, 1);
       if (answer.granted > 0) return ok(budget);
       return err({ ...budget, reason: "quota_exhausted", retryAfterSeconds: answer.retryAfterSeconds ?? budget.resetSeconds });
+    },
+    async renew(of) {
+      const { budget } = await lease(of, 0);
+      return budget;
     },
   };
 }

@@ -1,0 +1,119 @@
+import { env, exports } from "cloudflare:workers";
+import { beforeEach, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { applyRegistry } from "#platform/apply-registry";
+import { clientDirectory } from "#platform/d1/client-directory";
+import { originDirectory } from "#platform/d1/origin-directory";
+import { policyShelf } from "#platform/d1/policy-shelf";
+import { withValue } from "../../support/registry-file.ts";
+import { emptyRegistry, everything, sampleFile } from "./registry.ts";
+
+const at = instant(Date.UTC(2026, 10, 24));
+const clock = () => at;
+let registry: D1Database;
+beforeEach(async () => {
+  registry = await emptyRegistry();
+});
+
+test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({ expect }) => {
+  expect(await applyRegistry(registry, await sampleFile(), "add", clock)).toEqual({ ok: true, value: { added: 6, changed: 0 } });
+
+  const client = await clientDirectory(registry, clock).find("telehealth");
+  const { x5t, from, to } = env.CERTIFICATE;
+  expect(client).toMatchObject({
+    id: "telehealth",
+    status: "active",
+    authentication: "private_key_jwt",
+    assertionProfile: "fapi2",
+    keys: [{ kty: "EC", kid: "telehealth-1" }],
+    certificates: [{ x5t, from, to }],
+    agreements: [{ id: "telehealth-baa", from: Date.UTC(2026, 0, 1), to: Date.UTC(2028, 0, 1, 5) }],
+    grants: [{ origin: "main", purpose: "TREAT", agreement: "telehealth-baa", quotas: { default: { requests: 100, windowSeconds: 60 } } }],
+  });
+  expect(client?.agreements[0]?.purposes.toSorted()).toEqual(["COC", "TREAT"]);
+  const digest = client?.grants[0]?.policyDigest ?? "";
+  expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
+  expect(await policyShelf(registry).byDigest(digest)).toMatchObject({ format: "phylax.policy.v1", name: "treat" });
+  expect(await policyShelf(registry).byDigest(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+  expect(await originDirectory(registry, clock).find("main")).toEqual({
+    name: "main",
+    url: "https://fhir.example.org/r4",
+    credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" },
+  });
+  expect(await clientDirectory(registry, clock).find("nobody")).toBeUndefined();
+});
+
+test("applied twice, a file changes nothing the second time", async ({ expect }) => {
+  const file = await sampleFile();
+  await applyRegistry(registry, file, "add", clock);
+  const before = await everything(registry);
+  expect(await applyRegistry(registry, file, "add", clock)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, file, "replace", clock)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await everything(registry)).toEqual(before);
+});
+
+test("a policy may be named by the digest of one that is registered", async ({ expect }) => {
+  const file = await sampleFile();
+  await applyRegistry(registry, withValue(file, "/grants", []), "add", clock);
+  const { results } = await registry.prepare("SELECT digest FROM policies").all<{ digest: string }>();
+  const byDigest = withValue(withValue(file, "/policies", []), "/grants/0/policy", results[0]?.digest);
+  expect(await applyRegistry(registry, byDigest, "add", clock)).toEqual({ ok: true, value: { added: 1, changed: 0 } });
+});
+
+const bad: readonly (readonly [string, string, unknown])[] = [
+  ["/clients/0/jwks/keys/0/x", "/clients/0/jwks/keys/0", "A".repeat(43)], // off the curve
+  ["/clients/0/certificates/0", "/clients/0/certificates/0", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+  ["/agreements/0/purposes/1", "/agreements/0/purposes/1", "WHATEVER"],
+  ["/policies/0/body/rules/0/show/0", "/policies/0/body/rules/0/show/0", "no.such.element"],
+  ["/policies/0/body/surprise", "/policies/0/body", 1],
+  ["/grants/0/purpose", "/grants/0/purpose", "COC"],
+  ["/grants/0/scopes", "/grants/0/scopes", "user/*.rs"],
+];
+
+test.for(bad)(
+  "a file that is bad at %s is refused by its pointer and leaves nothing behind",
+  async ([where, pointer, value], { expect }) => {
+    const before = await everything(registry);
+    const applied = await applyRegistry(registry, withValue(await sampleFile(), where, value), "add", clock);
+    expect(applied).toMatchObject({ ok: false, error: { pointer } });
+    expect(await everything(registry)).toEqual(before);
+  },
+);
+
+test("a clash is named by its pointer and nothing of its file is taken", async ({ expect }) => {
+  const file = await sampleFile();
+  await applyRegistry(registry, file, "add", clock);
+  const before = await everything(registry);
+  const clashing = withValue(
+    withValue(file, "/origins/1", { name: "second", url: "https://b.example.org", credentials: { kind: "none" } }),
+    "/clients/0/kind",
+    "payer",
+  );
+  expect(await applyRegistry(registry, clashing, "add", clock)).toMatchObject({
+    ok: false,
+    error: { reason: "clash", pointer: "/clients/0/kind" },
+  });
+  expect(await everything(registry)).toEqual(before);
+});
+
+test("a replaced grant gets a higher revision, also when the clock stands still", async ({ expect }) => {
+  const file = await sampleFile();
+  await applyRegistry(registry, file, "add", clock);
+  const quotas = withValue(file, "/grants/0/quotas/default/requests", 7);
+  expect(await applyRegistry(registry, quotas, "replace", clock)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  const grants = (await clientDirectory(registry, clock).find("telehealth"))?.grants;
+  expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
+});
+
+test("two that apply the same file at once both succeed, and it is there once", async ({ expect }) => {
+  const file = await sampleFile();
+  const both = await Promise.all([applyRegistry(registry, file, "add", clock), applyRegistry(registry, file, "add", clock)]);
+  expect(both.map(({ ok }) => ok)).toEqual([true, true]);
+  expect(await registry.prepare("SELECT count(*) AS n FROM grants").first("n")).toBe(1);
+});
+
+test("the desk does the same by RPC", async ({ expect }) => {
+  const { RegistryDesk: desk } = exports as unknown as { readonly RegistryDesk: { apply(document: unknown): Promise<unknown> } }; // the worker under test exports it
+  const answer = await desk.apply(await sampleFile());
+  expect(answer).toMatchObject({ ok: true, value: { added: 6 } });
+});

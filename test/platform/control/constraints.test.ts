@@ -1,0 +1,36 @@
+import { beforeAll, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { applyRegistry } from "#platform/apply-registry";
+import { emptyRegistry, sampleFile } from "./registry.ts";
+
+let registry: D1Database;
+beforeAll(async () => {
+  registry = await emptyRegistry();
+  const applied = await applyRegistry(registry, await sampleFile(), "add", () => instant(1_000));
+  if (!applied.ok) throw new Error(applied.error.pointer);
+});
+
+test.for([
+  ["a client of an unknown status", "UPDATE clients SET status = 'resting'"],
+  ["a client with no key to prove itself by", "UPDATE clients SET jwks = NULL"],
+  ["a client with keys from two places", "UPDATE clients SET jwks_uri = 'https://a.example.org'"],
+  ["an external client without an issuer", "UPDATE clients SET auth = 'external'"],
+  ["a thumbprint that is none", "UPDATE certificates SET x5t = 'AA'"],
+  ["a certificate that ends before it begins", "UPDATE certificates SET not_after = not_before - 1"],
+  ["an agreement that ends before it begins", "UPDATE agreements SET ends = begins"],
+  ["an agreement without a document", "UPDATE agreements SET document_hash = ''"],
+  ["a purpose that is no code", "INSERT INTO agreement_purposes VALUES ('telehealth-baa', 'treatment')"],
+  ["a grant for a purpose that the agreement does not permit", "UPDATE grants SET purpose = 'HRESCH', revision = revision + 1"],
+  ["a grant for a purpose that the policy does not serve", "UPDATE grants SET purpose = 'COC', revision = revision + 1"],
+  ["a grant by an agreement of another client", "UPDATE agreements SET client = 'other'"],
+  ["a grant at an origin that is not registered", "UPDATE grants SET origin = 'elsewhere', revision = revision + 1"],
+  ["a grant that changes without a higher revision", "UPDATE grants SET scopes = 'system/*.r'"],
+  ["a grant without a quota", "UPDATE grants SET quota_requests = 0, revision = revision + 1"],
+  ["a second grant for one client, origin and purpose", "INSERT INTO grants SELECT * FROM grants"],
+  ["a policy that changes under its digest", "UPDATE policies SET body = '{}'"],
+  ["a permitted purpose taken away while a grant rests on it", "DELETE FROM agreement_purposes WHERE purpose = 'TREAT'"],
+  ["a client taken away while a grant is its", "DELETE FROM clients"],
+  ["an origin with unknown credentials", `UPDATE origins SET credentials = '{"kind":"basic"}'`],
+] as const)("the registry cannot hold %s", async ([, sql], { expect }) => {
+  await expect(registry.prepare(sql).run()).rejects.toThrow(/constraint|revision|never changes/iu);
+});

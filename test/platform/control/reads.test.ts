@@ -1,0 +1,106 @@
+import { beforeAll, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { applyRegistry } from "#platform/apply-registry";
+import { clientDirectory } from "#platform/d1/client-directory";
+import { originDirectory } from "#platform/d1/origin-directory";
+import { policyShelf } from "#platform/d1/policy-shelf";
+import { emptyRegistry, sampleFile } from "./registry.ts";
+
+let registry: D1Database;
+let now = 1_000_000;
+const clock = () => instant(now);
+beforeAll(async () => {
+  registry = await emptyRegistry();
+  await applyRegistry(registry, await sampleFile(), "add", clock);
+});
+
+/** D1 with a book of what it was asked, that can be cut off. */
+function watched(): { database: D1Database; statements: string[]; roundTrips: () => number; cut: (off: boolean) => void } {
+  const statements: string[] = [];
+  let [trips, off] = [0, false];
+  const trip = () => {
+    trips += 1;
+    if (off) throw new Error("D1 is down");
+  };
+  const database = new Proxy(registry, {
+    get(target, name) {
+      if (name === "prepare") {
+        return (sql: string) => {
+          statements.push(sql);
+          return counted(target.prepare(sql));
+        };
+      }
+      if (name === "batch") {
+        return (batch: D1PreparedStatement[]) => {
+          trip();
+          return target.batch(batch.map((each) => originals.get(each) ?? each));
+        };
+      }
+      throw new Error(`the gateway called ${String(name)} of D1`);
+    },
+  });
+  const originals = new WeakMap<D1PreparedStatement, D1PreparedStatement>();
+  const counted = (statement: D1PreparedStatement): D1PreparedStatement => {
+    const proxy = new Proxy(statement, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name === "bind") return (...values: unknown[]) => counted(target.bind(...values));
+        if (typeof member !== "function") return member;
+        return (...values: unknown[]): unknown => {
+          trip();
+          return Reflect.apply(member, target, values);
+        };
+      },
+    });
+    originals.set(proxy, statement);
+    return proxy;
+  };
+  return { database, statements, roundTrips: () => trips, cut: (cutOff) => (off = cutOff) };
+}
+
+test("the gateway's readers of the registry say nothing to D1 but SELECT, and ask once for a client", async ({ expect }) => {
+  const { database, statements, roundTrips } = watched();
+  const client = await clientDirectory(database, clock).find("telehealth");
+  expect(client?.id).toBe("telehealth");
+  expect(roundTrips()).toBe(1);
+  await originDirectory(database, clock).find("main");
+  await policyShelf(database).byDigest(client?.grants[0]?.policyDigest ?? "");
+  expect(statements.length).toBeGreaterThanOrEqual(7);
+  for (const sql of statements) expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
+});
+
+test("a client is asked for once in five seconds, and again after", async ({ expect }) => {
+  const { database, roundTrips } = watched();
+  const directory = clientDirectory(database, clock);
+  await directory.find("telehealth");
+  now += 4_999;
+  await directory.find("telehealth");
+  expect(roundTrips()).toBe(1);
+  now += 1;
+  await directory.find("telehealth");
+  expect(roundTrips()).toBe(2);
+});
+
+test("when D1 is down a known client goes on for ten seconds from its reading and then is a fault, an unknown one at once", async ({
+  expect,
+}) => {
+  const { database, cut } = watched();
+  const directory = clientDirectory(database, clock);
+  await directory.find("telehealth");
+  cut(true);
+  await expect(directory.find("another")).rejects.toThrow();
+  now += 9_999;
+  expect((await directory.find("telehealth"))?.id).toBe("telehealth");
+  now += 1;
+  await expect(directory.find("telehealth")).rejects.toThrow();
+  cut(false);
+  expect((await directory.find("telehealth"))?.id).toBe("telehealth");
+});
+
+test("a body that is not the one of its digest is a fault, not a policy", async ({ expect }) => {
+  await registry
+    .prepare("INSERT INTO policies VALUES (?, 'forged', '{\"format\":\"phylax.policy.v1\"}')")
+    .bind(`sha256:${"2".repeat(64)}`)
+    .run();
+  await expect(policyShelf(registry).byDigest(`sha256:${"2".repeat(64)}`)).rejects.toThrow("not the one of its digest");
+});

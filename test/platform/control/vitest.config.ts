@@ -1,0 +1,34 @@
+import "reflect-metadata";
+import { createHash } from "node:crypto";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { X509CertificateGenerator } from "@peculiar/x509";
+import { defineProject } from "vitest/config";
+
+const here = (path: string) => new URL(path, import.meta.url).pathname;
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+
+/** A certificate made anew for each run, with what a reader of it should find. */
+async function certificate(): Promise<{ pem: string; x5t: string; from: number; to: number }> {
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as CryptoKeyPair; // ECDSA makes a pair
+  const [notBefore, notAfter] = [new Date("2026-01-01T00:00:00Z"), new Date("2036-01-01T00:00:00Z")];
+  const made = await X509CertificateGenerator.createSelfSigned({
+    name: "CN=telehealth",
+    keys,
+    notBefore,
+    notAfter,
+    signingAlgorithm: algorithm,
+  });
+  const x5t = createHash("sha256").update(new Uint8Array(made.rawData)).digest("base64url");
+  return { pem: made.toString("pem"), x5t, from: notBefore.getTime(), to: notAfter.getTime() };
+}
+
+/** The control worker in workerd, with a registry that ends with the run. */
+export default defineProject({
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath: here("../../../workers/control/wrangler.toml") },
+      miniflare: { bindings: { MIGRATIONS: await readD1Migrations(here("../../../migrations")), CERTIFICATE: await certificate() } },
+    }),
+  ],
+  test: { name: "control", include: ["**/*.test.ts"] },
+});

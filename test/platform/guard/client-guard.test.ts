@@ -1,0 +1,154 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, test, vi } from "vitest";
+import { instant } from "#kernel/clock";
+import type { Spend } from "#limits/ports";
+import { ClientGuard } from "#platform/durable/client-guard";
+import { guardLimiter } from "#platform/durable/guard-limiter";
+import { guardMemory } from "#platform/durable/guard-memory";
+
+const guards = env.CLIENT_GUARD;
+const clock = () => instant(Date.now());
+const isolate = () => guardLimiter({ guards, clock, newId: () => crypto.randomUUID() });
+const hourly = (client: string, requests: number): Spend => ({
+  client,
+  key: "main/TREAT",
+  quota: { requests, windowSeconds: 3_600, revision: 1 },
+});
+
+/** The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call unhandled.) */
+async function failure(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call();
+  } catch (fault) {
+    return String(fault);
+  }
+  return "no failure";
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") }); // so that no window ends in the middle of a test
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("of 500 requests at once from five isolates exactly the quota of 100 is admitted, and the others are told when to come back", async ({
+  expect,
+}) => {
+  const isolates = Array.from({ length: 5 }, isolate);
+  const spend = hourly("five-hundred", 100);
+  const spent = await Promise.all(Array.from({ length: 500 }, async (_, n) => await isolates[n % 5]?.spend(spend)));
+  expect(spent.filter((one) => one?.ok === true)).toHaveLength(100);
+  for (const one of spent) {
+    if (one?.ok === false)
+      expect(one.error).toMatchObject({
+        reason: "quota_exhausted",
+        limit: 100,
+        remaining: 0,
+        retryAfterSeconds: 2_700,
+        resetSeconds: 2_700,
+      });
+  }
+});
+
+test("each grant has its own count, and each client its own guard", async ({ expect }) => {
+  const limiter = isolate();
+  const one = hourly("separate", 1);
+  expect((await limiter.spend(one)).ok).toBe(true);
+  expect((await limiter.spend(one)).ok).toBe(false);
+  expect((await limiter.spend({ ...one, key: "main/HPAYMT" })).ok).toBe(true);
+  expect((await limiter.spend({ ...one, client: "another" })).ok).toBe(true);
+});
+
+test("looking at the budget again spends nothing of it, also when nothing is left", async ({ expect }) => {
+  const limiter = isolate();
+  const one = hourly("renewed", 1);
+  await limiter.spend(one);
+  const budget = await limiter.renew(one);
+  expect(budget).toMatchObject({ limit: 1, remaining: 0 });
+  expect(budget.livesUntil).toBeGreaterThan(clock());
+});
+
+test("guards that are evicted in the middle of a window never over-admit, and lose at most a step of the reserve each time", async ({
+  expect,
+}) => {
+  const limiter = isolate();
+  const spend = hourly("evicted", 200);
+  let admitted = 0;
+  for (let round = 0; round < 12; round += 1) {
+    const spent = await Promise.all(Array.from({ length: 25 }, () => limiter.spend(spend)));
+    admitted += spent.filter(({ ok }) => ok).length;
+    await evictDurableObject(guards.getByName("evicted"));
+  }
+  expect(admitted).toBeLessThanOrEqual(200);
+  expect(admitted).toBeGreaterThanOrEqual(200 - 12 * 3); // steps of 4: 2 % of 200
+});
+
+test("after a restart a smaller quota is still known, and the larger one of a stale isolate is not believed", async ({ expect }) => {
+  const limiter = isolate();
+  const old = hourly("narrowed", 500);
+  await limiter.spend(old);
+  await limiter.spend({ ...old, quota: { ...old.quota, requests: 50, revision: 2 } });
+  await evictDurableObject(guards.getByName("narrowed"));
+  expect(await limiter.spend(old)).toMatchObject({ ok: true, value: { limit: 50 } });
+});
+
+test("a malformed call throws and nothing is written", async ({ expect }) => {
+  const guard = guards.getByName("malformed");
+  const call = { id: "a", holder: "b", key: "main/TREAT", quota: { requests: 5, windowSeconds: 60, revision: 1 }, want: -1, returned: 0 };
+  expect(await failure(() => guard.lease(call))).not.toBe("no failure");
+  const rows = await runInDurableObject(guard, (_, { storage }) => storage.sql.exec("SELECT * FROM windows").toArray());
+  expect(rows).toEqual([]);
+});
+
+test("of 50 uses of one assertion at once exactly one is the first, also after an eviction", async ({ expect }) => {
+  const memory = guardMemory(guards);
+  const assertion = { id: crypto.randomUUID(), expires: instant(Date.now() + 60_000) };
+  const uses = await Promise.all(Array.from({ length: 50 }, () => memory.first("replayed", assertion)));
+  expect(uses.filter(Boolean)).toHaveLength(1);
+  await evictDurableObject(guards.getByName("replayed"));
+  expect(await memory.first("replayed", assertion)).toBe(false);
+  expect(await memory.first("replayed", { ...assertion, id: crypto.randomUUID() })).toBe(true);
+  expect(await memory.first("another-client", assertion)).toBe(true);
+});
+
+test("used assertions are kept as hashes until they are over, then pruned", async ({ expect }) => {
+  const memory = guardMemory(guards);
+  const guard = guards.getByName("pruned");
+  const kept = () =>
+    runInDurableObject(guard, (_, { storage }) => storage.sql.exec<{ id_hash: string }>("SELECT id_hash FROM assertions").toArray());
+  await memory.first("pruned", { id: "patient-of-interest", expires: instant(Date.now() + 60_000) });
+  expect(JSON.stringify(await kept())).not.toContain("patient-of-interest");
+  vi.setSystemTime(Date.now() + 119_000);
+  expect(
+    await memory.first("pruned", { id: "patient-of-interest", expires: instant(Date.now() - 59_000) }),
+    "within the grace for clocks that differ",
+  ).toBe(false);
+  vi.setSystemTime(Date.now() + 2_000);
+  await memory.first("pruned", { id: "next", expires: instant(Date.now() + 60_000) });
+  expect(await kept()).toHaveLength(1);
+});
+
+test("what is no assertion's hash, or would be kept longer than any assertion lives, throws", async ({ expect }) => {
+  const guard = guards.getByName("strict");
+  expect(await failure(() => guard.assertionOnce("short", instant(Date.now() + 1_000)))).not.toBe("no failure");
+  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Date.now() + 401_000)))).not.toBe("no failure");
+  expect(await failure(() => guard.assertionOnce("A".repeat(43), instant(Number.NaN)))).not.toBe("no failure");
+});
+
+test("more live assertions than are kept is a fault, never a forgotten one", async ({ expect }) => {
+  const guard = guards.getByName("flooded");
+  await guard.assertionOnce("A".repeat(43), instant(Date.now() + 60_000));
+  await runInDurableObject(guard, (_, { storage }) => {
+    storage.sql.exec(
+      "INSERT INTO assertions WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT printf('%043d', i), ? FROM n",
+      Date.now() + 60_000,
+    );
+  });
+  expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain("too many");
+});
+
+test("the guard's calls are exactly lease and assertionOnce", ({ expect }) => {
+  expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual(["assertionOnce", "constructor", "lease"]);
+});

@@ -1,0 +1,8 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineProject } from "vitest/config";
+
+/** The client's guard in workerd, with storage that ends with the run. */
+export default defineProject({
+  plugins: [cloudflareTest({ wrangler: { configPath: new URL("wrangler.toml", import.meta.url).pathname } })],
+  test: { name: "guard", include: ["**/*.test.ts"] },
+});
