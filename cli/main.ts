@@ -1,0 +1,21 @@
+import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
+import { token, tokenUsage } from "./token.ts";
+
+/** `phylax <words> …`: each command answers an exit code (0 good, 1 found wrong or failed, 2 misused). */
+const commands: readonly {
+  readonly words: readonly string[];
+  readonly usage: string;
+  readonly run: (args: string[]) => Promise<number>;
+}[] = [
+  { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
+  { words: ["token"], usage: tokenUsage, run: token },
+];
+
+const args = process.argv.slice(2);
+const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
+if (command === undefined) {
+  console.error(["usage:", ...commands.map(({ usage }) => `  ${usage}`)].join("\n"));
+  process.exitCode = 2;
+} else {
+  process.exitCode = await command.run(args.slice(command.words.length));
+}

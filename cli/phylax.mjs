@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// The `phylax` command: hands over to cli/main.ts on the Node that the lock file names. Nothing may need installing before it runs.
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+process.argv.splice(2, 0, join(dirname(fileURLToPath(import.meta.url)), "main.ts"));
+await import("../scripts/with-node.mjs");
