@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "vitest";
+import { proveExamples } from "#phi/prove-examples";
+import { parsePolicyDocument } from "#policy/document";
+import { readInteraction } from "#fhir/interaction";
+import { compilePolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+
+const folder = new URL("../../policies/", import.meta.url);
+const names = readdirSync(folder);
+const body = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+
+test.for(names)("the starter policy %s is publishable, and each of its examples is true", (name, { expect }) => {
+  const document = parsePolicyDocument(body(name));
+  if (!document.ok) return expect(document.error).toBeUndefined();
+  expect(`${document.value.name}.json`).toBe(name);
+  expect(proveExamples(document.value)).toEqual([]);
+});
+
+test("each of the six purposes has a starter policy", ({ expect }) => {
+  expect(names.toSorted()).toEqual(["hoperat.json", "hpaymt.json", "hresch.json", "patrqt.json", "pubhlth.json", "treat.json"]);
+});
+
+test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests that the README shows", (name, { expect }) => {
+  const document = parsePolicyDocument(body(name));
+  if (!document.ok) return expect(document.error).toBeUndefined();
+  const policy = compilePolicy(document.value, name);
+  for (const [path, query] of [
+    ["Patient/1", ""],
+    ["Observation", "patient=1"],
+    ["Condition", "patient=Patient/1"],
+  ] as const) {
+    const interaction = readInteraction("GET", path.split("/"), query);
+    if (!interaction.ok) return expect(interaction.error).toBeUndefined();
+    expect(evaluate(policy, [{ context: "system", type: "*", permissions: ["r", "s"] }], interaction.value).ok, `${path}?${query}`).toBe(
+      true,
+    );
+  }
+});
