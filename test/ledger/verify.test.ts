@@ -1,0 +1,194 @@
+import { test } from "vitest";
+import { concat } from "#ledger/bytes";
+import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { checkpointOf, commit, emptyHead } from "#ledger/commit";
+import { encodeFrame, entry, frameHash, parseFrame, splitEntries } from "#ledger/frame";
+import { encodeLeaf, leafKinds, parseLeaf } from "#ledger/leaf";
+import { leafHash } from "#ledger/merkle";
+import { tilePath } from "#ledger/tile";
+import { type Claims, verifyLog } from "#ledger/verify";
+import { instant } from "#kernel/clock";
+import { type SampleLog, origin, readerOf, sampleLog, sealLeaves, signed, withObject } from "./sample-log.ts";
+
+const verify = (log: SampleLog, claims?: Claims) => verifyLog(readerOf(log), log.verifier, claims);
+const small = await sampleLog([3, 1, 2, 2]);
+const large = await sampleLog([250, 200, 100]);
+
+test("a log verifies with its public key alone: partial tiles, several tiles, sealed", async ({ expect }) => {
+  expect(await verify(small)).toMatchObject({ ok: true, value: { size: 11, frames: 4 } });
+  expect(await verify(large)).toMatchObject({ ok: true, value: { size: 552, frames: 3 } });
+  expect(await verify(await sampleLog([3], { seal: true }))).toMatchObject({ ok: true, value: { size: 256, frames: 2 } });
+});
+
+test("any flipped bit of any object of a log is found, and the object is named", async ({ expect }) => {
+  const log = await sampleLog([1, 2]);
+  for (const [path, bytes] of log.objects) {
+    // Every bit of what has structure; of the long bodies of leaves every seventh, which meets each of the eight bit positions.
+    for (let bit = 0; bit < bytes.length * 8; bit += bit > 2400 ? 7 : 1) {
+      const flipped = Uint8Array.from(bytes);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const result = await verify(withObject(log, path, flipped));
+      if (result.ok || result.error.object !== path) expect.fail(`bit ${bit} of ${path}: ${JSON.stringify(result)}`);
+    }
+  }
+}, 60_000);
+
+test("a missing object is found and named", async ({ expect }) => {
+  for (const path of large.objects.keys()) {
+    expect(await verify(withObject(large, path, undefined)), path).toEqual({
+      ok: false,
+      error: expect.objectContaining({ object: path, problem: "is missing" }),
+    });
+  }
+});
+
+test("two objects of a kind changed for each other are found", async ({ expect }) => {
+  const pairs = [
+    ["frame/0", "frame/1"],
+    [`tile/entries/${tilePath(0, 256)}`, `tile/entries/${tilePath(1, 256)}`],
+    [`tile/0/${tilePath(0, 256)}`, `tile/0/${tilePath(1, 256)}`],
+  ] as const;
+  for (const [one, two] of pairs) {
+    const swapped = withObject(withObject(large, one, large.objects.get(two)), two, large.objects.get(one));
+    expect(await verify(swapped), one).toEqual({ ok: false, error: expect.objectContaining({ object: one }) });
+  }
+});
+
+test("a log cut back and signed anew by its own operator shows against an earlier checkpoint and a receipt", async ({ expect }) => {
+  const before = openCheckpoint(small.objects.get("checkpoint") ?? new Uint8Array(), small.verifier);
+  if (!before.ok) return expect.fail(before.error);
+  const since = [before.value];
+  expect(await verify(small, { since })).toMatchObject({ ok: true });
+  const cut = await sampleLog([3, 1]); // shorter
+  const grown = await sampleLog([3, 1, 2, 9]); // longer, other history
+  const merged = await sampleLog([40]); // longer, in fewer frames than the checkpoint names
+  for (const [name, log] of Object.entries({ cut, grown, merged })) {
+    expect((await verify(log)).ok, name).toBe(true);
+    expect((await verify(log, { since })).ok, name).toBe(false);
+  }
+  const index = 10;
+  const receipt = {
+    log: "s0-2026h2",
+    index,
+    leafHash: leafHash(small.leaves[index] ?? new Uint8Array()),
+    frameHash: frameHash(small.objects.get("frame/3") ?? new Uint8Array()),
+  };
+  expect(await verify(small, { receipts: [receipt] })).toMatchObject({ ok: true });
+  expect(await verify(cut, { receipts: [receipt] })).toMatchObject({
+    ok: false,
+    error: { problem: "does not reach the receipt for leaf 10" },
+  });
+  expect(await verify(grown, { receipts: [receipt] })).toMatchObject({ ok: false, error: { problem: "is_not_what_the_receipt_says" } });
+  const otherFrame = { ...receipt, frameHash: frameHash(small.objects.get("frame/2") ?? new Uint8Array()) };
+  expect(await verify(small, { receipts: [otherFrame] })).toMatchObject({ ok: false, error: { problem: "is_not_what_the_receipt_says" } });
+});
+
+test("what the operator signs wrongly is found: another size, root, frame line, or no frame line", async ({ expect }) => {
+  const good = checkpointOf(small.head);
+  const frame = { number: 3, hash: new Uint8Array(32) };
+  const wrong = [
+    { ...good, size: good.size - 1 },
+    { ...good, size: good.size + 1 },
+    { ...good, root: new Uint8Array(32) },
+    { ...good, frame },
+    { ...good, frame: { number: 2, hash: good.frame?.hash ?? frame.hash } },
+    { ...good, frame: { number: 4, hash: good.frame?.hash ?? frame.hash } },
+  ];
+  for (const checkpoint of wrong) {
+    expect((await verify(withObject(small, "checkpoint", signed(checkpointText(checkpoint))))).ok, checkpointText(checkpoint)).toBe(false);
+  }
+  const { origin: name, size, root } = good;
+  expect((await verify(withObject(small, "checkpoint", signed(checkpointText({ origin: name, size, root }))))).ok).toBe(false);
+  expect((await verify(withObject(small, "checkpoint", signed(checkpointText({ ...good, origin: "ledger.test/s1-2026h2" }))))).ok).toBe(
+    false,
+  );
+});
+
+/** A whole log of these leaves in one frame, with every hash, link and signature right: only a rule about leaves can find it. */
+function logOf(leaves: readonly Uint8Array[], frameOf = (frame: Uint8Array) => frame): SampleLog {
+  const done = commit(emptyHead(origin), leaves, instant(Date.UTC(2026, 9, 1)));
+  const frame = frameOf(done.frame);
+  const head = { ...done.head, frame: { number: 0, hash: frameHash(frame), seconds: done.seconds } };
+  const objects = new Map([
+    ["checkpoint", signed(checkpointText(checkpointOf(head)))],
+    ["frame/0", frame],
+    [`tile/entries/${tilePath(0, leaves.length)}`, concat(leaves.flatMap(entry))],
+    [`tile/0/${tilePath(0, leaves.length)}`, concat(done.leafHashes)],
+  ]);
+  return { objects, verifier: small.verifier, leaves, head };
+}
+
+test("leaves that break a rule are found even when everything around them is right", async ({ expect }) => {
+  const [open, epoch, one, two] = small.leaves;
+  if (!open || !epoch || !one || !two) return expect.fail("no sample");
+  const read = (bytes: Uint8Array) => {
+    const leaf = parseLeaf(bytes);
+    if (!leaf.ok) throw new Error(leaf.error);
+    return leaf.value;
+  };
+  expect((await verify(logOf([open, epoch, one, two]))).ok).toBe(true);
+  const wrong: Record<string, readonly Uint8Array[]> = {
+    first_leaf_is_not_shard_open: [epoch, one],
+    shard_open_again: [open, open],
+    shard_open_of_another_log: [
+      encodeLeaf({
+        ...read(open),
+        body: Uint8Array.from(Buffer.from(read(open).body).toString("latin1").replace("s0-", "s1-"), (c) => c.charCodeAt(0)),
+      }),
+    ],
+    shard_open_body: [encodeLeaf({ ...read(open), body: read(epoch).body })],
+    key_epoch_not_introduced: [open, one],
+    key_epoch_not_increasing: [open, epoch, epoch],
+    key_epoch_body: [open, encodeLeaf({ ...read(epoch), body: read(open).body })],
+    counter_not_increasing: [open, epoch, two, one],
+    sealed_body_length: [open, epoch, encodeLeaf({ ...read(one), body: read(one).body.subarray(1) })],
+    clear_leaf_header: [open, encodeLeaf({ ...read(epoch), counter: 1 })],
+    leaf_after_seal: [open, epoch, ...sealLeaves(2, 1).slice(0, 3), one],
+    shard_seal_body: [open, epoch, ...sealLeaves(3, 1).slice(0, 3)],
+    leaf_kind: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 1 ? 4 : byte))],
+    leaf_version: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 0 ? 2 : byte))],
+    leaf_length: [open, epoch, concat([one, Uint8Array.of(0)])],
+    leaf_cut_short: [open, epoch, one.subarray(0, 49)],
+  };
+  for (const [problem, leaves] of Object.entries(wrong)) {
+    expect(await verify(logOf(leaves)), problem).toMatchObject({ ok: false, error: { problem } });
+  }
+  expect(read(one).kind).toBe(leafKinds.sealed);
+});
+
+test("frames that lie about themselves are found even when the checkpoint signs their hash", async ({ expect }) => {
+  const leaves = small.leaves.slice(0, 4);
+  const changed = (change: (frame: ReturnType<typeof read>) => object) => (bytes: Uint8Array) =>
+    encodeFrame({ ...read(bytes), ...change(read(bytes)) });
+  const read = (bytes: Uint8Array) => {
+    const frame = parseFrame(bytes);
+    if (!frame.ok) throw new Error(frame.error);
+    return frame.value;
+  };
+  const wrong = {
+    frame_of_another_log: changed(() => ({ origin: "ledger.test/s1-2026h2" })),
+    frame_number: changed(() => ({ number: 1 })),
+    frame_does_not_link_to_the_one_before: changed(() => ({ previous: new Uint8Array(32).fill(1) })),
+    frame_first_index: changed(({ leaves }) => ({ first: 1, size: 1 + leaves.length, range: [new Uint8Array(32), new Uint8Array(32)] })),
+    frame_count: changed(({ size }) => ({ size: size + 1, range: [new Uint8Array(32), new Uint8Array(32)] })),
+    frame_compact_range: changed(({ range }) => ({ range: range.map(() => new Uint8Array(32)) })),
+    frame_time: changed(({ seconds }) => ({ seconds: seconds + 1 })),
+    frame_cut_short: (bytes: Uint8Array) => concat([bytes, Uint8Array.of(0)]),
+    "leaf 3 is not the entry in the log": changed(({ leaves }) => ({ leaves: [...leaves.slice(0, 3), leaves[2]] })),
+  };
+  for (const [problem, frameOf] of Object.entries(wrong)) {
+    expect(await verify(logOf(leaves, frameOf)), problem).toMatchObject({ ok: false, error: { object: "frame/0", problem } });
+  }
+});
+
+test("frame times are multiples of ten seconds and never run backwards, also when the clock does", ({ expect }) => {
+  const first = commit(emptyHead(origin), [Uint8Array.of(1)], instant(1_760_000_019_999));
+  const second = commit(first.head, [Uint8Array.of(2)], instant(1_760_000_000_000));
+  expect([first.seconds, second.seconds]).toEqual([1_760_000_010, 1_760_000_010]);
+});
+
+test("entries split into what they were joined from, and into nothing when cut", ({ expect }) => {
+  const joined = concat(small.leaves.flatMap(entry));
+  expect(splitEntries(joined)).toEqual(small.leaves);
+  expect(splitEntries(joined.subarray(0, -1))).toBeUndefined();
+});
