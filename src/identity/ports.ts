@@ -55,3 +55,41 @@ export interface PolicyShelf {
   /** The document as published, or `undefined` when there is none of this digest. */
   byDigest(digest: string): Promise<unknown>;
 }
+
+/** A request at the token endpoint, as far as it got. */
+export interface TokenAttempt {
+  /** The request id: 16 random bytes in hex. */
+  readonly id: string;
+  readonly at: Instant;
+  readonly address: string;
+  /** `x5t#S256` of a verified certificate. */
+  readonly certificate: string | undefined;
+  /** As the caller named itself, in the form of a client id; proven only where `proven` says so. */
+  readonly client: string | undefined;
+  /** Whether an assertion proved the client. */
+  readonly proven: boolean;
+}
+
+export interface TokenIssued extends TokenAttempt {
+  readonly client: string;
+  readonly issuer: string;
+  readonly tokenId: string;
+  readonly origin: string;
+  readonly purposes: readonly Purpose[];
+  /** Those in force that the purposes rest on. */
+  readonly agreements: readonly string[];
+  readonly scopes: Scopes;
+}
+
+export interface TokenRefused extends TokenAttempt {
+  readonly status: number;
+  /** Finer than what the caller is told. */
+  readonly reason: string;
+}
+
+/** Records what the token endpoint did, before it answers. Throws when it cannot: then there is no token and no answer but 503. */
+export interface TokenTrail {
+  /** Answers the receipt, the value of `Phylax-Receipt`. */
+  issued(token: TokenIssued): Promise<string>;
+  refused(refusal: TokenRefused): Promise<string>;
+}

@@ -6,7 +6,8 @@ import { pointer, type RegistryDocument, type RegistryProblem } from "#identity/
 import type { PolicyEntry } from "#identity/registry-state";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { proveExamples } from "#phi/prove-examples";
+import { parsePolicyDocument, policyDigest, type PolicyDocument, type PolicyProblem } from "#policy/document";
 import { isPublicKey } from "./jose/public-key.ts";
 
 /** Looks into what a registry file carries: purposes, keys, certificates and policy documents, whose examples must hold. */
@@ -29,7 +30,7 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
   }
   const policies: PolicyEntry[] = [];
   for (const [i, { name, body }] of file.policies.entries()) {
-    const document = parsePolicyDocument(body);
+    const document = readPolicy(body);
     if (!document.ok) {
       return err({
         reason: "invalid",
@@ -40,6 +41,12 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
   }
   return ok({ policies, certificates });
+}
+
+function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
+  const document = parsePolicyDocument(body);
+  const [untrue] = document.ok ? proveExamples(document.value) : [];
+  return untrue === undefined ? document : err(untrue);
 }
 
 /** A thumbprint as it is, or a PEM certificate by its DER and dates. */

@@ -1,0 +1,81 @@
+import type { AgreementRefusal } from "#identity/agreement";
+import type { ClientGrant, ClientRecord } from "#identity/client";
+import { agreementOf } from "#identity/principal";
+import { requestedPurposes, type Purpose, type PurposeRefusal } from "#identity/purpose";
+import { intersectScopes, narrowScopes, parseScopes, type ScopeRefusal, type Scopes } from "#identity/scopes";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { TokenRequest } from "./token-request.ts";
+
+/** What a token may say for this client and this request. */
+export interface Decision {
+  readonly origin: string;
+  readonly audience: string;
+  readonly purposes: readonly Purpose[];
+  readonly scopes: Scopes;
+  /** Ids of the agreements in force that it rests on. */
+  readonly agreements: readonly string[];
+}
+
+export type DecisionRefusal =
+  | { readonly reason: "target_unknown" | "target_not_chosen" }
+  | PurposeRefusal
+  | AgreementRefusal
+  | ScopeRefusal;
+
+/** Decides from the registry alone: origin, purposes, agreements in force, scopes. Each may only narrow what is granted. */
+export function decide(
+  client: ClientRecord,
+  request: TokenRequest,
+  at: Instant,
+  fhirBase: (origin: string) => string,
+): Result<Decision, DecisionRefusal> {
+  const origin = targetOf(client, request.resource, fhirBase);
+  if (!origin.ok) return origin;
+  const there = client.grants.filter((grant) => grant.origin === origin.value);
+  const purposes = requestedPurposes(
+    request.purposes,
+    there.map(({ purpose }) => purpose),
+  );
+  if (!purposes.ok) return purposes;
+
+  const grants = there.filter(({ purpose }) => purposes.value.includes(purpose));
+  const agreements: string[] = [];
+  for (const grant of grants) {
+    const agreement = agreementOf(client, grant, at);
+    if (!agreement.ok) return agreement;
+    agreements.push(agreement.value);
+  }
+  const scopes = scopesOf(grants, request.scope);
+  if (!scopes.ok) return scopes;
+  return ok({
+    origin: origin.value,
+    audience: fhirBase(origin.value),
+    purposes: purposes.value,
+    scopes: scopes.value,
+    agreements: [...new Set(agreements)],
+  });
+}
+
+/** RFC 8707 §2: the FHIR base that was named, or the only one the client has a grant at. */
+function targetOf(
+  client: ClientRecord,
+  resource: string | undefined,
+  fhirBase: (origin: string) => string,
+): Result<string, DecisionRefusal> {
+  const origins = [...new Set(client.grants.map(({ origin }) => origin))];
+  if (resource !== undefined) {
+    const named = origins.find((origin) => fhirBase(origin) === resource);
+    return named === undefined ? err({ reason: "target_unknown" }) : ok(named);
+  }
+  const [only] = origins;
+  return only === undefined || origins.length > 1 ? err({ reason: "target_not_chosen" }) : ok(only);
+}
+
+/** What was asked for if every purpose's grant holds it; by default what they all hold. */
+function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
+  const common = grants.map(({ scopes }) => scopes).reduce(intersectScopes);
+  if (asked === undefined) return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
+  const requested = parseScopes(asked);
+  return requested.ok ? narrowScopes(requested.value, common) : requested;
+}

@@ -1,0 +1,74 @@
+import type { ClientAuthenticationRefusal } from "./authenticate-client.ts";
+import type { DecisionRefusal } from "./decide.ts";
+import type { TokenRequestRefusal } from "./token-request.ts";
+
+export type TokenRefusal = TokenRequestRefusal | ClientAuthenticationRefusal | DecisionRefusal;
+
+/** An error code of RFC 6749 §5.2 or RFC 8707 §2, with its status. */
+export interface OAuthError {
+  readonly status: 400 | 401 | 413 | 415;
+  readonly error:
+    | "invalid_request"
+    | "invalid_client"
+    | "unauthorized_client"
+    | "unsupported_grant_type"
+    | "invalid_scope"
+    | "invalid_target";
+  readonly description: string;
+}
+
+const invalidRequest = (description: string): OAuthError => ({ status: 400, error: "invalid_request", description });
+// One face for every way in which a client can fail to prove itself: which one it was is the ledger's.
+const invalidClient: OAuthError = { status: 401, error: "invalid_client", description: "Client authentication failed." };
+const invalidScope = (description: string): OAuthError => ({ status: 400, error: "invalid_scope", description });
+const unauthorized = (description: string): OAuthError => ({ status: 400, error: "unauthorized_client", description });
+
+/** Each reason's public face. A new reason without a row does not compile. */
+export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> = {
+  form_not_expected: { ...invalidRequest("The body must be application/x-www-form-urlencoded."), status: 415 },
+  form_too_large: { ...invalidRequest("The body is too large."), status: 413 },
+  form_malformed: invalidRequest("The form is malformed."),
+  parameter_repeated: invalidRequest("A parameter is repeated."),
+  grant_type_missing: invalidRequest("grant_type is missing."),
+  grant_type_unsupported: { status: 400, error: "unsupported_grant_type", description: "Only client_credentials is supported." },
+  client_authentication_missing: invalidClient,
+  client_authentication_unsupported: invalidClient,
+
+  certificate_malformed: invalidClient,
+  certificate_unverified: invalidClient,
+  certificate_revoked: invalidClient,
+  certificate_too_large: invalidClient,
+  certificate_missing: invalidClient,
+  certificate_not_registered: invalidClient,
+  certificate_outside_validity: invalidClient,
+  client_unknown: invalidClient,
+  client_id_wrong: invalidClient,
+  client_suspended: invalidClient,
+  jws_malformed: invalidClient,
+  algorithm_not_allowed: invalidClient,
+  critical_header: invalidClient,
+  key_unknown: invalidClient,
+  signature_wrong: invalidClient,
+  claim_malformed: invalidClient,
+  assertion_type_wrong: invalidClient,
+  assertion_subject_wrong: invalidClient,
+  assertion_audience_wrong: invalidClient,
+  assertion_expired: invalidClient,
+  assertion_not_yet: invalidClient,
+  assertion_lives_too_long: invalidClient,
+  assertion_replayed: invalidClient,
+
+  target_unknown: { status: 400, error: "invalid_target", description: "No grant for this resource." },
+  target_not_chosen: { status: 400, error: "invalid_target", description: "Name the resource that the token is for." },
+  purpose_malformed: invalidRequest("purpose_of_use is malformed."),
+  purpose_not_granted: unauthorized("No grant for this purpose of use."),
+  purpose_not_chosen: invalidRequest("Name the purpose_of_use."),
+  agreement_not_begun: unauthorized("No agreement is in force."),
+  agreement_lapsed: unauthorized("No agreement is in force."),
+  agreement_without_purpose: unauthorized("No agreement is in force for this purpose of use."),
+  scope_malformed: invalidScope("scope is malformed."),
+  scope_unknown: invalidScope("A scope is not one of SMART's."),
+  scope_context_unsupported: invalidScope("Only system/ scopes are issued here."),
+  scope_query_unsupported: invalidScope("Scopes with a query part are not supported."),
+  scope_exceeds_grant: invalidScope("The scope goes beyond the grant."),
+};

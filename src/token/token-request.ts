@@ -1,0 +1,60 @@
+import { err, ok, type Result } from "#kernel/result";
+import { Secret } from "#kernel/secret";
+
+/** A well-formed request for a token by client_credentials (RFC 6749 §4.4) and private_key_jwt (RFC 7523 §2.2). */
+export interface TokenRequest {
+  readonly assertion: Secret;
+  /** RFC 6749 §2.3.1: only repeats what the assertion says. */
+  readonly clientId: string | undefined;
+  readonly scope: string | undefined;
+  /** `purpose_of_use`: v3 ActReason codes, space separated. */
+  readonly purposes: string | undefined;
+  /** RFC 8707: the FHIR base that the token is for. */
+  readonly resource: string | undefined;
+}
+
+export type TokenRequestRefusal = {
+  readonly reason:
+    | "form_not_expected"
+    | "form_too_large"
+    | "form_malformed"
+    | "parameter_repeated"
+    | "grant_type_missing"
+    | "grant_type_unsupported"
+    | "client_authentication_missing"
+    | "client_authentication_unsupported";
+};
+
+/** An assertion is at most 8 KiB (identity/compact-jws), the rest a few hundred bytes. */
+export const formBytesMax = 16_384;
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** Reads the body of `POST /oauth/token`. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says. */
+export function readTokenRequest(contentType: string | undefined, body: Uint8Array): Result<TokenRequest, TokenRequestRefusal> {
+  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_not_expected" });
+  if (body.length > formBytesMax) return err({ reason: "form_too_large" });
+  const text = new TextDecoder().decode(body);
+  // Every value that is taken from here is ASCII: other bytes, escaped or not, mean that something else was sent.
+  if (!/^[\x21-\x7e]*$/u.test(text)) return err({ reason: "form_malformed" });
+  const form = new URLSearchParams(text);
+  if (new Set(form.keys()).size !== form.size) return err({ reason: "parameter_repeated" }); // RFC 6749 §3.2
+  // A parameter without a value counts as left out (RFC 6749 §3.2).
+  const value = (name: string) => form.get(name) || undefined;
+
+  const grantType = value("grant_type");
+  if (grantType === undefined) return err({ reason: "grant_type_missing" });
+  if (grantType !== "client_credentials") return err({ reason: "grant_type_unsupported" });
+  const [assertion, type] = [value("client_assertion"), value("client_assertion_type")];
+  if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
+    return err({ reason: "client_authentication_unsupported" });
+  }
+  if (assertion === undefined || type === undefined) return err({ reason: "client_authentication_missing" });
+  return ok({
+    assertion: new Secret(assertion),
+    clientId: value("client_id"),
+    scope: value("scope"),
+    purposes: value("purpose_of_use"),
+    resource: value("resource"),
+  });
+}
