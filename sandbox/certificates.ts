@@ -57,8 +57,9 @@ export function issueClientCertificate(dir: string, name: string, subject: strin
 }
 
 /** SHA-256 of the DER in base64url: what `cnf["x5t#S256"]` of a bound token holds (RFC 8705 §3.1). */
-export function x5tS256(pem: string): string {
-  return createHash("sha256").update(new X509Certificate(pem).raw).digest("base64url");
+export function x5tS256(certificate: string | X509Certificate): string {
+  const { raw } = typeof certificate === "string" ? new X509Certificate(certificate) : certificate;
+  return createHash("sha256").update(raw).digest("base64url");
 }
 
 interface Wanted {

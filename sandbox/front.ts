@@ -1,12 +1,11 @@
-import { X509Certificate } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
-import { constants } from "node:crypto";
+import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { CertificateFiles } from "./certificates.ts";
+import { x5tS256, type CertificateFiles } from "./certificates.ts";
 import { tlsClientAuth } from "./tls-client-auth.ts";
 import { face, rawAnswer, refusals, type TransportRefusal } from "./transport-refusal.ts";
 
@@ -228,31 +227,33 @@ const ciphers: Readonly<Record<string, string>> = {
 };
 
 /** The headers by which Miniflare learns what the edge knows. The certificate does not change while its connection lasts. */
-function edgeFacts(authorities: readonly X509Certificate[], revoked: ReadonlySet<string>): (socket: TLSSocket) => string[] {
-  const known = new WeakMap<Socket, { readonly revoked: boolean; readonly headers: string[] }>();
+function edgeFacts(authorities: readonly X509Certificate[], revoked: ReadonlySet<string>): (socket: TLSSocket) => readonly string[] {
+  const known = new WeakMap<
+    TLSSocket,
+    { readonly leaf: X509Certificate | undefined; readonly revoked: boolean; readonly headers: string[] }
+  >();
   return (socket) => {
-    const thumbprint = socket.getPeerX509Certificate()?.fingerprint256 ?? "";
-    const isRevoked = revoked.has(Buffer.from(thumbprint.replaceAll(":", ""), "hex").toString("base64url"));
     const before = known.get(socket);
+    const leaf = before === undefined ? socket.getPeerX509Certificate() : before.leaf;
+    const isRevoked = leaf !== undefined && revoked.has(x5tS256(leaf));
     if (before?.revoked === isRevoked) return before.headers;
 
     const cf = {
       httpProtocol: "HTTP/1.1",
       tlsVersion: socket.getProtocol(),
       tlsCipher: ciphers[socket.getCipher().name] ?? socket.getCipher().name,
-      tlsClientAuth: tlsClientAuth(socket, authorities, isRevoked),
+      tlsClientAuth: tlsClientAuth(socket, leaf, authorities, isRevoked),
     };
     const headers = [
-      "MF-CF-Blob",
-      JSON.stringify(cf).replaceAll(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`), // a header is ASCII
-      "MF-Disable-Pretty-Error",
-      "true",
-      "CF-Connecting-IP",
-      socket.remoteAddress ?? "",
-      "X-Forwarded-Proto",
-      "https",
-    ];
-    known.set(socket, { revoked: isRevoked, headers });
+      ["MF-CF-Blob", ascii(JSON.stringify(cf))],
+      ["MF-Disable-Pretty-Error", "true"],
+      ["CF-Connecting-IP", socket.remoteAddress ?? ""],
+      ["X-Forwarded-Proto", "https"],
+    ].flat();
+    known.set(socket, { leaf, revoked: isRevoked, headers });
     return headers;
   };
 }
+
+/** JSON as a header can carry it. */
+const ascii = (json: string) => json.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);

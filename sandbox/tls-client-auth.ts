@@ -11,9 +11,16 @@ type TooLarge = "certRFC9440TooLarge" | "certChainRFC9440TooLarge";
 const certBytesMax = 10_240;
 const chainBytesMax = 16_384;
 
-/** What the edge says of the connection's client certificate. A revoked but otherwise valid one is `SUCCESS` with `certRevoked: "1"`. */
-export function tlsClientAuth(socket: TLSSocket, authorities: readonly X509Certificate[], revoked: boolean): TlsClientAuth {
-  const leaf = socket.getPeerX509Certificate();
+/**
+ * What the edge says of the connection's client certificate. A revoked but otherwise valid one is `SUCCESS` with `certRevoked: "1"`.
+ * `leaf`: as the socket gave it the first time: later it gives the certificate without its chain.
+ */
+export function tlsClientAuth(
+  socket: TLSSocket,
+  leaf: X509Certificate | undefined,
+  authorities: readonly X509Certificate[],
+  revoked: boolean,
+): TlsClientAuth {
   if (leaf === undefined) return none;
   const issuer = authorities.find((authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey));
   const cert = structuredBytes(leaf);

@@ -31,7 +31,7 @@ export function labelled(sensitivity: Sensitivity): Meta {
     security: [
       coding("v3-Confidentiality", "R", "restricted"),
       coding("v3-ActCode", sensitivity),
-      ...(part2 ? [coding("v3-ActCode", "42CFRPart2")] : []),
+      ...(part2 ? [coding("v3-ActUSPrivacyLaw", "42CFRPart2")] : []),
     ],
   };
 }

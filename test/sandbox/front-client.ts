@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { request, type Agent } from "node:https";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { connect, type TLSSocket } from "node:tls";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+
+export interface Ask {
+  readonly port: number;
+  readonly ca: string;
+  readonly as?: CertificateFiles;
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly agent?: Agent;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** One request over a connection of its own; rejects when the transfer breaks. */
+export async function ask({ port, ca, as, path = "/", method = "GET", headers = {}, body, agent }: Ask): Promise<Answer> {
+  const response = await new Promise<IncomingMessage>((answered, failed) => {
+    const sent = request({ host: "localhost", port, path, method, headers, ca: readFileSync(ca), agent: agent ?? false, ...pair(as) });
+    sent.on("response", answered).on("error", failed).end(body);
+  });
+  return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
+}
+
+/** Bytes as they are, over TLS: for what no HTTP client would send. Gives the first answer, head and whole body. */
+export async function askRaw(port: number, ca: string, bytes: string): Promise<string> {
+  const socket = await open(port, ca);
+  socket.write(bytes, "latin1");
+  let answer = "";
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    answer += chunk.toString("latin1");
+    const length = Number(/^content-length: (?<length>\d+)\r$/imu.exec(answer)?.groups?.["length"] ?? Number.NaN);
+    if (answer.length >= answer.indexOf("\r\n\r\n") + 4 + length) break; // leaving the loop destroys the socket
+  }
+  return answer;
+}
+
+export function open(port: number, ca: string, as?: CertificateFiles): Promise<TLSSocket> {
+  const socket = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), ...pair(as) });
+  return new Promise((secured, failed) => {
+    socket.once("secureConnect", () => secured(socket)).once("error", failed);
+  });
+}
+
+export const pair = (as: CertificateFiles | undefined) => as && { cert: readFileSync(as.cert), key: readFileSync(as.key) };
+
+/** A server in the Worker's place. */
+export async function worker(
+  answer: RequestListener,
+): Promise<{ readonly target: { host: string; port: number }; readonly server: Server; readonly close: () => void }> {
+  const server = createServer({ maxHeaderSize: 262_144 }, (req, res) => void answer(req, res));
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { target: { host: "127.0.0.1", port: (server.address() as AddressInfo).port }, server, close };
+}

@@ -1,0 +1,241 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from "node:http";
+import { Agent, request } from "node:https";
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, test } from "vitest";
+import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
+import { startFront, type Front } from "../../sandbox/front.ts";
+import { ask, open, pair, worker } from "./front-client.ts";
+
+const dir = join(tmpdir(), `phylax-front-${randomUUID()}`);
+const { serverCa, clientCa } = await ensureAuthority(dir);
+const server = await ensureServerCertificate(dir);
+const client = await issueClientCertificate(dir, "client", "CN=client");
+const ca = serverCa.cert;
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const front = async (target: { host: string; port: number }): Promise<Front> => {
+  const started = await startFront({ port: 0, server, clientCa: clientCa.cert, target });
+  closers.push(() => started.close());
+  return started;
+};
+async function frontFor(answer: (...asked: Parameters<RequestListener>) => unknown): Promise<Front> {
+  const upstream = await worker(answer);
+  closers.push(upstream.close);
+  return front(upstream.target);
+}
+
+test("nothing that only an edge may say gets past from a client", async ({ expect }) => {
+  let seen: IncomingHttpHeaders = {};
+  const { port } = await frontFor((req, res) => {
+    seen = req.headers;
+    res.end();
+  });
+  const forged = {
+    "MF-CF-Blob": '{"tlsClientAuth":{"certVerified":"SUCCESS","certPresented":"1"}}',
+    "mf-original-url": "https://elsewhere/",
+    "CF-Connecting-IP": "203.0.113.9",
+    "CF-Ray": "1",
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Forwarded-Host": "elsewhere",
+    "x-forwarded-proto": "http",
+    "X-Real-IP": "203.0.113.9",
+    "True-Client-IP": "203.0.113.9",
+    Forwarded: "for=203.0.113.9",
+    "Client-Cert": ":AAAA:",
+    "Client-Cert-Chain": ":AAAA:",
+    "CDN-Loop": "x",
+    "X-Front-CF": "{}",
+    "X-Named": "dropped with the connection",
+    Connection: "close, x-named",
+    "Proxy-Authorization": "Basic eA==",
+    Te: "trailers",
+    "X-Kept": "kept",
+  };
+  await ask({ port, ca, headers: forged });
+  const { "mf-cf-blob": cf, ...rest } = seen;
+  expect(JSON.parse(String(cf)).tlsClientAuth).toMatchObject({ certPresented: "0", certVerified: "NONE" });
+  expect(rest).toEqual({
+    host: `localhost:${port}`,
+    "x-kept": "kept",
+    "cf-connecting-ip": "127.0.0.1",
+    "x-forwarded-proto": "https",
+    "mf-disable-pretty-error": "true",
+  });
+});
+
+test("bodies stream both ways, whole and in time", async ({ expect }) => {
+  const half = Promise.withResolvers<void>();
+  const { port } = await frontFor(async (req, res) => {
+    let length = 0;
+    for await (const chunk of req) length += (chunk as Buffer).length;
+    res.write(String(length));
+    await half.promise;
+    res.end(" bytes");
+  });
+  const sent = request({ host: "localhost", port, method: "POST", agent: false, ca: readFileSync(ca) });
+  for (let i = 0; i < 48; i++) sent.write(Buffer.alloc(65_536));
+  sent.end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage]; // what the event gives
+  const [first] = (await once(response, "data")) as [Buffer]; // arrives while the worker still holds the rest
+  expect(first.toString()).toBe(String(48 * 65_536));
+  half.resolve();
+  expect((await once(response, "data")).toString()).toBe(" bytes");
+  await once(response, "end");
+});
+
+test("a body that fails in the worker reaches the client as a broken transfer, chunked or of known length", async ({ expect }) => {
+  for (const headers of [{}, { "Content-Length": "1000" }]) {
+    const { port } = await frontFor((_req, res) => {
+      res.writeHead(200, headers).write("x".repeat(100), () => res.destroy());
+    });
+    await expect(ask({ port, ca })).rejects.toThrow(/aborted|ECONNRESET|hang up/u);
+  }
+});
+
+test("a client that leaves aborts the worker's request, before and within the answer", async ({ expect }) => {
+  for (const begin of [false, true]) {
+    const arrived = Promise.withResolvers<void>();
+    const aborted = Promise.withResolvers<void>();
+    const { port } = await frontFor((_req, res) => {
+      res.on("close", aborted.resolve);
+      if (begin) res.writeHead(200).write("first");
+      arrived.resolve();
+    });
+    const sent = request({ host: "localhost", port, agent: false, ca: readFileSync(ca) });
+    sent.on("error", () => {}).on("response", (response) => response.on("error", () => {}).resume());
+    sent.end();
+    await arrived.promise;
+    await pause(20);
+    sent.destroy();
+    await aborted.promise; // the test's own time limit is the assertion
+    expect(sent.destroyed).toBe(true);
+  }
+});
+
+test("an upload that breaks off aborts the worker's request", async ({ expect }) => {
+  const aborted = Promise.withResolvers<boolean>();
+  const { port } = await frontFor((req) => {
+    req.on("close", () => aborted.resolve(req.complete)).resume();
+  });
+  const socket = await open(port, ca);
+  socket.write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf");
+  await pause(30);
+  socket.destroy();
+  expect(await aborted.promise).toBe(false);
+});
+
+test("a worker that answers before it read the body still gets its answer through", async ({ expect }) => {
+  const { port } = await frontFor((_req, res) => res.writeHead(401).end("no"));
+  const answer = await ask({ port, ca, method: "POST", body: "x".repeat(2_000_000) });
+  expect(answer).toMatchObject({ status: 401, body: "no" });
+});
+
+test("Expect: 100-continue is answered, and not passed on", async ({ expect }) => {
+  let expectation: string | undefined = "none seen";
+  const { port } = await frontFor((req, res) => {
+    expectation = req.headers.expect;
+    req.pipe(res);
+  });
+  const sent = request({
+    host: "localhost",
+    port,
+    method: "POST",
+    agent: false,
+    ca: readFileSync(ca),
+    headers: { Expect: "100-continue", "Content-Length": "4" },
+  });
+  sent.flushHeaders();
+  await once(sent, "continue");
+  sent.end("body");
+  const [response] = (await once(sent, "response")) as [IncomingMessage]; // what the event gives
+  expect((await once(response, "data")).toString()).toBe("body");
+  expect(expectation).toBeUndefined();
+});
+
+test("TLS 1.2 is refused, and no session is ever resumed", async ({ expect }) => {
+  const { port } = await frontFor((_req, res) => res.end());
+  const old = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), maxVersion: "TLSv1.2" });
+  await expect(once(old, "secureConnect")).rejects.toThrow(/protocol version/u);
+
+  const first = await open(port, ca, client);
+  const session = Promise.withResolvers<Buffer | undefined>();
+  first.on("session", session.resolve).on("close", () => session.resolve(undefined));
+  first.end("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  first.resume();
+  const ticket = await session.promise;
+  const again = connect({
+    host: "127.0.0.1",
+    servername: "localhost",
+    port,
+    ca: readFileSync(ca),
+    ...pair(client),
+    ...(ticket && { session: ticket }),
+  });
+  await once(again, "secureConnect");
+  expect(again.isSessionReused()).toBe(false);
+  again.destroy();
+});
+
+test("without a worker, or with one that breaks off, the answer is an OperationOutcome that says no more", async ({ expect }) => {
+  const closed = await worker(() => {});
+  closed.close();
+  const down = await ask({ port: (await front(closed.target)).port, ca });
+  expect([down.status, down.headers["content-type"], JSON.parse(down.body)]).toEqual([
+    503,
+    "application/fhir+json; charset=utf-8",
+    { resourceType: "OperationOutcome", issue: [{ severity: "error", code: "transient", diagnostics: "The gateway is not running." }] },
+  ]);
+  expect(down.body).not.toContain(String(closed.target.port));
+
+  const breaking = await ask({ port: (await frontFor((req) => req.socket.destroy())).port, ca });
+  expect([breaking.status, JSON.parse(breaking.body).resourceType]).toEqual([502, "OperationOutcome"]);
+});
+
+test("hundreds of requests at once wait for one of 256 connections, and all are answered", async ({ expect }) => {
+  let connections = 0;
+  let most = 0;
+  const upstream = await worker((_req, res) => void setTimeout(() => res.end("ok"), 30));
+  closers.push(upstream.close);
+  upstream.server.on("connection", (socket: Socket) => {
+    most = Math.max(most, ++connections);
+    socket.on("close", () => connections--);
+  });
+  const { port } = await front(upstream.target);
+  const agent = new Agent({ keepAlive: true, maxSockets: 320, ca: readFileSync(ca) });
+  const answers = await Promise.all(Array.from({ length: 1_200 }, () => ask({ port, ca, agent })));
+  agent.destroy();
+  expect(answers.every(({ status, body }) => status === 200 && body === "ok")).toBe(true);
+  expect(most).toBeLessThanOrEqual(256);
+});
+
+test("close ends idle and busy connections at once", async ({ expect }) => {
+  const upstream = await worker(() => {});
+  closers.push(upstream.close);
+  const started = await startFront({ port: 0, server, clientCa: clientCa.cert, target: upstream.target });
+  const [idle, busy] = [await open(started.port, ca), await open(started.port, ca)];
+  busy.on("error", () => {}).write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await pause(20);
+  const ended = Promise.all([idle, busy].map((socket) => once(socket.resume(), "close")));
+  await started.close();
+  await ended;
+  await expect(open(started.port, ca)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("a port in use is an error, not a front that never starts", async ({ expect }) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo; // it listens on TCP
+  await expect(startFront({ port, server, clientCa: clientCa.cert, target: { host: "127.0.0.1", port: 1 } })).rejects.toThrow("EADDRINUSE");
+  taken.close();
+});

@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { afterAll, test } from "vitest";
+import { ensureAuthority, ensureServerCertificate } from "../../sandbox/certificates.ts";
+import { startFront } from "../../sandbox/front.ts";
+import { ask, askRaw } from "./front-client.ts";
+
+// A real Worker in a real workerd behind the front: what it gets is what the gateway would get.
+const source = `export default { async fetch(request) {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/throw") throw new Error("the stack of the worker");
+  if (pathname === "/break") return new Response(new ReadableStream({ async pull(c) {
+    if (this.sent) { await new Promise((then) => setTimeout(then, 50)); c.error(new Error("broken")); }
+    else { this.sent = true; c.enqueue(new Uint8Array(1000)); } } }));
+  return Response.json({ url: request.url, method: request.method, cf: request.cf, headers: [...request.headers].length });
+} }`;
+const miniflare = new Miniflare(
+  convertV4MiniflareOptions({
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    compatibilityDate: "2026-10-01",
+    modules: [{ type: "ESModule", path: "index.js", contents: source }],
+  }),
+);
+const dir = join(tmpdir(), `phylax-transport-${randomUUID()}`);
+const { serverCa, clientCa } = await ensureAuthority(dir);
+const ca = serverCa.cert;
+const { hostname, port: workerPort } = await miniflare.ready;
+const front = await startFront({
+  port: 0,
+  server: await ensureServerCertificate(dir),
+  clientCa: clientCa.cert,
+  target: { host: hostname, port: Number(workerPort) },
+});
+const { port } = front;
+afterAll(async () => {
+  await front.close();
+  await miniflare.dispose();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const outcome = (code: string) => ({ resourceType: "OperationOutcome", issue: [{ severity: "error", code }] });
+
+/** Status, media type and body of an answer in bytes. */
+function read(raw: string): { status: number; type: string | undefined; body: unknown } {
+  const [head = "", body = ""] = raw.split("\r\n\r\n");
+  return { status: Number(head.split(" ")[1]), type: /^content-type: (.*)$/imu.exec(head)?.[1], body: JSON.parse(body) };
+}
+const fhirJson = "application/fhir+json; charset=utf-8";
+
+test("the Worker sees an https URL of the public host and request.cf as the edge gives it", async ({ expect }) => {
+  const { status, body } = await ask({ port, ca, path: "/v1/fhir/main/Patient?_id=%20a" });
+  const seen = JSON.parse(body);
+  expect([status, seen.url]).toEqual([200, `https://localhost:${port}/v1/fhir/main/Patient?_id=%20a`]);
+  expect(seen.cf).toMatchObject({
+    tlsVersion: "TLSv1.3",
+    httpProtocol: "HTTP/1.1",
+    tlsClientAuth: { certPresented: "0", certVerified: "NONE" },
+  });
+  expect(seen.cf).not.toHaveProperty("country");
+});
+
+test("a URL over 16 KB is 414, headers over 128 KB are 431, just under both pass", async ({ expect }) => {
+  const sized = (path: number, header: number) =>
+    ask({ port, ca, path: `/${"a".repeat(path - 1)}`, headers: { "X-Long": "b".repeat(header) } });
+  expect((await sized(16_384, 0)).status).toBe(200);
+  expect((await sized(1, 130_000)).status).toBe(200);
+  for (const [path, header, status] of [
+    [16_385, 0, 414],
+    [500_000, 0, 414],
+    [1, 131_072, 431],
+    [1, 500_000, 431],
+    [1, 2_000_000, 431], // past what the parser holds
+  ] as const) {
+    const answer = await sized(path, header);
+    expect([answer.status, answer.headers["content-type"], JSON.parse(answer.body)], `${path} ${header}`).toMatchObject([
+      status,
+      fhirJson,
+      outcome("too-long"),
+    ]);
+  }
+});
+
+test("a malformed request is 400 with an OperationOutcome, whatever is wrong with it", async ({ expect }) => {
+  const host = "Host: localhost\r\n";
+  for (const [what, bytes] of Object.entries({
+    "no HTTP": "hello\r\n\r\n",
+    "no such method": `FOO / HTTP/1.1\r\n${host}\r\n`,
+    "no Host": "GET / HTTP/1.1\r\n\r\n",
+    "two Hosts": `GET / HTTP/1.1\r\n${host}${host}\r\n`,
+    "a Host that is none": "GET / HTTP/1.1\r\nHost: a b/@\r\n\r\n",
+    "both framings": `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    "a bad chunk": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
+    "a bad length": `POST / HTTP/1.1\r\n${host}Content-Length: -1\r\n\r\n`,
+    "a space in a header's name": `GET / HTTP/1.1\r\n${host}X Y: 1\r\n\r\n`,
+    "raw bytes in the path": `GET /\u00ff HTTP/1.1\r\n${host}\r\n`,
+    "a proxy's form": `GET https://elsewhere/ HTTP/1.1\r\n${host}\r\n`,
+    "an upgrade": `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  })) {
+    const answer = read(await askRaw(port, ca, bytes));
+    expect([answer.status, answer.type, answer.body], what).toMatchObject([
+      400,
+      fhirJson,
+      outcome(what === "an upgrade" ? "not-supported" : "invalid"),
+    ]);
+  }
+});
+
+test("methods that a Worker cannot hold are 405, an unknown expectation is 417, the others reach the Worker", async ({ expect }) => {
+  const line = (first: string, more = "") => askRaw(port, ca, `${first} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`);
+  expect(read(await line("TRACE /"))).toMatchObject({ status: 405, body: outcome("not-supported") });
+  expect(read(await line("CONNECT elsewhere:443"))).toMatchObject({ status: 405, body: outcome("not-supported") });
+  expect(read(await line("GET /", "Expect: the-moon\r\n"))).toMatchObject({ status: 417, body: outcome("not-supported") });
+  for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "QUERY"])
+    expect((await ask({ port, ca, method })).status, method).toBe(200);
+});
+
+test("the doors that Miniflare keeps for developers are closed to the outside", async ({ expect }) => {
+  for (const path of [
+    "/cdn-cgi/local/explorer",
+    "/cdn-cgi/local/scheduled",
+    "/x/../cdn-cgi/local/platform-proxy",
+    "/%2e%2e/cdn-cgi/x",
+    "/x\\..\\cdn-cgi\\local",
+    "/__cf_local/stream/x",
+  ]) {
+    const answer = read(await askRaw(port, ca, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+    expect([answer.status, answer.body], path).toMatchObject([404, outcome("not-found")]);
+  }
+});
+
+test("an exception that the Worker did not catch is 500 without a word of it", async ({ expect }) => {
+  const { status, body } = await ask({ port, ca, path: "/throw" });
+  expect([status, JSON.parse(body)]).toMatchObject([500, outcome("exception")]);
+});
+
+test("a Worker's body that errors is a broken transfer through workerd and front", async ({ expect }) => {
+  await expect(ask({ port, ca, path: "/break" })).rejects.toThrow(/aborted|ECONNRESET|hang up/u);
+});
