@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import {
   consistencyProof,
@@ -136,7 +136,7 @@ interface Vector {
   readonly wantErr: boolean;
 }
 
-const folder = fileURLToPath(new URL("../../../shared/data/security/merkle-rfc6962", import.meta.url));
+const folder = fileURLToPath(new URL("../../../shared/data/security/merkle-rfc6962", import.meta.url).href);
 const absent = !existsSync(folder);
 const vectors = (kind: string): [string, Vector][] =>
   globSync(`${folder}/${kind}/**/*.json`).map((file) => [file, JSON.parse(readFileSync(file, "utf8"))]);

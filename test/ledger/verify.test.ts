@@ -1,6 +1,7 @@
 import { test } from "vitest";
 import { concat } from "#ledger/bytes";
 import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { encodeShardOpen } from "#ledger/clear-body";
 import { checkpointOf, commit, emptyHead } from "#ledger/commit";
 import { encodeFrame, entry, frameHash, parseFrame, splitEntries } from "#ledger/frame";
 import { encodeLeaf, leafKinds, parseLeaf } from "#ledger/leaf";
@@ -131,10 +132,7 @@ test("leaves that break a rule are found even when everything around them is rig
     first_leaf_is_not_shard_open: [epoch, one],
     shard_open_again: [open, open],
     shard_open_of_another_log: [
-      encodeLeaf({
-        ...read(open),
-        body: Uint8Array.from(Buffer.from(read(open).body).toString("latin1").replace("s0-", "s1-"), (c) => c.charCodeAt(0)),
-      }),
+      encodeLeaf({ ...read(open), body: encodeShardOpen({ origin: "ledger.test/s1-2026h2", halfYear: "2026h2", auditors: ["a", "b"] }) }),
     ],
     shard_open_body: [encodeLeaf({ ...read(open), body: read(epoch).body })],
     key_epoch_not_introduced: [open, one],

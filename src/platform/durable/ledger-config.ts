@@ -56,7 +56,8 @@ const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), 
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   const shards = Number(env.LEDGER_SHARDS);
   if (!Number.isSafeInteger(shards) || shards < 1 || shards > 10_000) bad("LEDGER_SHARDS");
-  if (!/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200) bad("LEDGER_NAME");
+  if (typeof env.LEDGER_NAME !== "string" || !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200)
+    bad("LEDGER_NAME");
   const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
   if (!auditors.success)
     return bad("AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids");
@@ -89,8 +90,8 @@ function checkpointKeys(jwk: z.infer<typeof privateJwk>): Pick<LedgerConfig, "ch
   }
 }
 
-function key32(name: string, text: string): Secret<Uint8Array> {
-  const bytes = new Uint8Array(Buffer.from(text, "base64url"));
+function key32(name: string, text: unknown): Secret<Uint8Array> {
+  const bytes = new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64url"));
   return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text ? new Secret(bytes) : bad(`${name}: 32 bytes, base64url`);
 }
 

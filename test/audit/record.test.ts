@@ -1,0 +1,158 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { accountingLines, isAccountable, subjectKey } from "#audit/accounting";
+import { readEvent } from "#audit/check";
+import type { AuditEvent } from "#audit/event";
+import { decodeRecord, encodeRecord } from "#audit/record";
+import { splitEvent } from "#audit/split";
+import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { fromCborMap, toCbor } from "#ledger/cbor";
+import { lineSalt, linesRoot } from "#ledger/lines";
+import { PLAINTEXT_BYTES_MAX } from "#ledger/padding";
+
+const seed = new Uint8Array(32).fill(7);
+const name = fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/);
+const counts = fc.dictionary(fc.stringMatching(/^[A-Z][A-Za-z]{0,15}$/), fc.nat(), { maxKeys: 4 });
+const text = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
+const event: fc.Arbitrary<AuditEvent> = fc.record(
+  {
+    id: fc.stringMatching(/^[0-9a-f]{32}$/),
+    at: fc.nat().map((ms) => instant(ms)),
+    kind: fc.constantFrom("disclosure", "refusal", "token", "from-the-future"),
+    step: fc.nat({ max: 1000 }),
+    who: fc.record({ client: text, certificate: text, issuer: text, tokenId: text, keyId: text }, { requiredKeys: [] }),
+    from: fc.record({ address: text, country: text }, { requiredKeys: [] }),
+    what: fc.record(
+      { interaction: text, origin: text, parameters: fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }), method: text },
+      { requiredKeys: [] },
+    ),
+    why: fc.record({ purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text }, { requiredKeys: [] }),
+    outcome: fc.record({ status: fc.nat(), reason: text }, { requiredKeys: [] }),
+    patients: fc.uniqueArray(fc.record({ patient: name.map((id) => `main/Patient/${id}`), counts }), {
+      maxLength: 5,
+      selector: (one) => one.patient,
+    }),
+    unnamed: fc.array(text, { maxLength: 3 }),
+    counts,
+    withheld: fc.record({ paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() }, { requiredKeys: [] }),
+    traceId: text,
+  },
+  { requiredKeys: ["id", "at", "kind", "patients", "unnamed", "counts"] },
+);
+
+/** The event without what says nothing: absent, empty groups, step 0. */
+const plain = (one: AuditEvent): unknown =>
+  Object.fromEntries(
+    Object.entries(one).filter(
+      ([field, value]) => value !== undefined && !(field === "step" && value === 0) && !(isGroup(field) && Object.keys(value).length === 0),
+    ),
+  );
+const isGroup = (field: string): boolean => ["who", "from", "what", "why", "outcome", "withheld"].includes(field);
+
+test("a record reads back as the event that was written, with its part and its seed", ({ expect }) => {
+  fc.assert(
+    fc.property(event, (one) => {
+      const record = decodeRecord(encodeRecord(one, 2, 3, seed));
+      expect(record.ok && plain(record.value.event)).toEqual(plain(one));
+      expect(record).toMatchObject({ ok: true, value: { part: 2, parts: 3, seed } });
+    }),
+  );
+});
+
+test("keys of a later version are kept, a later format is refused, broken bytes never throw", ({ expect }) => {
+  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients: [], unnamed: [], counts: {} };
+  const map = new Map(fromCborMap(encodeRecord(one, 1, 1, seed)));
+  const later = decodeRecord(toCbor(new Map([...map, [99, "later"]])));
+  expect(later.ok && later.value.unknown).toEqual(new Map([[99, "later"]]));
+  expect(decodeRecord(toCbor(new Map([...map, [1, 2]])))).toEqual({ ok: false, error: "unknown_record_version" });
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => !decodeRecord(bytes).ok));
+});
+
+test("an event from outside is read whole or refused by the name of its field, and never throws", ({ expect }) => {
+  fc.assert(fc.property(event, (one) => readEvent(one).ok));
+  fc.assert(fc.property(fc.anything(), (value) => !readEvent(value).ok));
+  fc.assert(
+    fc.property(
+      event,
+      fc.constantFrom("id", "at", "kind", "patients", "unnamed", "counts", "step", "who", "what", "traceId"),
+      fc.constantFrom(null, -1, [0], "", { x: "1" }),
+      (one, field, bad) => {
+        const read = readEvent({ ...one, [field]: bad });
+        expect(read.ok ? "" : read.error.field).toContain(field);
+      },
+    ),
+  );
+});
+
+const big = (patients: number, unnamed = 0, types = 2): AuditEvent => ({
+  id: "a".repeat(32),
+  at: instant(1_790_000_000_000),
+  kind: "disclosure",
+  who: { client: "telehealth" },
+  what: { interaction: "search-type", parameters: [["code", "x".repeat(2000)]] },
+  why: { purposes: ["TREAT"] },
+  patients: Array.from({ length: patients }, (_, i) => ({
+    patient: `main/Patient/00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
+    counts: Object.fromEntries(Array.from({ length: types }, (_, t) => [`ResourceType${"X".repeat(t)}`, i])),
+  })),
+  unnamed: Array.from({ length: unnamed }, (_, i) => `main/Organization/${i}`),
+  counts: { Patient: patients },
+  withheld: { paths: ["Patient.name"] },
+});
+
+test("an event of any number of patients splits into records that each fit, name at most 500, and together name all", ({ expect }) => {
+  for (const [patients, unnamed, types] of [
+    [1, 0, 2],
+    [500, 0, 2],
+    [501, 0, 2],
+    [3000, 0, 2],
+    [600, 0, 40],
+    [0, 5000, 1],
+    [700, 700, 20],
+  ] as const) {
+    const one = big(patients, unnamed, types);
+    const parts = splitEvent(one);
+    if (!parts.ok) return expect.fail(parts.error);
+    expect(parts.value.flatMap((part) => part.patients)).toEqual(one.patients);
+    expect(parts.value.flatMap((part) => part.unnamed)).toEqual(one.unnamed);
+    for (const [i, part] of parts.value.entries()) {
+      expect(part.patients.length).toBeLessThanOrEqual(500);
+      expect(encodeRecord(part, i + 1, parts.value.length, seed).length).toBeLessThanOrEqual(PLAINTEXT_BYTES_MAX);
+      expect(part).toMatchObject({ id: one.id, who: one.who, why: one.why });
+      expect(part.withheld === undefined).toBe(i > 0);
+    }
+  }
+  expect(splitEvent({ ...big(1), withheld: { paths: Array.from({ length: 400 }, () => "x".repeat(2000)) } })).toEqual({
+    ok: false,
+    error: "event_too_large",
+  });
+});
+
+test("only a disclosure makes accounting lines, one a patient, and it must say to whom and why", ({ expect }) => {
+  const key = new Secret(new Uint8Array(32).fill(3));
+  expect(accountingLines(big(3), key)).toHaveLength(3);
+  expect(accountingLines({ ...big(3), kind: "refusal" }, key)).toEqual([]);
+  expect(accountingLines({ ...big(3), kind: "from-the-future" }, key)).toEqual([]);
+  expect(isAccountable(big(1))).toBe(true);
+  expect(isAccountable({ ...big(1), who: {} })).toBe(false);
+  expect(isAccountable({ ...big(1), why: { purposes: [] } })).toBe(false);
+  expect(isAccountable({ ...big(1), kind: "from-the-future" })).toBe(false);
+  expect(isAccountable({ ...big(1), kind: "toString" })).toBe(false);
+});
+
+// Frozen bytes: made here once, checked by the standard library of another language (docs/ledger-format.md, "Test vector").
+test("the bytes of a line, its salt and its commitment do not change", ({ expect }) => {
+  const key = new Secret(new Uint8Array(32).fill(3));
+  const [line = new Uint8Array()] = accountingLines(
+    { ...big(1), patients: [{ patient: "main/Patient/a", counts: { Observation: 12, Patient: 1 } }] },
+    key,
+  );
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+  expect(hex(subjectKey(key, "main/Patient/a"))).toBe("953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d7");
+  expect(hex(line)).toBe(
+    "87015820953075fc23844cbbaa8eb863dccdc9a588dc191ff001c30c5adafce8307ab4d71b000001a0c4506c006a74656c656865616c746881655452454154f6a26750617469656e74016b4f62736572766174696f6e0c",
+  );
+  expect(hex(lineSalt(seed, 0))).toBe("ef943c7f3eae115e3605b4f069de717ce2f94d0bd6e86921a685ec41cc79bfef");
+  expect(hex(linesRoot(seed, [line]))).toBe("bc067be1169dacc2624252be81343e35335cf456afa1820549d735e30a5ec9d7");
+});

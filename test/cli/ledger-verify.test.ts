@@ -1,0 +1,102 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, test } from "vitest";
+import { frameHash } from "#ledger/frame";
+import { leafHash } from "#ledger/merkle";
+import { formatReceipt } from "#ledger/receipt";
+import { verifierKey } from "#ledger/signed-note";
+import { sampleLog, type SampleLog } from "../ledger/sample-log.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "phylax-verify-"));
+let server: Server;
+let url: string;
+let served: SampleLog;
+const log = await sampleLog([2, 3]);
+const key = verifierKey(log.verifier.name, log.verifier.publicKey);
+
+beforeAll(async () => {
+  served = log;
+  server = createServer((request, response) => {
+    const bytes = served.objects.get((request.url ?? "").replace("/ledger/s0-2026h2/", ""));
+    response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ledger/`; // a TCP server has an AddressInfo
+});
+
+afterAll(() => {
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function phylax(...args: readonly string[]): Promise<{ code: number | null; out: string; error: string }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const done = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  const [out, error] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await done, out, error };
+}
+
+const file = (name: string, content: string | Uint8Array): string => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
+
+test("phylax ledger verify answers 0 for a good log, with the key, a dev.json, an earlier checkpoint and a receipt", async ({ expect }) => {
+  served = log;
+  const dev = file("dev.json", JSON.stringify({ logs: { "s0-2026h2": key } }));
+  const since = file("checkpoint", log.objects.get("checkpoint") ?? "");
+  const frame = frameHash(log.objects.get("frame/1") ?? new Uint8Array());
+  const receipt = formatReceipt({ log: "s0-2026h2", index: 5, leafHash: leafHash(log.leaves[5] ?? new Uint8Array()), frameHash: frame });
+  const { code, out, error } = await phylax("ledger", "verify", url, "--keys", dev, "--since", since, "--receipt", receipt);
+  expect({ code, error }).toEqual({ code: 0, error: "" });
+  expect(out).toMatch(/^s0-2026h2: good: 7 leaves in 2 frames, root \S+, extends the earlier checkpoint, has the receipt's leaf 5\n$/);
+  expect((await phylax("ledger", "verify", url, "--key", key, "--log", "s0-2026h2")).code).toBe(0);
+});
+
+test("phylax ledger verify answers 1 and names log, object and place of what is wrong", async ({ expect }) => {
+  const frame = Uint8Array.from(log.objects.get("frame/1") ?? []);
+  frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1;
+  served = { ...log, objects: new Map([...log.objects, ["frame/1", frame]]) };
+  expect(await phylax("ledger", "verify", url, "--key", key)).toEqual({
+    code: 1,
+    out: "",
+    error: "s0-2026h2: WRONG: frame/1 (frame 1): leaf 6 is not the entry in the log\n",
+  });
+  served = { ...log, objects: new Map() };
+  expect(await phylax("ledger", "verify", url, "--key", key)).toEqual({
+    code: 1,
+    out: "",
+    error: "s0-2026h2: WRONG: checkpoint: is missing\n",
+  });
+  served = await sampleLog([2]);
+  const since = file("earlier", log.objects.get("checkpoint") ?? "");
+  expect((await phylax("ledger", "verify", url, "--key", key, "--since", since)).error).toContain(
+    "is behind an earlier checkpoint of size 7",
+  );
+});
+
+test("a ledger that cannot be reached is not a good one", async ({ expect }) => {
+  const { code, error } = await phylax("ledger", "verify", "http://127.0.0.1:1/", "--key", key);
+  expect(code).toBe(1);
+  expect(error).toContain("cannot be reached");
+});
+
+test("misuse answers 2, and above all a check without a key of one's own", async ({ expect }) => {
+  const misuses = [
+    ["ledger"],
+    [],
+    ["ledger", "verify"],
+    ["ledger", "verify", url],
+    ["ledger", "verify", url, "--key", "x"],
+    ["ledger", "verify", url, "--key", key, "--log", "s9-2026h2"],
+    ["ledger", "verify", url, "--key", key, "--receipt", "x"],
+    ["ledger", "verify", url, "--nonsense"],
+  ];
+  const codes = await Promise.all(misuses.map(async (args) => (await phylax(...args)).code));
+  expect(codes).toEqual(misuses.map(() => 2));
+});
