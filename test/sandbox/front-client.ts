@@ -58,7 +58,9 @@ export const pair = (as: CertificateFiles | undefined) => as && { cert: readFile
 export async function worker(
   answer: RequestListener,
 ): Promise<{ readonly target: { host: string; port: number }; readonly server: Server; readonly close: () => void }> {
-  const server = createServer({ maxHeaderSize: 262_144 }, (req, res) => void answer(req, res));
+  const server = createServer({ maxHeaderSize: 262_144 }, (req, res) => {
+    answer(req, res);
+  });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const close = () => {
     server.close();
