@@ -8,9 +8,11 @@ export interface TokenAppPorts extends TokenPorts {
   /** The issuer: `https://host[:port]`. */
   readonly publicUrl: string;
   readonly clock: Clock;
+  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  readonly onFault?: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
-/** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. A fault throws to the app that mounts it. */
+/** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. Without registry, guard or ledger there is no token: 503. */
 export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
 
@@ -30,7 +32,21 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   });
   app.get("/oauth/jwks", async (context) => context.json({ keys: await ports.issuer.publicKeys() }));
   app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports.publicUrl)));
+  app.all("/oauth/token", () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
+  // Here and not in the app that mounts this one: Hono's own answer is a 500, and it would log the fault's message.
+  app.onError((fault) => {
+    const requestId = ports.newId();
+    ports.onFault?.({ requestId, name: fault.name });
+    return problem(requestId, 503, "Service Unavailable");
+  });
   return app;
+}
+
+/** RFC 9457. */
+function problem(requestId: string, status: number, title: string, extra: Readonly<Record<string, string>> = {}): Response {
+  const body = { type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` };
+  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "x-request-id": requestId, ...extra };
+  return new Response(JSON.stringify(body), { status, headers });
 }
 
 /** RFC 8414 §2: says only what is true. */

@@ -5,6 +5,7 @@ import { readCompactJws } from "#identity/compact-jws";
 import type { AssertionMemory, AssertionVerifier, ClientDirectory } from "#identity/ports";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { decoyClient } from "./decoy-client.ts";
 import type { TokenRequest } from "./token-request.ts";
 
 export interface AuthenticatedClient {
@@ -40,11 +41,12 @@ export async function authenticateClient(
   if (certificate.value === undefined) return err({ reason: "certificate_missing" });
   seen(certificate.value);
 
-  const id = claimedClient(request);
-  if (!id.ok) return id;
-  const client = await ports.clients.find(id.value);
-  if (client === undefined) return err({ reason: "client_unknown" });
+  const claimed = claimedClient(request);
+  if (!claimed.ok) return claimed;
+  const registered = await ports.clients.find(claimed.value.id);
+  const client = registered ?? decoyClient(claimed.value.id, claimed.value.kid);
   const assertion = await ports.assertions.verify(request.assertion, client, at);
+  if (registered === undefined) return err({ reason: "client_unknown" });
   if (!assertion.ok) return assertion;
   const admitted = admitClient(client, certificate.value, at);
   if (!admitted.ok) return admitted;
@@ -54,10 +56,13 @@ export async function authenticateClient(
 }
 
 /** Whose keys to try: the assertion's own, still unproven, word. */
-function claimedClient({ assertion, clientId }: TokenRequest): Result<string, ClientAuthenticationRefusal> {
+function claimedClient({
+  assertion,
+  clientId,
+}: TokenRequest): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
   const jws = readCompactJws(assertion.reveal());
   if (!jws.ok) return jws;
   const sub: unknown = Reflect.get(jws.value.claims, "sub");
   if (typeof sub !== "string" || sub === "" || sub.length > 64) return err({ reason: "claim_malformed", claim: "sub" });
-  return clientId === undefined || clientId === sub ? ok(sub) : err({ reason: "client_id_wrong" });
+  return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_wrong" });
 }
