@@ -5,9 +5,9 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { x5tS256, type CertificateFiles } from "./certificates.ts";
-import { tlsClientAuth } from "./tls-client-auth.ts";
-import { face, rawAnswer, refusals, type TransportRefusal } from "./transport-refusal.ts";
+import type { CertificateFiles } from "./certificates.ts";
+import { edgeFacts } from "./edge-facts.ts";
+import { face, parserRefusal, rawAnswer, refusals, refuse, type TransportRefusal } from "./transport-refusal.ts";
 
 export interface FrontOptions {
   /** 0: a port of the system's choosing. */
@@ -28,9 +28,6 @@ export interface Front {
   close(): Promise<void>;
 }
 
-// Cloudflare's edge: 16 KB of URL, 128 KB of headers (developers.cloudflare.com/workers/platform/limits).
-const urlBytesMax = 16_384;
-const headerBytesMax = 131_072;
 // What the parser takes before it gives up: far more than is allowed, so that an overlong URL is still seen to be one.
 const parserBytesMax = 1_048_576;
 // Requests beyond these wait in the agent's queue: thousands at once never exhaust ports or workerd's descriptors.
@@ -103,35 +100,6 @@ export async function startFront({
         agent.destroy();
       }),
   };
-}
-
-/** What the front itself refuses, in the order in which an edge would see it. */
-function refuse(req: IncomingMessage): TransportRefusal | undefined {
-  const url = req.url ?? "";
-  if (url.length > urlBytesMax) return refusals.urlTooLong;
-  if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
-  if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
-  const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
-  if (hosts.length !== 1 || !/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.test(req.headers.host ?? "")) return refusals.malformed;
-  if (req.method === undefined || !methods.has(req.method)) return refusals.method;
-  if (req.headers.upgrade !== undefined) return refusals.upgrade;
-  // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
-  if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
-  return undefined;
-}
-
-// Those that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and TRACK, which a Worker cannot hold.
-const methods = new Set(
-  "GET HEAD POST PUT PATCH DELETE OPTIONS PURGE QUERY SEARCH REPORT COPY MOVE LOCK UNLOCK MKCOL PROPFIND PROPPATCH ACL MERGE CHECKOUT".split(
-    " ",
-  ),
-);
-
-/** The parser's faults as refusals; undefined for those of the connection itself, which nobody is left to read. */
-function parserRefusal(code: string | undefined): TransportRefusal | undefined {
-  if (code === "HPE_HEADER_OVERFLOW") return refusals.headersTooLarge;
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refusals.slow;
-  return code?.startsWith("HPE_") === true ? refusals.malformed : undefined;
 }
 
 function answer(res: ServerResponse, refusal: TransportRefusal): void {
@@ -218,42 +186,3 @@ function kept(message: IncomingMessage, allowed: (name: string) => boolean): str
   }
   return headers;
 }
-
-// BoringSSL's names of the TLS 1.3 suites, which Cloudflare reports.
-const ciphers: Readonly<Record<string, string>> = {
-  TLS_AES_128_GCM_SHA256: "AEAD-AES128-GCM-SHA256",
-  TLS_AES_256_GCM_SHA384: "AEAD-AES256-GCM-SHA384",
-  TLS_CHACHA20_POLY1305_SHA256: "AEAD-CHACHA20-POLY1305-SHA256",
-};
-
-/** The headers by which Miniflare learns what the edge knows. The certificate does not change while its connection lasts. */
-function edgeFacts(authorities: readonly X509Certificate[], revoked: ReadonlySet<string>): (socket: TLSSocket) => readonly string[] {
-  const known = new WeakMap<
-    TLSSocket,
-    { readonly leaf: X509Certificate | undefined; readonly revoked: boolean; readonly headers: string[] }
-  >();
-  return (socket) => {
-    const before = known.get(socket);
-    const leaf = before === undefined ? socket.getPeerX509Certificate() : before.leaf;
-    const isRevoked = leaf !== undefined && revoked.has(x5tS256(leaf));
-    if (before?.revoked === isRevoked) return before.headers;
-
-    const cf = {
-      httpProtocol: "HTTP/1.1",
-      tlsVersion: socket.getProtocol(),
-      tlsCipher: ciphers[socket.getCipher().name] ?? socket.getCipher().name,
-      tlsClientAuth: tlsClientAuth(socket, leaf, authorities, isRevoked),
-    };
-    const headers = [
-      ["MF-CF-Blob", ascii(JSON.stringify(cf))],
-      ["MF-Disable-Pretty-Error", "true"],
-      ["CF-Connecting-IP", socket.remoteAddress ?? ""],
-      ["X-Forwarded-Proto", "https"],
-    ].flat();
-    known.set(socket, { leaf, revoked: isRevoked, headers });
-    return headers;
-  };
-}
-
-/** JSON as a header can carry it. */
-const ascii = (json: string) => json.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);

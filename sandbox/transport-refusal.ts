@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES, type IncomingMessage } from "node:http";
 
 /** A refusal by the transport, before any worker is asked: unrecorded, as Cloudflare's edge would refuse without one. */
 export interface TransportRefusal {
@@ -21,6 +21,38 @@ export const refusals = {
   workerBroke: { status: 502, code: "transient", text: "The gateway broke off before it answered." },
   workerDown: { status: 503, code: "transient", text: "The gateway is not running." },
 } as const satisfies Record<string, TransportRefusal>;
+
+// Cloudflare's edge: 16 KB of URL, 128 KB of headers (developers.cloudflare.com/workers/platform/limits).
+const urlBytesMax = 16_384;
+const headerBytesMax = 131_072;
+/** What the front itself refuses, in the order in which an edge would see it. */
+export function refuse(req: IncomingMessage): TransportRefusal | undefined {
+  const url = req.url ?? "";
+  if (url.length > urlBytesMax) return refusals.urlTooLong;
+  if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
+  if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
+  const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
+  if (hosts.length !== 1 || !/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.test(req.headers.host ?? "")) return refusals.malformed;
+  if (req.method === undefined || !methods.has(req.method)) return refusals.method;
+  if (req.headers.upgrade !== undefined) return refusals.upgrade;
+  // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
+  if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
+  return undefined;
+}
+
+// Those that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and TRACK, which a Worker cannot hold.
+const methods = new Set(
+  "GET HEAD POST PUT PATCH DELETE OPTIONS PURGE QUERY SEARCH REPORT COPY MOVE LOCK UNLOCK MKCOL PROPFIND PROPPATCH ACL MERGE CHECKOUT".split(
+    " ",
+  ),
+);
+
+/** The parser's faults as refusals; undefined for those of the connection itself, which nobody is left to read. */
+export function parserRefusal(code: string | undefined): TransportRefusal | undefined {
+  if (code === "HPE_HEADER_OVERFLOW") return refusals.headersTooLarge;
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refusals.slow;
+  return code?.startsWith("HPE_") === true ? refusals.malformed : undefined;
+}
 
 /** The refusal as a FHIR OperationOutcome, with the headers that go with it. */
 export function face({ code, text }: TransportRefusal): { body: Buffer; headers: Record<string, string> } {

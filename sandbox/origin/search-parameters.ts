@@ -17,7 +17,6 @@ const searchParameter = z.object({
   target: z.array(z.string()).optional(),
   at: z.array(place),
 });
-export type Place = z.infer<typeof place>;
 export type SearchParameter = z.infer<typeof searchParameter>;
 
 const file = join(import.meta.dirname, "search-parameters.gen.json.gz");

@@ -1,5 +1,5 @@
 /** The prefixes of ordered search values (R4 §3.1.1.4.5). */
-export const comparators = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"] as const;
+const comparators = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"] as const;
 export type Comparator = (typeof comparators)[number];
 
 /** A span of values: from `low`, up to and without `high`. */
