@@ -13,6 +13,10 @@ export default defineConfig({
           exclude: ["test/platform/**", "test/e2e/**"],
         },
       },
+      {
+        // All workers, the TLS front and the origin, as `npm start` runs them; each file has a stack of its own.
+        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000, fileParallelism: false },
+      },
     ],
   },
 });

@@ -4,9 +4,6 @@ import { spawnSync } from "node:child_process";
 const steps: readonly (readonly string[])[] = [
   ["node", "scripts/env-types.ts", "--check"],
   ["tsc", "-p", "tsconfig.json"],
-  ["tsc", "-p", "workers/gateway"],
-  ["tsc", "-p", "workers/control"],
-  ["tsc", "-p", "workers/ledger"],
   ["oxlint", "--type-aware", "--deny-warnings"],
   ["oxfmt", "--check"],
   ["knip"],

@@ -1,16 +1,19 @@
 // Writes (or with --check compares) each worker's env.d.ts, the types of its bindings, from its wrangler configuration.
 import { spawnSync } from "node:child_process";
 
-const configs = [
-  { config: "wrangler.toml", out: "workers/gateway/env.d.ts", others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml"] },
-  { config: "workers/control/wrangler.toml", out: "workers/control/env.d.ts", others: [] },
-  { config: "workers/ledger/wrangler.toml", out: "workers/ledger/env.d.ts", others: [] },
+// Each worker's Env has a name of its own, so that one program can hold them all.
+const workers = [
+  { config: "wrangler.toml", folder: "gateway", name: "GatewayEnv", others: ["workers/ledger/wrangler.toml"] },
+  { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
+  { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
 ] as const;
 
-for (const { config, out, others } of configs) {
-  const flags = [config, ...others].flatMap((file) => ["-c", file]);
+for (const { config, folder, name, others } of workers) {
+  const out = `workers/${folder}/env.d.ts`;
+  const configs = [config, ...others].flatMap((file) => ["-c", file]);
   const check = process.argv.includes("--check") ? ["--check"] : [];
-  const { status } = spawnSync("wrangler", ["types", out, ...flags, "--include-runtime=false", ...check], {
+  const flags = ["--include-runtime=false", "--env-interface", name, ...check];
+  const { status } = spawnSync("wrangler", ["types", out, ...configs, ...flags], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
   });

@@ -8,14 +8,15 @@ export interface BadEvent {
 }
 
 // Far above what a real request has: they bound what a broken caller can make the ledger keep.
-const TEXT_MAX = 2048;
-const PARAMETER_BYTES_MAX = 24_576; // the URL limit is 16 KB
+const TEXT_MAX = 16_384; // a whole URL: requests that are refused for their form are recorded too
+const PARAMETERS_MAX = 10_000;
+const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
 const TYPES_MAX = 200; // R4 has 148 resource types
 const PATHS_MAX = 400;
 
 type Check = (value: unknown) => boolean;
-const text: Check = (value) => typeof value === "string" && value.length > 0 && value.length <= TEXT_MAX;
+const text: Check = (value) => typeof value === "string" && value.length <= TEXT_MAX;
 const count: Check = (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 const matches =
   (pattern: RegExp): Check =>
@@ -35,12 +36,12 @@ const typeCounts: Check = (value) =>
 const patient: Check = (value) =>
   isObject(value) && Object.keys(value).length === 2 && patientReference(value["patient"]) && typeCounts(value["counts"]);
 const parameter: Check = (value) => Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
-const parameters: Check = (value) => listOf(parameter, 1000)(value) && JSON.stringify(value).length <= PARAMETER_BYTES_MAX;
+const parameters: Check = (value) => listOf(parameter, PARAMETERS_MAX)(value) && Buffer.byteLength(JSON.stringify(value)) <= 6 * PARAMETER_BYTES_MAX;
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   who: { client: text, certificate: text, issuer: text, tokenId: text, keyId: text },
   from: { address: text, country: text },
-  what: { interaction: text, origin: text, type: text, id: text, parameters, method: text },
+  what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },
   why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
   outcome: { status: count, reason: text },
   withheld: { paths: listOf(text, PATHS_MAX), resources: count },

@@ -58,6 +58,8 @@ export interface What {
   readonly id?: string | undefined;
   readonly parameters?: readonly (readonly [name: string, value: string])[] | undefined;
   readonly method?: string | undefined;
+  /** Below the FHIR base, as it was asked: also of a request that named no interaction. */
+  readonly path?: string | undefined;
 }
 
 export interface Why {

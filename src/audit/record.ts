@@ -39,7 +39,7 @@ const keys = {
 const groups = {
   who: { client: 1, certificate: 2, issuer: 3, tokenId: 4, keyId: 5 },
   from: { address: 1, country: 2 },
-  what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6 },
+  what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6, path: 7 },
   why: { purposes: 1, agreement: 2, policy: 3, grant: 4 },
   outcome: { status: 1, reason: 2 },
   withheld: { paths: 1, resources: 2 },

@@ -9,14 +9,14 @@ import type { Budget } from "#limits/ports";
 import type { Disclosure } from "#phi/disclose";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { challenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 
 export interface TrailPorts {
   readonly ledger: AuditSink;
   /** Over how many logs one client's records are spread. */
   readonly ledgerSpread: number;
-  /** `WWW-Authenticate` for an origin's FHIR base (RFC 9728 §5.1). */
-  readonly challenge: (origin: string | undefined, refusal: GatewayRefusal) => string;
+  readonly publicUrl: string;
   /** 0 ≤ x < 1. */
   readonly jitter: () => number;
 }
@@ -55,7 +55,7 @@ export class Trail {
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#ports.jitter()))) headers.set(name, value);
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
-    if (face.status === 401) headers.set("www-authenticate", this.#ports.challenge(this.#facts.call?.origin, refusal));
+    if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, this.#facts.call?.origin, refusal));
     return outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
   }
 

@@ -48,7 +48,7 @@ const schema = z.strictObject({
       .int()
       .min(1)
       .max(31 * 86_400),
-    revision: count.max(Number.MAX_SAFE_INTEGER),
+    revision: z.int().min(0),
   }),
   want: count,
   returned: count,

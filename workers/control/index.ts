@@ -6,11 +6,11 @@ import type { Result } from "#kernel/result";
 import { applyRegistry, type Applied } from "#platform/apply-registry";
 
 /** The one way to write the registry. */
-export class RegistryDesk extends WorkerEntrypoint<Env> {
+export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /** Merges a registry file (DESIGN §5): all of it, or nothing and a JSON pointer to what stands against it. */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<Applied, RegistryProblem>> {
     return await applyRegistry(this.env.REGISTRY, document, mode, () => instant(Date.now()));
   }
 }
 
-export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler<Env>;
+export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler<ControlEnv>;

@@ -9,10 +9,71 @@ import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { ClientGuard } from "#platform/durable/client-guard";
 import { guardLimiter } from "#platform/durable/guard-limiter";
+import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
+import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { tokenIssuer } from "#platform/jose/token-issuer";
+import { tokenVerifier } from "#platform/jose/token-verifier";
 import { log } from "#platform/log";
 import { originAddress } from "#platform/origin-address";
 import { readiness } from "#platform/readiness";
 import { upstream } from "#platform/upstream";
+import { tokenApp } from "#token/app";
 
 export { ClientGuard };
+
+/** The front door: joins the gateway and the built-in issuer to what Cloudflare gives them. */
+function open(env: GatewayEnv): Hono {
+  const config = gatewayConfig(env);
+  const { publicUrl, ledgerShards, ledgerSpread } = config;
+  const clock = () => instant(Date.now());
+  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const fhirBase = (origin: string) => `${publicUrl}/v1/fhir/${origin}`;
+  const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
+  const clients = clientDirectory(env.REGISTRY, clock);
+  const origins = originDirectory(env.REGISTRY, clock);
+  const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
+
+  const token = tokenApp({
+    publicUrl,
+    fhirBase,
+    ledger,
+    ledgerSpread,
+    clients,
+    clock,
+    newId,
+    issuer,
+    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint: `${publicUrl}/oauth/token` }),
+    memory: guardMemory(env.CLIENT_GUARD),
+  });
+  const gateway = gatewayApp({
+    publicUrl,
+    fhirBase,
+    ledger,
+    ledgerSpread,
+    clients,
+    clock,
+    newId,
+    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer }),
+    limiter: guardLimiter({ guards: env.CLIENT_GUARD, clock, newId }),
+    policies: compiledPolicies(policyShelf(env.REGISTRY)),
+    origins: upstream({
+      find: async (name) => {
+        const origin = await origins.find(name);
+        return origin && originAddress(origin, (secret) => Reflect.get(env, secret));
+      },
+      hosts: config.originHosts,
+      clock,
+    }),
+    jitter: Math.random,
+    dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
+    onFault: (fault) => log({ event: "fault", ...fault }),
+  });
+  return new Hono().route("/", token).route("/", gateway);
+}
+
+let app: Hono | undefined; // settled once, shared by every request of the isolate
+
+export default {
+  fetch: (request, env, context) => (app ??= open(env)).fetch(request, env, context),
+} satisfies ExportedHandler<GatewayEnv>;
