@@ -56,7 +56,7 @@ export const pair = (as: CertificateFiles | undefined) => as && { cert: readFile
 
 /** A server in the Worker's place. */
 export async function worker(
-  answer: RequestListener,
+  answer: (...asked: Parameters<RequestListener>) => unknown,
 ): Promise<{ readonly target: { host: string; port: number }; readonly server: Server; readonly close: () => void }> {
   const server = createServer({ maxHeaderSize: 262_144 }, (req, res) => {
     answer(req, res);
