@@ -5,6 +5,7 @@ export default defineConfig({
     projects: [
       "test/platform/control/vitest.config.ts",
       "test/platform/guard/vitest.config.ts",
+      "test/platform/jose/vitest.config.ts",
       "test/platform/ledger/vitest.config.ts",
       {
         test: {

@@ -12,15 +12,23 @@ const charactersMax = 8_192;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Takes a JWS of JSON claims apart. */
+export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
+  const header = readJwsHeader(text);
+  if (!header.ok) return header;
+  const claims = json(text.split(".")[1] ?? "");
+  return claims === undefined ? err({ reason: "jws_malformed" }) : ok({ header: header.value, claims });
+}
+
 /**
- * Takes a JWS of JSON claims apart if it is the only way to write it. Libraries accept padding, spaces and stray last bits,
+ * Reads the header of a JWS if its text is the only way to write it. Libraries accept padding, spaces and stray last bits,
  * so one token would have many texts, and whatever is keyed by its text could be walked around.
  */
-export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
+export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRefusal> {
   const parts = text.split(".");
   if (text.length > charactersMax || parts.length !== 3 || !parts.every(canonical)) return err({ reason: "jws_malformed" });
-  const [header, claims] = [json(parts[0] ?? ""), json(parts[1] ?? "")];
-  return header === undefined || claims === undefined ? err({ reason: "jws_malformed" }) : ok({ header, claims });
+  const header = json(parts[0] ?? "");
+  return header === undefined ? err({ reason: "jws_malformed" }) : ok(header);
 }
 
 /** RFC 7515 §2 base64url: no padding, and the unused bits of the last character are zero (RFC 4648 §3.5). */

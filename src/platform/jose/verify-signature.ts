@@ -1,17 +1,14 @@
 import { compactVerify } from "jose";
 import { readCompactJws, type CompactJws, type JwsRefusal } from "#identity/compact-jws";
 import { fits, type Algorithm, type PublicJwk } from "#identity/jwk";
-import { err, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { importPublicKey } from "./public-key.ts";
 
 export type SignatureRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" };
 
-/**
- * Proves a compact JWS by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` in its header are never looked at.
- * Keys of one `kid` are told apart by type and algorithm (FAPI 2.0 §5.4.3); a header without `kid` may be any of them.
- */
+/** Proves a compact JWS of JSON claims. */
 export async function verifySignature(
   text: string,
   keys: readonly PublicJwk[],
@@ -19,7 +16,20 @@ export async function verifySignature(
 ): Promise<Result<CompactJws, SignatureRefusal>> {
   const jws = readCompactJws(text);
   if (!jws.ok) return jws;
-  const { alg, kid, crit } = jws.value.header;
+  const proven = await proveSignature(text, jws.value.header, keys, algorithms);
+  return proven.ok ? jws : proven;
+}
+
+/**
+ * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never
+ * looked at. Keys of one `kid` are told apart by type and algorithm (FAPI 2.0 §5.4.3); a header without `kid` may be any of them.
+ */
+export async function proveSignature(
+  text: string,
+  { alg, kid, crit }: CompactJws["header"],
+  keys: readonly PublicJwk[],
+  algorithms: readonly Algorithm[],
+): Promise<Result<PublicJwk, SignatureRefusal>> {
   const algorithm = algorithms.find((allowed) => allowed === alg);
   if (algorithm === undefined) return err({ reason: "algorithm_not_allowed" });
   if (crit !== undefined) return err({ reason: "critical_header" }); // RFC 7515 §4.1.11: no extension is understood here
@@ -27,7 +37,7 @@ export async function verifySignature(
   const candidates = keys.filter((key) => fits(key, algorithm) && (kid === undefined || key.kid === kid));
   if (candidates.length === 0) return err({ reason: "key_unknown" });
   for (const key of candidates) {
-    if (await signedBy(text, key, algorithm)) return jws;
+    if (await signedBy(text, key, algorithm)) return ok(key);
   }
   return err({ reason: "signature_wrong" });
 }

@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const writes =
+  /\.(?:insert|update)\(|\bdelete\((?:clients|certificates|grants|origins)\)|\b(?:insert\s+into|replace\s+into|update\s+\w+\s+set|delete\s+from)\b/iu;
+
+/** The registry files in a worker's bundle that write to it. */
+async function writersIn(entry: string): Promise<readonly string[]> {
+  const { metafile } = await build({
+    entryPoints: [join(root, entry)],
+    absWorkingDir: root,
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    external: ["cloudflare:*", "node:*"],
+    logLevel: "error",
+  });
+  const registry = Object.keys(metafile.inputs).filter((file) => /^src\/platform\/(?:d1\/|[^/]*registry)/u.test(file));
+  return registry.filter((file) => writes.test(readFileSync(join(root, file), "utf8")));
+}
+
+test("the control worker writes the registry, and nothing that the gateway is built from does", async ({ expect }) => {
+  expect(await writersIn("workers/control/index.ts"), "this check can find a writer").toEqual(["src/platform/d1/write-registry.ts"]);
+  expect(await writersIn("workers/gateway/index.ts")).toEqual([]);
+});

@@ -1,0 +1,72 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
+import type { ClientRecord } from "#identity/client";
+import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jwk";
+import { instant } from "#kernel/clock";
+
+/** The moment at which tests take place, and the same in seconds. */
+export const at = instant(Date.UTC(2026, 10, 24, 12));
+export const now = at / 1000;
+
+export const publicUrl = "https://gateway.example.org";
+export const tokenEndpoint = `${publicUrl}/oauth/token`;
+export const fhirBase = (origin: string) => `${publicUrl}/v1/fhir/${origin}`;
+
+export interface Key {
+  readonly alg: Algorithm;
+  readonly privateKey: CryptoKey;
+  readonly jwk: PublicJwk;
+}
+
+export async function newKey(alg: Algorithm, kid: string): Promise<Key> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { alg, privateKey, jwk: publicJwk.parse({ ...(await exportJWK(publicKey)), kid }) };
+}
+
+/** Signs claims; `header` adds to or takes from `alg` and `kid`. */
+export async function sign(key: Key, claims: JWTPayload, header: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  return await new SignJWT(claims)
+    .setProtectedHeader({ alg: key.alg, kid: key.jwk.kid ?? "", ...header })
+    .sign(key.privateKey, { crit: { b64: true } });
+}
+
+/** A certificate of which only the bytes matter, as Cloudflare hands it on. */
+export function presented(name: string): { readonly x5t: string; readonly tlsClientAuth: Readonly<Record<string, unknown>> } {
+  const der = Buffer.from(`a certificate for ${name}`);
+  return {
+    x5t: createHash("sha256").update(der).digest("base64url"),
+    tlsClientAuth: {
+      certPresented: "1",
+      certVerified: "SUCCESS",
+      certRevoked: "0",
+      certRFC9440: `:${der.toString("base64")}:`,
+      certRFC9440TooLarge: false,
+      certFingerprintSHA256: "0".repeat(64), // never looked at
+    },
+  };
+}
+
+export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord> = {}): ClientRecord {
+  return {
+    id: "telehealth",
+    kind: "telehealth",
+    status: "active",
+    authentication: "private_key_jwt",
+    assertionProfile: "fapi2",
+    keys: keys.map(({ jwk }) => jwk),
+    certificates: [{ x5t: presented("telehealth").x5t, from: undefined, to: undefined }],
+    agreements: [{ id: "baa", purposes: ["TREAT"], from: instant(at - 1_000), to: instant(at + 1_000) }],
+    grants: [
+      {
+        origin: "main",
+        purpose: "TREAT",
+        agreement: "baa",
+        policyDigest: "sha256:1",
+        scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }],
+        quotas: { default: { requests: 10, windowSeconds: 60, revision: 1 } },
+      },
+    ],
+    ...changes,
+  };
+}

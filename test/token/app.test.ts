@@ -1,0 +1,278 @@
+import { decodeJwt, decodeProtectedHeader, exportJWK } from "jose";
+import { test } from "vitest";
+import type { AuditEvent } from "#audit/event";
+import type { AuditSink } from "#audit/ports";
+import type { ClientGrant, ClientRecord } from "#identity/client";
+import type { AssertionMemory } from "#identity/ports";
+import { instant, type Instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { tokenIssuer } from "#platform/jose/token-issuer";
+import { tokenVerifier } from "#platform/jose/token-verifier";
+import { tokenApp } from "#token/app";
+import { at, clientRecord, fhirBase, newKey, now, presented, publicUrl, sign, tokenEndpoint, type Key } from "../support/credentials.ts";
+
+const [clientKey, serverKey, stranger] = [
+  await newKey("ES256", "client-1"),
+  await newKey("ES256", "token-1"),
+  await newKey("ES256", "client-1"),
+];
+const signer = new Secret(JSON.stringify({ ...(await exportJWK(serverKey.privateKey)), kid: "token-1" }));
+const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const record = clientRecord([clientKey]);
+const hash = new Uint8Array(32);
+
+/** The token endpoint with real signatures, and memories that last as long as the test. */
+function endpoint({
+  client = record,
+  when = at,
+  ledger,
+  find,
+}: { client?: ClientRecord; when?: Instant; ledger?: AuditSink; find?: () => Promise<never> } = {}) {
+  const events: AuditEvent[] = [];
+  const used = new Set<string>();
+  let ids = 0;
+  const memory: AssertionMemory = {
+    first: (id, assertion) => {
+      const name = `${id} ${assertion.id}`;
+      return Promise.resolve(used.size < used.add(name).size);
+    },
+  };
+  const sink: AuditSink = {
+    record: (some) => {
+      events.push(...some);
+      return Promise.resolve({ log: "s0-2026h2", index: events.length - 1, count: some.length, frame: 0, leafHash: hash, frameHash: hash });
+    },
+  };
+  const issuer = tokenIssuer({ issuer: publicUrl, key: signer });
+  const app = tokenApp({
+    publicUrl,
+    fhirBase,
+    ledger: ledger ?? sink,
+    ledgerSpread: 1,
+    clients: { find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)) },
+    clock: () => when,
+    newId: () => (ids += 1).toString(16).padStart(32, "0"),
+    issuer,
+    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
+    memory,
+  });
+  return { app, events, used, verifier: tokenVerifier({ issuer: publicUrl, keys: issuer }) };
+}
+
+let jtis = 0;
+const assertion = (changes: Readonly<Record<string, unknown>> = {}, key: Key = clientKey) => {
+  jtis += 1;
+  return sign(key, { iss: "telehealth", sub: "telehealth", aud: publicUrl, jti: `jti-${jtis}`, iat: now, exp: now + 60, ...changes });
+};
+const form = async (changes: Readonly<Record<string, string | undefined>> = {}) => {
+  const all = { grant_type: "client_credentials", client_assertion_type: jwtBearer, client_assertion: await assertion(), ...changes };
+  return new URLSearchParams(Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))).toString();
+};
+/** A request as the edge hands it on. */
+function post(
+  body: string,
+  tlsClientAuth: unknown = presented("telehealth").tlsClientAuth,
+  headers: Readonly<Record<string, string>> = {},
+): Request {
+  const request = new Request(tokenEndpoint, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+  });
+  return Object.assign(request, { cf: { tlsClientAuth } });
+}
+const ask = async (door: ReturnType<typeof endpoint>, request: Request) => {
+  const response = await door.app.fetch(request);
+  const body = await response.json<Record<string, unknown>>();
+  return { status: response.status, headers: response.headers, body };
+};
+
+test("a client that proves itself twice over gets a token bound to its certificate, and that is on record", async ({ expect }) => {
+  const door = endpoint();
+  const { status, headers, body } = await ask(door, post(await form()));
+  expect({ status, body }).toMatchObject({ status: 200, body: { token_type: "Bearer", expires_in: 300, scope: "system/*.rs" } });
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("phylax-receipt")).toContain('log="s0-2026h2", index=0');
+  const token = String(body["access_token"]);
+  expect(decodeProtectedHeader(token)).toEqual({ alg: "ES256", typ: "at+jwt", kid: "token-1" });
+  const { x5t } = presented("telehealth");
+  expect(decodeJwt(token)).toMatchObject({
+    aud: fhirBase("main"),
+    client_id: "telehealth",
+    purpose_of_use: ["TREAT"],
+    cnf: { "x5t#S256": x5t },
+  });
+  expect((await door.verifier.verify(new Secret(token), { audience: fhirBase("main"), at })).ok).toBe(true);
+  expect(door.events).toMatchObject([
+    {
+      kind: "token",
+      who: { client: "telehealth", certificate: x5t, tokenId: decodeJwt(token).jti },
+      why: { purposes: ["TREAT"], agreement: "baa" },
+    },
+  ]);
+});
+
+test("T21–T24: without a good certificate of this connection there is no token, whatever the headers say", async ({ expect }) => {
+  const { tlsClientAuth } = presented("telehealth");
+  const bad: readonly (readonly [string, unknown])[] = [
+    ["certificate_missing", undefined],
+    ["certificate_unverified", { ...tlsClientAuth, certVerified: "FAILED:self signed certificate" }],
+    ["certificate_revoked", { ...tlsClientAuth, certRevoked: "1" }],
+    ["certificate_too_large", { ...tlsClientAuth, certRFC9440: "", certRFC9440TooLarge: true }],
+    ["certificate_not_registered", presented("payer").tlsClientAuth],
+  ];
+  for (const [reason, presentedOne] of bad) {
+    const door = endpoint();
+    const spoofed = { "client-cert": String(tlsClientAuth["certRFC9440"]), "cf-client-cert-sha256": "0", "x-client-cert": "1" };
+    const request = post(await form(), presentedOne, spoofed);
+    if (presentedOne === undefined) Reflect.deleteProperty(request, "cf");
+    expect(await ask(door, request), reason).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+    expect(door.events).toMatchObject([{ kind: "refusal", outcome: { reason } }]);
+    expect(door.used.size, "an assertion that failed otherwise is not used up").toBe(0);
+  }
+});
+
+test("an assertion is good once, also when fifty come at once", async ({ expect }) => {
+  const door = endpoint();
+  const body = await form();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => ask(door, post(body))));
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  expect(door.events.filter(({ outcome }) => outcome?.reason === "assertion_replayed")).toHaveLength(49);
+});
+
+test("who is not registered, who signs with a wrong key, who is suspended and who replays hear the same", async ({ expect }) => {
+  const once = await form();
+  const cases = [
+    [endpoint(), await form({ client_assertion: await assertion({ iss: "nobody", sub: "nobody" }) }), "client_unknown"],
+    [endpoint(), await form({ client_assertion: await assertion({}, stranger) }), "signature_wrong"],
+    [endpoint({ client: { ...record, status: "suspended" } }), await form(), "client_suspended"],
+    [endpoint(), once, "assertion_replayed"],
+  ] as const;
+  await ask(cases[3][0], post(once));
+  const faces = new Set<string>();
+  for (const [door, body, reason] of cases) {
+    const { status, headers, body: said } = await ask(door, post(body));
+    faces.add(JSON.stringify([status, said, headers.get("www-authenticate")]));
+    expect(door.events.at(-1)).toMatchObject({ kind: "refusal", outcome: { status: 401, reason } });
+  }
+  expect(faces.size).toBe(1);
+});
+
+test("an unknown client's assertion is verified all the same, so that it takes as long", async ({ expect }) => {
+  let verified = 0;
+  const door = endpoint();
+  const verify = crypto.subtle.verify.bind(crypto.subtle);
+  crypto.subtle.verify = (...args: Parameters<typeof verify>) => {
+    verified += 1;
+    return verify(...args);
+  };
+  try {
+    await ask(door, post(await form({ client_assertion: await assertion({ iss: "nobody", sub: "nobody" }) })));
+  } finally {
+    Reflect.deleteProperty(crypto.subtle, "verify");
+  }
+  expect(verified).toBe(1);
+});
+
+const otherGrant = (changes: Partial<ClientGrant>): readonly ClientGrant[] =>
+  record.grants.map((grant) => Object.assign({}, grant, changes));
+const two = { ...record, grants: [...record.grants, ...otherGrant({ purpose: "HPAYMT" })] };
+const everywhere = { ...record, grants: [...record.grants, ...otherGrant({ origin: "second" })] };
+const forBoth = { ...two, agreements: record.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["TREAT", "HPAYMT"] })) };
+
+test.for([
+  ["invalid_request", "grant_type_missing", { grant_type: undefined }, record],
+  ["unsupported_grant_type", "grant_type_unsupported", { grant_type: "authorization_code" }, record],
+  ["invalid_client", "client_authentication_missing", { client_assertion: undefined }, record],
+  ["invalid_client", "client_authentication_unsupported", { client_secret: "s3cret" }, record],
+  [
+    "invalid_client",
+    "client_authentication_unsupported",
+    { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:saml2-bearer" },
+    record,
+  ],
+  ["invalid_client", "client_id_wrong", { client_id: "payer" }, record],
+  ["invalid_client", "jws_malformed", { client_assertion: "a.b.c" }, record],
+  ["invalid_target", "target_unknown", { resource: "https://elsewhere.example.org" }, record],
+  ["invalid_target", "target_unknown", { resource: fhirBase("second") }, record],
+  ["invalid_target", "target_not_chosen", {}, everywhere],
+  ["invalid_request", "purpose_not_chosen", {}, two],
+  ["invalid_request", "purpose_malformed", { purpose_of_use: "treat" }, record],
+  ["unauthorized_client", "purpose_not_granted", { purpose_of_use: "HRESCH" }, record],
+  ["unauthorized_client", "agreement_without_purpose", { purpose_of_use: "HPAYMT" }, two],
+  ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.cruds" }, record],
+  ["invalid_scope", "scope_context_unsupported", { scope: "user/*.rs" }, record],
+  ["invalid_scope", "scope_query_unsupported", { scope: "system/Observation.rs?category=laboratory" }, record],
+] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
+  const door = endpoint({ client });
+  const answer = await ask(door, post(await form(changes)));
+  expect(answer.body).toMatchObject({ error });
+  expect(answer.headers.get("cache-control")).toBe("no-store");
+  expect(door.events).toMatchObject([{ kind: "refusal", outcome: { reason } }]);
+});
+
+test("resource, purposes and scope are what was asked for, within what is granted", async ({ expect }) => {
+  const token = async (client: ClientRecord, changes: Readonly<Record<string, string>>) =>
+    decodeJwt(String((await ask(endpoint({ client }), post(await form(changes)))).body["access_token"]));
+  expect(await token(everywhere, { resource: fhirBase("second") })).toMatchObject({ aud: fhirBase("second") });
+  expect(await token(forBoth, { purpose_of_use: "TREAT HPAYMT" })).toMatchObject({ purpose_of_use: ["TREAT", "HPAYMT"] });
+  expect(await token(record, { scope: "system/Patient.read" })).toMatchObject({ scope: "system/Patient.rs" });
+});
+
+test("a lapsed agreement gives no token", async ({ expect }) => {
+  const lapsed = { ...record, agreements: record.agreements.map(({ id, purposes, from }) => ({ id, purposes, from, to: instant(at) })) };
+  const door = endpoint({ client: lapsed });
+  expect(await ask(door, post(await form()))).toMatchObject({ status: 400, body: { error: "unauthorized_client" } });
+  expect(door.events).toMatchObject([{ who: { client: "telehealth" }, outcome: { reason: "agreement_lapsed" } }]);
+});
+
+test("the form is read one way or not at all", async ({ expect }) => {
+  const body = await form();
+  expect(await ask(endpoint(), post(`${body}&scope=system%2F*.r&scope=system%2F*.rs`))).toMatchObject({
+    body: { error: "invalid_request" },
+  });
+  expect(await ask(endpoint(), post(`${body}&grant_type=client_credentials`))).toMatchObject({ body: { error: "invalid_request" } });
+  expect(await ask(endpoint(), post(`${body}&x=\u00e9`))).toMatchObject({ body: { error: "invalid_request" } });
+  expect(
+    await ask(endpoint(), post(JSON.stringify({ grant_type: "client_credentials" }), undefined, { "content-type": "application/json" })),
+  ).toMatchObject({ status: 415 });
+  expect(await ask(endpoint(), post(`${body}&x=${"x".repeat(17_000)}`))).toMatchObject({ status: 413, body: { error: "invalid_request" } });
+  expect(await ask(endpoint(), post(`${body}&scope=&unknown=1`)), "empty is left out, unknown is ignored").toMatchObject({ status: 200 });
+});
+
+test("when the ledger cannot record, there is no token and nothing that quotes the fault", async ({ expect }) => {
+  const ledger: AuditSink = { record: () => Promise.reject(new Error("canary in a fault")) };
+  for (const body of [await form(), await form({ grant_type: "password" })]) {
+    const { status, body: said } = await ask(endpoint({ ledger }), post(body));
+    expect(status).toBe(503);
+    expect(JSON.stringify(said)).not.toMatch(/canary|access_token/u);
+  }
+});
+
+test("when the registry cannot be read, there is no token", async ({ expect }) => {
+  const find = () => Promise.reject(new Error("D1 is down"));
+  expect(await ask(endpoint({ find }), post(await form()))).toMatchObject({ status: 503 });
+});
+
+test("only POST is answered at the token endpoint", async ({ expect }) => {
+  const response = await endpoint().app.fetch(new Request(tokenEndpoint));
+  expect(response.status).toBe(405);
+  expect(response.headers.get("allow")).toBe("POST");
+});
+
+test("metadata says what is true, and the key set holds no private part", async ({ expect }) => {
+  const { app } = endpoint();
+  const metadata: unknown = await (await app.fetch(new Request(`${publicUrl}/.well-known/oauth-authorization-server`))).json();
+  expect(metadata).toMatchObject({
+    issuer: publicUrl,
+    token_endpoint: tokenEndpoint,
+    grant_types_supported: ["client_credentials"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt"],
+    token_endpoint_auth_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"],
+    tls_client_certificate_bound_access_tokens: true,
+  });
+  const jwks: unknown = await (await app.fetch(new Request(`${publicUrl}/oauth/jwks`))).json();
+  expect(jwks).toMatchObject({ keys: [{ kid: "token-1", kty: "EC", use: "sig", alg: "ES256" }] });
+  expect(JSON.stringify(jwks)).not.toContain('"d"');
+});
