@@ -24,7 +24,13 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     who: fc.record({ client: text, certificate: text, issuer: text, tokenId: text, keyId: text }, { requiredKeys: [] }),
     from: fc.record({ address: text, country: text }, { requiredKeys: [] }),
     what: fc.record(
-      { interaction: text, origin: text, parameters: fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }), method: text },
+      {
+        interaction: text,
+        origin: text,
+        parameters: fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 3 }),
+        method: text,
+        path: text,
+      },
       { requiredKeys: [] },
     ),
     why: fc.record({ purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text }, { requiredKeys: [] }),
@@ -76,7 +82,7 @@ test("an event from outside is read whole or refused by the name of its field, a
     fc.property(
       event,
       fc.constantFrom("id", "at", "kind", "patients", "unnamed", "counts", "step", "who", "what", "traceId"),
-      fc.constantFrom(null, -1, [0], "", { x: "1" }),
+      fc.constantFrom(null, -1, [0], false, { x: "1" }),
       (one, field, bad) => {
         const read = readEvent({ ...one, [field]: bad });
         expect(read.ok ? "" : read.error.field).toContain(field);

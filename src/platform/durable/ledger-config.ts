@@ -54,8 +54,7 @@ const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), 
 
 /** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
 export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
-  const shards = Number(env.LEDGER_SHARDS);
-  if (!Number.isSafeInteger(shards) || shards < 1 || shards > 10_000) bad("LEDGER_SHARDS");
+  const shards = readShardCount(env);
   if (typeof env.LEDGER_NAME !== "string" || !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200)
     bad("LEDGER_NAME");
   const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
@@ -71,6 +70,12 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     accountingKey: key32("ACCOUNTING_KEY", env.ACCOUNTING_KEY),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
   };
+}
+
+/** How many shards the ledger has. Throws like `readLedgerConfig`. */
+export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
+  const shards = Number(env.LEDGER_SHARDS);
+  return Number.isSafeInteger(shards) && shards >= 1 && shards <= 10_000 ? shards : bad("LEDGER_SHARDS");
 }
 
 /** The key that a log's checkpoints are signed with, under the log's own name. */

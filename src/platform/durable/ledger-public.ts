@@ -1,8 +1,6 @@
-import type { AddressProblem, Address } from "#ledger/address";
-import { readAddress } from "#ledger/address";
+import { type Address, type AddressProblem, readAddress } from "#ledger/address";
 import { TILE_WIDTH } from "#ledger/tile";
 import { parseLogName } from "#ledger/log-name";
-import type { LedgerConfig } from "./ledger-config.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 
 const forever = "public, max-age=31536000, immutable";
@@ -11,12 +9,13 @@ const fresh = "public, max-age=1";
 const open = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
 
 /** Answers the public addresses of the ledger (DESIGN §3): every object is public and checks itself, so anyone may read. */
-export async function serveLedger(request: Request, shards: DurableObjectNamespace<LedgerShard>, config: LedgerConfig): Promise<Response> {
+export async function serveLedger(request: Request, shards: DurableObjectNamespace<LedgerShard>, count: number): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
   const address = readAddress(new URL(request.url).pathname);
   if (!address.ok) return problem(statusOf(address.error), address.error.replaceAll("_", "-"));
-  if ((parseLogName(address.value.log)?.shard ?? config.shards) >= config.shards) return problem(404, "no-such-address");
-  const bytes = await read(shards.getByName(address.value.log), address.value);
+  if ((parseLogName(address.value.log)?.shard ?? count) >= count) return problem(404, "no-such-address");
+  const bytes = await read(shards.getByName(address.value.log), address.value).catch(() => null); // the object's own log says why
+  if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
   if (bytes === undefined) return problem(404, "not-found");
   const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
   return new Response(request.method === "HEAD" ? null : bytes, { headers });

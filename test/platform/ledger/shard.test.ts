@@ -245,6 +245,7 @@ test("a shard whose last frame was changed does not start", async ({ expect }) =
   });
   await evictDurableObject(shard(log));
   expect(await failure(() => shard(log).status())).toContain("the last frame is not what was stored");
+  expect(await seen(`/${log}/checkpoint`)).toEqual([503, "application/problem+json", "no-store"]);
 });
 
 test("the gateway's way in picks the log, and tries again when the object was reset under it", async ({ expect }) => {
