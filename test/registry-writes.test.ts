@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, "..");
 const writes =
   /\.(?:insert|update)\(|\bdelete\((?:clients|certificates|grants|origins)\)|\b(?:insert\s+into|replace\s+into|update\s+\w+\s+set|delete\s+from)\b/iu;
 
-/** The registry files in a worker's bundle that write to it. */
+/** The files in a worker's bundle that speak to the registry and write to it. */
 async function writersIn(entry: string): Promise<readonly string[]> {
   const { metafile } = await build({
     entryPoints: [join(root, entry)],
@@ -19,7 +19,7 @@ async function writersIn(entry: string): Promise<readonly string[]> {
     external: ["cloudflare:*", "node:*"],
     logLevel: "error",
   });
-  const registry = Object.keys(metafile.inputs).filter((file) => /^src\/platform\/(?:d1\/|[^/]*registry)/u.test(file));
+  const registry = Object.keys(metafile.inputs).filter((file) => file.startsWith("src/platform/d1/"));
   return registry.filter((file) => writes.test(readFileSync(join(root, file), "utf8")));
 }
 
