@@ -9,7 +9,7 @@ import { type Claims, type Finding, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 
 export const ledgerVerifyUsage =
-  "phylax ledger verify URL (--key VKEY)… | --keys DEV.JSON  [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
+  "phylax ledger verify [URL] (--key VKEY)… | --keys DEV.JSON  [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /** A checkpoint is signed at most once a second and may be cached for one: a receipt can be this much ahead of it. */
 const CHECKPOINT_LAG_MS = 2200;
@@ -86,8 +86,11 @@ function readRequest(args: readonly string[]): VerifyRequest {
     allowPositionals: true,
     options: { key: many, keys: many, log: many, since: many, receipt: many },
   });
-  const [url, ...more] = positionals;
-  if (url === undefined || more.length > 0 || !/^https?:\/\//.test(url)) throw new Misuse("the ledger's URL is needed, and nothing more");
+  const [named, ...more] = positionals;
+  const url = named ?? values.keys.map(ledgerOf).find((found) => found !== undefined);
+  if (url === undefined || more.length > 0 || !/^https?:\/\//.test(url)) {
+    throw new Misuse("the ledger's URL is needed (a dev.json has one), and nothing more");
+  }
   const all = [...values.key.map(readKey), ...values.keys.flatMap(readKeyFile)];
   if (all.length === 0) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
   const verifiers = values.log.length === 0 ? all : all.filter((verifier) => values.log.includes(logOf(verifier)));
@@ -102,6 +105,12 @@ function readKey(text: string): Verifier {
   const key = parseVerifierKey(text);
   if (!key.ok) throw new Misuse(`not a verifier key: ${text}`);
   return key.value;
+}
+
+/** `ledger` of a dev.json: where, not what to trust. */
+function ledgerOf(file: string): string | undefined {
+  const { ledger }: { readonly ledger?: string } = JSON.parse(readFileSync(file, "utf8"));
+  return ledger;
 }
 
 /** `logs` of a dev.json (DESIGN §10): log name to verifier key. */

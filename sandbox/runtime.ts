@@ -36,7 +36,13 @@ interface RegistryDesk {
 
 export async function startRuntime(
   statePath: string,
-  settings: { readonly gateway: WorkerSettings; readonly control: WorkerSettings; readonly ledger: WorkerSettings },
+  settings: {
+    readonly gateway: WorkerSettings;
+    readonly control: WorkerSettings;
+    readonly ledger: WorkerSettings;
+    /** Lets a test look into (and break) a Durable Object's storage. */
+    readonly inspectStorage?: boolean;
+  },
 ): Promise<Runtime> {
   const gateway = worker("phylax-gateway", "wrangler.toml", settings.gateway);
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
@@ -52,6 +58,7 @@ export async function startRuntime(
     log: new Log(LogLevel.WARN),
     resourcePersistencePath: statePath,
     workers: [gateway, control, ledger],
+    ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   const entry = await miniflare.ready;

@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import { instant } from "#kernel/clock";
@@ -19,6 +19,7 @@ export interface StackOptions {
   readonly state: string;
   readonly bundles: string | undefined;
   readonly say: (line: string) => void;
+  readonly inspectStorage?: boolean;
   /** Hears of each request that reaches the origin. */
   readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
 }
@@ -35,13 +36,14 @@ const ledgerShards = 4;
 const originName = "main";
 
 /** All of Phylax on this machine: origin, workers, TLS front, demo clients. Writes `<state>/dev.json` when all is up. */
-export async function startStack({ port, state, bundles, say, onOriginRequest }: StackOptions): Promise<Stack> {
+export async function startStack({ port, state, bundles, say, inspectStorage = false, onOriginRequest }: StackOptions): Promise<Stack> {
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  refuseSecond(state);
+  const release = claim(state);
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const end of closers.splice(0).reverse()) await end();
     rmSync(join(state, "dev.json"), { force: true });
+    release();
   };
   try {
     const gateway = `https://localhost:${port}`;
@@ -62,6 +64,7 @@ export async function startStack({ port, state, bundles, say, onOriginRequest }:
     const auditors = await Promise.all(auditorPaths.map((path, i) => keptKey(path, "ECDH-ES+A256KW", `auditor-${i + 1}`)));
 
     const runtime = await startRuntime(join(state, "workers"), {
+      inspectStorage,
       gateway: {
         vars: { PUBLIC_URL: gateway, LEDGER_SHARDS: String(ledgerShards), ORIGIN_HOSTS: new URL(origin.url).host },
         secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey) },
@@ -129,12 +132,14 @@ function verifierKeys(publicKey: Uint8Array): Record<string, string> {
   return Object.fromEntries(logs.map((log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
 }
 
-/** Two stacks on one state would be two writers of one ledger. */
-function refuseSecond(state: string): void {
-  const file = join(state, "dev.json");
-  if (!existsSync(file)) return;
-  const { pid }: { pid?: number } = JSON.parse(readFileSync(file, "utf8"));
-  if (pid !== undefined && pid !== process.pid && isRunning(pid)) throw new Error(`${state} is in use by process ${pid}`);
+/** Two stacks on one state would be two writers of one ledger: the first holds a file with its process id until it ends. */
+function claim(state: string): () => void {
+  const file = join(state, "running.pid");
+  const holder = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  if (holder > 0 && holder !== process.pid && isRunning(holder)) throw new Error(`${state} is in use by process ${holder}`);
+  rmSync(file, { force: true }); // of a stack that was killed
+  writeFileSync(file, String(process.pid), { flag: "wx" });
+  return () => rmSync(file, { force: true });
 }
 
 function isRunning(pid: number): boolean {

@@ -41,6 +41,11 @@ const child = spawn(node, process.argv.slice(2), {
 });
 // A terminal sends Ctrl-C to the whole group, `kill` only to this process: pass it on either way and wait for the child.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// `kill` of npm alone ends npm and the shell between, and no signal comes this far: notice that the parent is gone.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill("SIGTERM");
+}, 500).unref();
 child.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal === "SIGINT" ? 130 : signal === "SIGTERM" ? 143 : 1);
 });

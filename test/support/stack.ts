@@ -36,6 +36,7 @@ export async function startTestStack(options: { readonly bundles?: string; reado
     state,
     bundles: options.bundles,
     say: () => {},
+    inspectStorage: true,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
   const dev = readDevFile(state);
