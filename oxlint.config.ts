@@ -15,7 +15,7 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   identity: { rooms: ["kernel"], from: ["zod"] },
   limits: { rooms: ["kernel"], from: ["zod"] },
   // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside one turn.
-  ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto", "@noble/hashes/*"] },
+  ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto"] },
   audit: { rooms: ["kernel", "fhir", "ledger"], from: ["node:crypto"] },
   policy: { rooms: ["kernel", "fhir", "identity"], from: ["zod"] },
   phi: { rooms: ["kernel", "fhir", "policy"], from: [] },

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import type { DevFile } from "../../cli/dev-file.ts";
 
 /** Runs `phylax ledger verify` as an outsider would: its own process, the public keys alone. */
-export function verifyLedger(dev: DevFile, extra: readonly string[] = []): Promise<{ readonly code: number | null; readonly said: string }> {
+export function verifyLedger(
+  dev: DevFile,
+  extra: readonly string[] = [],
+): Promise<{ readonly code: number | null; readonly said: string }> {
   const keys = Object.values(dev.logs).flatMap((key) => ["--key", key]);
   const main = join(import.meta.dirname, "../../cli/main.ts");
   const child = spawn(process.execPath, [main, "ledger", "verify", dev.ledger, ...keys, ...extra]);
