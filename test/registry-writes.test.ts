@@ -7,6 +7,9 @@ const root = join(import.meta.dirname, "..");
 const writes =
   /\.(?:insert|update)\(|\bdelete\((?:clients|certificates|grants|origins)\)|\b(?:insert\s+into|replace\s+into|update\s+\w+\s+set|delete\s+from)\b/iu;
 
+const speaksToRegistry = (file: string, text: string): boolean =>
+  file.startsWith("src/") && /src\/platform\/d1\/|\bD1Database\b/u.test(file + text);
+
 /** The files in a worker's bundle that speak to the registry and write to it. */
 async function writersIn(entry: string): Promise<readonly string[]> {
   const { metafile } = await build({
@@ -19,8 +22,8 @@ async function writersIn(entry: string): Promise<readonly string[]> {
     external: ["cloudflare:*", "node:*"],
     logLevel: "error",
   });
-  const registry = Object.keys(metafile.inputs).filter((file) => file.startsWith("src/platform/d1/"));
-  return registry.filter((file) => writes.test(readFileSync(join(root, file), "utf8")));
+  const sources = Object.keys(metafile.inputs).map((file) => ({ file, text: readFileSync(join(root, file), "utf8") }));
+  return sources.filter(({ file, text }) => speaksToRegistry(file, text) && writes.test(text)).map(({ file }) => file);
 }
 
 test("the control worker writes the registry, and nothing that the gateway is built from does", async ({ expect }) => {

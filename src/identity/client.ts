@@ -40,7 +40,7 @@ export interface ClientGrant {
   readonly quotas: { readonly default: GrantQuota };
 }
 
-export interface GrantQuota {
+interface GrantQuota {
   readonly requests: number;
   readonly windowSeconds: number;
   /** Grows with each change of the grant, so that a counter can tell an old answer of the registry from a new one. */

@@ -25,12 +25,12 @@ export interface Prepared {
   readonly certificates: readonly (readonly RegisteredCertificate[])[];
 }
 
-export interface Changes<T> {
+interface Changes<T> {
   readonly added: readonly T[];
   readonly changed: readonly T[];
 }
 
-export interface CertificateEntry extends RegisteredCertificate {
+interface CertificateEntry extends RegisteredCertificate {
   readonly client: string;
 }
 

@@ -15,7 +15,7 @@ export interface TokenVerifier {
 }
 
 /** What the built-in issuer is told to say in a token. */
-export interface TokenContent {
+interface TokenContent {
   readonly client: string;
   readonly audience: string;
   readonly scopes: Scopes;

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 
 /** One SMART App Launch 2 resource scope. */
-export interface Scope {
+interface Scope {
   readonly context: "system";
   /** A resource type, or `*` for each. */
   readonly type: string;
