@@ -8,12 +8,14 @@ export interface Bases {
 export type OriginUrlMap = (text: string) => string;
 
 export function originUrlMap({ origin, public: base }: Bases): OriginUrlMap {
-  const { host, hostname, pathname } = new URL(origin);
+  const { port, hostname, pathname } = new URL(origin);
+  const host = escaped(hostname) + (port === "" ? "(?::80|:443)?" : `:${port}`);
   const path = pathname === "/" ? "" : escaped(pathname.replace(/\/$/u, ""));
   // The base ends where a path segment ends: `/fhir` is no prefix of `/fhir2`.
-  const below = new RegExp(String.raw`(?:https?:)?//${escaped(host)}${path}(?![A-Za-z0-9._~%-])`, "giu");
+  const below = new RegExp(String.raw`(?:https?:)?//${host}${path}(?![A-Za-z0-9._~%-])`, "giu");
+  // Schemes and user names are bounded, so that a long word costs no more than its length.
   const elsewhere = new RegExp(
-    String.raw`(?:[a-z][a-z0-9+.-]*:)?//(?:[^\s/@"'<>]*@)?${escaped(hostname)}\.?(?::\d+)?(?![A-Za-z0-9-])(?:/[^\s"'<>]*)?`,
+    String.raw`(?:[a-z][a-z0-9+.-]{0,15}:)?//(?:[^\s/@"'<>]{0,64}@)?${escaped(hostname)}\.?(?::\d+)?(?![A-Za-z0-9-]|\.[A-Za-z0-9])(?:/[^\s"'<>]*)?`,
     "giu",
   );
   const needle = hostname.toLowerCase();

@@ -121,11 +121,13 @@ class Cutter {
     return resource;
   }
 
-  #object(input: Json, view: ObjectView): JsonObject | undefined {
+  #object(input: Json, view: ObjectView, hasValue = false): JsonObject | undefined {
     if (!isObject(input)) return this.#fail("malformed");
     const members = this.#members(input, view);
-    // ele-1: an element has a value or children, and its id is neither.
-    if (members === undefined || Object.keys(members).every((name) => name === "id")) return undefined;
+    if (members === undefined) return undefined;
+    // ele-1: an element has a value or children, and its id is not one of them.
+    const names = Object.keys(members);
+    if (names.length === 0 || (!hasValue && names.every((name) => name === "id"))) return undefined;
     return this.#require(input, members, view);
   }
 
@@ -178,16 +180,12 @@ class Cutter {
       return [this.#fail("malformed"), undefined] as const;
     const values = isArray(value) ? value : value === undefined ? [] : [value];
     const besides = isArray(beside) ? beside : beside === undefined ? [] : [beside];
-    const pairs = Array.from(
-      { length: Math.max(values.length, besides.length) },
-      (_, index) =>
-        [
-          this.#scalar(values[index] ?? null, name, type, view),
-          besides[index] === undefined || besides[index] === null
-            ? null
-            : (this.#object(besides[index], siblingView(view.extensions)) ?? null),
-        ] as const,
-    ).filter(([scalar, sibling]) => scalar !== null || sibling !== null);
+    const shown = siblingView(view.extensions);
+    const pairs = Array.from({ length: Math.max(values.length, besides.length) }, (_, index) => {
+      const scalar = this.#scalar(values[index] ?? null, name, type, view);
+      const sibling = besides[index] ?? null;
+      return [scalar, sibling === null ? null : (this.#object(sibling, shown, scalar !== null) ?? null)] as const;
+    }).filter(([scalar, sibling]) => scalar !== null || sibling !== null);
     const [scalars, siblings] = [pairs.map(([scalar]) => scalar), pairs.map(([, sibling]) => sibling)];
     const given = (list: readonly Json[]) => (list.every((item) => item === null) ? undefined : repeats ? list : list[0]);
     return [given(scalars), given(siblings)] as const;

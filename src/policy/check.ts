@@ -71,7 +71,7 @@ function brokenInvariants(type: string, shown: Shown): readonly string[] {
       ?.forms.some((form) => shown.elements.has(form.name));
   const rules = Object.hasOwn(neededBeside, type) ? (neededBeside[type] ?? []) : [];
   const here = rules
-    .filter(({ shows, needs }) => has(shows) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true)
+    .filter(({ shows, needs }) => (shows === "*" || has(shows)) && !has(needs) && elementsOf(type).get(needs)?.isModifier !== true)
     .map(({ shows, needs, key }) => `${type}.${shows} is shown without ${needs} (${key})`);
   const below = [...elementsOf(type).values()].flatMap(({ name, forms }) =>
     forms.flatMap((form) => {

@@ -1,6 +1,6 @@
 /** What R4 demands beside its cardinalities (StructureDefinition constraints of severity `error`), where hiding an element could break it. */
 
-/** Type or backbone → shown element → the elements that must be shown with it. Publishing refuses a view without them. */
+/** Type or backbone → shown element (`*`: any) → the element that must be shown with it. Publishing refuses a view without it. */
 export const neededBeside: Readonly<Record<string, readonly { readonly shows: string; readonly needs: string; readonly key: string }[]>> = {
   ContactPoint: [{ shows: "value", needs: "system", key: "cpt-2" }],
   Quantity: [{ shows: "code", needs: "system", key: "qty-3" }],
@@ -35,6 +35,8 @@ export const neededBeside: Readonly<Record<string, readonly { readonly shows: st
   ],
   TriggerDefinition: [{ shows: "condition", needs: "data", key: "trd-2" }],
   FamilyMemberHistory: [{ shows: "estimatedAge", needs: "age[x]", key: "fhs-2" }],
+  Group: [{ shows: "member", needs: "actual", key: "grp-1" }],
+  MolecularSequence: [{ shows: "*", needs: "coordinateSystem", key: "msq-3" }],
   "Goal.target": [{ shows: "detail[x]", needs: "measure", key: "gol-1" }],
   ServiceRequest: [{ shows: "orderDetail", needs: "code", key: "prr-1" }],
   "MolecularSequence.referenceSeq": [

@@ -94,7 +94,7 @@ class Views {
   #element(type: string, repeats: boolean, shown: Shown): ElementView | undefined {
     if (isNothing(shown) && shown.slices.length === 0) return undefined;
     if (type === "Resource") return { kind: "resource", repeats };
-    if (isPrimitive(type)) return { kind: "primitive", type, repeats };
+    if (isPrimitive(type)) return shown.everything ? { kind: "primitive", type, repeats } : undefined;
     return { kind: "object", type, repeats, ...this.#sliced(type, shown) };
   }
 

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "vitest";
 import { proveExamples } from "#phi/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
@@ -6,9 +7,9 @@ import { readInteraction } from "#fhir/interaction";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 
-const folder = new URL("../../policies/", import.meta.url);
+const folder = join(import.meta.dirname, "../../policies");
 const names = readdirSync(folder);
-const body = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), "utf8"));
+const body = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), "utf8"));
 
 test.for(names)("the starter policy %s is publishable, and each of its examples is true", (name, { expect }) => {
   const document = parsePolicyDocument(body(name));

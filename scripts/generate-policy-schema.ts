@@ -1,0 +1,7 @@
+// Writes docs/policy.schema.json: the policy format as JSON Schema, for editors and for those who write policies.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { policySchema } from "#policy/schema";
+
+writeFileSync(join(import.meta.dirname, "../docs/policy.schema.json"), `${JSON.stringify(z.toJSONSchema(policySchema), null, 2)}\n`);

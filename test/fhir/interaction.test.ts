@@ -1,0 +1,222 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { searchQuery } from "#fhir/search";
+
+const read = (method: string, path: string, query = "") => readInteraction(method, path === "" ? [] : path.split("/"), query);
+const refusal = (method: string, path: string, query = "") => {
+  const interaction = read(method, path, query);
+  return interaction.ok ? interaction.value.kind : interaction.error;
+};
+const search = (query: string) => {
+  const interaction = read("GET", "Observation", query);
+  return interaction.ok && interaction.value.kind === "search"
+    ? searchQuery(interaction.value.parameters, interaction.value.sort, interaction.value.count)
+    : interaction;
+};
+
+test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
+  expect(read("GET", "Patient/abc-1.Z")).toEqual({ ok: true, value: { kind: "read", type: "Patient", id: "abc-1.Z" } });
+  expect(read("GET", "Observation")).toMatchObject({ ok: true, value: { kind: "search", type: "Observation", parameters: [] } });
+  expect(refusal("GET", "Patient/1", "_format=json")).toBe("read");
+  expect(refusal("GET", "Patient/1", "_format=application/fhir%2Bjson")).toBe("read");
+});
+
+test.for([
+  ["GET", "Patient/1/_history/2", "vread"],
+  ["GET", "Patient/1/_history", "history-instance"],
+  ["GET", "Patient/_history", "history-type"],
+  ["GET", "_history", "history-system"],
+  ["POST", "Patient", "create"],
+  ["PUT", "Patient/1", "update"],
+  ["PATCH", "Patient/1", "patch"],
+  ["DELETE", "Patient/1", "delete"],
+  ["PUT", "Patient", "conditional-update"],
+  ["PATCH", "Patient", "conditional-patch"],
+  ["DELETE", "Patient", "conditional-delete"],
+  ["POST", "", "batch"],
+  ["GET", "metadata", "capabilities"],
+  ["POST", "Patient/_search", "search-post"],
+  ["POST", "_search", "search-post"],
+  ["GET", "", "search-system"],
+  ["GET", "Patient/1/Observation", "search-compartment"],
+  ["GET", "Patient/1/*", "search-compartment"],
+  ["GET", "Patient/1/$everything", "operation"],
+  ["POST", "Patient/$match", "operation"],
+  ["GET", "Observation/$lastn", "operation"],
+  ["POST", "$graphql", "operation"],
+  ["HEAD", "Patient/1", "head"],
+  ["HEAD", "Patient", "head"],
+] as const)("%s /%s is known and refused by its name: %s", ([method, path, interaction], { expect }) => {
+  expect(refusal(method, path)).toEqual({ reason: "interaction_not_carried", interaction });
+});
+
+test("what FHIR does not know is refused: method, type, path, id", ({ expect }) => {
+  expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "unsupported_method" });
+  expect(refusal("get", "Patient/1")).toEqual({ reason: "unsupported_method" });
+  expect(refusal("GET", "Toaster/1")).toEqual({ reason: "unknown_type" });
+  expect(refusal("GET", "DomainResource")).toEqual({ reason: "unknown_type" });
+  expect(refusal("GET", "constructor")).toEqual({ reason: "unknown_path" });
+  expect(refusal("GET", "Patient/1/2")).toEqual({ reason: "unknown_path" });
+  expect(refusal("GET", "Patient/1/Observation/2")).toEqual({ reason: "unknown_path" });
+  expect(refusal("GET", "Patient/1/_history/2/3")).toEqual({ reason: "unknown_path" });
+  expect(refusal("POST", "Patient/1")).toEqual({ reason: "unknown_path" });
+  expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "malformed_id" });
+});
+
+test("a path that means another one is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({ expect }) => {
+  for (const path of [
+    "Patient/..",
+    "Patient/.",
+    "Patient/...",
+    "Patient/%2e%2e",
+    "Patient/1%2FObservation",
+    "Patient/1%00",
+    "Patient/",
+    "Patient/a_b",
+    "Patient/ü",
+  ]) {
+    expect(refusal("GET", path), path).toEqual({ reason: "malformed_id" });
+  }
+  for (const path of [
+    "https://origin.example/fhir/Patient/1",
+    "/Patient/1",
+    "//origin.example/Patient",
+    "..",
+    "%50atient/1",
+    "Patient;x/1",
+  ]) {
+    expect(refusal("GET", path), path).toEqual({ reason: "unknown_path" });
+  }
+});
+
+test("a search is rebuilt from what was understood: repeated parameters in order, comma lists kept", ({ expect }) => {
+  expect(
+    search("patient=1&patient=Patient/2,3&code=http://loinc.org|8480-6,8462-4&date=ge2020-01-01&date=lt2021&_sort=-date,code&_count=20"),
+  ).toBe(
+    "patient=1&patient=Patient%2F2,3&code=http%3A%2F%2Floinc.org%7C8480-6,8462-4&date=ge2020-01-01&date=lt2021&_sort=-date,code&_count=20",
+  );
+  expect(search("value-string=a%5C,b+c%C3%A9")).toBe("value-string=a%5C%2Cb%20c%C3%A9");
+  expect(search("_id=1,2&_lastUpdated=gt2020-01-01T00:00:00Z")).toBe("_id=1,2&_lastUpdated=gt2020-01-01T00%3A00%3A00Z");
+  expect(search("&patient=1&&")).toBe("patient=1");
+  expect(search("_format=json&_count=9999999999")).toBe("_count=1000000000");
+});
+
+test.for([
+  ["patient:not=1", { reason: "modifier_not_carried", parameter: "patient" }],
+  ["subject:Patient=1", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["patient:missing=true", { reason: "modifier_not_carried", parameter: "patient" }],
+  ["subject:identifier=x%7C1", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["code:text=x", { reason: "modifier_not_carried", parameter: "code" }],
+  ["patient.name=x", { reason: "chain_not_carried", parameter: "patient" }],
+  ["subject:Patient.organization.name=x", { reason: "chain_not_carried", parameter: "subject" }],
+  ["_has:Provenance:target:agent=1", { reason: "parameter_not_carried", parameter: "_has" }],
+  ["_include=Observation:patient", { reason: "parameter_not_carried", parameter: "_include" }],
+  ["_include:iterate=*", { reason: "parameter_not_carried", parameter: "_include" }],
+  ["_revinclude=Provenance:target", { reason: "parameter_not_carried", parameter: "_revinclude" }],
+  ["_summary=count", { reason: "parameter_not_carried", parameter: "_summary" }],
+  ["_elements=subject", { reason: "parameter_not_carried", parameter: "_elements" }],
+  ["_total=accurate", { reason: "parameter_not_carried", parameter: "_total" }],
+  ["_filter=code%20eq%20x", { reason: "parameter_not_carried", parameter: "_filter" }],
+  ["_text=x", { reason: "parameter_not_carried", parameter: "_text" }],
+  ["_content=x", { reason: "parameter_not_carried", parameter: "_content" }],
+  ["_query=x", { reason: "parameter_not_carried", parameter: "_query" }],
+  ["_contained=true", { reason: "parameter_not_carried", parameter: "_contained" }],
+  ["_list=x", { reason: "parameter_not_carried", parameter: "_list" }],
+  ["code-value-quantity=a$b", { reason: "parameter_not_carried", parameter: "code-value-quantity" }],
+  ["dna-variant=x", { reason: "parameter_not_carried", parameter: "dna-variant" }],
+  ["_sort=code-value-quantity", { reason: "parameter_not_carried", parameter: "code-value-quantity" }],
+  ["favourite=x", { reason: "unknown_parameter", parameter: "favourite" }],
+  ["constructor=x", { reason: "unknown_parameter", parameter: "constructor" }],
+  ["birthdate=2000", { reason: "unknown_parameter", parameter: "birthdate" }],
+  ["_count=1&_count=2", { reason: "repeated_parameter", parameter: "_count" }],
+  ["_sort=date&_sort=code", { reason: "repeated_parameter", parameter: "_sort" }],
+  ["_sort=birthdate", { reason: "malformed_value", parameter: "_sort" }],
+  ["_count=0", { reason: "malformed_value", parameter: "_count" }],
+  ["_count=-1", { reason: "malformed_value", parameter: "_count" }],
+  ["_format=xml", { reason: "format_not_carried" }],
+  ["patient=Group/1", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=https://origin.example/fhir/Patient/1", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=//x/Patient/1", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=Patient/1/_history/2", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=Patient/1%26code=x", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=1,,2", { reason: "malformed_value", parameter: "patient" }],
+  ["patient=", { reason: "malformed_value", parameter: "patient" }],
+  ["_id=Patient/1", { reason: "malformed_value", parameter: "_id" }],
+  ["code=a%7Cb%7Cc", { reason: "malformed_value", parameter: "code" }],
+  ["code=%7C", { reason: "malformed_value", parameter: "code" }],
+  ["code=a%5Cb", { reason: "malformed_value", parameter: "code" }],
+  ["date=yesterday", { reason: "malformed_value", parameter: "date" }],
+  ["date=zz2020", { reason: "malformed_value", parameter: "date" }],
+  ["date=2020-13-01", { reason: "malformed_value", parameter: "date" }],
+  ["value-quantity=x%7C%7Cmg", { reason: "malformed_value", parameter: "value-quantity" }],
+  [`code=${"a,".repeat(101)}a`, { reason: "too_many_values", parameter: "code" }],
+  ["code", { reason: "malformed_query" }],
+  ["=x", { reason: "malformed_query" }],
+  ["code=%", { reason: "malformed_query" }],
+  ["code=%G1", { reason: "malformed_query" }],
+  ["code=%C0%AF", { reason: "malformed_query" }],
+  ["code=%ED%A0%80", { reason: "malformed_query" }],
+  ["code=%00", { reason: "malformed_query" }],
+  ["code=a%0D%0Ab", { reason: "malformed_query" }],
+  ["code=ü", { reason: "malformed_query" }],
+  ["co%20de=x", { reason: "malformed_parameter" }],
+  ["a=1&".repeat(65), { reason: "too_many_parameters" }],
+  [`code=${"x".repeat(8_192)}`, { reason: "query_too_long" }],
+] as const)("the query %s is refused", ([query, error], { expect }) => {
+  expect(refusal("GET", "Observation", query)).toEqual(error);
+});
+
+test("a read takes no search parameter and no projection", ({ expect }) => {
+  expect(refusal("GET", "Patient/1", "_elements=name")).toEqual({ reason: "parameter_not_carried", parameter: "_elements" });
+  expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_carried", parameter: "name" });
+  expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "unknown_parameter", parameter: "nonsense" });
+  expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_carried" });
+});
+
+test("a comma and a bar that are escaped belong to the value", ({ expect }) => {
+  const interaction = read("GET", "Observation", "code=http://x%7Ca%5C,b%5C%7Cc,d%5C%5C");
+  expect(interaction).toMatchObject({
+    value: {
+      parameters: [
+        {
+          values: [
+            { system: "http://x", code: "a,b|c" },
+            { system: undefined, code: "d\\" },
+          ],
+        },
+      ],
+    },
+  });
+});
+
+test("no request makes the reader throw, and what it accepts it reads the same again", ({ expect }) => {
+  const piece = fc.oneof(
+    fc.constantFrom("Patient", "Observation", "1", "_history", "_search", "$everything", "*", "..", "%2e", "metadata"),
+    fc.string({ maxLength: 12 }),
+  );
+  const name = fc.oneof(
+    fc.constantFrom("patient", "code", "date", "_sort", "_count", "_has", "_id", "subject", "value-quantity", "_format"),
+    fc.string({ maxLength: 12 }),
+  );
+  const value = fc.oneof(
+    fc.constantFrom("1", "Patient/1", "2020-01-01", "a|b", "5|u|mg", "-date", "json", "%41", "a%2Cb"),
+    fc.string({ maxLength: 20 }),
+  );
+  const query = fc
+    .array(
+      fc.tuple(name, fc.constantFrom("", ":not", ":Patient.name", ".x"), value).map(([n, m, v]) => `${n}${m}=${v}`),
+      { maxLength: 5 },
+    )
+    .map((pairs) => pairs.join("&"));
+  fc.assert(
+    fc.property(fc.constantFrom("GET", "POST", "HEAD", "PUT", "X"), fc.array(piece, { maxLength: 5 }), query, (method, segments, raw) => {
+      const first = readInteraction(method, segments, raw);
+      if (!first.ok || first.value.kind !== "search") return;
+      const rebuilt = searchQuery(first.value.parameters, first.value.sort, first.value.count);
+      expect(rebuilt).toMatch(/^[!-~]*$/u);
+      expect(readInteraction(method, segments, rebuilt)).toEqual(first);
+    }),
+    { numRuns: 1_000 },
+  );
+});

@@ -1,0 +1,242 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { disclose, type Disclosure } from "#phi/disclose";
+import type { PolicyDocument } from "#policy/schema";
+import { grant, policy, rule } from "../policy/granting.ts";
+
+const bases = { origin: "https://origin.internal/fhir", public: "https://api.example/v1/fhir/main", name: "main" };
+const lab = { coding: [{ system: "urn:c", code: "lab" }] };
+const open = policy(
+  rule(["Observation"], ["category", "code", "subject", "valueQuantity", "performer", "note"], {
+    where: [{ path: "category", in: ["urn:c|lab"] }],
+  }),
+  rule(["Patient"], ["name", "identifier", "photo", "meta.lastUpdated"]),
+);
+
+function answer(request: string, body: unknown, document: PolicyDocument = open) {
+  const bytes = body instanceof Uint8Array ? body : new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
+  return disclose(bytes, grant(document, request), bases);
+}
+function released(request: string, body: unknown, document?: PolicyDocument): Disclosure & { readonly text: string } {
+  const result = answer(request, body, document);
+  if (!result.ok) throw new Error(result.error.reason);
+  return { ...result.value, text: new TextDecoder().decode(result.value.body) };
+}
+const reason = (request: string, body: unknown, document?: PolicyDocument) => {
+  const result = answer(request, body, document);
+  return result.ok ? "released" : result.error.reason;
+};
+const observation = (id: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  category: [lab],
+  code: { text: "x" },
+  subject: { reference: "Patient/1" },
+  ...more,
+});
+const bundle = (resources: readonly object[], more: object = {}) => ({
+  resourceType: "Bundle",
+  type: "searchset",
+  entry: resources.map((resource) => ({ fullUrl: "https://origin.internal/fhir/x", resource, search: { mode: "match", score: 0.5 } })),
+  ...more,
+});
+
+test("a read answers with the resource that was asked for and nothing else", ({ expect }) => {
+  const patient = { resourceType: "Patient", id: "1", name: [{ family: "X" }] };
+  expect(reason("Patient/1", patient)).toBe("released");
+  expect(reason("Patient/1", { ...patient, id: "12" })).toBe("answer_not_asked");
+  expect(reason("Patient/1", { ...patient, id: 1 })).toBe("answer_not_asked");
+  expect(reason("Patient/1", { ...patient, resourceType: "Observation" })).toBe("answer_not_asked");
+  expect(reason("Patient/1", { resourceType: "OperationOutcome", issue: [] })).toBe("answer_not_asked");
+  expect(reason("Patient/1", bundle([patient]))).toBe("answer_not_asked");
+  expect(reason("Patient/1", [patient])).toBe("answer_not_asked");
+  expect(reason("Patient/1", "null")).toBe("answer_not_asked");
+});
+
+test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves", ({ expect }) => {
+  expect(reason("Patient/1", new Uint8Array([0x7b, 0xff, 0x7d]))).toBe("answer_not_utf8");
+  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","id":"2"}')).toBe("answer_duplicate_key");
+  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","name":[{"family":"a","f\\u0061mily":"b"}]}')).toBe(
+    "answer_duplicate_key",
+  );
+  expect(reason("Patient/1", "<html>origin.internal</html>")).toBe("answer_not_json");
+  expect(reason("Patient/1", "")).toBe("answer_not_json");
+  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1"} x')).toBe("answer_not_json");
+  expect(reason("Patient/1", "[".repeat(200))).toBe("answer_too_deep");
+  expect(reason("Patient/1", JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(1_048_576) }] }))).toBe(
+    "answer_too_large",
+  );
+});
+
+test("a row out of reach is not there: a read says so, a search drops it, an origin that ignores the narrowing changes nothing", ({
+  expect,
+}) => {
+  const vital = observation("2", { category: [{ coding: [{ system: "urn:c", code: "vital" }] }], note: [{ text: "secret" }] });
+  expect(reason("Observation/2", vital)).toBe("row_out_of_reach");
+  const { text, counts, withheldResources, patients } = released(
+    "Observation?patient=1",
+    bundle([observation("1"), { ...vital, subject: { reference: "Patient/hidden" } }]),
+  );
+  expect(JSON.parse(text)).toMatchObject({ entry: [{ resource: { id: "1" } }] });
+  expect(text).not.toMatch(/secret|vital|hidden/u);
+  expect({ counts, withheldResources, patients }).toEqual({
+    counts: { Observation: 1 },
+    withheldResources: 1,
+    patients: [{ patient: "main/Patient/1", counts: { Observation: 1 } }],
+  });
+});
+
+test("a Bundle tells nothing beside its entries: no total, score, id, time, signature or foreign link", ({ expect }) => {
+  const { text } = released(
+    "Observation?patient=1&_count=9",
+    bundle([observation("1")], {
+      id: "search-77",
+      total: 1,
+      timestamp: "2026-01-01",
+      meta: { lastUpdated: "2026-01-01" },
+      signature: { data: "x" },
+      link: [
+        { relation: "self", url: "https://origin.internal/fhir/Observation?_count=1000" },
+        { relation: "first", url: "https://origin.internal/page1" },
+      ],
+    }),
+  );
+  const { entry: _entry, ...rest } = JSON.parse(text) as { entry: unknown }; // the bundle just made
+  expect(rest).toEqual({
+    resourceType: "Bundle",
+    type: "searchset",
+    link: [{ relation: "self", url: "https://api.example/v1/fhir/main/Observation?patient=1&_count=9" }],
+  });
+  expect(text).not.toMatch(/origin\.internal|score|1000/u);
+  expect(text).toContain('"fullUrl":"https://api.example/v1/fhir/main/Observation/1"');
+  expect(JSON.parse(released("Observation", bundle([])).text)).not.toHaveProperty("entry");
+});
+
+test("a list that is not whole is refused, never passed off as one", ({ expect }) => {
+  const next = { link: [{ relation: "next", url: "https://origin.internal/fhir?page=2" }] };
+  expect(reason("Observation", bundle([observation("1")], next))).toBe("answer_not_whole");
+  expect(reason("Observation", bundle([observation("1")], { total: 2 }))).toBe("answer_not_whole");
+  expect(reason("Observation", bundle([observation("1"), observation("2")], { total: 2 }))).toBe("released");
+  expect(reason("Observation?_count=1", bundle([observation("1"), observation("2")]))).toBe("answer_not_whole");
+});
+
+test("hidden rows do not decide whether a page is full", ({ expect }) => {
+  const hidden = [2, 3, 4].map((id) => observation(String(id), { category: [] }));
+  expect(reason("Observation?_count=1", bundle([observation("1"), ...hidden]))).toBe("released");
+});
+
+test("only matches of the asked type leave: includes and outcomes are dropped, anything else refuses the answer", ({ expect }) => {
+  const extra = (resource: object, mode: string) => ({
+    resourceType: "Bundle",
+    type: "searchset",
+    entry: [{ resource: observation("1") }, { resource, search: { mode } }],
+  });
+  expect(released("Observation", extra({ resourceType: "Patient", id: "9", name: [{ family: "secret" }] }, "include")).text).not.toContain(
+    "secret",
+  );
+  expect(
+    released("Observation", extra({ resourceType: "OperationOutcome", issue: [{ diagnostics: "origin.internal" }] }, "outcome")).text,
+  ).not.toContain("origin");
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "match"))).toBe("answer_not_asked");
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "surprise"))).toBe("answer_not_a_searchset");
+  expect(reason("Observation", bundle([bundle([observation("1")])]))).toBe("answer_not_asked");
+  expect(reason("Observation", bundle([{ ...observation("1"), id: "../2" }]))).toBe("answer_not_asked");
+  for (const body of [
+    observation("1"),
+    { resourceType: "Bundle", type: "batch-response", entry: [] },
+    { resourceType: "Bundle", type: "searchset", entry: {} },
+    { resourceType: "Bundle", type: "searchset", entry: [{}] },
+    { resourceType: "Bundle", type: "searchset", entry: [null] },
+    { resourceType: "Bundle", type: "searchset", link: "next" },
+  ]) {
+    expect(reason("Observation", body), JSON.stringify(body)).toBe("answer_not_a_searchset");
+  }
+});
+
+test("the origin's address leaves in no string, escaped slashes included", ({ expect }) => {
+  const { text } = released(
+    "Patient/1",
+    String.raw`{"resourceType":"Patient","id":"1","name":[{"text":"see https:\/\/origin.internal\/fhir\/Patient\/1"}],"photo":[{"url":"https://origin.internal/files/1.jpg"}],"identifier":[{"system":"https://origin.internal/fhir/sid","value":"1"}]}`,
+  );
+  expect(text).not.toContain("origin.internal");
+  expect(text).toContain("https://api.example/v1/fhir/main/Patient/1");
+});
+
+test("every patient concerned is named: by the whole resource, by what leaves, each with its counts", ({ expect }) => {
+  const hiding = policy(rule(["Observation"], ["code"]), rule(["Encounter"], ["participant.individual"]));
+  const { patients, unnamed, text } = released(
+    "Observation",
+    bundle([
+      observation("1", { performer: [{ reference: "Patient/mother" }] }),
+      observation("2", { subject: { reference: "https://origin.internal/fhir/Patient/1" } }),
+      observation("3", { subject: { reference: "Group/g" } }),
+      observation("4", { subject: { reference: "https://elsewhere.example/Patient/1" } }),
+    ]),
+    hiding,
+  );
+  expect(text).not.toContain("mother");
+  expect(patients).toEqual([
+    { patient: "main/Patient/1", counts: { Observation: 2 } },
+    { patient: "main/Patient/mother", counts: { Observation: 1 } },
+  ]);
+  expect(unnamed).toEqual(["Observation/3", "Observation/4"]);
+  const mention = released(
+    "Encounter/1",
+    {
+      resourceType: "Encounter",
+      id: "1",
+      status: "finished",
+      class: { code: "AMB" },
+      subject: { reference: "Patient/1" },
+      participant: [{ individual: { reference: "Patient/relative" } }],
+    },
+    hiding,
+  );
+  expect(mention.patients.map(({ patient }) => patient)).toEqual(["main/Patient/1", "main/Patient/relative"]);
+});
+
+test("a resource that cannot be understood is withheld: 404 for a read, missing from a list", ({ expect }) => {
+  const odd = observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] });
+  expect(answer("Observation/1", odd)).toEqual({ ok: false, error: { reason: "resource_withheld", because: "modifier_extension" } });
+  expect(released("Observation", bundle([odd, observation("2")]))).toMatchObject({ counts: { Observation: 1 }, withheldResources: 1 });
+});
+
+test("what is withheld by the view is named from the view, the same for every instance", ({ expect }) => {
+  const paths = (body: object) => released("Patient/1", { resourceType: "Patient", id: "1", ...body }).withheldPaths;
+  expect(paths({})).toEqual(paths({ birthDate: "2000", telecom: [{ value: "x" }] }));
+  expect(paths({})).toEqual(
+    expect.arrayContaining(["birthDate", "telecom", "address", "extension", "text", "meta.versionId", "link.other", "deceasedDateTime"]),
+  );
+  expect(paths({})).not.toContain("name");
+});
+
+test("numbers keep their text on the way through", ({ expect }) => {
+  const { text } = released(
+    "Observation/1",
+    '{"resourceType":"Observation","id":"1","status":"final","category":[{"coding":[{"system":"urn:c","code":"lab"}]}],"code":{"text":"x"},"valueQuantity":{"value":1.10,"code":"m","system":"u"}}',
+  );
+  expect(text).toContain('"value":1.10,');
+});
+
+test("no bytes and no JSON make the disclosure throw, and what is refused holds none of the body", ({ expect }) => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.jsonValue().map((value) => new TextEncoder().encode(JSON.stringify(value))),
+      ),
+      (bytes) => {
+        for (const request of ["Patient/1", "Observation"]) expect(disclose(bytes, grant(open, request), bases).ok).toBe(false);
+      },
+    ),
+    { numRuns: 200 },
+  );
+  const member = fc.constantFrom("entry", "link", "total", "type", "resourceType", "resource", "search");
+  fc.assert(
+    fc.property(fc.dictionary(member, fc.jsonValue({ maxDepth: 3 })), (odd) => {
+      const result = answer("Observation", { ...bundle([observation("1", { note: [{ text: "secret" }] })]), ...odd });
+      if (!result.ok) expect(JSON.stringify(result)).not.toContain("secret");
+    }),
+  );
+});

@@ -1,0 +1,457 @@
+import * as fc from "fast-check";
+import { test, type ExpectStatic } from "vitest";
+import { elementsOf } from "#fhir/elements";
+import { property, textAt, type JsonObject } from "#fhir/json";
+import { cutResource } from "#phi/redact";
+import type { ResourceView } from "#policy/compile";
+import { readPath } from "#policy/path";
+import { everything, nothing, shownBy, union } from "#policy/shown";
+import { compileView } from "#policy/view";
+import { brand, type Brand } from "./branding.ts";
+import { dice, plainTypes, randomResource } from "./random-resource.ts";
+import { noSharedData, resourcesIn } from "./shared-data.ts";
+
+const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
+const noUrls = { origin: "https://origin.example/fhir", mapUrls: (text: string) => text };
+
+function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
+  const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
+  return { object: compileView(type, shown, { all: false, urls: new Set(urls) }), subsetted: true, hidden: [] };
+}
+const whole = (type: string): ResourceView => ({
+  object: compileView(type, everything, { all: true, urls: new Set() }),
+  subsetted: false,
+  hidden: [],
+});
+
+function cut(resource: JsonObject, view: ResourceView, viewInside: (inside: JsonObject) => ResourceView | undefined = () => undefined) {
+  const result = cutResource(resource, view, { ...noUrls, viewInside });
+  return result.ok ? result.value : result.error;
+}
+function left(resource: JsonObject, view: ResourceView, viewInside?: (inside: JsonObject) => ResourceView | undefined): unknown {
+  const result = cut(resource, view, viewInside);
+  if (typeof result === "string") return result;
+  const { meta, ...rest } = result.resource;
+  return view.subsetted
+    ? JSON.parse(JSON.stringify(rest))
+    : JSON.parse(JSON.stringify({ ...rest, ...(meta === undefined ? {} : { meta }) }));
+}
+const masked = { extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }] };
+
+// An oracle that shares no code with the views: prefixes of names, and the R4 table's modifiers.
+function expected(type: string, { path }: Brand, paths: readonly (readonly string[])[]): "shown" | "hidden" | "implicit" {
+  if (path.includes("extension")) return "hidden";
+  const covers = (shown: readonly string[]) =>
+    shown.length <= path.length &&
+    shown.every((step, index) => step === path[index] || (step.endsWith("[x]") && path[index]?.startsWith(step.slice(0, -3)) === true));
+  if (paths.some(covers)) return path.at(-1) === "id" ? "implicit" : "shown"; // an id alone is no element (ele-1)
+  let at = type;
+  for (const name of path) {
+    const found = [...elementsOf(at).values()].find(({ forms }) => forms.some((form) => form.name === name));
+    if (found?.isModifier === true) return "implicit";
+    at = found?.forms.find((form) => form.name === name)?.type ?? "";
+  }
+  return "hidden";
+}
+
+const typeAt = (type: string, path: readonly string[]) =>
+  path.reduce(
+    (at, name) => [...elementsOf(at).values()].flatMap(({ forms }) => forms).find((form) => form.name === name)?.type ?? "",
+    type,
+  );
+
+function holds(expect: ExpectStatic, original: JsonObject, roll: () => number): void {
+  const { resource, brands } = brand(original);
+  const type = typeOf(resource);
+  const able = brands.filter(
+    ({ path }) =>
+      typeAt(type, path.slice(0, -1)).search(/^[a-z]/u) < 0 &&
+      !path.includes("extension") &&
+      !path.includes("contained") &&
+      path[0] !== "implicitRules",
+  );
+  const chosen = able.filter(() => roll() < 0.2).map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)));
+  const paths = chosen.map((path) => {
+    const end = path.at(-1) ?? "";
+    const parent = typeAt(type, path.slice(0, -1));
+    const choice = [...elementsOf(parent).values()].find(
+      ({ name, forms }) => name.endsWith("[x]") && forms.some((form) => form.name === end),
+    );
+    return choice !== undefined && roll() < 0.5 ? path.slice(0, -1).concat(choice.name) : path;
+  });
+  const result = cut(
+    resource,
+    viewOf(
+      type,
+      paths.map((path) => path.join(".")),
+    ),
+  );
+  if (typeof result === "string") throw new Error(result);
+  const text = JSON.stringify(result.resource);
+  for (const one of brands) {
+    if (one.path[0] === "contained") continue;
+    const should = expected(type, one, paths);
+    if (should === "hidden") expect(text.includes(one.mark), `${type}.${one.path.join(".")} leaks through ${paths.join(" ")}`).toBe(false);
+    if (should === "shown") expect(text.includes(one.mark), `${type}.${one.path.join(".")} is lost by ${paths.join(" ")}`).toBe(true);
+  }
+}
+
+test("nothing outside a random view is in what leaves, everything inside it is: generated resources of every type", ({ expect }) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      holds(expect, randomResource(type, roll), roll);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test.skipIf(noSharedData)(
+  "nothing outside a random view is in what leaves, everything inside it is: real resources (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(7);
+    const seen = new Map<string, number>();
+    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019", "synthea-2024")) {
+      const type = typeOf(resource);
+      const before = seen.get(type) ?? 0;
+      if (type === "Bundle" || before >= 25) continue;
+      seen.set(type, before + 1);
+      holds(expect, resource, roll);
+    }
+    expect(seen.size).toBeGreaterThan(80);
+  },
+);
+
+test("a slice lets its own items through and no other: by system, by code, several at once", ({ expect }) => {
+  const identifier = [
+    { system: "urn:mrn", value: "1" },
+    { system: "urn:ssn", value: "2" },
+    { system: "urn:dl", value: "3" },
+    { value: "4" },
+    { system: "urn:mrn2", value: "5" },
+  ];
+  const patient = { resourceType: "Patient", id: "p", identifier };
+  expect(left(patient, viewOf("Patient", ["identifier[system=urn:mrn,urn:dl]"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    identifier: [identifier[0], identifier[2]],
+  });
+  expect(left(patient, viewOf("Patient", ["identifier[system=urn:mrn]", "identifier[system=urn:dl].value"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    identifier: [identifier[0], { value: "3" }],
+  });
+  expect(left(patient, viewOf("Patient", ["identifier.system", "identifier[system=urn:mrn].value"]))).toMatchObject({
+    identifier: [identifier[0], { system: "urn:ssn" }, { system: "urn:dl" }, { system: "urn:mrn2" }],
+  });
+  const component = ["8480-6", "8462-4", "9999-9"].map((code) => ({
+    code: { coding: [{ system: "http://loinc.org", code }] },
+    valueString: code,
+  }));
+  expect(
+    left(
+      { resourceType: "Observation", id: "o", status: "final", code: { text: "x" }, component },
+      viewOf("Observation", ["code", "component[code=http://loinc.org|8480-6].code", "component[code=http://loinc.org|8480-6].value[x]"]),
+    ),
+  ).toMatchObject({
+    component: [component[0]],
+  });
+});
+
+test("a modifier of a visible parent is never lost, in datatypes too", ({ expect }) => {
+  expect(
+    left(
+      {
+        resourceType: "Patient",
+        id: "p",
+        active: false,
+        name: [{ use: "old", family: "X", given: ["Y"] }],
+        telecom: [{ use: "old", value: "1" }],
+      },
+      viewOf("Patient", ["name.family"]),
+    ),
+  ).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    active: false,
+    name: [{ use: "old", family: "X" }],
+  });
+  expect(
+    left(
+      {
+        resourceType: "Observation",
+        id: "o",
+        status: "entered-in-error",
+        code: { text: "x" },
+        valueQuantity: { comparator: "<", value: "5", unit: "mg" },
+      },
+      viewOf("Observation", ["code", "valueQuantity.value"]),
+    ),
+  ).toEqual({
+    resourceType: "Observation",
+    id: "o",
+    status: "entered-in-error",
+    code: { text: "x" },
+    valueQuantity: { comparator: "<", value: "5" },
+  });
+});
+
+test("the day of death becomes the fact of it unless the view names it; a link keeps its type and masks the other patient", ({
+  expect,
+}) => {
+  const dead = {
+    resourceType: "Patient",
+    id: "p",
+    deceasedDateTime: "2020-01-01",
+    _deceasedDateTime: { id: "a" },
+    link: [{ type: "replaced-by", other: { reference: "Patient/2", display: "Amara" } }],
+  };
+  expect(left(dead, viewOf("Patient", ["gender"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    deceasedBoolean: true,
+    link: [{ type: "replaced-by", other: masked }],
+  });
+  expect(left(dead, viewOf("Patient", ["deceasedBoolean"]))).toMatchObject({ deceasedBoolean: true });
+  expect(left(dead, viewOf("Patient", ["deceasedDateTime", "link.other.reference"]))).toMatchObject({
+    deceasedDateTime: "2020-01-01",
+    link: [{ type: "replaced-by", other: { reference: "Patient/2" } }],
+  });
+  expect(left({ resourceType: "Patient", id: "p", deceasedBoolean: false }, viewOf("Patient", []))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    deceasedBoolean: false,
+  });
+});
+
+test("a modifier extension that the policy does not name withholds the resource, wherever a visible parent has it", ({ expect }) => {
+  const modifierExtension = [{ url: "urn:not", valueBoolean: true }];
+  const contact = (where: object) => ({ resourceType: "Patient", id: "p", contact: [{ gender: "male", ...where }] });
+  expect(left({ ...contact({}), modifierExtension }, viewOf("Patient", ["gender"]))).toBe("modifier_extension");
+  expect(left({ ...contact({}), modifierExtension }, whole("Patient"))).toBe("modifier_extension");
+  expect(left(contact({ modifierExtension }), viewOf("Patient", ["contact.gender"]))).toBe("modifier_extension");
+  expect(left(contact({ modifierExtension }), viewOf("Patient", ["gender"]))).toEqual({ resourceType: "Patient", id: "p" });
+  expect(left({ ...contact({}), modifierExtension }, viewOf("Patient", ["gender"], ["urn:not"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    modifierExtension,
+  });
+  expect(left({ resourceType: "Patient", id: "p", implicitRules: "urn:r" }, whole("Patient"))).toBe("implicit_rules");
+  expect(left({ resourceType: "Patient", id: "p", _implicitRules: { id: "x" } }, whole("Patient"))).toBe("implicit_rules");
+});
+
+test("required elements that are hidden stand masked, the same whether the instance has them or not", ({ expect }) => {
+  const view = viewOf("MedicationRequest", ["authoredOn"]);
+  const withAll = {
+    resourceType: "MedicationRequest",
+    id: "m",
+    status: "active",
+    intent: "order",
+    medicationReference: { reference: "Medication/1" },
+    subject: { reference: "Patient/1" },
+  };
+  const { medicationReference: _medication, subject: _subject, ...without } = withAll;
+  const result = {
+    resourceType: "MedicationRequest",
+    id: "m",
+    status: "active",
+    intent: "order",
+    medicationCodeableConcept: masked,
+    subject: masked,
+  };
+  expect(left(withAll, view)).toEqual(result);
+  expect(left(without, view)).toEqual(result);
+  expect(left({ resourceType: "Claim", id: "c", status: "active" }, viewOf("Claim", ["total"]))).toMatchObject({
+    _use: masked,
+    patient: masked,
+    insurance: [{ _sequence: masked, _focal: masked, coverage: masked }],
+  });
+});
+
+test("an extension is shown by its URL where its parent is, with all that is in it; data-absent-reason always", ({ expect }) => {
+  const race = { url: "urn:race", extension: [{ url: "ombCategory", valueCoding: { code: "1" } }] };
+  const absent = { url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" };
+  const patient = {
+    resourceType: "Patient",
+    id: "p",
+    extension: [race, { url: "urn:other", valueString: "x" }],
+    _birthDate: { extension: [absent, { url: "urn:time", valueDateTime: "x" }] },
+    _gender: { extension: [race] },
+  };
+  expect(left(patient, viewOf("Patient", ["birthDate"], ["urn:race"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    extension: [race],
+    _birthDate: { extension: [absent] },
+  });
+  expect(left(patient, viewOf("Patient", ["birthDate"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    _birthDate: { extension: [absent] },
+  });
+});
+
+test("a _sibling goes with its element; repeating ones stay aligned, and a pair that is emptied is dropped", ({ expect }) => {
+  const other = { extension: [{ url: "urn:x", valueString: "secret" }] };
+  const known = { extension: [{ url: "urn:k", valueString: "k" }] };
+  const name = { given: ["A", null, "C", null], _given: [other, known, null, other] };
+  expect(
+    left({ resourceType: "Patient", id: "p", _birthDate: other, birthDate: "2000", name: [name] }, viewOf("Patient", ["name"], ["urn:k"])),
+  ).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    name: [{ given: ["A", null, "C"], _given: [null, known, null] }],
+  });
+  expect(
+    left(
+      { resourceType: "Patient", id: "p", name: [{ _given: [other] }, { given: [null], _given: [other] }] },
+      viewOf("Patient", ["name"]),
+    ),
+  ).toEqual({ resourceType: "Patient", id: "p" });
+});
+
+test("contained resources are cut by their own type's rule, and nothing refers to one that is gone", ({ expect }) => {
+  const request = {
+    resourceType: "MedicationRequest",
+    id: "m",
+    status: "active",
+    intent: "order",
+    contained: [
+      { resourceType: "Medication", id: "drug", code: { text: "x" }, manufacturer: { reference: "#maker" }, status: "active" },
+      { resourceType: "Organization", id: "maker", name: "Atlantic" },
+      { resourceType: "Patient", id: "pat", name: [{ family: "secret" }] },
+    ],
+    medicationReference: { reference: "#drug" },
+    subject: { reference: "#pat", display: "Amara" },
+  };
+  const inside = (resource: JsonObject) =>
+    typeOf(resource) === "Medication"
+      ? viewOf("Medication", ["code"])
+      : typeOf(resource) === "Organization"
+        ? viewOf("Organization", ["name"])
+        : undefined;
+  const view = viewOf("MedicationRequest", ["contained", "medication[x]", "subject.reference"]);
+  expect(left(request, view, inside)).toMatchObject({
+    contained: [{ resourceType: "Medication", id: "drug", code: { text: "x" }, status: "active" }],
+    medicationReference: { reference: "#drug" },
+    subject: masked,
+  });
+  expect(JSON.stringify(left(request, view, inside))).not.toMatch(/maker|Atlantic|pat|secret/u); // nothing shown refers to the maker any more
+  expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).toMatchObject({
+    subject: { display: "Amara" },
+    medicationCodeableConcept: masked,
+  });
+  expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).not.toHaveProperty("contained");
+});
+
+test("a Bundle inside a Bundle is cut entry by entry, each resource by its own rule, and its total is dropped", ({ expect }) => {
+  const deep = {
+    resourceType: "Bundle",
+    id: "in",
+    type: "collection",
+    entry: [{ fullUrl: "urn:uuid:1", resource: { resourceType: "Patient", id: "p", gender: "male", birthDate: "secret" } }],
+  };
+  const bundle = {
+    resourceType: "Bundle",
+    id: "b",
+    type: "searchset",
+    total: "5",
+    entry: [{ resource: deep }, { fullUrl: "https://secret.example/Device/1", resource: { resourceType: "Device", id: "d" } }],
+  };
+  const inside = (resource: JsonObject) =>
+    typeOf(resource) === "Patient" ? viewOf("Patient", ["gender"]) : typeOf(resource) === "Bundle" ? whole("Bundle") : undefined;
+  const result = cut(bundle, whole("Bundle"), inside);
+  expect(result).toMatchObject({ withheld: 1 });
+  expect([...(typeof result === "string" ? [] : result.patients)]).toEqual(["p"]);
+  const text = JSON.stringify(left(bundle, whole("Bundle"), inside));
+  expect(text).toContain('"gender":"male"');
+  expect(text).not.toMatch(/secret|Device|total/u);
+});
+
+test("what R4 does not know is removed even where everything is shown; a wrong shape withholds", ({ expect }) => {
+  expect(
+    left(
+      {
+        resourceType: "Patient",
+        id: "p",
+        gender: "male",
+        nickname: "secret",
+        valueString: "secret",
+        constructor: "secret",
+        __proto__: null,
+        name: [{ family: "X", ssn: "secret" }],
+      },
+      whole("Patient"),
+    ),
+  ).toEqual({
+    resourceType: "Patient",
+    id: "p",
+    gender: "male",
+    name: [{ family: "X" }],
+  });
+  for (const wrong of [
+    { gender: { ssn: "1" } },
+    { gender: ["male"] },
+    { name: { family: "X" } },
+    { name: ["X"] },
+    { name: [null] },
+    { maritalStatus: "M" },
+    { extension: { url: "x" } },
+    { _gender: "x" },
+    { contained: {} },
+  ]) {
+    expect(left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")), JSON.stringify(wrong)).toBe("malformed");
+  }
+});
+
+test("SUBSETTED belongs to the view: always there after a cut, once, and never added where everything is shown", ({ expect }) => {
+  const ours = { system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "SUBSETTED", display: "Subsetted" };
+  const tagged = {
+    resourceType: "Patient",
+    id: "p",
+    meta: {
+      versionId: "3",
+      tag: [
+        { system: "urn:t", code: "a" },
+        { system: ours.system, code: "SUBSETTED" },
+      ],
+    },
+  };
+  const meta = (resource: JsonObject, view: ResourceView) => {
+    const result = cut(resource, view);
+    return typeof result === "string" ? result : property(result.resource, "meta");
+  };
+  expect(meta({ resourceType: "Patient", id: "p" }, viewOf("Patient", []))).toEqual({ tag: [ours] });
+  expect(meta(tagged, viewOf("Patient", ["gender"]))).toEqual({ tag: [ours] });
+  expect(meta(tagged, viewOf("Patient", ["meta.tag"]))).toEqual({ tag: [{ system: "urn:t", code: "a" }, ours] });
+  expect(meta(tagged, whole("Patient"))).toEqual(tagged.meta);
+  expect(meta({ resourceType: "Patient", id: "p" }, whole("Patient"))).toBeUndefined();
+});
+
+test("no object makes the engine throw", ({ expect }) => {
+  fc.assert(
+    fc.property(
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.constantFrom(
+        "name",
+        "contained",
+        "extension",
+        "_gender",
+        "gender",
+        "link",
+        "meta",
+        "text",
+        "identifier",
+        "modifierExtension",
+        "deceasedDateTime",
+      ),
+      (value, name) => {
+        const resource = JSON.parse(JSON.stringify({ resourceType: "Patient", id: "p", [name]: value })) as JsonObject; // numbers are no JsonNumber here: a wrong shape too
+        const result = cut(resource, viewOf("Patient", ["name", "contained", "gender", "meta", "identifier[system=a]"]), () =>
+          viewOf("Patient", ["gender"]),
+        );
+        expect(["string", "object"]).toContain(typeof result);
+      },
+    ),
+  );
+});

@@ -1,0 +1,125 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import * as z from "zod";
+import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { policySchema, type PolicyRule } from "#policy/schema";
+import { policy, rule } from "./granting.ts";
+
+const problem = (body: unknown) => {
+  const parsed = parsePolicyDocument(body);
+  return parsed.ok ? undefined : parsed.error;
+};
+const shows = (types: PolicyRule["types"], ...show: string[]) => problem(policy(rule(types, show)));
+
+test("a field that this version does not know makes the whole document unloadable, and is named", ({ expect }) => {
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), deny: [] })).toBeDefined();
+  expect(problem(policy({ ...rule(["Patient"], ["gender"]), hide: ["name"] } as PolicyRule))).toMatchObject({ pointer: "/rules/0" }); // the cast plants an unknown field
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), format: "phylax.policy.v2" })).toMatchObject({ pointer: "/format" });
+  for (const body of [undefined, null, 1, "x", [], {}]) expect(problem(body)).toBeDefined();
+});
+
+test("a rule without why or examples is refused", ({ expect }) => {
+  expect(problem(policy(rule(["Patient"], ["gender"], { why: "" })))).toMatchObject({ pointer: "/rules/0/why" });
+  expect(problem(policy(rule(["Patient"], ["gender"], { examples: [] })))).toMatchObject({ pointer: "/rules/0/examples" });
+});
+
+test("a path that R4 does not know is refused where it stands", ({ expect }) => {
+  expect(shows(["Patient"], "gender", "nickname")).toEqual({
+    pointer: "/rules/0/show/1",
+    problem: "Patient has no element nickname in R4",
+  });
+  expect(shows(["Patient"], "name.nickname")).toMatchObject({ problem: "HumanName has no element nickname in R4" });
+  expect(shows(["Patient"], "birthDate.year")).toBeDefined();
+  expect(shows(["Patient"], "deceasedString")).toBeDefined();
+  expect(shows(["Patient"], "constructor")).toBeDefined();
+  expect(shows(["Patient", "Practitioner"], "maritalStatus")).toMatchObject({ problem: "Practitioner has no element maritalStatus in R4" });
+  expect(shows(["Observation"], "value[x].value")).toMatchObject({ pointer: "/rules/0/show/0" });
+  expect(shows(["Patient"], "extension")).toMatchObject({ pointer: "/rules/0/show/0" });
+  expect(shows(["Patient"], "name[code=x]")).toMatchObject({ problem: "HumanName has no code to slice by" });
+  expect(shows(["Bundle"], "entry.resource.id")).toMatchObject({ pointer: "/rules/0/show/0" });
+  for (const path of [
+    "",
+    "name.",
+    ".name",
+    "name..family",
+    "Patient.name",
+    "name[x",
+    "identifier[system=]",
+    "identifier[system=a b]",
+    "name[0]",
+    "*",
+  ]) {
+    expect(shows(["Patient"], path), path).toMatchObject({ pointer: "/rules/0/show/0" });
+  }
+});
+
+test("an element shown without what an R4 invariant needs beside it is refused, and the invariant is named", ({ expect }) => {
+  expect(shows(["Patient"], "telecom.value")?.problem).toContain("cpt-2");
+  expect(shows(["Patient"], "telecom[system=phone].value")?.problem).toContain("cpt-2");
+  expect(shows(["Patient"], "telecom.value", "telecom.system")).toBeUndefined();
+  expect(shows(["Observation"], "valueQuantity.code")?.problem).toContain("qty-3");
+  expect(shows(["DocumentReference"], "content.attachment.data")?.problem).toContain("att-1");
+  expect(shows(["Group"], "member")?.problem).toContain("grp-1");
+  expect(shows(["Group"], "member", "actual")).toBeUndefined();
+});
+
+test("an unknown or abstract purpose is refused", ({ expect }) => {
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREATMENT"] })).toMatchObject({ pointer: "/purposes/0" });
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["PurposeOfUse"] })).toMatchObject({ pointer: "/purposes/0" });
+  expect(problem({ ...policy(rule(["Patient"], ["gender"])), purposes: ["TREAT", "TREAT"] })).toMatchObject({ pointer: "/purposes/1" });
+});
+
+test("two rules for one type are disjoint by a single-valued element, or about rows by a repeating one", ({ expect }) => {
+  const act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+  const visits = (...codes: string[]) =>
+    rule(["Encounter"], ["period"], { where: [{ path: "class", in: codes.map((code) => `${act}|${code}`) }] });
+  expect(problem(policy(visits("AMB"), visits("EMER")))).toBeUndefined();
+  expect(problem(policy(visits("AMB"), visits("EMER", "AMB")))).toMatchObject({ pointer: "/rules/1" });
+  expect(problem(policy(visits("AMB"), rule(["Encounter"], ["period"])))).toMatchObject({ pointer: "/rules/1" });
+  expect(problem(policy(rule(["Encounter"], ["period"]), rule(["Encounter"], ["period"])))).toMatchObject({ pointer: "/rules/1" });
+  const kinds = (code: string) => rule(["Observation"], ["code"], { where: [{ path: "category", in: [`urn:c|${code}`] }] });
+  expect(problem(policy(kinds("a"), kinds("a")))).toBeUndefined();
+});
+
+test("a row condition names a coded element, and its codes as that element carries them", ({ expect }) => {
+  const where = (path: string, ...codes: string[]) => problem(policy(rule(["Observation"], ["code"], { where: [{ path, in: codes }] })));
+  expect(where("category", "urn:c|lab")).toBeUndefined();
+  expect(where("status", "final")).toBeUndefined();
+  expect(where("category", "lab")).toMatchObject({ pointer: "/rules/0/where/0" });
+  expect(where("status", "urn:s|final")).toMatchObject({ pointer: "/rules/0/where/0" });
+  expect(where("subject", "urn:c|lab")).toMatchObject({ pointer: "/rules/0/where/0" });
+  expect(where("value[x]", "urn:c|lab")).toMatchObject({ pointer: "/rules/0/where/0" });
+  expect(where("flavour", "urn:c|lab")).toMatchObject({ pointer: "/rules/0/where/0" });
+});
+
+test("a policy may narrow the search parameters that its view allows, and never add one", ({ expect }) => {
+  const searching = (...search: string[]) => problem(policy(rule(["Patient"], ["gender", "name.family"], { search })));
+  expect(searching("gender", "family", "_id")).toBeUndefined();
+  expect(searching("gender", "birthdate")).toMatchObject({ pointer: "/rules/0/search/1" });
+  expect(searching("phonetic")).toMatchObject({ pointer: "/rules/0/search/0" });
+  expect(searching("deceased")).toMatchObject({ pointer: "/rules/0/search/0" });
+});
+
+test("the digest names the content: member order is nothing, anything else is another document", async ({ expect }) => {
+  const document = policy(rule(["Patient"], ["gender"]));
+  const shuffled = Object.fromEntries(Object.entries(document).reverse()) as typeof document; // the same members
+  const digest = await policyDigest(document);
+  expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
+  expect(await policyDigest(shuffled)).toBe(digest);
+  expect(await policyDigest({ ...document, title: "Another" })).not.toBe(digest);
+  expect(await policyDigest(policy(rule(["Patient"], ["gender", "name"])))).not.toBe(
+    await policyDigest(policy(rule(["Patient"], ["name", "gender"]))),
+  );
+});
+
+test("docs/policy.schema.json is the schema that documents are read by", ({ expect }) => {
+  const published: unknown = JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/policy.schema.json"), "utf8"));
+  expect(published).toEqual(JSON.parse(JSON.stringify(z.toJSONSchema(policySchema)))); // else: node scripts/generate-policy-schema.ts
+});
+
+test("the schema can be published as JSON Schema, strict in every object", ({ expect }) => {
+  const schema = z.toJSONSchema(policySchema);
+  expect(schema).toMatchObject({ type: "object", additionalProperties: false, required: ["format", "name", "title", "purposes", "rules"] });
+  expect(JSON.stringify(schema)).toContain("notIn");
+});

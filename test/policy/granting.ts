@@ -1,0 +1,42 @@
+import { readInteraction } from "#fhir/interaction";
+import { parseScopes } from "#identity/scopes";
+import { compilePolicy } from "#policy/compile";
+import { evaluate, type Grant, type PolicyRefusal } from "#policy/evaluate";
+import type { PolicyDocument, PolicyRule } from "#policy/schema";
+
+/** A rule that shows these paths, for tests that are not about `why` and `examples`. */
+export function rule(types: PolicyRule["types"], show: PolicyRule["show"], more: Partial<PolicyRule> = {}): PolicyRule {
+  return {
+    types,
+    interactions: ["read", "search"],
+    show,
+    why: "45 CFR 164.506(c), for a test.",
+    examples: [{ says: "It is permitted.", request: `${types[0] ?? ""}/1`, is: "permitted" }],
+    ...more,
+  };
+}
+
+export function policy(...rules: readonly PolicyRule[]): PolicyDocument {
+  return { format: "phylax.policy.v1", name: "test", title: "For a test", purposes: ["TREAT"], rules: [...rules] };
+}
+
+/** What the policy makes of a GET below the FHIR base, with these scopes. */
+export function decide(
+  document: PolicyDocument,
+  request: string,
+  scope = "system/*.rs",
+): Grant | PolicyRefusal | { readonly reason: string } {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query);
+  if (!interaction.ok) return interaction.error;
+  const scopes = parseScopes(scope);
+  if (!scopes.ok) return scopes.error;
+  const decision = evaluate(compilePolicy(document, "sha256:test"), scopes.value, interaction.value);
+  return decision.ok ? decision.value : decision.error;
+}
+
+export function grant(document: PolicyDocument, request: string, scope?: string): Grant {
+  const decision = decide(document, request, scope);
+  if ("reason" in decision) throw new Error(`refused: ${decision.reason}`);
+  return decision;
+}
