@@ -14,6 +14,8 @@ const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
 const TYPES_MAX = 200; // R4 has 148 resource types
 const PATHS_MAX = 1000;
+const TALLY_MAX = 200; // this version has about a hundred reasons
+const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === "string" && value.length <= TEXT_MAX;
@@ -55,7 +57,11 @@ const required: Readonly<Record<string, Check>> = {
   unnamed: listOf(text, ITEMS_MAX),
   counts: typeCounts,
 };
-const optional: Readonly<Record<string, Check>> = { step: count, traceId: text };
+const tally: Check = (value) =>
+  isObject(value) &&
+  Object.keys(value).length <= TALLY_MAX &&
+  Object.entries(value).every(([reason, n]) => reasonName.test(reason) && count(n));
+const optional: Readonly<Record<string, Check>> = { step: count, traceId: text, tally };
 
 /**
  * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient is named once.

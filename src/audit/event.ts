@@ -8,10 +8,12 @@ export const eventKinds = {
   disclosure: { discloses: true },
   refusal: { discloses: false },
   token: { discloses: false },
+  /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
+  refusals: { discloses: false },
 } as const;
 export type EventKind = keyof typeof eventKinds;
 
-/** How many resources of each type: `{ Observation: 12 }`. */
+/** How many of each: resources by type, `{ Observation: 12 }`. */
 export type Counts = Readonly<Record<string, number>>;
 
 export interface PatientCounts {
@@ -36,6 +38,8 @@ export interface AuditEvent {
   readonly counts: Counts; // all disclosed resources by type
   readonly withheld?: Withheld | undefined;
   readonly traceId?: string | undefined;
+  /** How many refusals of each reason; only of kind `refusals`. */
+  readonly tally?: Counts | undefined;
 }
 
 export interface Who {

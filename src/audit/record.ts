@@ -35,6 +35,7 @@ const keys = {
   counts: 16,
   withheld: 17,
   traceId: 18,
+  tally: 19,
 } as const;
 const groups = {
   who: { client: 1, certificate: 2, issuer: 3, tokenId: 4, keyId: 5 },
@@ -88,6 +89,7 @@ export function decodeRecord(plaintext: Uint8Array): Result<AuditRecord, "bad_re
     kind: map.get(keys.kind),
     step: map.get(keys.step),
     traceId: map.get(keys.traceId),
+    tally: fromMap(map.get(keys.tally)),
     patients: pairs(map.get(keys.patients) ?? []),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),

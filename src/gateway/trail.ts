@@ -1,5 +1,5 @@
 import type { AuditEvent, EventKind } from "#audit/event";
-import type { AuditSink, Recorded } from "#audit/ports";
+import type { AuditSink, Counted, Recorded } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
 import type { Principal } from "#identity/principal";
 import { formatReceipt } from "#ledger/receipt";
@@ -70,15 +70,15 @@ export class Trail {
     return this.#facts.call?.mediaType ?? "application/fhir+json";
   }
 
-  #headers(recorded: Recorded): Headers {
+  #headers(recorded: Recorded | Counted): Headers {
     const headers = baseHeaders(this.#arrival.id);
-    headers.set("phylax-receipt", formatReceipt(recorded));
+    if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
     const { budget } = this.#facts;
     if (budget !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budget))) headers.set(name, value);
     return headers;
   }
 
-  #record(kind: EventKind, outcome: AuditEvent["outcome"], disclosure: Disclosure | undefined): Promise<Recorded> {
+  #record(kind: EventKind, outcome: AuditEvent["outcome"], disclosure: Disclosure | undefined): Promise<Recorded | Counted> {
     const { call, certificate, principal, interaction, policyDigest } = this.#facts;
     const event: AuditEvent = {
       id: this.#arrival.id,

@@ -37,7 +37,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
     const { status, error, description } = oauthErrors[refusal.reason];
     const receipt = await record(arrival, ports, { kind: "refusal", client, certificate, status, reason: refusal.reason });
     const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
-    return answer(arrival, status, { error, error_description: description }, { "phylax-receipt": receipt, ...challenge });
+    return answer(arrival, status, { error, error_description: description }, { ...receipt, ...challenge });
   };
 
   const request = readTokenRequest(arrival.contentType, arrival.body);
@@ -69,7 +69,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
     scope: formatScopes(scopes),
     purpose_of_use: purposes,
   };
-  return answer(arrival, 200, grant, { "phylax-receipt": receipt });
+  return answer(arrival, 200, grant, receipt);
 }
 
 interface Happening {
@@ -82,7 +82,7 @@ interface Happening {
   readonly tokenId?: string;
 }
 
-async function record(arrival: TokenArrival, ports: TokenPorts, happening: Happening): Promise<string> {
+async function record(arrival: TokenArrival, ports: TokenPorts, happening: Happening): Promise<Record<string, string>> {
   const { kind, client, certificate, status, reason, decision, tokenId } = happening;
   const event: AuditEvent = {
     id: arrival.id,
@@ -101,7 +101,8 @@ async function record(arrival: TokenArrival, ports: TokenPorts, happening: Happe
     client === undefined
       ? ({ kind: "address", address: arrival.address } as const)
       : ({ kind: "client", client: client.id, requestId: arrival.id, spread: ports.ledgerSpread } as const);
-  return formatReceipt(await ports.ledger.record([event], sender));
+  const recorded = await ports.ledger.record([event], sender);
+  return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
 }
 
 function answer({ id }: TokenArrival, status: number, body: unknown, headers: Record<string, string>): Response {

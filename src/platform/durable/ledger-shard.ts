@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Recorded } from "#audit/ports";
-import { instant } from "#kernel/clock";
+import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
+import type { Counted, Recorded } from "#audit/ports";
+import { instant, type Instant } from "#kernel/clock";
 import { concat, utf8 } from "#ledger/bytes";
 import { encodeShardOpen } from "#ledger/clear-body";
 import { commit, type Head } from "#ledger/commit";
@@ -34,6 +36,16 @@ interface Waiting {
   readonly reject: (fault: Error) => void;
 }
 
+/** An anonymous refusal beyond the cap, waiting to be counted. */
+interface Uncounted {
+  readonly reason: string;
+  readonly resolve: (counted: Counted) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+// How long counts gather before they go on record, with the next append.
+const TALLY_MS = 60_000;
+const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
 // From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
@@ -53,6 +65,9 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
   #keyEpoch: number;
   #epoch: Epoch | undefined;
   #queue: Waiting[] = [];
+  #uncounted: Uncounted[] = [];
+  readonly #cap = new AnonymousCap();
+  #tallied = instant(0); // when the counts last went on record
   #waitingBytes = 0;
   #busy = false;
 
@@ -76,13 +91,15 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
    * Records events, all in one frame, and answers where the first record stands. Throws for an event that is not one (TypeError), for
    * more than a frame holds (RangeError), for a log that is not open, and when the commit fails; then nothing was recorded that
    * anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
+   * An anonymous refusal beyond the cap is counted instead.
    */
-  async append(events: readonly AuditEvent[]): Promise<Recorded> {
+  async append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
     const now = instant(Date.now());
     if (!isOpenLog(this.#log, this.#config.shards, now)) throw new Error("ledger: this log is not open");
     const draft = draftAppend(events, this.#config.subjectKey);
     const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
+    if (events.every(isAnonymousRefusal) && !this.#cap.admits(now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
     if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
     const recorded = new Promise<Recorded>((resolve, reject) => {
       this.#queue.push({ draft, resolve, reject });
@@ -91,6 +108,14 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
     this.#recent.add(draft, recorded, now);
     if (!this.#busy) void this.#pump();
     return recorded;
+  }
+
+  #count(reason: string): Promise<Counted> {
+    const counted = new Promise<Counted>((resolve, reject) => {
+      this.#uncounted.push({ reason, resolve, reject });
+    });
+    if (!this.#busy) void this.#pump();
+    return counted;
   }
 
   async status(): Promise<ShardStatus> {
@@ -134,20 +159,22 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
   async #pump(): Promise<void> {
     this.#busy = true;
     let batch: Waiting[] = [];
+    let uncounted: Uncounted[] = [];
     try {
       await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
-      while (this.#queue.length > 0) {
+      while (this.#queue.length > 0 || this.#uncounted.length > 0) {
         if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
-        batch = this.#takeBatch();
-        await this.#commit(batch, this.#epoch);
+        [batch, uncounted] = [this.#takeBatch(), this.#uncounted.splice(0)];
+        if (uncounted.length > 0) await this.#addTally(uncounted);
+        if (batch.length > 0) await this.#commit(batch, this.#epoch);
       }
     } catch (fault) {
       const told = new Error("ledger: the commit failed");
-      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(told);
+      for (const { reject } of [...batch, ...this.#queue.splice(0), ...uncounted, ...this.#uncounted.splice(0)]) reject(told);
       this.ctx.abort(fault instanceof Error ? fault.message : told.message);
     } finally {
       this.#busy = false;
@@ -164,9 +191,27 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
       if (leaves > FRAME_LEAVES_MAX || leafBytes > FRAME_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) break;
       take++;
     }
-    const batch = this.#queue.splice(0, Math.max(take, 1));
+    const batch = this.#queue.splice(0, Math.max(take, 1)); // none when only refusals wait to be counted
     for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
     return batch;
+  }
+
+  async #addTally(uncounted: readonly Uncounted[]): Promise<void> {
+    const counts = new Map<string, number>();
+    for (const { reason } of uncounted) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    this.ctx.storage.transactionSync(() => this.#store.addTally(counts));
+    await this.ctx.storage.sync();
+    this.#store.created();
+    for (const { resolve } of uncounted) resolve("counted");
+  }
+
+  /** The counts so far as a record, once a minute; undefined when there are none. */
+  #tallyEvent(now: Instant): Draft | undefined {
+    if (now - this.#tallied < TALLY_MS) return undefined;
+    const tally = this.#store.tally();
+    if (Object.keys(tally).length === 0) return undefined;
+    const event = { id: randomBytes(16).toString("hex"), at: now, kind: "refusals", patients: [], unnamed: [], counts: {}, tally };
+    return draftAppend([event], this.#config.subjectKey);
   }
 
   /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
@@ -185,6 +230,11 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
       }
       return offset;
     });
+    // After the batch, so that no position moves, and only where the frame has room: a full one is followed by another at once.
+    const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
+    const room = leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX;
+    const tally = room ? this.#tallyEvent(now) : undefined;
+    for (const { plaintext, linesRoot } of tally?.records ?? []) leaves.push(epoch.seal(plaintext, linesRoot));
     const done = commit(this.#head, leaves, now);
     const answers = batch.map(({ draft }, i) => {
       const offset = offsets[i] ?? 0;
@@ -202,11 +252,15 @@ export class LedgerShard extends DurableObject<LedgerEnv> {
       };
     });
     const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
-    this.ctx.storage.transactionSync(() => this.#store.insert(done, packRecent(answers), box));
+    this.ctx.storage.transactionSync(() => {
+      this.#store.insert(done, packRecent(answers), box);
+      if (tally !== undefined) this.#store.clearTally();
+    });
     await this.ctx.storage.sync();
     this.#store.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
+    if (tally !== undefined) this.#tallied = now;
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
   }

@@ -1,5 +1,5 @@
 import type { AuditEvent } from "#audit/event";
-import type { AuditSink, Recorded } from "#audit/ports";
+import type { AuditSink, Counted, Recorded } from "#audit/ports";
 import type { Clock } from "#kernel/clock";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
 import type { LedgerShard } from "./ledger-shard.ts";
@@ -10,12 +10,13 @@ const PATIENCE_MS = 5000;
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
 export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): AuditSink {
   return {
-    async record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded> {
+    async record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted> {
       const log = chooseLog(sender, count, clock());
       for (let attempt = 1; ; attempt++) {
         try {
           // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
-          return await within(shards.getByName(log).append(events));
+          const answer: Promise<Recorded | Counted> = shards.getByName(log).append(events);
+          return await within(answer);
         } catch (fault) {
           if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
         }

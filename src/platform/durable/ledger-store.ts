@@ -21,6 +21,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS lines (frame INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, counter INTEGER NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS tiles (level INTEGER NOT NULL, number INTEGER NOT NULL, root BLOB NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS signed (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, text TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS tally (reason TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 /** A shard's rows. It creates nothing until the first commit: a look at a log that does not exist leaves no trace. */
@@ -47,6 +48,25 @@ export class LedgerStore {
   /** Call when the transaction of the first `insert` went through. */
   created(): void {
     this.#exists = true;
+  }
+
+  /** Adds to the counts of anonymous refusals without a record. */
+  addTally(counts: ReadonlyMap<string, number>): void {
+    if (!this.#exists) this.#sql.exec(schema);
+    for (const [reason, n] of counts) {
+      this.#sql.exec("INSERT INTO tally VALUES (?, ?) ON CONFLICT (reason) DO UPDATE SET n = n + excluded.n", reason, n);
+    }
+  }
+
+  tally(): Record<string, number> {
+    if (!this.#exists) return {};
+    const rows = this.#sql.exec<{ reason: string; n: number }>("SELECT reason, n FROM tally").toArray();
+    return Object.fromEntries(rows.map(({ reason, n }) => [reason, n]));
+  }
+
+  /** Call in the transaction that puts the counts on record. */
+  clearTally(): void {
+    this.#sql.exec("DELETE FROM tally");
   }
 
   lastFrame(): StoredFrame | undefined {

@@ -20,6 +20,7 @@ import {
   ledger,
   newId,
   openAll,
+  own,
   ownLog,
   publicReader,
   refusal,
@@ -44,7 +45,7 @@ test("the shard's calls are exactly append, status and readers of public data", 
 test("an append of 3,000 patients is one frame, verifies without a key, and each auditor reads every patient in it", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(3000);
-  const recorded = await shard(log).append([event]);
+  const recorded = own(await shard(log).append([event]));
   expect(recorded).toMatchObject({ log, index: 2, frame: 0 }); // after shard-open and key-epoch
   expect(recorded.count).toBeGreaterThanOrEqual(6);
   const verified = await verifyLog(publicReader(log), verifierOf(log));
@@ -94,7 +95,9 @@ test("a commit with disclosures has one sealed row of lines, one without has non
 test("200 appends at once share few frames, each at a position of its own that is in the tree", async ({ expect }) => {
   const log = ownLog();
   const stub = shard(log);
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => stub.append([i % 2 === 0 ? disclosureOf(1) : refusal()])));
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => stub.append([i % 2 === 0 ? disclosureOf(1) : refusal()]).then(own)),
+  );
   const { frames, size } = await stub.status();
   expect(size).toBe(202);
   expect(frames).toBeLessThan(40);
@@ -145,7 +148,7 @@ test("the same append twice at once is recorded once; other events under its id 
 
 test("when a commit breaks, every waiting append fails, nothing of it is in the log, and the log goes on", async ({ expect }) => {
   const log = ownLog();
-  const first = await shard(log).append([disclosureOf(1)]);
+  const first = own(await shard(log).append([disclosureOf(1)]));
   await runInDurableObject(shard(log), (_, state) => {
     state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON tiles BEGIN SELECT RAISE(ABORT, 'broken disk'); END");
   });
@@ -159,7 +162,7 @@ test("when a commit breaks, every waiting append fails, nothing of it is in the 
     state.storage.sql.exec("DROP TRIGGER broken");
   });
   await shard(log).append([disclosureOf(1)]);
-  const receipts = [first, ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []))];
+  const receipts = [first, ...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [own(outcome.value)] : []))];
   expect(await verifyLog(publicReader(log), verifierOf(log), { receipts })).toMatchObject({ ok: true });
 });
 
@@ -258,7 +261,7 @@ test("the gateway's way in picks the log, and tries again when the object was re
   } as unknown as DurableObjectNamespace<LedgerShard>; // the one call that the sink makes
   const sink = ledgerSink(flaky, 1, () => instant(Date.now()));
   const event = disclosureOf(1);
-  const recorded = await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 });
+  const recorded = own(await sink.record([event], { kind: "client", client: "telehealth", requestId: event.id, spread: 1 }));
   expect(calls).toBe(2);
   expect(await shard(recorded.log).append([event])).toEqual(recorded);
 });
@@ -309,7 +312,7 @@ test("the public addresses serve what tlog-tiles asks, to anyone, and nothing el
 
 test("a proof of a record verifies offline with its leaf hash and the log's public key, and with no other leaf", async ({ expect }) => {
   const log = ownLog();
-  const answers = await Promise.all(Array.from({ length: 9 }, () => shard(log).append([refusal()])));
+  const answers = await Promise.all(Array.from({ length: 9 }, () => shard(log).append([refusal()]).then(own)));
   for (const { index, leafHash } of answers) {
     const proof = (await shard(log).proof(index)) ?? new Uint8Array();
     expect(openInclusionNote(proof, leafHash, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
@@ -333,4 +336,25 @@ test("nothing of an event is in the clear in a frame", async ({ expect }) => {
   const frame = Buffer.from((await shard(log).frame(0)) ?? []);
   for (const text of ["telehealth", "TREAT", "made-up", "disclosure"]) expect(frame.includes(text), text).toBe(false);
   expect(frame.includes(Buffer.from(event.id, "hex"))).toBe(false);
+});
+
+test("beyond the cap, anonymous refusals are counted exactly, across an eviction, and the counts go on record", async ({ expect }) => {
+  const log = ownLog();
+  const anonymous = (reason: string) => ({ ...refusal(), who: undefined, outcome: { status: 401, reason } });
+  const answers = await Promise.all(
+    Array.from({ length: 1_300 }, (_, i) => shard(log).append([anonymous(i % 2 === 0 ? "token_missing" : "token_expired")])),
+  );
+  const counted = answers.filter((answer) => answer === "counted").length;
+  expect(counted).toBeGreaterThan(250);
+  const ofClient = { ...refusal(), who: { client: "telehealth" } };
+  expect(await shard(log).append([ofClient]), "a client's own refusal is never merely counted").not.toBe("counted");
+
+  await evictDurableObject(shard(log));
+  await shard(log).append([refusal()]);
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const records = await openAll(log, auditor);
+  const tallies = records.flatMap((record) => (record?.event.kind === "refusals" ? [record.event.tally ?? {}] : []));
+  const total = tallies.flatMap((tally) => Object.values(tally)).reduce((sum, n) => sum + n, 0);
+  expect(total).toBe(counted);
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
 });

@@ -1,4 +1,5 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
+import type { Counted, Recorded } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
 import type { JWK } from "jose";
 import type { AuditEvent } from "#audit/event";
@@ -29,6 +30,12 @@ let used = 1; // shard 0 is for the test that lets the sink choose
 export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
 
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
+
+/** The position of an append that must not have been merely counted. */
+export function own(answer: Recorded | Counted): Recorded {
+  if (answer === "counted") throw new Error("counted, not recorded");
+  return answer;
+}
 
 export const get = (path: string, init?: RequestInit): Promise<Response> =>
   (exports as unknown as { readonly default: Fetcher }).default.fetch(`https://ledger.test${path}`, init); // the worker's own default export
