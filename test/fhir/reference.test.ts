@@ -14,6 +14,7 @@ test("Patient/1 is not Patient/12, and the base is no prefix of another base", (
   expect(parse("Patient/12")).toEqual({ kind: "local", type: "Patient", id: "12" });
   for (const text of [
     `${base}2/Patient/1`,
+    `${base}2Patient/1`,
     "https://origin.example/Patient/1",
     "https://origin.example.evil/fhir/Patient/1",
     `x${base}/Patient/1`,
