@@ -61,6 +61,7 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
   ]);
   if (event.step) map.set(keys.step, event.step);
   if (event.traceId !== undefined) map.set(keys.traceId, event.traceId);
+  if (event.tally !== undefined) map.set(keys.tally, event.tally);
   if (event.patients.length > 0)
     map.set(
       keys.patients,

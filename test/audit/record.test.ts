@@ -43,6 +43,7 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     counts,
     withheld: fc.record({ paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() }, { requiredKeys: [] }),
     traceId: text,
+    tally: fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,15}$/), fc.nat(), { maxKeys: 4 }),
   },
   { requiredKeys: ["id", "at", "kind", "patients", "unnamed", "counts"] },
 );

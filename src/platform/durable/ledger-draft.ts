@@ -29,9 +29,9 @@ interface DraftRecord {
   readonly linesRoot: Uint8Array;
 }
 
-// One frame also has to carry a shard-open leaf, a key-epoch leaf (16 auditors: about 7 KB each at most) and a tally.
-const RECORDS_MAX = FRAME_LEAVES_MAX - 3;
-const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 40_960;
+// One frame also has to carry a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
+const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
+const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
 /** The lines of a commit are one row; the row limit is 2 MB. */
 export const LINE_BYTES_MAX = 1_400_000;
 const LINE_OVERHEAD_BYTES = 8; // CBOR around one line
@@ -43,7 +43,7 @@ const RECORD_OVERHEAD_BYTES = 64;
  */
 export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Draft {
   if (!Array.isArray(input) || input.length === 0 || input.length > RECORDS_MAX)
-    throw new TypeError("ledger: an append is 1 to 253 events");
+    throw new TypeError("ledger: an append is 1 to 254 events");
   const events = input.map(readWritable);
   const records = events.flatMap((event) => recordsOf(event, subjectKey));
   const leafBytes = records.reduce((sum, { plaintext }) => sum + LEAF_HEADER_BYTES + pad(plaintext).length + TAG_BYTES, 0);
@@ -56,7 +56,7 @@ export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Dra
     );
   }
   const [first] = events;
-  if (first === undefined) throw new TypeError("ledger: an append is 1 to 253 events");
+  if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
   const digest = sha256(utf8(JSON.stringify(events))).subarray(0, 16); // a retry sends the same object: same fields, same order
   return { id: first.id, step: first.step ?? 0, digest, records, leafBytes, lineBytes };
 }
