@@ -32,6 +32,9 @@ interface Facts {
   readonly policyDigest?: string;
 }
 
+// A record keeps as many (audit/check); the policy digest beside them names the view that they come from.
+const withheldPathsMax = 1_000;
+
 /** Follows one request and ends it: every way out records first and answers then. When the record fails it throws, and nothing leaves. */
 export class Trail {
   readonly #arrival: Arrival;
@@ -102,7 +105,7 @@ export class Trail {
       patients: disclosure?.patients ?? [],
       unnamed: disclosure?.unnamed ?? [],
       counts: disclosure?.counts ?? {},
-      withheld: disclosure && { paths: disclosure.withheldPaths, resources: disclosure.withheldResources },
+      withheld: disclosure && { paths: disclosure.withheldPaths.slice(0, withheldPathsMax), resources: disclosure.withheldResources },
       traceId: call?.traceId,
     };
     return this.#ports.ledger.record([event], this.#sender(principal));

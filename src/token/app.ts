@@ -9,7 +9,7 @@ export interface TokenAppPorts extends TokenPorts {
   readonly publicUrl: string;
   readonly clock: Clock;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
-  readonly onFault?: (fault: { readonly requestId: string; readonly name: string }) => void;
+  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
 
 /** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. Without registry, guard or ledger there is no token: 503. */
@@ -36,7 +36,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   // Here and not in the app that mounts this one: Hono's own answer is a 500, and it would log the fault's message.
   app.onError((fault) => {
     const requestId = ports.newId();
-    ports.onFault?.({ requestId, name: fault.name });
+    ports.onFault({ requestId, name: fault.name });
     return problem(requestId, 503, "Service Unavailable");
   });
   return app;

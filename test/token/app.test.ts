@@ -56,6 +56,7 @@ function endpoint({
     issuer,
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
     memory,
+    onFault: () => {},
   });
   return { app, events, used, verifier: tokenVerifier({ issuer: publicUrl, keys: issuer }) };
 }

@@ -34,7 +34,9 @@ function open(env: GatewayEnv): Hono {
   const origins = originDirectory(env.REGISTRY, clock);
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
 
+  const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
   const token = tokenApp({
+    onFault,
     publicUrl,
     fhirBase,
     ledger,
@@ -67,7 +69,7 @@ function open(env: GatewayEnv): Hono {
     }),
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
-    onFault: (fault) => log({ event: "fault", ...fault }),
+    onFault,
   });
   return new Hono().route("/", token).route("/", gateway);
 }
