@@ -46,7 +46,8 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
 async function once({ base, bearer }: OriginAddress, { path, query }: OriginQuestion, hosts: ReadonlySet<string>): Promise<OriginAnswer> {
   const url = new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`);
   if (!hosts.has(url.host) && !hosts.has(url.hostname)) throw new Error("an origin's host is not in ORIGIN_HOSTS");
-  const headers = new Headers({ accept: "application/fhir+json", "accept-encoding": "gzip" });
+  // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
+  const headers = new Headers({ accept: "application/fhir+json", prefer: "handling=strict" });
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
   try {
     // Redirects are not followed: an origin could send the question, and its credential, anywhere.
