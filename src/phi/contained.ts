@@ -22,23 +22,22 @@ export const fragmentOf = (contained: JsonObject): string => {
   return id === undefined ? "" : `#${id}`;
 };
 
-/** Drops contained resources that nothing left refers to (dom-3): a cut may have taken the reference away. */
-export function keepReferred(resource: JsonObject): JsonObject {
-  const { contained, ...rest } = resource;
-  if (!isArray(contained ?? null) || contained === undefined) return resource;
-  const all = isArray(contained) ? contained.filter(isObject) : [];
-  const referred = new Set(fragmentsIn(rest));
-  for (let before = -1; before !== referred.size;) {
-    before = referred.size;
-    const reached = all.filter((inside) => referred.has(fragmentOf(inside)));
-    for (const fragment of fragmentsIn(reached)) referred.add(fragment);
-  }
-  const kept = all.filter((inside) => referred.has(fragmentOf(inside)) || fragmentsIn(inside).includes("#"));
-  return kept.length === 0 ? rest : { ...resource, contained: kept };
+/** A contained resource that may leave, and the contained resources that it refers to itself. */
+export interface Inside {
+  readonly resource: JsonObject;
+  readonly refersTo: ReadonlySet<string>;
 }
 
-function fragmentsIn(value: Json): readonly string[] {
-  if (typeof value === "string") return value.startsWith("#") ? [value] : [];
-  if (isArray(value)) return value.flatMap(fragmentsIn);
-  return isObject(value) ? Object.values(value).flatMap(fragmentsIn) : [];
+/** Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the reference away. Linear. */
+export function keepReferred(refersTo: ReadonlySet<string>, contained: readonly Inside[]): readonly JsonObject[] {
+  const byFragment = Map.groupBy(contained, ({ resource }) => fragmentOf(resource));
+  const reached = new Set([...refersTo, ...contained.filter(refersToContainer).flatMap((inside) => [...inside.refersTo])]);
+  // What is added to a set while it is walked is walked too.
+  for (const fragment of reached)
+    for (const inside of byFragment.get(fragment) ?? []) for (const next of inside.refersTo) reached.add(next);
+  return contained
+    .filter((inside) => reached.has(fragmentOf(inside.resource)) || refersToContainer(inside))
+    .map(({ resource }) => resource);
 }
+
+const refersToContainer = ({ refersTo }: Inside) => refersTo.has("#");

@@ -1,5 +1,5 @@
 import { readSearchset, searchset, type SearchMatch } from "#fhir/bundle";
-import { isObject, property, readJson, type Json, type JsonObject, type JsonRefusal } from "#fhir/json";
+import { bodyBytesMax, isObject, property, readJson, type Json, type JsonObject, type JsonRefusal } from "#fhir/json";
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant } from "#policy/evaluate";
@@ -48,7 +48,7 @@ export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readon
     const cut = cutResource(resource.resource, view, context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     ledger.add(expects.type, expects.id, cut.value);
-    return ok(ledger.disclosure(cut.value.resource, grant.withheldPaths));
+    return ledger.disclosure(cut.value.resource, grant.withheldPaths);
   }
 
   const set = readSearchset(answer.value);
@@ -66,7 +66,7 @@ export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readon
   }
   // Counted after the cut: what is hidden must not decide whether a page is full.
   if (matches.length > (expects.count ?? Infinity)) return err({ reason: "answer_not_whole" });
-  return ok(ledger.disclosure(searchset(bases.public, expects.self, matches), grant.withheldPaths));
+  return ledger.disclosure(searchset(bases.public, expects.self, matches), grant.withheldPaths);
 }
 
 function asked(value: Json, type: string): { readonly id: string; readonly resource: JsonObject } | undefined {
@@ -102,14 +102,17 @@ class Tally {
     this.#withheld += 1;
   }
 
-  disclosure(released: JsonObject, withheldPaths: readonly string[]): Disclosure {
-    return {
-      body: new TextEncoder().encode(JSON.stringify(released)) as Uint8Array<ArrayBuffer>, // never shared memory (WHATWG Encoding §8.2)
+  disclosure(released: JsonObject, withheldPaths: readonly string[]): Result<Disclosure, Withheld> {
+    const body = new TextEncoder().encode(JSON.stringify(released)) as Uint8Array<ArrayBuffer>; // never shared memory (WHATWG Encoding §8.2)
+    // What stands for hidden elements may be longer than they were.
+    if (body.length > bodyBytesMax) return err({ reason: "answer_too_large" });
+    return ok({
+      body,
       patients: [...this.#patients].map(([id, counts]) => ({ patient: `${this.#origin}/Patient/${id}`, counts })),
       unnamed: this.#unnamed,
       counts: this.#counts,
       withheldResources: this.#withheld,
       withheldPaths,
-    };
+    });
   }
 }

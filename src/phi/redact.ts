@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, showsExtension, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
-import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
+import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
 import type { OriginUrlMap } from "./origin-urls.ts";
 
 /** What cutting needs to know beside the view, the same for all of one answer. */
@@ -25,6 +25,8 @@ export interface CutResource {
   readonly unnamed: boolean;
   /** Resources inside that were dropped whole. */
   readonly withheld: number;
+  /** What leaves refers to these contained resources (`#id`; `#`: the container). */
+  readonly refersTo: ReadonlySet<string>;
 }
 
 /** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
@@ -49,15 +51,19 @@ function siblingView(extensions: ExtensionList): ObjectView {
 
 type Members = Record<string, Json>;
 
+// Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
+const containedMax = 200;
+
 /** Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the resource leaves. */
 class Cutter {
   fault: CutRefusal | undefined;
   readonly #context: CutContext;
   readonly #resource: JsonObject;
   readonly #view: ResourceView;
-  /** Ids of contained resources that leave; nothing else may be referred to by `#id`. */
-  readonly #contained: ReadonlyMap<JsonObject, JsonObject>;
+  readonly #contained: readonly Inside[];
+  /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
+  readonly #refersTo = new Set<string>();
   readonly #patients = new Set<string>();
   #unnamed = false;
   #withheld = 0;
@@ -66,8 +72,8 @@ class Cutter {
     this.#context = context;
     this.#resource = resource;
     this.#view = view;
-    this.#contained = container === undefined ? this.#cutContained() : new Map();
-    this.#fragments = container ?? new Set([...this.#contained.keys()].map(fragmentOf));
+    this.#contained = container === undefined ? this.#cutContained() : [];
+    this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
   }
 
   cut(): CutResource | undefined {
@@ -78,14 +84,16 @@ class Cutter {
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
     const { patients, unnamed } = concernedBy(this.#resource, this.#context.origin);
-    const complete = subsetted
-      ? markSubsetted(keepReferred(this.#require(this.#resource, members, object)))
-      : this.#require(this.#resource, members, object);
+    const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
+    if (kept.length > 0) members["contained"] = kept;
+    else delete members["contained"];
+    const complete = this.#require(this.#resource, members, object);
     return {
-      resource: complete,
+      resource: subsetted ? markSubsetted(complete) : complete,
       patients: new Set([...patients, ...this.#patients]),
       unnamed: unnamed || this.#unnamed,
       withheld: this.#withheld,
+      refersTo: this.#refersTo,
     };
   }
 
@@ -94,10 +102,10 @@ class Cutter {
   }
 
   /** Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes the references to it along. */
-  #cutContained(): ReadonlyMap<JsonObject, JsonObject> {
+  #cutContained(): readonly Inside[] {
     const list = property(this.#resource, "contained");
-    if (list === undefined || !this.#view.object.elements.has("contained")) return new Map();
-    if (!isArray(list)) return this.#fail("malformed") ?? new Map();
+    if (list === undefined || !this.#view.object.elements.has("contained")) return [];
+    if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
     const permitted = list.filter(isObject).flatMap((inside) => {
       const view = this.#context.viewInside(inside);
       return view === undefined ? [] : [{ inside, view }];
@@ -109,16 +117,16 @@ class Cutter {
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
     this.#withheld += list.length - left.length;
-    return new Map(left.flatMap(({ inside, cut }) => (cut === undefined ? [] : [[inside, this.#note(inside, cut)] as const])));
+    return left.flatMap(({ inside, cut }) => (cut === undefined ? [] : [this.#note(inside, cut)]));
   }
 
   /** A contained Patient has no address: somebody is meant, and nobody can say who. */
-  #note(inside: JsonObject, { resource, patients, unnamed, withheld }: CutResource): JsonObject {
+  #note(inside: JsonObject, { resource, patients, unnamed, withheld, refersTo }: CutResource): Inside {
     const isPatient = property(inside, "resourceType") === "Patient";
     if (!isPatient) for (const patient of patients) this.#patients.add(patient);
     this.#unnamed ||= unnamed || isPatient;
     this.#withheld += withheld;
-    return resource;
+    return { resource, refersTo };
   }
 
   #object(input: Json, view: ObjectView, hasValue = false): JsonObject | undefined {
@@ -147,7 +155,7 @@ class Cutter {
           this.#put(out, name, this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0]);
         else if (sibling) continue;
         else if (element.kind === "object") this.#put(out, name, this.#objects(value, element));
-        else if (name === "contained") this.#put(out, name, [...this.#contained.values()]);
+        else if (name === "contained") out[name] = []; // keeps the place of what `cut` puts there
         else {
           const inside = this.#inside(value, element.repeats);
           if (inside === undefined) return undefined; // what is said about a resource that does not leave goes with it
@@ -195,7 +203,10 @@ class Cutter {
     if (isObject(value) || isArray(value)) return this.#fail("malformed") ?? null;
     if (typeof value !== "string") return value;
     const refers = view.type === "Reference" && name === "reference";
-    if ((refers || type === "canonical") && value.startsWith("#") && value !== "#" && !this.#fragments.has(value)) return null;
+    if ((refers || type === "canonical") && value.startsWith("#")) {
+      if (value !== "#" && !this.#fragments.has(value)) return null;
+      this.#refersTo.add(value);
+    }
     if (refers || urlTypes.has(type)) {
       const reference = parseReference(value, this.#context.origin);
       if (reference.kind === "local" && reference.type === "Patient") this.#patients.add(reference.id);

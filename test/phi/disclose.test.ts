@@ -69,6 +69,18 @@ test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves", 
   );
 });
 
+test("masks that make an answer longer than it came do not make it longer than an answer may be", ({ expect }) => {
+  const claims = policy(rule(["Claim"], ["item.sequence", "id"]));
+  const claim = (items: number) => ({
+    resourceType: "Claim",
+    id: "1",
+    item: Array.from({ length: items }, (_, index) => ({ sequence: index + 1 })),
+  });
+  expect(JSON.stringify(claim(15_000)).length).toBeLessThan(1_048_576);
+  expect(reason("Claim/1", claim(15_000), claims)).toBe("answer_too_large");
+  expect(reason("Claim/1", claim(100), claims)).toBe("released");
+});
+
 test("a row out of reach is not there: a read says so, a search drops it, an origin that ignores the narrowing changes nothing", ({
   expect,
 }) => {

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test, type ExpectStatic } from "vitest";
 import { elementsOf } from "#fhir/elements";
 import { property, textAt, type JsonObject } from "#fhir/json";
+import { keepReferred } from "#phi/contained";
 import { cutResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
 import { readPath } from "#policy/path";
@@ -342,6 +343,56 @@ test("contained resources are cut by their own type's rule, and nothing refers t
     medicationCodeableConcept: masked,
   });
   expect(left(request, viewOf("MedicationRequest", ["medication[x]", "subject"]), inside)).not.toHaveProperty("contained");
+});
+
+test("thousands of contained resources cost nothing: more than 200 withhold the resource, and a chain of 200 is walked once", ({
+  expect,
+}) => {
+  const chain = (length: number) => ({
+    resourceType: "ExplanationOfBenefit",
+    id: "e",
+    insurance: [{ focal: true, coverage: { reference: "#c0" } }],
+    contained: Array.from({ length }, (_, index) => ({
+      resourceType: "Coverage",
+      id: `c${index}`,
+      payor: [{ reference: index + 1 < length ? `#c${index + 1}` : "Organization/1" }],
+    })).toReversed(),
+  });
+  const view = viewOf("ExplanationOfBenefit", ["contained", "insurance"]);
+  const inside = () => viewOf("Coverage", ["payor"]);
+  expect(left(chain(201), view, inside)).toBe("malformed");
+  expect(left(chain(201), viewOf("ExplanationOfBenefit", ["insurance"]), inside)).not.toBe("malformed");
+  expect(left(chain(200), view, inside)).toHaveProperty("contained.199");
+  const items = Array.from({ length: 200 }, (_, id) => ({ resource: { id: String(id) }, refersTo: new Set([`#${id + 1}`]) })).toReversed();
+  let looks = 0;
+  const counted = items.map(({ resource, refersTo }) => ({
+    resource,
+    get refersTo() {
+      looks += 1;
+      return refersTo;
+    },
+  }));
+  expect(keepReferred(new Set(["#0"]), counted)).toHaveLength(200);
+  expect(looks).toBeLessThan(4 * 200);
+});
+
+test("a contained resource stays for a reference or a canonical that leaves, not for a text that looks like one", ({ expect }) => {
+  const observation = (more: object) => ({
+    resourceType: "Observation",
+    id: "o",
+    status: "final",
+    contained: [{ resourceType: "Device", id: "d" }],
+    code: { text: "x" },
+    ...more,
+  });
+  const view = viewOf("Observation", ["contained", "code", "note", "device", "identifier"]);
+  const device = () => viewOf("Device", ["status"]);
+  expect(left(observation({ device: { reference: "#d" } }), view, device)).toHaveProperty("contained");
+  expect(left(observation({ note: [{ text: "#d" }], identifier: [{ system: "#d", value: "#d" }] }), view, device)).not.toHaveProperty(
+    "contained",
+  );
+  const back = { ...observation({}), contained: [{ resourceType: "Device", id: "d", parent: { reference: "#" } }] };
+  expect(left(back, view, () => viewOf("Device", ["parent"]))).toHaveProperty("contained");
 });
 
 test("a Bundle inside a Bundle is cut entry by entry, each resource by its own rule, and its total is dropped", ({ expect }) => {
