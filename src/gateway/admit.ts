@@ -79,7 +79,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   if ((headers.get("content-length") ?? "0") !== "0" || headers.has("transfer-encoding")) {
     if (arrival.method === "GET" || arrival.method === "HEAD") return err({ reason: "body_not_expected" });
   }
-  const mediaType = acceptable(headers.get("accept"));
+  const mediaType = acceptable(headers.get("accept"), url.search.slice(1));
   if (mediaType === undefined) return err({ reason: "not_acceptable" });
 
   return ok({
@@ -92,7 +92,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     token: token.value,
     tlsClientAuth: arrival.tlsClientAuth,
     address: headers.get("cf-connecting-ip") ?? "",
-    purpose: headers.get("phylax-purpose") ?? undefined,
+    purpose: headers.get("phylax-purpose") || undefined,
     mediaType,
     traceId: traceparent.exec(headers.get("traceparent") ?? "")?.groups?.["id"],
   });
@@ -116,11 +116,24 @@ function credential(header: string | null): Result<Secret | undefined, AdmitRefu
   return ok(new Secret(parts["token"]));
 }
 
-/** FHIR R4 http §3.1.0.1.6: JSON only; `application/json` for clients that ask for it by that name (fhirclient does). */
-function acceptable(header: string | null): Call["mediaType"] | undefined {
-  if (header === null || header.trim() === "") return "application/fhir+json";
-  const ranges = header.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase() ?? "");
-  if (ranges.some((range) => range === "application/fhir+json" || range === "*/*" || range === "application/*"))
-    return "application/fhir+json";
-  return ranges.includes("application/json") ? "application/json" : undefined;
+const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
+  "application/fhir+json": "application/fhir+json",
+  "application/json": "application/json",
+  "text/json": "application/json",
+  "application/*": "application/fhir+json",
+  "*/*": "application/fhir+json",
+};
+
+/**
+ * JSON only (FHIR R4 http §3.1.0.1.6), as `application/json` for clients that ask for it by that name (fhirclient does).
+ * `_format` overrides the header (§3.1.0.1.11); whether its value is JSON, the reading of the query decides.
+ */
+function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
+  if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query)) return "application/fhir+json";
+  const wanted = header.split(",").flatMap((range) => {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+    return parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/u.test(parameter)) ? [] : [type]; // RFC 9110 §12.4.2: q=0 is "not acceptable"
+  });
+  const offered = wanted.flatMap((type) => (Object.hasOwn(jsonTypes, type) ? [jsonTypes[type]] : []));
+  return offered.includes("application/fhir+json") ? "application/fhir+json" : offered[0];
 }

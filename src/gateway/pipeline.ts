@@ -1,4 +1,4 @@
-import { readInteraction } from "#fhir/interaction";
+import { readInteraction, type Interaction } from "#fhir/interaction";
 import type { OriginAnswer, Origins } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 import type { Clock } from "#kernel/clock";
@@ -46,7 +46,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   const grant = evaluate(policy, who.value.scopes, what.value);
   if (!grant.ok) return trail.refuse(grant.error);
 
-  const answer = answered(await ports.origins.ask(call.value.origin, grant.value.ask));
+  const answer = answered(await ports.origins.ask(call.value.origin, grant.value.ask), what.value.kind);
   if (!answer.ok) return trail.refuse(answer.error);
 
   const { body, base } = answer.value;
@@ -63,7 +63,10 @@ function spendOf({ client, grant }: Principal): Spend {
 }
 
 /** Only a whole answer goes on; the origin's own words for anything else stay inside. */
-function answered(answer: OriginAnswer | undefined): Result<Extract<OriginAnswer, { kind: "answered" }>, OriginRefusal> {
+function answered(
+  answer: OriginAnswer | undefined,
+  asked: Interaction["kind"],
+): Result<Extract<OriginAnswer, { kind: "answered" }>, OriginRefusal> {
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });
@@ -72,6 +75,9 @@ function answered(answer: OriginAnswer | undefined): Result<Extract<OriginAnswer
     case "absent":
       return err({ reason: "absent" });
     case "refused":
+      // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
+      if (asked === "search" && (answer.status === 400 || answer.status === 422))
+        return err({ reason: "origin_rejected_search", status: answer.status });
       return err({ reason: "origin_refused", status: answer.status });
     case "too_large":
       return err({ reason: "origin_answer_too_large" });

@@ -9,7 +9,7 @@ import type { AuthenticateRefusal } from "./authenticate.ts";
 /** What the origin's answer becomes when it is not one to disclose. */
 export type OriginRefusal =
   | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
-  | { readonly reason: "origin_refused"; readonly status: number }
+  | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
   | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number };
 
 export type GatewayRefusal =
@@ -115,6 +115,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   origin_unknown: notFound,
   absent: notFound,
   origin_refused: badOrigin,
+  origin_rejected_search: face(400, "not-supported", "The FHIR server behind the gateway does not take this search."),
   origin_answer_too_large: tooLarge,
   origin_unreachable: badOrigin,
   origin_timed_out: face(504, "timeout", "The FHIR server behind the gateway did not answer in time."),

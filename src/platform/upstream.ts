@@ -21,6 +21,9 @@ export interface UpstreamOptions {
 const bodyBytesMax = 1_048_576;
 const timeoutMilliseconds = 10_000;
 
+// What says that the server is not there. A 500 or 501 may be one request's own doing, and must not close the origin to everybody else.
+const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
+
 /** Asks the named origins. One retry when the connection failed before an answer began, since a read may be asked twice. */
 export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   const health = new Map<string, OriginHealth>();
@@ -36,7 +39,8 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       let answer = await once(address, question, hosts);
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
       if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await once(address, question, hosts);
-      const failed = answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && answer.status >= 500);
+      const failed =
+        answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status));
       health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
       return answer;
     },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { parseReceipt } from "#ledger/receipt";
+import { send } from "../../cli/mutual-tls.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
@@ -66,4 +67,38 @@ test("absent and unknown ids are the same 404", async ({ expect }) => {
   const reply = await phylax.ask("telehealth", "Patient/nobody-by-this-id");
   expect(reply.status).toBe(404);
   expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "not-found" }] });
+});
+
+test("what is not FHIR answers problem details with a request id (RFC 9457)", async ({ expect }) => {
+  for (const [path, method] of [
+    ["/nothing", "GET"],
+    ["/oauth/token/", "POST"],
+    ["/oauth/introspect", "POST"],
+    ["/healthz", "POST"],
+  ] as const) {
+    const reply = await phylax.ask("telehealth", `${phylax.dev.gateway}${path}`, { method });
+    expect(reply.status, path).toBe(404);
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+    expect(JSON.parse(reply.text)).toMatchObject({ status: 404, instance: `urn:phylax:request:${String(reply.headers["x-request-id"])}` });
+  }
+});
+
+test("liveness, readiness and the well-known documents answer without a certificate, and say what is true", async ({ expect }) => {
+  const get = async (path: string): Promise<Record<string, unknown>> => {
+    const reply = await send(phylax.dev, undefined, phylax.dev.gateway + path);
+    expect(reply.status, path).toBe(200);
+    return JSON.parse(reply.text);
+  };
+  expect(await get("/healthz")).toEqual({ status: "ok" });
+  expect(await get("/readyz")).toEqual({ status: "ready", dependencies: { registry: true, ledger: true } });
+  expect(await get("/.well-known/oauth-authorization-server")).toMatchObject({
+    issuer: phylax.dev.gateway,
+    token_endpoint: phylax.dev.tokenEndpoint,
+    grant_types_supported: ["client_credentials"],
+    tls_client_certificate_bound_access_tokens: true,
+  });
+  expect(await get("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({ resource: phylax.dev.fhir });
+  const { keys } = await get("/oauth/jwks");
+  expect(keys).toHaveLength(1);
+  expect(JSON.stringify(keys)).not.toContain('"d"');
 });

@@ -71,7 +71,11 @@ test("the answer's media type is the one asked for, and XML is refused", ({ expe
   expect(typeOf("application/json")).toBe("application/json");
   expect(typeOf("application/fhir+json")).toBe("application/fhir+json");
   expect(typeOf("application/json, text/plain, */*")).toBe("application/fhir+json");
+  expect(typeOf("text/json")).toBe("application/json");
   expect(typeOf("application/fhir+xml")).toBe("not_acceptable");
+  expect(typeOf("application/fhir+json;q=0")).toBe("not_acceptable");
+  expect(typeOf("application/fhir+json; q=0.5, text/html")).toBe("application/fhir+json");
+  expect(reasonOf(`${base}/Patient/a?_format=json`, { accept: "application/fhir+xml" })).toBe("admitted");
 });
 
 test("no URL path or header makes admission throw", () => {

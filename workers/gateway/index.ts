@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
 import { gatewayApp } from "#gateway/app";
 import { compiledPolicies } from "#gateway/compiled-policies";
 import { instant } from "#kernel/clock";
@@ -71,7 +71,7 @@ function open(env: GatewayEnv): Hono {
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
     onFault,
   });
-  return new Hono().route("/", token).route("/", gateway);
+  return gateway.route("/", token); // under the gateway, whose word for unknown paths and faults holds for both
 }
 
 let app: Hono | undefined; // settled once, shared by every request of the isolate

@@ -1,0 +1,22 @@
+import { test } from "vitest";
+import { faceOf } from "#gateway/refusal";
+
+test("what a row decided has the same face as what is absent", ({ expect }) => {
+  const absent = faceOf({ reason: "absent" });
+  expect(faceOf({ reason: "row_out_of_reach" })).toEqual(absent);
+  expect(faceOf({ reason: "resource_withheld", because: "implicit_rules" })).toEqual(absent);
+  expect(absent.status).toBe(404);
+});
+
+test("every way in which a credential can fail has one face", ({ expect }) => {
+  const faces = (
+    ["token_expired", "signature_wrong", "audience_wrong", "certificate_missing", "certificate_revoked", "client_unknown"] as const
+  ).map((reason) => faceOf({ reason }));
+  expect(new Set(faces.map((face) => JSON.stringify(face))).size).toBe(1);
+  expect(faces[0]?.status).toBe(401);
+});
+
+test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {
+  expect(faceOf({ reason: "parameter_hidden", parameter: "phone" }).text).toContain("phone");
+  expect(faceOf({ reason: "interaction_not_carried", interaction: "vread" }).text).toContain("vread");
+});
