@@ -3,7 +3,7 @@ import { bodyBytesMax, isObject, property, readJson, type Json, type JsonObject,
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant } from "#policy/evaluate";
-import { originUrlMap, type Bases } from "./origin-urls.ts";
+import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal, type CutResource } from "./redact.ts";
 
 /** What may be released, and what the record must say of it before it is (P1). */
@@ -36,7 +36,7 @@ export type Withheld =
 export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readonly name: string }): Result<Disclosure, Withheld> {
   const answer = readJson(body);
   if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
-  const context: CutContext = { origin: bases.origin, mapUrls: originUrlMap(bases), viewInside: grant.viewInside };
+  const context: CutContext = { origin: bases.origin, urls: originUrls(bases), viewInside: grant.viewInside };
   const ledger = new Tally(bases.name);
 
   const { expects } = grant;

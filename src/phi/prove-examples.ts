@@ -3,8 +3,9 @@ import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/js
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
-import { cutResource } from "./redact.ts";
 import { markSubsetted } from "./contained.ts";
+import { originUrls } from "./origin-urls.ts";
+import { cutResource } from "./redact.ts";
 
 /** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
 export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
@@ -49,7 +50,8 @@ function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resour
   if (!grant.ok) return undefined;
   const view = grant.value.viewOf(resource);
   if (view === undefined) return undefined;
-  const context = { origin: "https://origin.invalid", mapUrls: (text: string) => text, viewInside: grant.value.viewInside };
+  const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
+  const context = { origin: bases.origin, urls: originUrls(bases), viewInside: grant.value.viewInside };
   const cut = cutResource(resource, view, context);
   return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
 }

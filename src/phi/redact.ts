@@ -6,13 +6,13 @@ import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, showsExtension, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
-import type { OriginUrlMap } from "./origin-urls.ts";
+import type { OriginUrls } from "./origin-urls.ts";
 
 /** What cutting needs to know beside the view, the same for all of one answer. */
 export interface CutContext {
   /** FHIR base of the origin, without a trailing slash. */
   readonly origin: string;
-  readonly mapUrls: OriginUrlMap;
+  readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
 }
@@ -211,7 +211,13 @@ class Cutter {
       const reference = parseReference(value, this.#context.origin);
       if (reference.kind === "local" && reference.type === "Patient") this.#patients.add(reference.id);
     }
-    return this.#context.mapUrls(value);
+    return this.#mapUrls(value, refers || isAddress(view.type, name, type), type) ?? null;
+  }
+
+  #mapUrls(value: string, isAddress: boolean, type: string): string | undefined {
+    const { urls } = this.#context;
+    if (isAddress) return urls.address(value);
+    return urlTypes.has(type) ? urls.name(value) : urls.inText(value);
   }
 
   #extensions(value: Json, shown: ExtensionList): Json | undefined {
@@ -259,3 +265,23 @@ class Cutter {
 }
 
 const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
+
+// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not followed.
+const addresses: ReadonlySet<string> = new Set([
+  "Bundle.entry.fullUrl",
+  "Bundle.entry.request.url",
+  "Bundle.entry.response.location",
+  "Bundle.link.url",
+  "CoverageEligibilityResponse.insurance.item.authorizationUrl",
+  "DetectedIssue.reference",
+  "Device.url",
+  "DeviceDefinition.onlineInformation",
+  "DeviceDefinition.url",
+  "DocumentManifest.source",
+  "Expression.reference",
+  "Immunization.education.reference",
+  "Meta.source",
+  "MolecularSequence.repository.url",
+  "TestReport.participant.uri",
+]);
+const isAddress = (parent: string, name: string, type: string): boolean => type === "url" || addresses.has(`${parent}.${name}`);

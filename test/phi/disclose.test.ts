@@ -175,6 +175,39 @@ test("the origin's address leaves in no string, escaped slashes included", ({ ex
   expect(text).toContain("https://api.example/v1/fhir/main/Patient/1");
 });
 
+test("each kind of element keeps what it means: names stay apart, addresses lead to the gateway or nowhere, texts tell nothing", ({
+  expect,
+}) => {
+  const everything = policy(rule(["Patient"], ["identifier", "photo", "generalPractitioner", "meta.source", "meta.profile", "name"]));
+  const { text } = released(
+    "Patient/1",
+    {
+      resourceType: "Patient",
+      id: "1",
+      meta: { source: "https://origin.internal/feed#1", profile: ["https://origin.internal/fhir/StructureDefinition/x"] },
+      identifier: [
+        { system: "https://origin.internal/mrn", value: "1" },
+        { system: "https://origin.internal/visit", value: "1" },
+      ],
+      photo: [{ url: "https://origin.internal/files/1.jpg", title: "x" }],
+      generalPractitioner: [{ reference: "https://origin.internal/x/Practitioner/1", display: "Dr" }],
+      name: [{ text: "https://origin.internal/x" }],
+    },
+    everything,
+  );
+  expect(JSON.parse(text)).toMatchObject({
+    identifier: [
+      { system: "https://origin.internal/mrn", value: "1" },
+      { system: "https://origin.internal/visit", value: "1" },
+    ],
+    photo: [{ title: "x" }],
+    generalPractitioner: [{ display: "Dr" }],
+    meta: { profile: [`${bases.public}/StructureDefinition/x`] },
+    name: [{ text: bases.public }],
+  });
+  expect(text).not.toMatch(/feed|files|Practitioner\/1/u);
+});
+
 test("every patient concerned is named: by the whole resource, by what leaves, each with its counts", ({ expect }) => {
   const hiding = policy(rule(["Observation"], ["code"]), rule(["Encounter"], ["participant.individual"]));
   const { patients, unnamed, text } = released(

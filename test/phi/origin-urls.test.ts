@@ -1,8 +1,8 @@
 import { test } from "vitest";
-import { originUrlMap } from "#phi/origin-urls";
+import { originUrls } from "#phi/origin-urls";
 
 const gateway = "https://api.example/v1/fhir/main";
-const map = originUrlMap({ origin: "https://origin.internal/fhir", public: gateway });
+const { inText: map, address, name } = originUrls({ origin: "https://origin.internal/fhir", public: gateway });
 
 test("a URL below the origin's base becomes the gateway's, in whatever form it is written", ({ expect }) => {
   for (const url of [
@@ -50,7 +50,7 @@ test("what is not the origin's stays as it is", ({ expect }) => {
 });
 
 test("gateway and origin on one host, as in development, do not take each other for the other", ({ expect }) => {
-  const local = originUrlMap({ origin: "http://localhost:9000/fhir", public: "https://localhost:8443/v1/fhir/main" });
+  const { inText: local } = originUrls({ origin: "http://localhost:9000/fhir", public: "https://localhost:8443/v1/fhir/main" });
   expect(local("http://localhost:9000/fhir/Patient/1")).toBe("https://localhost:8443/v1/fhir/main/Patient/1");
   expect(local("http://localhost:9000/admin")).toBe("https://localhost:8443/v1/fhir/main");
 });
@@ -62,7 +62,63 @@ test("a long text costs no more than its length, and the end of a sentence hides
 });
 
 test("special signs in either base are no patterns", ({ expect }) => {
-  const odd = originUrlMap({ origin: "https://o.example/a+b(c)", public: "https://g.example/$&$1" });
+  const { inText: odd } = originUrls({ origin: "https://o.example/a+b(c)", public: "https://g.example/$&$1" });
   expect(odd("https://o.example/a+b(c)/Patient/1")).toBe("https://g.example/$&$1/Patient/1");
   expect(odd("https://oxexample/a+b(c)/Patient/1")).toBe("https://oxexample/a+b(c)/Patient/1");
+});
+
+test("two names on the origin's host stay two names; below its FHIR base they become the gateway's", ({ expect }) => {
+  for (const uri of ["https://origin.internal/mrn", "https://origin.internal/visit", "https://origin.internal/fhir2", "urn:oid:1.2", ""])
+    expect(name(uri)).toBe(uri);
+  expect(name("https://origin.internal/fhir/sid/mrn")).toBe(`${gateway}/sid/mrn`);
+  expect(name("HTTP://ORIGIN.internal:443/fhir")).toBe(gateway);
+  expect(name(`${gateway}/sid`)).toBe(`${gateway}/sid`);
+});
+
+test("an address elsewhere on the origin's host is removed, not turned into another place", ({ expect }) => {
+  expect(address("https://origin.internal/fhir/Binary/1")).toBe(`${gateway}/Binary/1`);
+  for (const url of [
+    "https://origin.internal/files/1.jpg",
+    " //origin.internal/x",
+    "ftp://u:p@origin.internal:21/x",
+    "https://origin.internal",
+  ])
+    expect(address(url), url).toBeUndefined();
+  for (const url of ["Binary/1", "https://elsewhere.example/x", `${gateway}/Binary/1`, "https://origin.internal.example/x"])
+    expect(address(url), url).toBe(url);
+  expect(address("https://viewer.example/?iss=https%3A%2F%2Forigin.internal%2Ffhir")).toBe(
+    `https://viewer.example/?iss=${encodeURIComponent(gateway)}`,
+  );
+});
+
+test("percent-encoded and without its scheme, the origin's address leaves no more", ({ expect }) => {
+  const local = originUrls({ origin: "http://127.0.0.1:37213/fhir", public: "https://localhost:8443/v1/fhir/main" });
+  const base = "https://localhost:8443/v1/fhir/main";
+  expect(local.inText("u=http%3A%2F%2F127.0.0.1%3A37213%2Ffhir%2FPatient%2F1&v")).toBe(`u=${encodeURIComponent(`${base}/Patient/1`)}&v`);
+  expect(local.inText("u=http%3a%2f%2f127.0.0.1%3a37213%2fadmin&v")).toBe(`u=${encodeURIComponent(base)}&v`);
+  expect(local.inText("host 127.0.0.1:37213, or 127.0.0.1:37213/fhir/Patient/1, or a@127.0.0.1:37213.")).toBe(
+    `host ${base}, or ${base}/Patient/1, or a@${base}.`,
+  );
+  for (const text of ["127.0.0.1", "127.0.0.1:3721", "127.0.0.1:372130", "7127.0.0.1:37213", `${base}/Patient/1`])
+    expect(local.inText(text), text).toBe(text);
+  expect(map("origin.internal:443 but origin.internal:8443")).toBe(`${gateway} but origin.internal:8443`);
+  expect(originUrls({ origin: "http://[::1]:9000/fhir", public: base }).inText("http%3A%2F%2F%5B%3A%3A1%5D%3A9000%2Ffhir [::1]:9000")).toBe(
+    `${encodeURIComponent(base)} ${base}`,
+  );
+});
+
+test("an IP address or localhost names nothing: what looks like a name there is an address, and goes", ({ expect }) => {
+  for (const host of ["127.0.0.1:37213", "localhost:37213", "[::1]:37213"]) {
+    const local = originUrls({ origin: `http://${host}/fhir`, public: gateway });
+    expect(local.name(`http://${host}/mrn`)).toBeUndefined();
+    expect(local.name(`http://${host}/fhir/sid`)).toBe(`${gateway}/sid`);
+    expect(local.name("http://loinc.org")).toBe("http://loinc.org");
+  }
+});
+
+test("a gateway below the origin's own address is still the gateway", ({ expect }) => {
+  const nested = originUrls({ origin: "https://h.example", public: "https://h.example/v1/fhir/main" });
+  const url = "https://h.example/v1/fhir/main/Patient/1";
+  expect([nested.inText(url), nested.address(url), nested.name(url)]).toEqual([url, url, url]);
+  expect(nested.inText("https://h.example/Patient/1")).toBe(url);
 });

@@ -21,7 +21,10 @@ const starter = (name: string) => {
   return document.value;
 };
 const bases = { origin: "https://origin.internal/fhir", public: "https://api.example/v1/fhir/main", name: "main" };
-const noUrls = { origin: bases.origin, mapUrls: (text: string) => text };
+const noUrls = {
+  origin: bases.origin,
+  urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },
+};
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.

@@ -13,7 +13,10 @@ import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
 
 const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
-const noUrls = { origin: "https://origin.example/fhir", mapUrls: (text: string) => text };
+const noUrls = {
+  origin: "https://origin.example/fhir",
+  urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },
+};
 
 function viewOf(type: string, paths: readonly string[], urls: readonly string[] = []): ResourceView {
   const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
