@@ -1,6 +1,6 @@
 import { isObject, property, valuesAt, type Json, type JsonObject } from "./json.ts";
 import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
-import { parseReference } from "./reference.ts";
+import { mentionOf, type Mention } from "./reference.ts";
 
 /** Whom a resource is about. */
 export interface Concerned {
@@ -17,8 +17,13 @@ const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 
-/** The patients named by compartment elements (FHIR R4 CompartmentDefinition/patient), owners and participants alike; a Patient is about itself. */
-export function concernedBy(resource: JsonObject, base: string): Concerned {
+/**
+ * The patients named by compartment elements (FHIR R4 CompartmentDefinition/patient), owners and participants alike; a Patient is about
+ * itself. For the record: it reads references as generously as a reader might, so it says nothing about who owns the resource.
+ *
+ * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
+ */
+export function concernedBy(resource: JsonObject, bases: readonly string[]): Concerned {
   const type = property(resource, "resourceType");
   if (typeof type !== "string") return { patients: [], unnamed: true };
   if (type === "Patient") {
@@ -27,15 +32,12 @@ export function concernedBy(resource: JsonObject, base: string): Concerned {
   }
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path));
-  const owning = [...at(owners), ...at(concerned)].map((value) => patientOf(value, base));
-  const taking = at(participants).map((value) => patientOf(value, base));
-  const patients = [...new Set([...owning, ...taking])].filter((id) => id !== undefined);
-  const nobody = owners.has(type) && patients.length === 0;
-  return { patients, unnamed: nobody || owning.includes(undefined) };
+  const owning = [...at(owners), ...at(concerned)].map((value) => mentionIn(value, bases));
+  const taking = at(participants).map((value) => mentionIn(value, bases));
+  const patients = new Set([...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])));
+  const nobody = owners.has(type) && patients.size === 0;
+  const unnamed = owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
+  return { patients: [...patients], unnamed: nobody || unnamed };
 }
 
-function patientOf(value: Json, base: string): string | undefined {
-  const text = isObject(value) ? property(value, "reference") : undefined;
-  const reference = typeof text === "string" ? parseReference(text, base) : undefined;
-  return reference?.kind === "local" && reference.type === "Patient" ? reference.id : undefined;
-}
+const mentionIn = (value: Json, bases: readonly string[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });

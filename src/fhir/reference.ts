@@ -1,4 +1,5 @@
 import { isResourceType, type ResourceType } from "./elements.ts";
+import { textAt, type JsonObject } from "./json.ts";
 
 /** What a FHIR reference or URL names (FHIR R4 §2.3.0.1). Compared by type and id, never by prefix. */
 export type Reference =
@@ -24,3 +25,55 @@ export function parseReference(text: string, base: string): Reference {
   // A version is the same resource: `Patient/1/_history/2` names Patient 1.
   return isResourceType(type) ? { kind: "local", type, id } : { kind: "foreign" };
 }
+
+/** Whom a reference means, as generously as any reader might take it. */
+export type Mention =
+  | { readonly kind: "patient"; readonly id: string }
+  /** A patient whose id here nobody can tell: of another server, by identifier, by a search. */
+  | { readonly kind: "somebody" }
+  | { readonly kind: "nobody" };
+
+/**
+ * The patient that a Reference means, **for the record only**: a reader may follow a text that is no reference of R4, so the record names
+ * more than {@link parseReference} knows. Never decides what may be read.
+ *
+ * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
+ */
+export function mentionOf(reference: JsonObject, bases: readonly string[]): Mention {
+  const text = textAt(reference, "reference") ?? "";
+  const id = patientIn(text, bases);
+  if (id !== undefined) return { kind: "patient", id };
+  const meant = /^Patient$|(?:^|[/\\])Patient[/\\?]/iu.test(text.trim()) || /(?:^|\/)Patient$/u.test(textAt(reference, "type") ?? "");
+  return { kind: meant ? "somebody" : "nobody" };
+}
+
+/** The id of this origin's patient to whom a text leads when it is followed, for the record only; {@link mentionOf} for a Reference. */
+export function patientIn(text: string, bases: readonly string[]): string | undefined {
+  if (!/patient|%/iu.test(text)) return undefined;
+  for (const base of bases) {
+    const reference = parseReference(below(text, base) ?? text, base);
+    if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
+  }
+  return undefined;
+}
+
+/** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */
+function below(text: string, base: string): string | undefined {
+  const home = URL.parse(`${base}/`);
+  const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home?.href);
+  if (home === null || url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== hostOf(home)) return undefined;
+  const [path, start] = [pathOf(url), pathOf(home)];
+  return path.startsWith(start) ? path.slice(start.length).replace(/\/$/u, "") : undefined;
+}
+
+function pathOf({ pathname }: URL): string {
+  const path = pathname.replaceAll(/\/{2,}/gu, "/");
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // a broken escape leads nowhere
+  }
+}
+
+// Either scheme's default port counts as none: who is named does not depend on it.
+const hostOf = ({ hostname, port }: URL) => hostname.replace(/\.$/u, "") + (port === "80" || port === "443" ? "" : port && `:${port}`);

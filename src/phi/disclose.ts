@@ -36,7 +36,7 @@ export type Withheld =
 export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readonly name: string }): Result<Disclosure, Withheld> {
   const answer = readJson(body);
   if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
-  const context: CutContext = { origin: bases.origin, urls: originUrls(bases), viewInside: grant.viewInside };
+  const context: CutContext = { bases, urls: originUrls(bases), viewInside: grant.viewInside };
   const ledger = new Tally(bases.name);
 
   const { expects } = grant;

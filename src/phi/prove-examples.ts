@@ -51,7 +51,7 @@ function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resour
   const view = grant.value.viewOf(resource);
   if (view === undefined) return undefined;
   const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
-  const context = { origin: bases.origin, urls: originUrls(bases), viewInside: grant.value.viewInside };
+  const context = { bases, urls: originUrls(bases), viewInside: grant.value.viewInside };
   const cut = cutResource(resource, view, context);
   return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
 }

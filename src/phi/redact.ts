@@ -1,17 +1,16 @@
 import { concernedBy } from "#fhir/compartment";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { mentionOf, patientIn } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, showsExtension, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
-import type { OriginUrls } from "./origin-urls.ts";
+import type { Bases, OriginUrls } from "./origin-urls.ts";
 
 /** What cutting needs to know beside the view, the same for all of one answer. */
 export interface CutContext {
-  /** FHIR base of the origin, without a trailing slash. */
-  readonly origin: string;
+  readonly bases: Bases;
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
@@ -64,12 +63,15 @@ class Cutter {
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
   readonly #refersTo = new Set<string>();
+  /** Below which a patient is the origin's. */
+  readonly #bases: readonly string[];
   readonly #patients = new Set<string>();
   #unnamed = false;
   #withheld = 0;
 
   constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
     this.#context = context;
+    this.#bases = [context.bases.origin, context.bases.public];
     this.#resource = resource;
     this.#view = view;
     this.#contained = container === undefined ? this.#cutContained() : [];
@@ -83,7 +85,7 @@ class Cutter {
     }
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
-    const { patients, unnamed } = concernedBy(this.#resource, this.#context.origin);
+    const { patients, unnamed } = concernedBy(this.#resource, this.#bases);
     const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
     if (kept.length > 0) members["contained"] = kept;
     else delete members["contained"];
@@ -136,7 +138,15 @@ class Cutter {
     // ele-1: an element has a value or children, and its id is not one of them.
     const names = Object.keys(members);
     if (names.length === 0 || (!hasValue && names.every((name) => name === "id"))) return undefined;
+    if (view.type === "Reference") this.#mention(input);
     return this.#require(input, members, view);
+  }
+
+  /** A reference of which anything leaves means somebody, be it by the name in `display` alone. */
+  #mention(reference: JsonObject): void {
+    const mention = mentionOf(reference, this.#bases);
+    if (mention.kind === "patient") this.#patients.add(mention.id);
+    this.#unnamed ||= mention.kind === "somebody";
   }
 
   #members(input: JsonObject, view: ObjectView): Members | undefined {
@@ -207,11 +217,14 @@ class Cutter {
       if (value !== "#" && !this.#fragments.has(value)) return null;
       this.#refersTo.add(value);
     }
+    const mapped = this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
     if (refers || urlTypes.has(type)) {
-      const reference = parseReference(value, this.#context.origin);
-      if (reference.kind === "local" && reference.type === "Patient") this.#patients.add(reference.id);
+      for (const text of [value, mapped]) {
+        const patient = text === undefined ? undefined : patientIn(text, this.#bases);
+        if (patient !== undefined) this.#patients.add(patient);
+      }
     }
-    return this.#mapUrls(value, refers || isAddress(view.type, name, type), type) ?? null;
+    return mapped ?? null;
   }
 
   #mapUrls(value: string, isAddress: boolean, type: string): string | undefined {

@@ -8,7 +8,7 @@ import { noSharedData } from "../phi/shared-data.ts";
 
 const base = "https://origin.example/fhir";
 const to = (reference: string) => ({ reference });
-const about = (resource: JsonObject) => concernedBy(resource, base);
+const about = (resource: JsonObject) => concernedBy(resource, [base, "https://api.example/v1/fhir/main"]);
 
 test("owners and participants are both named, each patient once", ({ expect }) => {
   expect(
@@ -74,4 +74,15 @@ test.skipIf(noSharedData)("owners and participants together are the patient comp
     expect(ours.toSorted(), type).toEqual(paths.toSorted());
   }
   expect(Object.keys({ ...r4Owners, ...r4Participants }).every((type) => type in facts.paths)).toBe(true);
+});
+
+test("a reference that a reader could follow to a patient names that patient, and one that only means a patient names nobody", ({
+  expect,
+}) => {
+  const condition = (subject: object) => about({ resourceType: "Condition", subject: { ...subject } });
+  expect(condition(to("HTTPS://ORIGIN.example/fhir/Patient/two"))).toEqual({ patients: ["two"], unnamed: false });
+  expect(condition(to("https://api.example/v1/fhir/main/Patient/two"))).toEqual({ patients: ["two"], unnamed: false });
+  expect(condition({ type: "Patient", identifier: { value: "x" } })).toEqual({ patients: [], unnamed: true });
+  const seen = about({ resourceType: "Observation", subject: to("Patient/1"), performer: [to("Patient?identifier=x")] });
+  expect(seen).toEqual({ patients: ["1"], unnamed: true });
 });

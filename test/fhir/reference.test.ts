@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { parseReference } from "#fhir/reference";
+import { mentionOf, parseReference, patientIn } from "#fhir/reference";
 
 const base = "https://origin.example/fhir";
 const parse = (text: string) => parseReference(text, base);
@@ -44,4 +44,49 @@ test("fragments and URNs are neither local nor foreign", ({ expect }) => {
   expect(parse("#p1")).toEqual({ kind: "fragment", id: "p1" });
   expect(parse("#")).toEqual({ kind: "fragment", id: "" });
   expect(parse("urn:uuid:1d2c3b4a-0000-4000-8000-000000000000")).toEqual({ kind: "urn" });
+});
+
+test("for the record, a text names the patient to whom a reader who follows it gets, though it is no reference of R4", ({ expect }) => {
+  const bases = [base, "https://api.example/v1/fhir/main"];
+  for (const text of [
+    "Patient/x",
+    `${base}/Patient/x`,
+    "HTTPS://ORIGIN.example/fhir/Patient/x",
+    "http://origin.example/fhir/Patient/x",
+    "https://origin.example:443/fhir/Patient/x",
+    "http://origin.example:443/fhir/Patient/x",
+    "https://origin.example./fhir/Patient/x",
+    "https://u:p@origin.example/fhir/Patient/x",
+    "//origin.example/fhir/Patient/x",
+    "https://origin.example/fhir//Patient//x/",
+    "https://origin.example\\fhir\\Patient\\x",
+    "https://api.example/v1/fhir/main/Patient/x",
+    "http://api.example/v1/fhir/main/Patient/x/_history/2",
+    "Patient/x#a",
+    "Patient/x?y",
+    "/Patient/x",
+    "../fhir/Patient/x",
+    "./Patient/x",
+    " Patient/x\n",
+    "%50atient/%78",
+  ]) {
+    expect(patientIn(text, bases), text).toBe("x");
+    expect(mentionOf({ reference: text }, bases), text).toEqual({ kind: "patient", id: "x" });
+  }
+  for (const text of [
+    "https://origin.example/fhir2/Patient/x",
+    "https://origin.example:8443/fhir/Patient/x",
+    "https://e.example/Patient/x",
+  ])
+    expect(patientIn(text, bases), text).toBeUndefined();
+});
+
+test("for the record, a reference that means a patient without an id here means somebody", ({ expect }) => {
+  const mention = (reference: Record<string, string>) => mentionOf(reference, [base]).kind;
+  for (const reference of ["https://e.example/Patient/x", "Patient?identifier=x", "Patient/a b", "Patient", "../Patient/x", "Patient/%zz"])
+    expect(mention({ reference }), reference).toBe("somebody");
+  expect(mention({ type: "Patient" })).toBe("somebody");
+  expect(mention({ type: "http://hl7.org/fhir/StructureDefinition/Patient" })).toBe("somebody");
+  for (const reference of ["Group/1", "#p", "urn:uuid:1", "https://e.example/Practitioner/1", "Observation/patient", ""])
+    expect(mention({ reference }), reference).toBe("nobody");
 });

@@ -241,6 +241,40 @@ test("every patient concerned is named: by the whole resource, by what leaves, e
   expect(mention.patients.map(({ patient }) => patient)).toEqual(["main/Patient/1", "main/Patient/relative"]);
 });
 
+test("whoever is named by what leaves is on record, however the reference is written", ({ expect }) => {
+  const encounters = policy(rule(["Encounter"], ["participant.individual", "length"], { extensions: ["urn:e"] }));
+  const written = [
+    "HTTPS://ORIGIN.internal/fhir/Patient/a",
+    "http://origin.internal/fhir/Patient/b",
+    "//origin.internal/fhir/Patient/c",
+    "https://origin.internal/fhir//Patient/d",
+    "https://api.example/v1/fhir/main/Patient/e",
+    "Patient/f#a",
+    "Patient/g?x",
+    "/Patient/h",
+    " Patient/i ",
+  ];
+  const encounter = (participant: readonly object[], more: object = {}) => ({
+    resourceType: "Encounter",
+    id: "1",
+    status: "finished",
+    class: { code: "AMB" },
+    subject: { reference: "Patient/1" },
+    participant: participant.map((individual) => ({ individual })),
+    ...more,
+  });
+  const { patients, unnamed } = released("Encounter/1", encounter(written.map((reference) => ({ reference }))), encounters);
+  expect(patients.map(({ patient }) => patient)).toEqual("1abcdefghi".split("").map((id) => `main/Patient/${id}`));
+  expect(unnamed).toEqual([]);
+  const somebody = [{ reference: "Patient?identifier=7" }, { reference: "https://e.example/Patient/7" }, { type: "Patient", display: "A" }];
+  for (const one of somebody)
+    expect(released("Encounter/1", encounter([one]), encounters).unnamed, JSON.stringify(one)).toEqual(["Encounter/1"]);
+  const inExtension = { extension: [{ url: "urn:e", valueUrl: "HTTPS://ORIGIN.internal/fhir/Patient/z" }] };
+  expect(released("Encounter/1", encounter([], { participant: undefined, ...inExtension }), encounters).patients).toHaveLength(2);
+  const hidden = policy(rule(["Encounter"], ["class"]));
+  expect(released("Encounter/1", encounter(written.map((reference) => ({ reference }))), hidden).patients).toHaveLength(1);
+});
+
 test("a resource that cannot be understood is withheld: 404 for a read, missing from a list", ({ expect }) => {
   const odd = observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] });
   expect(answer("Observation/1", odd)).toEqual({ ok: false, error: { reason: "resource_withheld", because: "modifier_extension" } });

@@ -22,7 +22,7 @@ const starter = (name: string) => {
 };
 const bases = { origin: "https://origin.internal/fhir", public: "https://api.example/v1/fhir/main", name: "main" };
 const noUrls = {
-  origin: bases.origin,
+  bases,
   urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },
 };
 

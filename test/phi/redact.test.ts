@@ -14,7 +14,7 @@ import { noSharedData, resourcesIn } from "./shared-data.ts";
 
 const typeOf = (resource: JsonObject) => textAt(resource, "resourceType") ?? "";
 const noUrls = {
-  origin: "https://origin.example/fhir",
+  bases: { origin: "https://origin.example/fhir", public: "https://api.example/v1/fhir/main" },
   urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },
 };
 
