@@ -55,11 +55,12 @@ export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readon
   if (typeof set === "string") return err({ reason: `answer_${set}` });
   const matches: SearchMatch[] = [];
   for (const match of set.matches) {
-    const resource = asked(match, expects.type);
-    if (resource === undefined) return err({ reason: "answer_not_asked" });
-    const view = grant.viewOf(resource.resource);
-    const cut = view === undefined ? undefined : cutResource(resource.resource, view, context);
-    if (cut?.ok === true) {
+    // The row first: what is wrong with a hidden one must not decide the status.
+    const view = grant.viewOf(match);
+    if (view !== undefined && property(match, "resourceType") !== expects.type) return err({ reason: "answer_not_asked" });
+    const resource = view === undefined ? undefined : asked(match, expects.type);
+    const cut = view === undefined || resource === undefined ? undefined : cutResource(resource.resource, view, context);
+    if (cut?.ok === true && resource !== undefined) {
       ledger.add(expects.type, resource.id, cut.value);
       matches.push({ type: expects.type, id: resource.id, resource: cut.value.resource });
     } else ledger.withhold();

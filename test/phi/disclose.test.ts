@@ -133,6 +133,22 @@ test("a list that is not whole is refused, never passed off as one", ({ expect }
   expect(reason("Observation?_count=1", bundle([observation("1"), observation("2")]))).toBe("answer_not_whole");
 });
 
+test("an odd row that is hidden or cannot be read is dropped and counted: it does not decide the status", ({ expect }) => {
+  const hidden = { category: [], note: [{ text: "secret" }] };
+  for (const odd of [
+    observation("../2", hidden),
+    { ...observation("2", hidden), id: 7 },
+    { ...observation("2", hidden), resourceType: "Patient" },
+    { ...observation("2", hidden), resourceType: ["Observation"] },
+    observation("../2", { note: [{ text: "secret" }] }),
+    {},
+  ]) {
+    const { text, counts, withheldResources } = released("Observation", bundle([observation("1"), odd]));
+    expect({ counts, withheldResources }, JSON.stringify(odd)).toEqual({ counts: { Observation: 1 }, withheldResources: 1 });
+    expect(text).not.toContain("secret");
+  }
+});
+
 test("hidden rows do not decide whether a page is full", ({ expect }) => {
   const hidden = [2, 3, 4].map((id) => observation(String(id), { category: [] }));
   expect(reason("Observation?_count=1", bundle([observation("1"), ...hidden]))).toBe("released");
@@ -150,10 +166,10 @@ test("only matches of the asked type leave: includes and outcomes are dropped, a
   expect(
     released("Observation", extra({ resourceType: "OperationOutcome", issue: [{ diagnostics: "origin.internal" }] }, "outcome")).text,
   ).not.toContain("origin");
-  expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "match"))).toBe("answer_not_asked");
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9", category: [lab] }, "match"))).toBe("answer_not_asked");
   expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "surprise"))).toBe("answer_not_a_searchset");
-  expect(reason("Observation", bundle([bundle([observation("1")])]))).toBe("answer_not_asked");
-  expect(reason("Observation", bundle([{ ...observation("1"), id: "../2" }]))).toBe("answer_not_asked");
+  const anyRow = policy(rule(["Observation"], ["code"]));
+  expect(reason("Observation", bundle([bundle([observation("1")])]), anyRow)).toBe("answer_not_asked");
   for (const body of [
     observation("1"),
     { resourceType: "Bundle", type: "batch-response", entry: [] },
