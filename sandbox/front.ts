@@ -139,11 +139,7 @@ function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions
     method: req.method,
     path: req.url,
     setDefaultHeaders: false,
-    headers: [
-      ...kept(req, (name) => !forgeable.test(name)),
-      ...(req.headers["transfer-encoding"] === undefined ? [] : ["Transfer-Encoding", "chunked"]), // framed anew
-      ...edge,
-    ],
+    headers: [...kept(req, (name) => name !== "content-length" && !forgeable.test(name)), ...framing(req), ...edge],
   });
   upstream.on("response", (reply) => {
     if (threw(reply)) {
@@ -165,15 +161,25 @@ function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions
   res.on("close", () => {
     if (!res.writableFinished) upstream.destroy(); // the client left: the Worker need not go on
   });
-  req.pipe(upstream);
+  if (framed(req)) req.pipe(upstream);
+  else upstream.end();
 }
 
-/** An exception that the Worker did not catch: Miniflare answers with its stack, an edge with a page of its own. */
+const framed = ({ headers }: IncomingMessage) => headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+// Content is not expected with these (RFC 9110 §8.6): without a length they have none.
+const contentUnexpected = new Set(["GET", "HEAD", "DELETE", "OPTIONS"]);
+
+/** Framed by what the parser read, never by what passes as headers: an unframed body is a second request on a pooled connection. */
+function framing({ method = "", headers }: IncomingMessage): string[] {
+  if (headers["transfer-encoding"] !== undefined) return ["Transfer-Encoding", "chunked"];
+  if (headers["content-length"] !== undefined) return ["Content-Length", headers["content-length"]];
+  return contentUnexpected.has(method) ? [] : ["Content-Length", "0"];
+}
+
+/** A failure that the Worker did not word: Miniflare's stack, or workerd's bare 500, where an edge has a page of its own. */
 function threw({ statusCode, headers }: IncomingMessage): boolean {
-  return (
-    statusCode === 500 &&
-    (headers["mf-experimental-error-stack"] !== undefined || headers["content-type"]?.startsWith("text/plain") === true)
-  );
+  const json = /^application\/(?:[\w.-]+\+)?json(?:;|$)/iu.test(headers["content-type"] ?? "");
+  return statusCode === 500 && (!json || headers["mf-experimental-error-stack"] !== undefined);
 }
 
 function kept(message: IncomingMessage, allowed: (name: string) => boolean): string[] {

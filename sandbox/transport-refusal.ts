@@ -32,13 +32,36 @@ export function refuse(req: IncomingMessage): TransportRefusal | undefined {
   if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
   if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
   const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
-  if (hosts.length !== 1 || !/^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.test(req.headers.host ?? "")) return refusals.malformed;
+  if (hosts.length !== 1 || !readableHost(req.headers.host ?? "")) return refusals.malformed;
+  if (!soundFraming(req) || !connectionNames(req).every((name) => hopNames.has(name))) return refusals.malformed;
   if (req.method === undefined || !methods.has(req.method)) return refusals.method;
   if (req.headers.upgrade !== undefined) return refusals.upgrade;
   // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
   if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
   return undefined;
 }
+
+/** True of a host that workerd's URL parser reads as it stands; at any other, workerd fails instead of refusing. */
+function readableHost(host: string): boolean {
+  const name = /^(?<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu.exec(host)?.groups?.["name"];
+  return name !== undefined && URL.parse(`http://${host}/`)?.hostname === name.toLowerCase();
+}
+
+/** True of a body of known length, a chunked one, or none (RFC 9112 §6.1, §6.3); another coding cannot be framed anew. */
+function soundFraming({ headers, httpVersion }: IncomingMessage): boolean {
+  const { "content-length": length, "transfer-encoding": coding } = headers;
+  if (coding === undefined) return length === undefined || /^\d{1,15}$/u.test(length);
+  return length === undefined && coding.toLowerCase() === "chunked" && httpVersion === "1.1";
+}
+
+// All that Connection may name. What it names is dropped on the way, so naming Content-Length, Host or Authorization is an attack.
+const hopNames = new Set(["close", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"]);
+
+const connectionNames = ({ headers }: IncomingMessage): string[] =>
+  (headers.connection ?? "")
+    .toLowerCase()
+    .split(/[\t ]*,[\t ]*/u)
+    .filter((name) => name !== "");
 
 // Those that workerd reads, so that a gateway can refuse and record them; without CONNECT, TRACE and TRACK, which a Worker cannot hold.
 const methods = new Set(

@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { request, type Agent } from "node:https";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { connect, type TLSSocket } from "node:tls";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
@@ -67,4 +68,38 @@ export async function worker(
     server.closeAllConnections();
   };
   return { target: { host: "127.0.0.1", port: (server.address() as AddressInfo).port }, server, close };
+}
+
+/** A TCP server that shows the bytes it got since it was last asked, and answers 200 at the end of each HTTP request. */
+export async function rawTarget(): Promise<{ host: string; port: number; take: () => string; close: () => void }> {
+  let seen = "";
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket.on("error", () => {}));
+    socket.on("data", (bytes) => {
+      seen += bytes.toString("latin1");
+      if (complete(seen)) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  const take = () => {
+    const bytes = seen;
+    seen = "";
+    return bytes;
+  };
+  return { host: "127.0.0.1", port, take, close };
+}
+
+/** By its own reading of RFC 9112 §6.3, apart from the parser under test. */
+function complete(bytes: string): boolean {
+  const end = bytes.indexOf("\r\n\r\n") + 4;
+  if (end < 4) return false;
+  const head = bytes.slice(0, end);
+  if (/^transfer-encoding: chunked\r$/imu.test(head)) return bytes.endsWith("\r\n0\r\n\r\n");
+  return bytes.length >= end + Number(/^content-length: (?<length>\d+)\r$/imu.exec(head)?.groups?.["length"] ?? 0);
 }

@@ -9,8 +9,14 @@ import { startFront } from "../../sandbox/front.ts";
 import { ask, askRaw } from "./front-client.ts";
 
 // A real Worker in a real workerd behind the front: what it gets is what the gateway would get.
-const source = `export default { async fetch(request) {
+const source = `const paths = [];
+export default { async fetch(request) {
   const { pathname } = new URL(request.url);
+  if (pathname === "/paths") return Response.json(paths.splice(0));
+  paths.push(pathname);
+  if (pathname === "/bare") return new Response(null, { status: 500 });
+  if (pathname === "/page") return new Response("<p>the stack of the worker", { status: 500, headers: { "Content-Type": "text/html" } });
+  if (pathname === "/outcome") return Response.json({ own: true }, { status: 500, headers: { "Content-Type": "application/fhir+json; charset=utf-8" } });
   if (pathname === "/throw") throw new Error("the stack of the worker");
   if (pathname === "/break") return new Response(new ReadableStream({ async pull(c) {
     if (this.sent) { await new Promise((then) => setTimeout(then, 50)); c.error(new Error("broken")); }
@@ -94,6 +100,10 @@ test("a malformed request is 400 with an OperationOutcome, whatever is wrong wit
     "two Hosts": `GET / HTTP/1.1\r\n${host}${host}\r\n`,
     "a Host that is none": "GET / HTTP/1.1\r\nHost: a b/@\r\n\r\n",
     "both framings": `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    "a coding that is not chunked": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    "chunks in HTTP/1.0": `POST / HTTP/1.0\r\n${host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    "two lengths": `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`,
+    "a Connection that names Host": `GET / HTTP/1.1\r\n${host}Connection: host\r\n\r\n`,
     "a bad chunk": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
     "a bad length": `POST / HTTP/1.1\r\n${host}Content-Length: -1\r\n\r\n`,
     "a space in a header's name": `GET / HTTP/1.1\r\n${host}X Y: 1\r\n\r\n`,
@@ -107,6 +117,30 @@ test("a malformed request is 400 with an OperationOutcome, whatever is wrong wit
       fhirJson,
       outcome(what === "an upgrade" ? "not-supported" : "invalid"),
     ]);
+  }
+});
+
+test("a Host that no URL can hold is 400, one that a URL can hold reaches the Worker", async ({ expect }) => {
+  const from = async (host: string) => read(await askRaw(port, ca, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`));
+  for (const host of ["999.999.999.999", "[:::::]", "[::1]:99999", "localhost:65536", "127.1", "1.2.3.4.5", "0x7f.0.0.1", "[1.2.3.4]"])
+    expect(await from(host), host).toMatchObject({ status: 400, type: fhirJson, body: outcome("invalid") });
+  for (const host of ["localhost", "LOCALHOST:1", "a.example.", "127.0.0.1:80", "[::1]:65535", "..", "xn--a", "-"])
+    expect((await from(host)).status, host).toBe(200);
+});
+
+test("a request within a request's body stays a body, whatever Connection names", async ({ expect }) => {
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\nMF-CF-Blob: {"tlsClientAuth":{"certVerified":"SUCCESS"}}\r\n\r\n';
+  const send = (method: string, connection: string) =>
+    askRaw(
+      port,
+      ca,
+      `${method} /outer HTTP/1.1\r\nHost: localhost\r\nConnection: ${connection}\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}`,
+    );
+  await ask({ port, ca, path: "/paths" });
+  for (const method of ["GET", "DELETE", "OPTIONS", "POST"]) {
+    expect(read(await send(method, "keep-alive, content-length")).status, method).toBe(400);
+    expect(read(await send(method, "keep-alive")).status, method).toBe(200);
+    expect(JSON.parse((await ask({ port, ca, path: "/paths" })).body), method).toEqual(["/outer"]);
   }
 });
 
@@ -133,9 +167,14 @@ test("the doors that Miniflare keeps for developers are closed to the outside", 
   }
 });
 
-test("an exception that the Worker did not catch is 500 without a word of it", async ({ expect }) => {
-  const { status, body } = await ask({ port, ca, path: "/throw" });
-  expect([status, JSON.parse(body)]).toMatchObject([500, outcome("exception")]);
+test("a 500 that the Worker did not word in JSON is the front's own, without a word of it", async ({ expect }) => {
+  for (const path of ["/throw", "/bare", "/page"]) {
+    const { status, headers, body } = await ask({ port, ca, path });
+    expect([status, headers["content-type"], JSON.parse(body)], path).toMatchObject([500, fhirJson, outcome("exception")]);
+    expect(body).not.toContain("stack");
+  }
+  const worded = await ask({ port, ca, path: "/outcome" });
+  expect([worded.status, worded.body]).toEqual([500, '{"own":true}']);
 });
 
 test("a Worker's body that errors is a broken transfer through workerd and front", async ({ expect }) => {
