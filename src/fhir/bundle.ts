@@ -7,9 +7,14 @@ export interface SearchMatch {
   readonly resource: JsonObject;
 }
 
-/** A searchset below `base` (FHIR R4 §3.1.1.3). No `total`, no score: both count what the reader may not see. */
-export function searchset(base: string, self: string, matches: readonly SearchMatch[]): JsonObject {
-  const entry = matches.map(({ type, id, resource }) => ({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } }));
+/**
+ * A searchset below `base` (FHIR R4 §3.1.1.3). No `total`, no score: both count what the reader may not see.
+ *
+ * @param isCut the reader asked for no more than these (`_count`) and there are more that it may see: an entry says so, since no `next` link does.
+ */
+export function searchset(base: string, self: string, matches: readonly SearchMatch[], isCut: boolean): JsonObject {
+  const found = matches.map(({ type, id, resource }) => ({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } }));
+  const entry = isCut ? [...found, { resource: cutAtCount, search: { mode: "outcome" } }] : found;
   return {
     resourceType: "Bundle",
     type: "searchset",
@@ -17,6 +22,18 @@ export function searchset(base: string, self: string, matches: readonly SearchMa
     ...(entry.length > 0 ? { entry } : {}), // an empty array is not FHIR JSON
   };
 }
+
+// A fixed sentence: how many there are would count what later pages may not show.
+const cutAtCount: JsonObject = {
+  resourceType: "OperationOutcome",
+  issue: [
+    {
+      severity: "warning",
+      code: "incomplete",
+      details: { text: "There are more matches than _count asked for. The list ends here: this server has no further pages yet." },
+    },
+  ],
+};
 
 /** The matches of a searchset as it came, or why it is not one that can be read whole. */
 export function readSearchset(bundle: Json): { readonly matches: readonly JsonObject[] } | "not_a_searchset" | "not_whole" {

@@ -25,7 +25,7 @@ export type Withheld =
   /** Another type or id than was asked for. */
   | { readonly reason: "answer_not_asked" }
   | { readonly reason: "answer_not_a_searchset" }
-  /** The origin has more, or more may leave than the reader takes on a page: a part is never passed off as the whole. */
+  /** The origin has more than it gave: a part is never passed off as the whole. */
   | { readonly reason: "answer_not_whole" }
   /** The row is in no rule's reach. Decided by a row: the same public face as absent. */
   | { readonly reason: "row_out_of_reach" }
@@ -54,20 +54,22 @@ export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readon
   const set = readSearchset(answer.value);
   if (typeof set === "string") return err({ reason: `answer_${set}` });
   const matches: SearchMatch[] = [];
+  let isCut = false;
   for (const match of set.matches) {
     // The row first: what is wrong with a hidden one must not decide the status.
     const view = grant.viewOf(match);
     if (view !== undefined && property(match, "resourceType") !== expects.type) return err({ reason: "answer_not_asked" });
     const resource = view === undefined ? undefined : asked(match, expects.type);
     const cut = view === undefined || resource === undefined ? undefined : cutResource(resource.resource, view, context);
-    if (cut?.ok === true && resource !== undefined) {
+    if (cut?.ok !== true || resource === undefined) ledger.withhold();
+    // Counted after the cut: what is hidden must not decide whether a page is full.
+    else if (matches.length >= (expects.count ?? Infinity)) isCut = true;
+    else {
       ledger.add(expects.type, resource.id, cut.value);
       matches.push({ type: expects.type, id: resource.id, resource: cut.value.resource });
-    } else ledger.withhold();
+    }
   }
-  // Counted after the cut: what is hidden must not decide whether a page is full.
-  if (matches.length > (expects.count ?? Infinity)) return err({ reason: "answer_not_whole" });
-  return ledger.disclosure(searchset(bases.public, expects.self, matches), grant.withheldPaths);
+  return ledger.disclosure(searchset(bases.public, expects.self, matches, isCut), grant.withheldPaths);
 }
 
 function asked(value: Json, type: string): { readonly id: string; readonly resource: JsonObject } | undefined {

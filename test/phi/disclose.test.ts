@@ -130,7 +130,30 @@ test("a list that is not whole is refused, never passed off as one", ({ expect }
   expect(reason("Observation", bundle([observation("1")], next))).toBe("answer_not_whole");
   expect(reason("Observation", bundle([observation("1")], { total: 2 }))).toBe("answer_not_whole");
   expect(reason("Observation", bundle([observation("1"), observation("2")], { total: 2 }))).toBe("released");
-  expect(reason("Observation?_count=1", bundle([observation("1"), observation("2")]))).toBe("answer_not_whole");
+});
+
+test("_count takes the first visible rows; an entry says that the list was cut, and only what leaves is on record", ({ expect }) => {
+  const rows = [
+    observation("0", { category: [] }),
+    observation("1"),
+    observation("2", { subject: { reference: "Patient/2" } }),
+    observation("3", { subject: { reference: "Patient/3" }, note: [{ text: "secret" }] }),
+  ];
+  const { text, counts, patients, withheldResources } = released("Observation?_sort=-code&_count=2", bundle(rows));
+  expect(JSON.parse(text)).toMatchObject({
+    entry: [
+      { resource: { id: "1" }, search: { mode: "match" } },
+      { resource: { id: "2" }, search: { mode: "match" } },
+      { resource: { resourceType: "OperationOutcome", issue: [{ severity: "warning", code: "incomplete" }] }, search: { mode: "outcome" } },
+    ],
+  });
+  expect(text).not.toMatch(/secret|Patient\/3/u);
+  expect({ counts, withheldResources, patients: patients.map(({ patient }) => patient) }).toEqual({
+    counts: { Observation: 2 },
+    withheldResources: 1,
+    patients: ["main/Patient/1", "main/Patient/2"],
+  });
+  expect(released("Observation?_count=3", bundle(rows)).text).not.toContain("OperationOutcome");
 });
 
 test("an odd row that is hidden or cannot be read is dropped and counted: it does not decide the status", ({ expect }) => {
@@ -149,9 +172,9 @@ test("an odd row that is hidden or cannot be read is dropped and counted: it doe
   }
 });
 
-test("hidden rows do not decide whether a page is full", ({ expect }) => {
+test("hidden rows do not decide whether a page is full, nor whether more is said to follow", ({ expect }) => {
   const hidden = [2, 3, 4].map((id) => observation(String(id), { category: [] }));
-  expect(reason("Observation?_count=1", bundle([observation("1"), ...hidden]))).toBe("released");
+  expect(released("Observation?_count=1", bundle([observation("1"), ...hidden])).text).not.toContain("outcome");
 });
 
 test("only matches of the asked type leave: includes and outcomes are dropped, anything else refuses the answer", ({ expect }) => {
