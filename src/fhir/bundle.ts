@@ -49,8 +49,10 @@ export function readSearchset(bundle: Json): { readonly matches: readonly JsonOb
     if (!isObject(resource)) return "not_a_searchset";
     matches.push(resource);
   }
+  const total = totalOf(bundle);
+  if (total === undefined) return "not_a_searchset";
   const more = links.some((link) => !isObject(link) || link["relation"] === "next");
-  return more || totalOf(bundle) > matches.length ? "not_whole" : { matches };
+  return more || total > matches.length ? "not_whole" : { matches };
 }
 
 function searchMode(entry: JsonObject): "match" | "include" | "outcome" | undefined {
@@ -60,8 +62,10 @@ function searchMode(entry: JsonObject): "match" | "include" | "outcome" | undefi
   return mode === "match" || mode === "include" || mode === "outcome" ? mode : undefined;
 }
 
-/** Some servers cut a list short without a `next` link; their `total` still tells. */
-function totalOf(bundle: JsonObject): number {
+/** Some servers cut a list short without a `next` link; their `total` still tells. `undefined`: it is no count. */
+function totalOf(bundle: JsonObject): number | undefined {
   const total = property(bundle, "total");
-  return typeof total === "object" && total !== null && "rawJSON" in total ? Number(total["rawJSON"]) : 0;
+  if (total === undefined) return 0;
+  const text = typeof total === "object" && total !== null && "rawJSON" in total ? total["rawJSON"] : undefined;
+  return typeof text === "string" && /^\d+$/u.test(text) ? Number(text) : undefined;
 }

@@ -4,9 +4,11 @@ import { mentionOf, patientIn } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
-import { compileView, showsExtension, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
+import { compileView, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
+import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
+import { isAddress, isOfType, urlTypes } from "./primitive.ts";
 
 /** What cutting needs to know beside the view, the same for all of one answer. */
 export interface CutContext {
@@ -210,7 +212,8 @@ class Cutter {
   }
 
   #scalar(value: Json, name: string, type: string, view: ObjectView): Json {
-    if (isObject(value) || isArray(value)) return this.#fail("malformed") ?? null;
+    if (value === null) return null;
+    if (!isOfType(value, type)) return this.#fail("malformed") ?? null;
     if (typeof value !== "string") return value;
     const refers = view.type === "Reference" && name === "reference";
     if ((refers || type === "canonical") && value.startsWith("#")) {
@@ -235,9 +238,7 @@ class Cutter {
 
   #extensions(value: Json, shown: ExtensionList): Json | undefined {
     if (!isArray(value)) return this.#fail("malformed");
-    return value
-      .filter((item) => !isObject(item) || showsExtension(shown, textAt(item, "url") ?? ""))
-      .flatMap((item) => this.#object(item, extensionView) ?? []);
+    return value.filter((item) => !isObject(item) || isShown(item, shown)).flatMap((item) => this.#object(item, extensionView) ?? []);
   }
 
   /** One that the policy does not name could negate what is shown (FHIR R4 §2.5.0.1): then nothing of the resource leaves. */
@@ -276,25 +277,3 @@ class Cutter {
     return members;
   }
 }
-
-const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
-
-// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not followed.
-const addresses: ReadonlySet<string> = new Set([
-  "Bundle.entry.fullUrl",
-  "Bundle.entry.request.url",
-  "Bundle.entry.response.location",
-  "Bundle.link.url",
-  "CoverageEligibilityResponse.insurance.item.authorizationUrl",
-  "DetectedIssue.reference",
-  "Device.url",
-  "DeviceDefinition.onlineInformation",
-  "DeviceDefinition.url",
-  "DocumentManifest.source",
-  "Expression.reference",
-  "Immunization.education.reference",
-  "Meta.source",
-  "MolecularSequence.repository.url",
-  "TestReport.participant.uri",
-]);
-const isAddress = (parent: string, name: string, type: string): boolean => type === "url" || addresses.has(`${parent}.${name}`);

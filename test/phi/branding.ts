@@ -22,7 +22,7 @@ export function brand(resource: JsonObject): { readonly resource: JsonObject; re
         }),
       );
     }
-    if (value === null) return null;
+    if (value === null || typeof value === "boolean") return value; // there are two only: neither can be a canary
     const mark = typeof value === "object" ? `9${String(brands.length).padStart(6, "0")}.50` : `canary-${brands.length}-`;
     brands.push({ path, items, mark });
     return typeof value === "object" ? number(mark) : mark;

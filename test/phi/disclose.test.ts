@@ -200,6 +200,7 @@ test("only matches of the asked type leave: includes and outcomes are dropped, a
     { resourceType: "Bundle", type: "searchset", entry: [{}] },
     { resourceType: "Bundle", type: "searchset", entry: [null] },
     { resourceType: "Bundle", type: "searchset", link: "next" },
+    ...["1", true, null, [9], {}, -1, 1.5].map((total) => bundle([observation("1")], { total })),
   ]) {
     expect(reason("Observation", body), JSON.stringify(body)).toBe("answer_not_a_searchset");
   }

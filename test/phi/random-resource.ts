@@ -48,4 +48,7 @@ const list = (element: R4Element, make: () => Json, roll: () => number): Json =>
 
 const hasValue = (value: Json): boolean => JSON.stringify(value) !== "{}" && !JSON.stringify(value).includes("[{}");
 
-const scalar = (type: string): Json => (/^(?:decimal|integer|positiveInt|unsignedInt)$/u.test(type) ? number("1.0") : "x");
+function scalar(type: string): Json {
+  if (type === "boolean") return true;
+  return /^(?:decimal|integer|positiveInt|unsignedInt)$/u.test(type) ? number("1.0") : "x";
+}

@@ -8,7 +8,7 @@ import type { ResourceView } from "#policy/compile";
 import { readPath } from "#policy/path";
 import { everything, nothing, shownBy, union } from "#policy/shown";
 import { compileView } from "#policy/view";
-import { brand, type Brand } from "./branding.ts";
+import { brand, number, type Brand } from "./branding.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
 
@@ -187,7 +187,7 @@ test("a modifier of a visible parent is never lost, in datatypes too", ({ expect
         id: "o",
         status: "entered-in-error",
         code: { text: "x" },
-        valueQuantity: { comparator: "<", value: "5", unit: "mg" },
+        valueQuantity: { comparator: "<", value: number("5"), unit: "mg" },
       },
       viewOf("Observation", ["code", "valueQuantity.value"]),
     ),
@@ -196,7 +196,7 @@ test("a modifier of a visible parent is never lost, in datatypes too", ({ expect
     id: "o",
     status: "entered-in-error",
     code: { text: "x" },
-    valueQuantity: { comparator: "<", value: "5" },
+    valueQuantity: { comparator: "<", value: 5 },
   });
 });
 
@@ -409,7 +409,7 @@ test("a Bundle inside a Bundle is cut entry by entry, each resource by its own r
     resourceType: "Bundle",
     id: "b",
     type: "searchset",
-    total: "5",
+    total: number("5"),
     entry: [{ resource: deep }, { fullUrl: "https://secret.example/Device/1", resource: { resourceType: "Device", id: "d" } }],
   };
   const inside = (resource: JsonObject) =>
@@ -456,6 +456,50 @@ test("what R4 does not know is removed even where everything is shown; a wrong s
   ]) {
     expect(left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")), JSON.stringify(wrong)).toBe("malformed");
   }
+});
+
+test("a primitive of another JSON type than R4 gives it withholds the resource, alone or among others", ({ expect }) => {
+  for (const wrong of [
+    { gender: number("1e999") },
+    { birthDate: number("12") },
+    { birthDate: true },
+    { active: "true" },
+    { active: number("1") },
+    { multipleBirthInteger: "2" },
+    { multipleBirthInteger: true },
+    { name: [{ given: ["A", number("2")] }] },
+    { name: [{ given: [false] }] },
+    { extension: [{ url: "urn:x", valueDecimal: "1.0" }] },
+    { _gender: { id: number("1") } },
+  ]) {
+    expect(left({ resourceType: "Patient", id: "p", ...wrong }, whole("Patient")), JSON.stringify(wrong)).toBe("malformed");
+  }
+  const right = { active: false, multipleBirthInteger: number("2"), gender: "male", name: [{ given: ["A", null] }] };
+  expect(left({ resourceType: "Patient", id: "p", ...right }, whole("Patient"))).toMatchObject({ active: false, multipleBirthInteger: 2 });
+  expect(left({ resourceType: "Patient", id: "p", birthDate: true }, viewOf("Patient", ["gender"]))).toEqual({
+    resourceType: "Patient",
+    id: "p",
+  });
+});
+
+test("nothing rides on a data-absent-reason: it passes as its code alone, unless the policy shows the extension", ({ expect }) => {
+  const url = masked.extension[0]?.url ?? "";
+  const patient = (absent: object) => ({ resourceType: "Patient", id: "p", _birthDate: { extension: [{ url, ...absent }] } });
+  for (const rider of [
+    { valueString: "secret" },
+    { valueCode: "secret" },
+    { valueCode: "unknown", id: "secret" },
+    { valueCode: "unknown", extension: [{ url: "urn:x", valueString: "secret" }] },
+    { valueCode: "unknown", _valueCode: { id: "secret" } },
+    {},
+  ]) {
+    expect(left(patient(rider), viewOf("Patient", ["birthDate"])), JSON.stringify(rider)).toEqual({ resourceType: "Patient", id: "p" });
+  }
+  expect(left(patient({ valueCode: "asked-declined" }), viewOf("Patient", ["birthDate"]))).toEqual(
+    patient({ valueCode: "asked-declined" }),
+  );
+  expect(left(patient({ valueCode: "local" }), viewOf("Patient", ["birthDate"], [url]))).toEqual(patient({ valueCode: "local" }));
+  expect(left(patient({ valueCode: "local" }), whole("Patient"))).toEqual(patient({ valueCode: "local" }));
 });
 
 test("SUBSETTED belongs to the view: always there after a cut, once, and never added where everything is shown", ({ expect }) => {

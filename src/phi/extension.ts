@@ -1,0 +1,17 @@
+import { textAt, type JsonObject } from "#fhir/json";
+import { dataAbsentReason } from "#policy/masked";
+import { showsExtension, type ExtensionList } from "#policy/view";
+
+/** Data-absent-reason passes everywhere, so nothing may ride on it: only the code, and only one of R4's. Elsewhere the policy says. */
+export function isShown(extension: JsonObject, shown: ExtensionList): boolean {
+  const url = textAt(extension, "url") ?? "";
+  if (url !== dataAbsentReason || shown.all || shown.urls.has(url)) return showsExtension(shown, url);
+  return Object.keys(extension).length === 2 && absentReasons.has(textAt(extension, "valueCode") ?? "");
+}
+
+// http://hl7.org/fhir/data-absent-reason, R4.
+const absentReasons: ReadonlySet<string> = new Set(
+  "unknown asked-unknown temp-unknown not-asked asked-declined masked not-applicable unsupported as-text error not-a-number negative-infinity positive-infinity not-performed not-permitted".split(
+    " ",
+  ),
+);

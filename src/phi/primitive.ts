@@ -1,0 +1,41 @@
+import { isArray, isObject, type Json } from "#fhir/json";
+
+// FHIR R4 json §2.6.2.2: every other primitive is a string.
+const jsonTypes: ReadonlyMap<string, "boolean" | "number"> = new Map([
+  ["boolean", "boolean"],
+  ["decimal", "number"],
+  ["integer", "number"],
+  ["positiveInt", "number"],
+  ["unsignedInt", "number"],
+]);
+
+/** Whether a value has the JSON type of an R4 primitive type: another one is not that element. */
+export function isOfType(value: Json, type: string): boolean {
+  const wanted = jsonTypes.get(type) ?? "string";
+  if (wanted !== "number") return typeof value === wanted;
+  return typeof value === "object" && value !== null && !isArray(value) && !isObject(value); // a number is its own text
+}
+
+/** Primitive types that hold one URL and nothing else. */
+export const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
+
+// Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not followed.
+const addresses: ReadonlySet<string> = new Set([
+  "Bundle.entry.fullUrl",
+  "Bundle.entry.request.url",
+  "Bundle.entry.response.location",
+  "Bundle.link.url",
+  "CoverageEligibilityResponse.insurance.item.authorizationUrl",
+  "DetectedIssue.reference",
+  "Device.url",
+  "DeviceDefinition.onlineInformation",
+  "DeviceDefinition.url",
+  "DocumentManifest.source",
+  "Expression.reference",
+  "Immunization.education.reference",
+  "Meta.source",
+  "MolecularSequence.repository.url",
+  "TestReport.participant.uri",
+]);
+/** Whether an element is there to be followed. */
+export const isAddress = (parent: string, name: string, type: string): boolean => type === "url" || addresses.has(`${parent}.${name}`);
