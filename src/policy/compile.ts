@@ -1,7 +1,8 @@
-import { valuesAt, type JsonObject } from "#fhir/json";
-import { isCodedAs } from "./coding.ts";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
+import { isCodedAs, mayBeCodedAs } from "./coding.ts";
 import { hiddenPaths } from "./hidden.ts";
 import { readPath } from "./path.ts";
+import { resolvePath } from "./resolve.ts";
 import type { PolicyDocument, PolicyRule, RowCondition } from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "./shown.ts";
 import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
@@ -71,10 +72,21 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
   return { object, subsetted: !object.everything, hidden: hiddenPaths(object) };
 }
 
-/** Whether a row is one that the rule is about. */
+/** Whether a row is one that the rule is about. Where nobody can tell, `in` and `notIn` both say no. */
 export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
   return rule.conditions.every((condition) => {
-    const values = valuesAt(resource, condition.path.split("."));
-    return "in" in condition ? isCodedAs(values, condition.in) : !isCodedAs(values, condition.notIn);
+    const path = condition.path.split(".");
+    if ("in" in condition) return isCodedAs(valuesAt(resource, path), condition.in);
+    const type = resolvePath(textAt(resource, "resourceType") ?? "", readPath(condition.path));
+    return type.ok && leavesAt(resource, path).every((value) => !mayBeCodedAs(value, type.value, condition.notIn));
   });
+}
+
+/** As `valuesAt`, and null for what stands where an object or a list of them should: nothing is skipped for its form. */
+function leavesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
+  if (value === undefined) return [];
+  if (isArray(value)) return value.flatMap((item) => leavesAt(item, path));
+  const [first, ...below] = path;
+  if (first === undefined) return [value];
+  return isObject(value) ? leavesAt(property(value, first), below) : [null];
 }

@@ -4,6 +4,7 @@ import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { parsePolicyDocument } from "#policy/document";
 import { readInteraction } from "#fhir/interaction";
+import type { JsonObject } from "#fhir/json";
 import { decide, grant, policy, rule } from "./granting.ts";
 
 const lab = { path: "category", in: ["urn:c|lab"] };
@@ -129,6 +130,76 @@ test("a condition on what a row must not be keeps those out, and cannot narrow t
     }),
   ).toBeUndefined();
   expect(viewOf({ resourceType: "Observation" })).toBeDefined();
+});
+
+const v3 = "http://terminology.hl7.org/CodeSystem/v3";
+const unlabelled = policy(
+  rule(["Observation"], "everything", {
+    where: [
+      { path: "meta.security", notIn: [`${v3}-Confidentiality|R`, `${v3}-ActCode|PSYTHPN`, `${v3}-ActUSPrivacyLaw|42CFRPart2`] },
+      { path: "status", notIn: ["entered-in-error"] },
+    ],
+  }),
+);
+
+test.for([
+  ["without its system", [{ code: "R" }]],
+  ["by the URL of STU3", [{ system: "http://hl7.org/fhir/v3/Confidentiality", code: "R" }]],
+  ["by the system's OID", [{ system: "urn:oid:2.16.840.1.113883.5.25", code: "R" }]],
+  ["by a bare OID", [{ system: "2.16.840.1.113883.5.4", code: "PSYTHPN" }]],
+  ["by https, a slash and a version", [{ system: `https${v3.slice(4)}-Confidentiality/|1.0`, code: "R" }]],
+  ["by the OID of US privacy law", [{ system: "urn:oid:2.16.840.1.113883.5.1138", code: "42CFRPart2" }]],
+  ["in another case", [{ system: `${v3}-Confidentiality`, code: "r" }]],
+  ["in another case, padded", [{ system: `${v3}-ActCode`, code: " psythpn " }]],
+  ["as a string", ["R"]],
+  ["as a list in a list", [[{ code: "R" }]]],
+  ["as one object, not a list", { system: `${v3}-Confidentiality`, code: "R" }],
+  ["as a string, not a list", "R"],
+  ["as null", [null]],
+  ["as a number", [{ rawJSON: "1" }]],
+  ["with a code that is no text", [{ system: `${v3}-Confidentiality`, code: ["R"] }]],
+  ["with a system that is no text", [{ system: [], code: "R" }]],
+  ["with its system alone", [{ system: `${v3}-Confidentiality`, display: "restricted" }]],
+  ["with its display alone", [{ display: "restricted" }]],
+  ["beside one that may leave", [{ system: `${v3}-Confidentiality`, code: "N" }, { code: "R" }]],
+] as const)("a label that a row must not have keeps it in when it is written %s", ([, security], { expect }) => {
+  const { viewOf } = grant(unlabelled, "Observation/1");
+  expect(viewOf({ resourceType: "Observation", meta: { security } })).toBeUndefined();
+});
+
+test("what cannot be read where a label or a code would be keeps the row in: meta, a plain code", ({ expect }) => {
+  const { viewOf } = grant(unlabelled, "Observation/1");
+  for (const resource of [
+    { meta: "R" },
+    { meta: null },
+    { meta: ["R"] },
+    { status: "Entered-In-Error" },
+    { status: null },
+    { status: {} },
+  ]) {
+    expect(viewOf({ resourceType: "Observation", ...resource }), JSON.stringify(resource)).toBeUndefined();
+  }
+});
+
+test("a row with another label, of another system, or with none leaves", ({ expect }) => {
+  const { viewOf } = grant(unlabelled, "Observation/1");
+  for (const security of [
+    [],
+    [{ system: `${v3}-Confidentiality`, code: "N" }],
+    [{ system: "urn:oid:2.16.840.1.113883.5.25", code: "N" }],
+    [{ system: "https://hospital.example/labels", code: "R" }],
+    [{ system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code: "R" }],
+    [{ system: "https://hospital.example/labels" }],
+  ]) {
+    expect(viewOf({ resourceType: "Observation", status: "final", meta: { security } }), JSON.stringify(security)).toBeDefined();
+  }
+  const typed = policy(rule(["Observation"], "everything", { where: [{ path: "code", notIn: ["http://loinc.org|80741-8"] }] }));
+  const note = (code: JsonObject) => grant(typed, "Observation/1").viewOf({ resourceType: "Observation", code });
+  expect(note({ text: "Progress note" })).toBeDefined();
+  expect(note({ coding: [{ system: "http://loinc.org", code: "11506-3" }] })).toBeDefined();
+  expect(note({ coding: [{ system: "http://loinc.org", code: "11506-3" }, { code: "80741-8" }] })).toBeUndefined();
+  expect(note({ coding: "80741-8" })).toBeUndefined();
+  expect(note({ system: "http://loinc.org", code: "80741-8" })).toBeUndefined();
 });
 
 test("a search that one of two rules hides reaches the rows of the other alone", ({ expect }) => {
