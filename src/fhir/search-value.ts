@@ -18,7 +18,7 @@ const comma = /(?<=(?:^|[^\\])(?:\\\\)*),/u;
 const bar = /(?<=(?:^|[^\\])(?:\\\\)*)\|/u;
 
 const date =
-  /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)?)?)?)?$/u;
+  /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?(?<year>(?!0000)\d{4})(?:-(?<month>0[1-9]|1[0-2])(?:-(?<day>0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?$/u;
 const number = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?$/u;
 
 /** Reads one value by its parameter's type (FHIR R4 §3.1.1.4), or gives nothing when it has not the form of that type. */
@@ -32,7 +32,7 @@ type Reader = (text: string, definition: SearchParameterDefinition) => SearchVal
 const readers: Readonly<Record<SearchParameterType, Reader>> = {
   token: (text, { code }) => (code === "_id" && !isId(text) ? undefined : readToken(text)),
   reference: (text, { targets }) => readReference(text, targets),
-  date: (text) => (date.test(text) ? { kind: "other", text } : undefined),
+  date: (text) => (isDate(text) ? { kind: "other", text } : undefined),
   number: (text) => (number.test(text) ? { kind: "other", text } : undefined),
   quantity: (text) => {
     const parts = text.split(bar);
@@ -43,6 +43,14 @@ const readers: Readonly<Record<SearchParameterType, Reader>> = {
   composite: () => undefined,
   special: () => undefined,
 };
+
+/** A date of the calendar (FHIR R4 §2.24.0.1, §3.1.1.4.6): origins differ in what they take 30 February for. */
+function isDate(text: string): boolean {
+  const { year, month, day } = date.exec(text)?.groups ?? {};
+  if (year === undefined) return false;
+  if (month === undefined || day === undefined) return true;
+  return Number(day) <= new Date(Date.UTC(2000 + (Number(year) % 400), Number(month), 0)).getUTCDate(); // the calendar repeats every 400 years
+}
 
 function readToken(text: string): SearchValue | undefined {
   const parts = text.split(bar);

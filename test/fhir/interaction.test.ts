@@ -148,6 +148,12 @@ test.for([
   ["code=a%5Cb", { reason: "malformed_value", parameter: "code" }],
   ["date=yesterday", { reason: "malformed_value", parameter: "date" }],
   ["date=zz2020", { reason: "malformed_value", parameter: "date" }],
+  ["date=2023-02-29", { reason: "malformed_value", parameter: "date" }],
+  ["date=ge2020-02-31", { reason: "malformed_value", parameter: "date" }],
+  ["date=1900-02-29T10:00:00Z", { reason: "malformed_value", parameter: "date" }],
+  ["date=2020-01-01,2021-04-31", { reason: "malformed_value", parameter: "date" }],
+  ["date=0000-01-01", { reason: "malformed_value", parameter: "date" }],
+  ["date=2020-01-01T00:00:00%2B14:30", { reason: "malformed_value", parameter: "date" }],
   ["date=2020-13-01", { reason: "malformed_value", parameter: "date" }],
   ["value-quantity=x%7C%7Cmg", { reason: "malformed_value", parameter: "value-quantity" }],
   [`code=${"a,".repeat(101)}a`, { reason: "too_many_values", parameter: "code" }],
@@ -172,6 +178,12 @@ test("a read takes no search parameter and no projection", ({ expect }) => {
   expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_carried", parameter: "name" });
   expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "unknown_parameter", parameter: "nonsense" });
   expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_carried" });
+});
+
+test("a day is a day of its month, leap years too", ({ expect }) => {
+  for (const day of ["2024-02-29", "2000-02-29", "0004-02-29", "2023-02-28", "2023-12-31", "2020-02-29T23:59:59.5-14:00"]) {
+    expect(search(`date=${day}`), day).toBe(`date=${encodeURIComponent(day)}`);
+  }
 });
 
 test("a comma and a bar that are escaped belong to the value", ({ expect }) => {
