@@ -44,8 +44,9 @@ export function readSearchset(bundle: Json): { readonly matches: readonly JsonOb
   for (const entry of entries) {
     const mode = isObject(entry) ? searchMode(entry) : undefined;
     if (!isObject(entry) || mode === undefined) return "not_a_searchset";
-    if (mode === "include" || mode === "outcome") continue;
     const resource = property(entry, "resource");
+    if (mode === "outcome" && saysFailed(resource)) return "not_a_searchset";
+    if (mode !== "match") continue;
     if (!isObject(resource)) return "not_a_searchset";
     matches.push(resource);
   }
@@ -53,6 +54,16 @@ export function readSearchset(bundle: Json): { readonly matches: readonly JsonOb
   if (total === undefined) return "not_a_searchset";
   const more = links.some((link) => !isObject(link) || link["relation"] === "next");
   return more || total > matches.length ? "not_whole" : { matches };
+}
+
+/** The search was not done as asked: what it found may be the rows of another question. */
+function saysFailed(outcome: Json | undefined): boolean {
+  const issues = isObject(outcome) ? (property(outcome, "issue") ?? []) : [];
+  return (isArray(issues) ? issues : [issues]).some((issue) => {
+    if (!isObject(issue)) return true;
+    const [severity, code] = [property(issue, "severity"), property(issue, "code")];
+    return severity === "error" || severity === "fatal" || code === "not-supported";
+  });
 }
 
 function searchMode(entry: JsonObject): "match" | "include" | "outcome" | undefined {

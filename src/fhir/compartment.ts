@@ -17,6 +17,12 @@ const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 
+/** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
+export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
+  const tables = part === "owner" ? [owners] : [owners, concerned, participants];
+  return tables.some((table) => table.get(type)?.some((one) => one.join(".") === path.join(".")) === true);
+}
+
 /**
  * The patients named by compartment elements (FHIR R4 CompartmentDefinition/patient), owners and participants alike; a Patient is about
  * itself. For the record: it reads references as generously as a reader might, so it says nothing about who owns the resource.

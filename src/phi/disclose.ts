@@ -1,4 +1,5 @@
 import { readSearchset, searchset, type SearchMatch } from "#fhir/bundle";
+import { isAskedFor, patientsAsked } from "#fhir/asked";
 import { bodyBytesMax, isObject, property, readJson, type Json, type JsonObject, type JsonRefusal } from "#fhir/json";
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -9,7 +10,7 @@ import { cutResource, type CutContext, type CutRefusal, type CutResource } from 
 /** What may be released, and what the record must say of it before it is (P1). */
 export interface Disclosure {
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them, by type. */
+  /** Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them, by type: none for one who was asked for in vain. */
   readonly patients: readonly { readonly patient: string; readonly counts: Readonly<Record<string, number>> }[];
   /** Released resources about somebody whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
@@ -53,11 +54,12 @@ export function disclose(body: Uint8Array, grant: Grant, bases: Bases & { readon
 
   const set = readSearchset(answer.value);
   if (typeof set === "string") return err({ reason: `answer_${set}` });
+  for (const patient of patientsAsked(expects.type, grant.asked)) ledger.name(patient);
   const matches: SearchMatch[] = [];
   let isCut = false;
   for (const match of set.matches) {
     // The row first: what is wrong with a hidden one must not decide the status.
-    const view = grant.viewOf(match);
+    const view = isAskedFor(match, grant.asked, bases.origin) ? grant.viewOf(match) : undefined;
     if (view !== undefined && property(match, "resourceType") !== expects.type) return err({ reason: "answer_not_asked" });
     const resource = view === undefined ? undefined : asked(match, expects.type);
     const cut = view === undefined || resource === undefined ? undefined : cutResource(resource.resource, view, context);
@@ -99,6 +101,11 @@ class Tally {
       counts[type] = (counts[type] ?? 0) + 1;
       this.#patients.set(patient, counts);
     }
+  }
+
+  /** Somebody whom the answer is about, whatever is in it. */
+  name(patient: string): void {
+    this.#patients.set(patient, this.#patients.get(patient) ?? {});
   }
 
   withhold(): void {

@@ -13,6 +13,8 @@ export interface Grant {
   readonly policyDigest: string;
   readonly ask: OriginQuestion;
   readonly expects: Expectation;
+  /** What the client searches by, without the narrowing; nothing for a read. */
+  readonly asked: readonly SearchParameter[];
   /** The element paths that some rule in reach hides; from the compiled views, so that it says nothing about an instance. */
   readonly withheldPaths: readonly string[];
   /** What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach. */
@@ -56,6 +58,7 @@ export function evaluate(policy: CompiledPolicy, scopes: Scopes, interaction: In
     policyDigest: policy.digest,
     ask,
     expects,
+    asked: interaction.kind === "search" ? interaction.parameters : [],
     withheldPaths: [...new Set(reach.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
     viewOf: (resource) => {
       if (!reach.some((rule) => isRowOf(rule, resource))) return undefined;

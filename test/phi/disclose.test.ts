@@ -132,6 +132,48 @@ test("a list that is not whole is refused, never passed off as one", ({ expect }
   expect(reason("Observation", bundle([observation("1"), observation("2")], { total: 2 }))).toBe("released");
 });
 
+test("an empty answer tells about those who were asked for: they are on record, with nothing", ({ expect }) => {
+  const asked = (request: string, rows: readonly object[] = []) =>
+    released(request, bundle(rows), policy(rule(["Patient", "Observation"], ["subject", "performer", "code"]))).patients;
+  const nobody = (id: string) => ({ patient: `main/Patient/${id}`, counts: {} });
+  expect(asked("Observation?patient=7")).toEqual([nobody("7")]);
+  expect(asked("Observation?subject=Patient/7,8,Group/9")).toEqual([nobody("7"), nobody("8")]);
+  expect(asked("Observation?performer=Patient/7,8")).toEqual([nobody("7")]);
+  expect(asked("Patient?_id=7")).toEqual([nobody("7")]);
+  expect(asked("Observation?_id=7")).toEqual([]);
+  expect(asked("Observation?patient=1", [observation("1")])).toEqual([{ patient: "main/Patient/1", counts: { Observation: 1 } }]);
+});
+
+test("an origin that ignores whose rows were asked for releases nobody else's", ({ expect }) => {
+  const rows = [
+    observation("1"),
+    observation("2", { subject: { reference: "Patient/2", display: "secret" } }),
+    observation("3", { subject: { reference: "https://origin.internal/fhir/Patient/3" } }),
+    observation("4", { subject: { reference: "Group/1" } }),
+    observation("5", { subject: { reference: "https://elsewhere.example/fhir/Patient/1" } }),
+    observation("6", { subject: undefined }),
+  ];
+  const { text, withheldResources, counts } = released("Observation?subject=Patient/1", bundle(rows));
+  expect({ withheldResources, counts }).toEqual({ withheldResources: 3, counts: { Observation: 3 } });
+  expect(text).not.toMatch(/secret|Patient\/3|Group/u);
+  expect(released("Observation?subject=1", bundle(rows)).counts).toEqual({ Observation: 4 });
+  expect(released("Observation?_id=1,6", bundle(rows)).counts).toEqual({ Observation: 2 });
+});
+
+test("an origin that says it did not search as asked is believed", ({ expect }) => {
+  const said = (issue: object) => ({
+    ...bundle([observation("1")]),
+    entry: [
+      { resource: observation("1") },
+      { resource: { resourceType: "OperationOutcome", issue: [issue] }, search: { mode: "outcome" } },
+    ],
+  });
+  expect(reason("Observation", said({ severity: "information", code: "informational" }))).toBe("released");
+  expect(reason("Observation", said({ severity: "error", code: "processing" }))).toBe("answer_not_a_searchset");
+  expect(reason("Observation", said({ severity: "fatal", code: "exception" }))).toBe("answer_not_a_searchset");
+  expect(reason("Observation", said({ severity: "warning", code: "not-supported" }))).toBe("answer_not_a_searchset");
+});
+
 test("_count takes the first visible rows; an entry says that the list was cut, and only what leaves is on record", ({ expect }) => {
   const rows = [
     observation("0", { category: [] }),

@@ -1,0 +1,46 @@
+import { isCompartmentPath } from "./compartment.ts";
+import { isObject, property, textAt, valuesAt, type JsonObject } from "./json.ts";
+import { parseReference } from "./reference.ts";
+import type { SearchParameter } from "./search.ts";
+
+/** Ids of the patients that a search names (`patient=1`, `Patient?_id=1`). No answer tells about them too: that there is no such row. */
+export function patientsAsked(type: string, parameters: readonly SearchParameter[]): ReadonlySet<string> {
+  const ids = parameters.flatMap(({ definition, values }) =>
+    values.flatMap((value) => {
+      if (value.kind === "token") return type === "Patient" && definition.code === "_id" ? [value.code] : [];
+      if (value.kind !== "reference" || !reads(type, definition, "any")) return [];
+      // A bare id is a patient's where the parameter says whose the row is; elsewhere it is more likely a practitioner's.
+      const meansPatient = reads(type, definition, "owner") && definition.targets?.has("Patient") !== false;
+      return value.type === "Patient" || (value.type === undefined && meansPatient) ? [value.id] : [];
+    }),
+  );
+  return new Set(ids);
+}
+
+/**
+ * Whether a row is one that was asked for, by its id and by whose it is: an origin that ignores a parameter answers with everybody's rows.
+ * A reference to another server is left to the origin, which alone knows by which names it goes.
+ *
+ * @param base FHIR base of the origin, without a trailing slash.
+ */
+export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter[], base: string): boolean {
+  const type = textAt(row, "resourceType") ?? "";
+  return parameters.every(({ definition, values }) => {
+    if (definition.code === "_id") return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
+    if (definition.type !== "reference" || !reads(type, definition, "owner")) return true;
+    const references = (definition.paths ?? [])
+      .flatMap((path) => valuesAt(row, path))
+      .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
+      .map((text) => parseReference(text, base));
+    const local = references.filter((reference) => reference.kind === "local");
+    if (local.length === 0 || local.length < references.length) return true;
+    return values.some(
+      (value) =>
+        value.kind === "reference" &&
+        local.some((owner) => owner.id === value.id && (value.type === undefined || value.type === owner.type)),
+    );
+  });
+}
+
+const reads = (type: string, { paths }: SearchParameter["definition"], part: "owner" | "any"): boolean =>
+  paths?.some((path) => isCompartmentPath(type, path, part)) === true;
