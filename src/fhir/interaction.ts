@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { readQuery, type QueryRefusal } from "./query.ts";
 import { isId } from "./reference.ts";
-import { isJsonFormat, readSearch, type Search, type SearchRefusal } from "./search.ts";
+import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "./search.ts";
 
 /** What is being asked, as a typed fact (FHIR R4 http §3.1.0). */
 export type Interaction =
@@ -48,8 +48,15 @@ const compartments: ReadonlySet<string> = new Set(["Patient", "Encounter", "Rela
 /**
  * Reads a request below the FHIR base. Segments and query are raw: no percent escape is part of a FHIR path, so one is refused and an
  * encoded slash or dot never decoded. Never throws.
+ *
+ * @param base the FHIR base that the client calls (no trailing slash): a reference below it, as in an answer's `fullUrl`, is `Type/id`.
  */
-export function readInteraction(method: string, segments: readonly string[], query: string): Result<Interaction, InteractionRefusal> {
+export function readInteraction(
+  method: string,
+  segments: readonly string[],
+  query: string,
+  base?: string,
+): Result<Interaction, InteractionRefusal> {
   const known = methods.find((name) => name === method);
   if (known === undefined) return err({ reason: "unsupported_method" });
   const place = readPlace(segments);
@@ -61,17 +68,18 @@ export function readInteraction(method: string, segments: readonly string[], que
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
   if (interaction.kind === "search") {
-    const search = readSearch(interaction.type, pairs.value);
+    const search = readSearch(interaction.type, pairs.value, base);
     return search.ok ? ok({ kind: "search", ...search.value }) : search;
   }
   for (const { name, value } of pairs.value) {
-    // A read has no parameters but the format; `_elements` and `_summary` would cut what the view has to see whole.
-    if (name !== "_format") {
+    // `_elements` and other projections would cut what the view has to see whole.
+    if (!isOfPresentation(name)) {
       const refused = readSearch(interaction.type, [{ name, value }]);
       if (!refused.ok) return refused;
       return err({ reason: "parameter_not_carried", parameter: name });
     }
-    if (!isJsonFormat(value)) return err({ reason: "format_not_carried" });
+    const refusal = refusePresentation(name, value);
+    if (refusal !== undefined) return err(refusal);
   }
   return ok(interaction);
 }

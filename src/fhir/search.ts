@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { ResourceType } from "./elements.ts";
+import { isResourceType, type ResourceType } from "./elements.ts";
 import type { QueryPair } from "./query.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./search-parameters.ts";
-import { readValue, splitValues, type SearchValue } from "./search-value.ts";
+import { readValue, splitValues, type SearchValue, type ValueContext } from "./search-value.ts";
 
 /** One parameter of a search. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
 export interface SearchParameter {
@@ -43,7 +43,7 @@ const countMax = 1_000_000_000;
 
 // FHIR R4 §3.1.1.5 and what R5 and servers add: each would join, project, count or search past the view.
 const notCarried: ReadonlySet<string> = new Set(
-  "_has _include _revinclude _summary _total _elements _contained _containedType _filter _text _content _query _list _type _pretty _score _graph _maxresults".split(
+  "_has _include _revinclude _total _elements _contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(
     " ",
   ),
 );
@@ -51,8 +51,8 @@ const jsonFormats: ReadonlySet<string> = new Set(["json", "application/json", "a
 
 const nameGrammar = /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?<modifier>:[A-Za-z-]{1,64})?(?<chain>[.:][A-Za-z0-9.:*_-]{1,200})?$/u;
 
-/** Reads the decoded query of a search on `type`. */
-export function readSearch(type: ResourceType, pairs: readonly QueryPair[]): Result<Search, SearchRefusal> {
+/** Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for references below it. */
+export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
   const parameters: SearchParameter[] = [];
   const once = new Map<string, string>();
   const known = searchParametersOf(type);
@@ -60,23 +60,25 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[]): Res
     const { code: parameter, modifier, chain } = nameGrammar.exec(name)?.groups ?? {};
     if (parameter === undefined) return err({ reason: "malformed_parameter" });
     if (notCarried.has(parameter)) return err({ reason: "parameter_not_carried", parameter });
-    const result = parameter === "_count" || parameter === "_sort" || parameter === "_format";
+    const result = parameter === "_count" || parameter === "_sort" || isOfPresentation(parameter);
     const definition = known.get(parameter);
     if (definition === undefined && !result) return err({ reason: "unknown_parameter", parameter });
     if (chain !== undefined) return err({ reason: "chain_not_carried", parameter });
-    if (modifier !== undefined) return err({ reason: "modifier_not_carried", parameter });
+    const said = modifier?.slice(1);
+    const named = said !== undefined && definition?.type === "reference" && isResourceType(said) ? said : undefined;
+    if (said !== undefined && named === undefined) return err({ reason: "modifier_not_carried", parameter });
     if (result) {
       // Two of these contradict each other, and servers differ in which they believe.
       if (once.has(parameter)) return err({ reason: "repeated_parameter", parameter });
       once.set(parameter, value);
+      const refusal = refusePresentation(parameter, value);
+      if (refusal !== undefined) return err(refusal);
     } else if (definition !== undefined) {
-      const read = readParameter(definition, value);
+      const read = readParameter(definition, value, { base, type: named });
       if (!read.ok) return read;
       parameters.push(read.value);
     }
   }
-  const format = once.get("_format");
-  if (format !== undefined && !isJsonFormat(format)) return err({ reason: "format_not_carried" });
   const sort = readSort(known, once.get("_sort"));
   if (!sort.ok) return sort;
   const count = once.get("_count");
@@ -85,15 +87,36 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[]): Res
   return ok({ type, parameters, sort: sort.value, count: count === undefined ? undefined : Math.min(Number(count), countMax) });
 }
 
-/** `_format` beside an `Accept` header (FHIR R4 §3.1.0.1.11): JSON by any of its names, `+` read as a space included. */
-export const isJsonFormat = (value: string): boolean => jsonFormats.has(value.toLowerCase().replace("fhir json", "fhir+json"));
+/** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
+export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
 
-function readParameter(definition: SearchParameterDefinition, value: string): Result<SearchParameter, SearchRefusal> {
+/** Why a parameter of presentation cannot be had, if it cannot. White space is never part of an answer's meaning: `_pretty` is not refused. */
+export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
+  if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_carried" };
+  if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "malformed_value", parameter };
+  if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_carried", parameter };
+  return undefined;
+}
+
+/** JSON by any of its names, `+` read as a space included; of its parameters the version that this is, and the only encoding of FHIR. */
+function isJsonFormat(value: string): boolean {
+  const [name = "", ...parameters] = value.toLowerCase().split(";");
+  return (
+    jsonFormats.has(name.trim().replace("fhir json", "fhir+json")) &&
+    parameters.every((parameter) => /^\s*(?:fhirversion=4\.0(?:\.\d)?|charset=utf-8)\s*$/u.test(parameter))
+  );
+}
+
+function readParameter(
+  definition: SearchParameterDefinition,
+  value: string,
+  context: ValueContext,
+): Result<SearchParameter, SearchRefusal> {
   const { code: parameter, paths } = definition;
   if (paths === undefined) return err({ reason: "parameter_not_carried", parameter });
   const texts = splitValues(value);
   if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
-  const values = texts.map((text) => readValue(text, definition)).filter((read) => read !== undefined);
+  const values = texts.map((text) => readValue(text, definition, context)).filter((read) => read !== undefined);
   return values.length === texts.length ? ok({ definition, values }) : err({ reason: "malformed_value", parameter });
 }
 

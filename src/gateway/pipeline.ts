@@ -35,7 +35,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   if (!budget.ok) return trail.refuse(budget.error);
   trail.learn({ budget: budget.value });
 
-  const what = readInteraction(call.value.method, call.value.segments, call.value.query);
+  const what = readInteraction(call.value.method, call.value.segments, call.value.query, ports.fhirBase(call.value.origin));
   if (!what.ok) return trail.refuse(what.error);
   trail.learn({ interaction: what.value });
 

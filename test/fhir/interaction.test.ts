@@ -104,7 +104,18 @@ test("a search is rebuilt from what was understood: repeated parameters in order
 
 test.for([
   ["patient:not=1", { reason: "modifier_not_carried", parameter: "patient" }],
-  ["subject:Patient=1", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["subject:Patient=Group/1", { reason: "malformed_value", parameter: "subject" }],
+  ["subject:Practitioner=1", { reason: "malformed_value", parameter: "subject" }],
+  ["subject:patient=1", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["code:Patient=1", { reason: "modifier_not_carried", parameter: "code" }],
+  ["_pretty:Patient=true", { reason: "modifier_not_carried", parameter: "_pretty" }],
+  ["_pretty=maybe", { reason: "malformed_value", parameter: "_pretty" }],
+  ["_pretty=true&_pretty=false", { reason: "repeated_parameter", parameter: "_pretty" }],
+  ["_summary=true", { reason: "parameter_not_carried", parameter: "_summary" }],
+  ["_format=application/fhir%2Bjson;fhirVersion=3.0", { reason: "format_not_carried" }],
+  ["_format=application/fhir%2Bxml;fhirVersion=4.0", { reason: "format_not_carried" }],
+  ["date=2020-01-01 00:00:00", { reason: "malformed_query" }],
+  ["date=2020-01-01T00:00:00++00:00", { reason: "malformed_value", parameter: "date" }],
   ["patient:missing=true", { reason: "modifier_not_carried", parameter: "patient" }],
   ["subject:identifier=x%7C1", { reason: "modifier_not_carried", parameter: "subject" }],
   ["code:text=x", { reason: "modifier_not_carried", parameter: "code" }],
@@ -178,6 +189,50 @@ test("a read takes no search parameter and no projection", ({ expect }) => {
   expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_carried", parameter: "name" });
   expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "unknown_parameter", parameter: "nonsense" });
   expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_carried" });
+});
+
+test("a reference may be the full URL that an answer gave, below the base that the client calls and no other", ({ expect }) => {
+  const base = "https://gateway.example/v1/fhir/main";
+  const asked = (value: string) => {
+    const interaction = readInteraction("GET", ["Observation"], `patient=${encodeURIComponent(value)}`, base);
+    return interaction.ok && interaction.value.kind === "search" ? searchQuery(interaction.value.parameters, [], undefined) : interaction;
+  };
+  expect(asked(`${base}/Patient/1`)).toBe("patient=Patient%2F1");
+  for (const other of [
+    `${base}/Group/1`,
+    `${base}/Patient/1/_history/2`,
+    `${base}/Patient/1?x`,
+    `${base}//Patient/1`,
+    `${base}2/Patient/1`,
+    `${base}/${base}/Patient/1`,
+    "https://gateway.example/v1/fhir/other/Patient/1",
+    "https://gateway.example@evil.example/v1/fhir/main/Patient/1",
+  ]) {
+    expect(asked(other), other).toEqual({ ok: false, error: { reason: "malformed_value", parameter: "patient" } });
+  }
+});
+
+test("a type modifier of a reference is Type/id by another spelling", ({ expect }) => {
+  expect(search("subject:Patient=1&patient:Patient=2,Patient/3")).toBe("subject=Patient%2F1&patient=Patient%2F2,Patient%2F3");
+});
+
+test("what the answer is anyway may be asked for, and is not passed on", ({ expect }) => {
+  for (const asked of [
+    "_pretty=true",
+    "_pretty=false",
+    "_summary=false",
+    "_format=application/fhir%2Bjson;fhirVersion=4.0",
+    "_format=application/fhir+json;%20fhirVersion=4.0.1;charset=UTF-8",
+  ]) {
+    expect(search(`patient=1&${asked}`), asked).toBe("patient=1");
+    expect(refusal("GET", "Patient/1", asked), asked).toBe("read");
+  }
+});
+
+test("the raw plus of a time zone is read as one, and written so that it stays one", ({ expect }) => {
+  const encoded = "date=ge2020-01-01T00%3A00%3A00%2B05%3A30";
+  expect(search("date=ge2020-01-01T00:00:00+05:30")).toBe(encoded);
+  expect(search("date=ge2020-01-01T00:00:00%2B05:30")).toBe(encoded);
 });
 
 test("a day is a day of its month, leap years too", ({ expect }) => {
