@@ -38,3 +38,19 @@ test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests
     );
   }
 });
+
+test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
+  "by %s a feed finds what has changed, of every type that it may search",
+  (name, { expect }) => {
+    const document = parsePolicyDocument(body(name));
+    if (!document.ok) return expect(document.error).toBeUndefined();
+    const policy = compilePolicy(document.value, name);
+    const types = document.value.rules.filter((rule) => rule.interactions.includes("search")).flatMap((rule) => rule.types);
+    expect(types).toContain("Condition");
+    for (const type of types) {
+      const interaction = readInteraction("GET", [type], "_lastUpdated=ge2026-01-01T00:00:00Z");
+      if (!interaction.ok) return expect(interaction.error).toBeUndefined();
+      expect(evaluate(policy, [{ context: "system", type: "*", permissions: ["s"] }], interaction.value).ok, type).toBe(true);
+    }
+  },
+);
