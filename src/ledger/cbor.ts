@@ -1,28 +1,90 @@
-import { decode, encode, rfc8949EncodeOptions } from "cborg";
+import { decode, encode, rfc8949EncodeOptions, type Token, Tokenizer } from "cborg";
+import { err, ok, type Result } from "#kernel/result";
+import { fromUtf8, plain, sameBytes } from "./bytes.ts";
 
 /** Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Plain data and `Map`s with integer keys. */
 export const toCbor = (value: unknown): Uint8Array => encode(value, rfc8949EncodeOptions);
 
-/** One CBOR item that fills the bytes, maps as `Map`; undefined for anything else, also for a second spelling of the same value. */
-export function fromCbor(bytes: Uint8Array): unknown {
+export type CborProblem = "cbor_malformed" | "cbor_value_not_allowed" | "cbor_not_deterministic" | "number_too_large";
+
+/**
+ * One CBOR item that fills the bytes, maps as `Map`, as docs/ledger-format.md allows it: integers within ±(2^53 − 1), byte strings,
+ * text, arrays, maps with unsigned integer keys or text keys, true, false, null; at most 16 deep; in its one deterministic spelling.
+ */
+export function readCbor(bytes: Uint8Array): Result<unknown, CborProblem> {
+  let value: unknown;
   try {
-    return decode(bytes, {
-      useMaps: true,
-      strict: true,
-      rejectDuplicateMapKeys: true,
-      allowIndefinite: false,
-      allowUndefined: false,
-      allowInfinity: false,
-      allowNaN: false,
-      allowBigInt: false,
-    });
+    value = decode(bytes, { ...options, tokenizer: new StrictText(plain(bytes), options) });
   } catch {
-    return undefined; // cborg throws for every malformed input, and only for that
+    return err("cbor_malformed"); // cborg throws for malformed input, for what the options forbid, and for nesting beyond its stack
+  }
+  const problem = notAllowed(value, DEPTH_MAX);
+  if (problem !== undefined) return err(problem);
+  return sameBytes(toCbor(value), bytes) ? ok(value) : err("cbor_not_deterministic");
+}
+
+/** A CBOR map with unsigned integer keys: the outermost form of every body and record. */
+export function readCborMap(bytes: Uint8Array): Result<ReadonlyMap<number, unknown>, CborProblem> {
+  const value = readCbor(bytes);
+  if (!value.ok) return value;
+  return value.value instanceof Map && [...value.value.keys()].every(isUnsigned) ? ok(value.value) : err("cbor_value_not_allowed");
+}
+
+/** The value of `readCbor`, or undefined. */
+export function fromCbor(bytes: Uint8Array): unknown {
+  const value = readCbor(bytes);
+  return value.ok ? value.value : undefined;
+}
+
+/** The value of `readCborMap`, or undefined. */
+export function fromCborMap(bytes: Uint8Array): ReadonlyMap<number, unknown> | undefined {
+  const map = readCborMap(bytes);
+  return map.ok ? map.value : undefined;
+}
+
+const DEPTH_MAX = 16;
+const options = {
+  useMaps: true,
+  strict: true,
+  rejectDuplicateMapKeys: true,
+  retainStringBytes: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowInfinity: false,
+  allowNaN: false,
+  allowBigInt: true, // read, so that it can be named when it is refused
+};
+
+/** cborg decodes text leniently and drops a leading byte order mark: two byte strings must not read as one text. */
+class StrictText extends Tokenizer {
+  override next(): Token {
+    const token = super.next();
+    if (token.byteValue === undefined) return token;
+    const text = fromUtf8(token.byteValue);
+    if (text === undefined) throw new Error("text that is not UTF-8");
+    return Object.assign(token, { value: text });
   }
 }
 
-/** A CBOR map with integer keys, or undefined. */
-export function fromCborMap(bytes: Uint8Array): ReadonlyMap<number, unknown> | undefined {
-  const value = fromCbor(bytes);
-  return value instanceof Map && [...value.keys()].every((key) => Number.isSafeInteger(key)) ? value : undefined;
+function notAllowed(value: unknown, depth: number): CborProblem | undefined {
+  if (typeof value === "bigint") return "number_too_large"; // cborg gives a number for every integer within ±(2^53 − 1)
+  if (typeof value === "number") return Number.isSafeInteger(value) ? undefined : "cbor_value_not_allowed";
+  if (typeof value === "string" || typeof value === "boolean" || value === null || value instanceof Uint8Array) return undefined;
+  if (depth === 0) return "cbor_value_not_allowed";
+  if (Array.isArray(value)) return firstOf(value, depth - 1);
+  if (!(value instanceof Map)) return "cbor_value_not_allowed";
+  const keys = [...value.keys()];
+  if (keys.some((key) => typeof key === "bigint")) return "number_too_large";
+  const oneKind = keys.every(isUnsigned) || keys.every((key) => typeof key === "string");
+  return oneKind ? firstOf([...value.values()], depth - 1) : "cbor_value_not_allowed";
 }
+
+function firstOf(values: readonly unknown[], depth: number): CborProblem | undefined {
+  for (const value of values) {
+    const problem = notAllowed(value, depth);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+const isUnsigned = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;

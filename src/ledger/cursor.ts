@@ -1,9 +1,10 @@
-/** Reads big-endian fields and never past the end: a short read gives zeros and makes `finished` false for good. */
+/** Reads big-endian fields and never past the end: what is cut off or too large reads as zeros and makes `finished` false for good. */
 export class Cursor {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
   #short = false;
+  #tooLarge = false;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -12,12 +13,17 @@ export class Cursor {
 
   /** True when every field was there and nothing is left over. */
   get finished(): boolean {
-    return !this.#short && this.#at === this.#bytes.length;
+    return !this.#short && !this.#tooLarge && this.#at === this.#bytes.length;
   }
 
   /** True when a field was cut off. */
   get short(): boolean {
     return this.#short;
+  }
+
+  /** True when a number was beyond 2^53 − 1, the largest of the format. */
+  get tooLarge(): boolean {
+    return this.#tooLarge;
   }
 
   get remaining(): number {
@@ -36,11 +42,10 @@ export class Cursor {
     return this.#take(4, (at) => this.#view.getUint32(at));
   }
 
-  /** Numbers past 2^53 count as a short read: no field of ours can grow that far. */
   u64(): number {
     const value = this.#take(8, (at) => Number(this.#view.getBigUint64(at)));
     if (Number.isSafeInteger(value)) return value;
-    this.#short = true;
+    this.#tooLarge = true;
     return 0;
   }
 

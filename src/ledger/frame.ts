@@ -16,7 +16,7 @@ export interface Frame {
   readonly leaves: readonly Uint8Array[];
 }
 
-export type FrameProblem = "frame_cut_short" | "frame_magic" | "frame_origin" | "frame_count" | "frame_time";
+export type FrameProblem = "frame_cut_short" | "number_too_large" | "frame_magic" | "frame_origin" | "frame_count" | "frame_time";
 
 const magic = utf8("PXF1");
 export const FRAME_LEAVES_MAX = 256;
@@ -51,9 +51,10 @@ export function parseFrame(bytes: Uint8Array): Result<Frame, FrameProblem> {
   if (origin === undefined) return err("frame_origin");
   const [number, first, count] = [cursor.u64(), cursor.u64(), cursor.u16()];
   const previous = cursor.bytes(HASH_BYTES);
-  const size = cursor.u64();
+  const size = cursor.u64(); // 0 when too large, and so no long range
   const range = Array.from({ length: rangeWidth(size) }, () => cursor.bytes(HASH_BYTES));
   const seconds = cursor.u64();
+  if (cursor.tooLarge) return err("number_too_large");
   if (cursor.short) return err("frame_cut_short");
   if (count === 0 || count > FRAME_LEAVES_MAX || first + count !== size) return err("frame_count");
   if (seconds % FRAME_TIME_STEP_SECONDS !== 0) return err("frame_time");

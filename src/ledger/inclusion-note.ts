@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { fromUtf8, utf8 } from "./bytes.ts";
-import { type Checkpoint, type CheckpointProblem, decimal, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, type CheckpointProblem, decimal, isTooLarge, openCheckpoint } from "./checkpoint.ts";
 import { HASH_BYTES, verifyInclusion } from "./merkle.ts";
 import type { Verifier } from "./signed-note.ts";
 
@@ -22,8 +22,10 @@ export function openInclusionNote(
   const [first, ...lines] = text.slice(0, Math.max(split, 0)).split("\n");
   if (lines[0]?.startsWith("extra ")) lines.shift(); // opaque and not authenticated: nothing is read from it
   const [indexLine = "", ...pathLines] = lines;
-  const index = indexLine.startsWith("index ") ? decimal(indexLine.slice(6)) : undefined;
+  const indexText = indexLine.startsWith("index ") ? indexLine.slice(6) : "";
+  const index = decimal(indexText);
   const path = pathLines.map(fromBase64);
+  if (first === firstLine && isTooLarge(indexText)) return err("number_too_large");
   if (first !== firstLine || index === undefined || !isPath(path)) return err("proof_malformed");
   const checkpoint = openCheckpoint(utf8(text.slice(split + 2)), verifier);
   if (!checkpoint.ok) return checkpoint;

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import { type CborProblem, readCborMap } from "./cbor.ts";
 import { readKeyEpoch, readShardOpen, readShardSeal } from "./clear-body.ts";
 import { type Leaf, leafKinds } from "./leaf.ts";
 import { parseLogName } from "./log-name.ts";
@@ -25,7 +26,8 @@ export type LeafOrderProblem =
   | "sealed_body_length"
   | "shard_seal_body"
   | "clear_leaf_header"
-  | "leaf_after_seal";
+  | "leaf_after_seal"
+  | CborProblem;
 
 export const beforeFirstLeaf: LeafOrder = { index: 0, keyEpoch: 0, counter: 0 };
 
@@ -34,6 +36,10 @@ export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<Lea
   const next = { ...order, index: order.index + 1 };
   if (order.index === 0 && leaf.kind !== leafKinds.shardOpen) return err("first_leaf_is_not_shard_open");
   if (order.sealedAt !== undefined && (leaf.kind !== leafKinds.shardSeal || order.index % TILE_WIDTH === 0)) return err("leaf_after_seal");
+  if (leaf.kind !== leafKinds.sealed) {
+    const body = readCborMap(leaf.body);
+    if (!body.ok) return body;
+  }
   switch (leaf.kind) {
     case leafKinds.sealed: {
       if (leaf.keyEpoch !== order.keyEpoch || order.keyEpoch === 0) return err("key_epoch_not_introduced");

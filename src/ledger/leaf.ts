@@ -15,7 +15,7 @@ export const BODY_BYTES_MAX = LEAF_BYTES_MAX - LEAF_HEADER_BYTES;
 export interface LeafHeader {
   readonly kind: LeafKind;
   readonly keyEpoch: number; // u32
-  readonly counter: number; // u64, never twice in one epoch
+  readonly counter: number; // u64, at most 2^53 − 1, never twice in one epoch
   readonly linesRoot: Uint8Array; // 32 bytes
 }
 
@@ -23,7 +23,7 @@ export interface Leaf extends LeafHeader {
   readonly body: Uint8Array;
 }
 
-export type LeafProblem = "leaf_cut_short" | "leaf_version" | "leaf_kind" | "leaf_length";
+export type LeafProblem = "leaf_cut_short" | "number_too_large" | "leaf_version" | "leaf_kind" | "leaf_length";
 
 /** The 50 bytes before the body: ver u8 | kind u8 | key_epoch u32 | ctr u64 | lines_root[32] | len u32, big-endian. */
 export function encodeLeafHeader(header: LeafHeader, bodyLength: number): Uint8Array {
@@ -59,6 +59,7 @@ export function parseLeaf(bytes: Uint8Array): Result<Leaf, LeafProblem> {
   if (cursor.short) return err("leaf_cut_short");
   if (version !== LEAF_VERSION) return err("leaf_version");
   if (kind === undefined) return err("leaf_kind");
+  if (cursor.tooLarge) return err("number_too_large");
   if (length !== cursor.remaining || bytes.length > LEAF_BYTES_MAX) return err("leaf_length");
   return ok({ kind, keyEpoch, counter, linesRoot, body: cursor.bytes(length) });
 }

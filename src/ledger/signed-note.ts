@@ -47,8 +47,8 @@ export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): s
 };
 
 /**
- * The text of a note that at least one known key signed. Signatures by unknown keys are passed over, as the specification asks;
- * a wrong one by a known key refuses the note.
+ * The text of a note that at least one known key signed. Signatures by unknown keys (witnesses' cosignatures are such) are passed
+ * over, as the specification asks; a wrong one by a known key refuses the note, also beside a right one.
  */
 export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<string, NoteProblem> {
   const whole = note.length > NOTE_BYTES_MAX ? undefined : fromUtf8(note);

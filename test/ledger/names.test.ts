@@ -123,13 +123,32 @@ test("a receipt reads back as it was written, and nothing else is one", ({ expec
   );
   expect(parseReceipt(text)).toEqual({ ok: true, value: receipt });
   expect(parseReceipt(text.replaceAll(", ", ","))).toEqual({ ok: true, value: receipt });
+  for (const further of [
+    "x=1",
+    "flag",
+    "flag;a=1; b",
+    'later="a, \\"b\\", index=7"',
+    'root=:AQE=:;n=2, size=-1.5, w=(a "b";q=?0 :AA==:);p=*t/x',
+    "a=()",
+    "indexes=7, frame2=?1",
+  ]) {
+    expect(parseReceipt(`${text}, ${further}`), further).toEqual({ ok: true, value: receipt });
+  }
   for (const bad of [
     "",
     text.replace("42", "-1"),
     text.replace("42", "1.5"),
     text.replace("s0", "../s0"),
     text.replace("AQE=", "AQF="),
-    `${text}, x=1`,
+    `${text},`,
+    `${text} x=1`,
+    `${text}, X=1`,
+    `${text}, x=`,
+    `${text}, x="a`,
+    `${text}, x=1, index=7`,
+    `${text}, x=1, frame`,
+    `x=1, ${text}`,
+    text.replace("42", "1000000000000000"),
     text.slice(0, -1),
   ]) {
     expect(parseReceipt(bad), bad).toEqual({ ok: false, error: "bad_receipt" });

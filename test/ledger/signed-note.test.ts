@@ -57,10 +57,19 @@ test("no note with one byte changed or cut off opens", ({ expect }) => {
   }
 });
 
-test("signatures of unknown keys are passed over, a wrong one of a known key refuses the note", ({ expect }) => {
+test("signatures of unknown keys are passed over, a wrong one of a known key refuses the note, also beside a right one", ({ expect }) => {
   const [, stranger = ""] = exampleNote.split("\n\n");
   expect(openNote(utf8(peterNote + stranger), known(peterKey)).ok).toBe(true);
   expect(openNote(utf8(peterNote + stranger), known(peterKey, exampleKey))).toEqual({ ok: false, error: "note_signature_wrong" });
+  const [own = ""] = peterNote.split("\n\n").slice(1);
+  const sameNameOtherId = own.replace(" x08g", " y08g");
+  // C2SP tlog-cosignature: key id, u64 time, signature; one of another key name and one of the log's own name.
+  const cosignature = `— witness.example/w ${Buffer.alloc(4 + 8 + 64, 5).toString("base64")}\n`;
+  const lines = [own, cosignature, sameNameOtherId, own];
+  expect(openNote(utf8(`${peterText}\n${lines.join("")}`), known(peterKey))).toEqual({ ok: true, value: peterText });
+  const wrong = own.replace("JnAM=", "JnAA=");
+  expect(wrong).not.toBe(own);
+  expect(openNote(utf8(peterNote + wrong), known(peterKey))).toEqual({ ok: false, error: "note_signature_wrong" });
 });
 
 test("control characters, missing newlines, spaces in names and floods of signatures are no notes", ({ expect }) => {
@@ -85,28 +94,40 @@ test("control characters, missing newlines, spaces in names and floods of signat
   expect(openNote(Uint8Array.of(0xff, 0x0a, 0x0a), [signer]).ok).toBe(false);
 });
 
-test("the text of a checkpoint has one spelling, and only the extension line that this ledger signs", ({ expect }) => {
+test("the text of a checkpoint has one spelling, and extension lines of later versions after its own are passed over", ({ expect }) => {
   const hash = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
   const good = `o\n5\n${hash}\nframe 3 ${hash}\n`;
   expect(parseCheckpointText(good)).toMatchObject({ ok: true, value: { origin: "o", size: 5, frame: { number: 3 } } });
   const empty = "o\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
   expect(parseCheckpointText(empty)).toMatchObject({ ok: true, value: { size: 0 } });
+  expect(parseCheckpointText(`${good}later 1 2\nframes\n`)).toEqual(parseCheckpointText(good));
+  expect(parseCheckpointText(`${empty}later\n`)).toEqual(parseCheckpointText(empty));
   for (const bad of [
     `o\n05\n${hash}\nframe 3 ${hash}\n`,
     `o\n5\n${hash}\n`,
     `o\n5\n${hash}\nframe 03 ${hash}\n`,
     `o\n5\n${hash}\nframe 3 ${hash} \n`,
     `o\n5\n${hash}\nother 3 ${hash}\n`,
-    `${good}more\n`,
+    `o\n5\n${hash}\nlater\nframe 3 ${hash}\n`,
+    `${good}frame 4 ${hash}\n`,
+    `${good}frame\n`,
+    `${good}\nlater\n`,
     `${good}\n`,
     good.trimEnd(),
     `\n5\n${hash}\nframe 3 ${hash}\n`,
     `o\n5\n${hash.replace("2I=", "2J=")}\nframe 3 ${hash}\n`,
     `o\n0\n${hash}\n`,
     `${empty}frame 0 ${hash}\n`,
-    `o\n9007199254740993\n${hash}\nframe 3 ${hash}\n`,
   ]) {
-    expect(parseCheckpointText(bad).ok, bad).toBe(false);
+    expect(parseCheckpointText(bad), bad).toEqual({ ok: false, error: "checkpoint_malformed" });
+  }
+  expect(parseCheckpointText(`o\n9007199254740991\n${hash}\nframe 3 ${hash}\n`).ok).toBe(true);
+  for (const large of [
+    `o\n9007199254740992\n${hash}\nframe 3 ${hash}\n`,
+    `o\n${2n ** 64n}\n${hash}\nframe 3 ${hash}\n`,
+    `o\n5\n${hash}\nframe 9007199254740992 ${hash}\n`,
+  ]) {
+    expect(parseCheckpointText(large), large).toEqual({ ok: false, error: "number_too_large" });
   }
   expect(openCheckpoint(utf8(peterNote), known(peterKey)[0] ?? { name: "", id: 0, publicKey: new Uint8Array() })).toEqual({
     ok: false,
