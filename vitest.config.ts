@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "pure",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/platform/{control,guard,ledger}/**", "test/e2e/**"],
+          exclude: ["test/platform/{control,guard,jose,ledger}/**", "test/e2e/**"],
         },
       },
       {
