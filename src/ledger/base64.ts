@@ -1,10 +1,20 @@
 import { plain } from "./bytes.ts";
 
-/** RFC 4648 §4, with padding: the only base64 that C2SP formats and our receipts use. */
+/** RFC 4648 §4, with padding: what C2SP formats and our receipts use. */
 export const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 /** The bytes of canonical base64, or undefined: a flipped padding bit must not decode to the same bytes. */
 export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = plain(Buffer.from(text, "base64"));
   return toBase64(bytes) === text ? bytes : undefined;
+}
+
+/** RFC 4648 §5, without padding: what JOSE uses. */
+export const toBase64url = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+
+/** The bytes of canonical base64url, or undefined. */
+export function fromBase64url(text: string): Uint8Array | undefined {
+  const bytes = plain(Buffer.from(text, "base64url"));
+  return toBase64url(bytes) === text ? bytes : undefined;
 }

@@ -1,5 +1,6 @@
 import { fromCborMap, toCbor } from "./cbor.ts";
 import { HASH_BYTES } from "./merkle.ts";
+import { readWrappedKey, type WrappedKey } from "./wrapped-key.ts";
 
 /** The body of a key-epoch leaf (kind 1). `wrapped` is a JWE in General JSON Serialization (RFC 7516 §7.2.1) for the auditors. */
 export interface KeyEpoch {
@@ -50,19 +51,20 @@ export const encodeShardSeal = (body: ShardSeal): Uint8Array =>
     ]),
   );
 
-/** A key-epoch body with at least two recipients, each with a `kid`; undefined for anything else. */
-export function readKeyEpoch(body: Uint8Array): (KeyEpoch & { readonly recipients: readonly string[] }) | undefined {
+/** A key-epoch body with its JWE in the exact profile; undefined for anything else. Whether `aad` is this log's, `follow` checks. */
+export function readKeyEpoch(body: Uint8Array): (KeyEpoch & WrappedKey) | undefined {
   const map = formatOne(body);
   const [commitment, wrapped] = [map?.get(keys.commitment), map?.get(keys.wrapped)];
   if (!(commitment instanceof Uint8Array) || commitment.length !== HASH_BYTES || typeof wrapped !== "string") return undefined;
-  const recipients = recipientsOf(wrapped);
-  return recipients === undefined || recipients.length < 2 ? undefined : { commitment, wrapped, recipients };
+  const key = readWrappedKey(wrapped);
+  return key && { commitment, wrapped, ...key };
 }
 
 export function readShardOpen(body: Uint8Array): ShardOpen | undefined {
   const map = formatOne(body);
   const [origin, halfYear, auditors] = [map?.get(keys.origin), map?.get(keys.halfYear), map?.get(keys.auditors)];
-  if (typeof origin !== "string" || typeof halfYear !== "string" || !isTexts(auditors) || auditors.length < 2) return undefined;
+  if (typeof origin !== "string" || typeof halfYear !== "string" || !isTexts(auditors)) return undefined;
+  if (auditors.length < 2 || new Set(auditors).size !== auditors.length) return undefined;
   return { origin, halfYear, auditors };
 }
 
@@ -76,18 +78,4 @@ function formatOne(body: Uint8Array): ReadonlyMap<number, unknown> | undefined {
   return map?.get(keys.format) === FORMAT ? map : undefined;
 }
 
-function recipientsOf(jwe: string): string[] | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(jwe);
-  } catch {
-    return undefined; // JSON.parse throws for text that is not JSON only
-  }
-  if (!isObject(parsed) || !Array.isArray(parsed["recipients"])) return undefined;
-  const kids = parsed["recipients"].map((one: unknown) => (isObject(one) && isObject(one["header"]) ? one["header"]["kid"] : undefined));
-  return isTexts(kids) && new Set(kids).size === kids.length ? kids : undefined;
-}
-
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;

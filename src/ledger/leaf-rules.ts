@@ -1,10 +1,13 @@
+import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { type CborProblem, readCborMap } from "./cbor.ts";
 import { readKeyEpoch, readShardOpen, readShardSeal } from "./clear-body.ts";
-import { type Leaf, leafKinds } from "./leaf.ts";
-import { parseLogName } from "./log-name.ts";
+import { FRAME_TIME_STEP_SECONDS } from "./frame.ts";
+import { type Leaf, type LeafKind, leafKinds } from "./leaf.ts";
+import { openHalfYears, parseLogName } from "./log-name.ts";
 import { sizeClasses, TAG_BYTES } from "./padding.ts";
 import { TILE_WIDTH } from "./tile.ts";
+import { wrappedKeyAad } from "./wrapped-key.ts";
 
 /** What the leaves so far say about which leaf may come next. */
 export interface LeafOrder {
@@ -12,6 +15,8 @@ export interface LeafOrder {
   readonly keyEpoch: number; // 0 before the first key-epoch leaf
   readonly counter: number;
   readonly sealedAt?: number;
+  readonly last?: LeafKind;
+  readonly recordInFrame?: true; // a kind 0 leaf came since the last `endFrame`
 }
 
 export type LeafOrderProblem =
@@ -20,6 +25,8 @@ export type LeafOrderProblem =
   | "shard_open_body"
   | "shard_open_of_another_log"
   | "key_epoch_body"
+  | "key_epoch_wrapped_for_another_leaf"
+  | "key_epoch_without_a_record"
   | "key_epoch_not_increasing"
   | "key_epoch_not_introduced"
   | "counter_not_increasing"
@@ -33,9 +40,10 @@ export const beforeFirstLeaf: LeafOrder = { index: 0, keyEpoch: 0, counter: 0 };
 
 /** Whether a leaf may stand here: the rules of docs/ledger-format.md that need no key. */
 export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<LeafOrder, LeafOrderProblem> {
-  const next = { ...order, index: order.index + 1 };
+  const next = { ...order, index: order.index + 1, last: leaf.kind };
   if (order.index === 0 && leaf.kind !== leafKinds.shardOpen) return err("first_leaf_is_not_shard_open");
   if (order.sealedAt !== undefined && (leaf.kind !== leafKinds.shardSeal || order.index % TILE_WIDTH === 0)) return err("leaf_after_seal");
+  if (order.last === leafKinds.keyEpoch && leaf.kind !== leafKinds.sealed) return err("key_epoch_without_a_record");
   if (leaf.kind !== leafKinds.sealed) {
     const body = readCborMap(leaf.body);
     if (!body.ok) return body;
@@ -45,12 +53,14 @@ export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<Lea
       if (leaf.keyEpoch !== order.keyEpoch || order.keyEpoch === 0) return err("key_epoch_not_introduced");
       if (leaf.counter <= order.counter) return err("counter_not_increasing");
       if (!sizeClasses.includes(leaf.body.length - TAG_BYTES)) return err("sealed_body_length");
-      return ok({ ...next, counter: leaf.counter });
+      return ok({ ...next, counter: leaf.counter, recordInFrame: true });
     }
     case leafKinds.keyEpoch: {
       if (leaf.keyEpoch <= order.keyEpoch) return err("key_epoch_not_increasing");
       if (leaf.counter !== 0) return err("clear_leaf_header");
-      if (readKeyEpoch(leaf.body) === undefined) return err("key_epoch_body");
+      const body = readKeyEpoch(leaf.body);
+      if (body === undefined) return err("key_epoch_body");
+      if (body.aad !== wrappedKeyAad(origin, leaf.keyEpoch)) return err("key_epoch_wrapped_for_another_leaf");
       return ok({ ...next, keyEpoch: leaf.keyEpoch, counter: 0 });
     }
     case leafKinds.shardOpen: {
@@ -67,4 +77,21 @@ export function follow(order: LeafOrder, leaf: Leaf, origin: string): Result<Lea
       return readShardSeal(leaf.body)?.size === sealedAt ? ok({ ...next, sealedAt }) : err("shard_seal_body");
     }
   }
+}
+
+export type FrameEndProblem = "key_epoch_without_a_record" | "shard_seal_does_not_end_a_bundle" | "record_outside_the_half_year";
+
+/** Whether a frame of this time (seconds since 1970) may end after the leaves so far. */
+export function endFrame(order: LeafOrder, seconds: number, origin: string): Result<LeafOrder, FrameEndProblem> {
+  const { recordInFrame, ...next } = order;
+  if (order.last === leafKinds.keyEpoch) return err("key_epoch_without_a_record");
+  if (order.last === leafKinds.shardSeal && order.index % TILE_WIDTH !== 0) return err("shard_seal_does_not_end_a_bundle");
+  return recordInFrame && !takesRecords(origin, seconds) ? err("record_outside_the_half_year") : ok(next);
+}
+
+/** A record that arrives as its log closes may be committed a moment later: the rounding of the frame's clock is left for that. */
+function takesRecords(origin: string, seconds: number): boolean {
+  const name = parseLogName(origin.slice(origin.lastIndexOf("/") + 1));
+  const times = [seconds, seconds - FRAME_TIME_STEP_SECONDS].map((at) => instant(at * 1000));
+  return name !== undefined && times.some((at) => openHalfYears(at).includes(name.halfYear));
 }

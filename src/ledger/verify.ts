@@ -3,7 +3,7 @@ import { concat, sameBytes } from "./bytes.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "./frame.ts";
 import { parseLeaf } from "./leaf.ts";
-import { beforeFirstLeaf, follow, type LeafOrder } from "./leaf-rules.ts";
+import { beforeFirstLeaf, endFrame, follow, type LeafOrder } from "./leaf-rules.ts";
 import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
 import type { LogReader } from "./ports.ts";
 import type { Receipt } from "./receipt.ts";
@@ -100,10 +100,13 @@ class Walk {
       const finding = await this.#leaf(leaf, hash, wrong);
       if (finding !== undefined) return finding;
     }
+    const end = endFrame(this.#order, frame.seconds, this.#checkpoint.origin);
+    if (!end.ok) return wrong(end.error);
     if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
+    this.#order = end.value;
     this.#previous = { seconds: frame.seconds, hash };
-    const earlier = this.#claims.since?.find((one) => one.frame?.number === number);
-    return earlier === undefined || this.#isHere(earlier) ? undefined : wrong("does_not_extend_an_earlier_checkpoint");
+    const earlier = this.#claims.since?.filter((one) => one.frame?.number === number) ?? [];
+    return earlier.every((one) => this.#isHere(one)) ? undefined : wrong("does_not_extend_an_earlier_checkpoint");
   }
 
   /** Checks what stands at the end: root, last frame, and the tiles that are not full. */

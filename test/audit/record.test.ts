@@ -67,11 +67,33 @@ test("a record reads back as the event that was written, with its part and its s
   );
 });
 
+test("a record keeps every character, also a byte order mark at the front and half a surrogate pair as U+FFFD", ({ expect }) => {
+  const path = `\ufeffPatient/${"x".repeat(40)}`;
+  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", what: { path }, patients: [], unnamed: [], counts: {} };
+  const record = decodeRecord(encodeRecord(one, 1, 1, seed));
+  expect(record.ok && record.value.event.what?.path).toBe(path);
+  const half = decodeRecord(encodeRecord({ ...one, what: { path: "a\ud800" } }, 1, 1, seed));
+  expect(half.ok && half.value.event.what?.path).toBe("a\ufffd");
+});
+
 test("keys of a later version are kept, a later format is refused, broken bytes never throw", ({ expect }) => {
   const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients: [], unnamed: [], counts: {} };
   const map = new Map(fromCborMap(encodeRecord(one, 1, 1, seed)));
   const later = decodeRecord(toCbor(new Map([...map, [99, "later"]])));
   expect(later.ok && later.value.unknown).toEqual(new Map([[99, "later"]]));
+  const nested = new Map<number, unknown>([[1, [true, null, new Uint8Array(2)]]]);
+  const more = decodeRecord(toCbor(new Map([...map, [99, nested], [1000, new Map([["Patient", 1]])]])));
+  expect(more.ok && more.value.unknown.get(99)).toEqual(nested);
+  for (const [key, value] of [
+    [-1, 1],
+    [99, 1.5],
+    ["later", 1],
+  ] as const) {
+    expect(decodeRecord(toCbor(new Map<unknown, unknown>([...map, [key, value]]))), String(key)).toEqual({
+      ok: false,
+      error: "bad_record",
+    });
+  }
   expect(decodeRecord(toCbor(new Map([...map, [1, 2]])))).toEqual({ ok: false, error: "unknown_record_version" });
   fc.assert(fc.property(fc.uint8Array(), (bytes) => !decodeRecord(bytes).ok));
 });

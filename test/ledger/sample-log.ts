@@ -4,7 +4,7 @@ import { concat, utf8 } from "#ledger/bytes";
 import { checkpointText } from "#ledger/checkpoint";
 import { encodeShardOpen, encodeShardSeal } from "#ledger/clear-body";
 import { checkpointOf, commit, emptyHead, type Head } from "#ledger/commit";
-import { entry } from "#ledger/frame";
+import { entry, frameHash } from "#ledger/frame";
 import { encodeLeaf, leafKinds } from "#ledger/leaf";
 import type { LogReader } from "#ledger/ports";
 import { keyId, noteOf, type Verifier } from "#ledger/signed-note";
@@ -63,6 +63,28 @@ export async function sampleLog(sizes: readonly number[], { seal = false } = {})
   }
   if (seal) put(sealLeaves(head.size, epoch?.number ?? 0));
   return { objects: objectsOf(head, frames, leaves, tiles), verifier: verifierOf(head.origin), leaves, head };
+}
+
+/** A log of these leaves, frame by frame, with every hash, link and signature right whatever the leaves are. */
+export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start): SampleLog {
+  const tiles = new Map<string, Uint8Array>();
+  let head = emptyHead(origin);
+  const frames = all.map((leaves) => {
+    const done = commit(head, leaves, instant(at));
+    for (const tile of done.tiles) tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
+    ({ head } = done);
+    return done.frame;
+  });
+  return { objects: objectsOf(head, frames, all.flat(), tiles), verifier: verifierOf(origin), leaves: all.flat(), head };
+}
+
+/** The same of one frame, which `frameOf` changes before its hash is taken. */
+export function logOf(leaves: readonly Uint8Array[], frameOf = (frame: Uint8Array) => frame): SampleLog {
+  const log = logOfFrames([leaves]);
+  const frame = frameOf(log.objects.get("frame/0") ?? new Uint8Array());
+  const head = { ...log.head, frame: { number: 0, hash: frameHash(frame), seconds: start / 1000 } };
+  const checkpoint = signed(checkpointText(checkpointOf(head)));
+  return { ...log, objects: new Map([...log.objects, ["frame/0", frame], ["checkpoint", checkpoint]]), head };
 }
 
 /** The same objects after something was put in place of one. */

@@ -1,15 +1,13 @@
 import { test } from "vitest";
-import { concat } from "#ledger/bytes";
+import { concat, utf8 } from "#ledger/bytes";
 import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
-import { encodeShardOpen } from "#ledger/clear-body";
 import { checkpointOf, commit, emptyHead } from "#ledger/commit";
-import { encodeFrame, entry, frameHash, parseFrame, splitEntries } from "#ledger/frame";
-import { encodeLeaf, leafKinds, parseLeaf } from "#ledger/leaf";
+import { encodeFrame, entry, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/frame";
 import { leafHash } from "#ledger/merkle";
 import { tilePath } from "#ledger/tile";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { instant } from "#kernel/clock";
-import { type SampleLog, origin, readerOf, sampleLog, sealLeaves, signed, withObject } from "./sample-log.ts";
+import { logOf, origin, readerOf, type SampleLog, sampleLog, signed, withObject } from "./sample-log.ts";
 
 const verify = (log: SampleLog, claims?: Claims) => verifyLog(readerOf(log), log.verifier, claims);
 const small = await sampleLog([3, 1, 2, 2]);
@@ -105,60 +103,28 @@ test("what the operator signs wrongly is found: another size, root, frame line, 
   );
 });
 
-/** A whole log of these leaves in one frame, with every hash, link and signature right: only a rule about leaves can find it. */
-function logOf(leaves: readonly Uint8Array[], frameOf = (frame: Uint8Array) => frame): SampleLog {
-  const done = commit(emptyHead(origin), leaves, instant(Date.UTC(2026, 9, 1)));
-  const frame = frameOf(done.frame);
-  const head = { ...done.head, frame: { number: 0, hash: frameHash(frame), seconds: done.seconds } };
-  const objects = new Map([
-    ["checkpoint", signed(checkpointText(checkpointOf(head)))],
-    ["frame/0", frame],
-    [`tile/entries/${tilePath(0, leaves.length)}`, concat(leaves.flatMap(entry))],
-    [`tile/0/${tilePath(0, leaves.length)}`, concat(done.leafHashes)],
-  ]);
-  return { objects, verifier: small.verifier, leaves, head };
-}
+test("of two earlier checkpoints that name one frame both are checked, and an empty one is always extended", async ({ expect }) => {
+  const own = checkpointOf(small.head);
+  const forged = { ...own, root: new Uint8Array(32) };
+  const empty = checkpointOf(emptyHead(origin));
+  expect(await verify(small, { since: [empty, own, own] })).toMatchObject({ ok: true });
+  expect(await verify(small, { since: [own, forged] })).toMatchObject({
+    ok: false,
+    error: { object: "frame/3", problem: "does_not_extend_an_earlier_checkpoint" },
+  });
+});
 
-test("leaves that break a rule are found even when everything around them is right", async ({ expect }) => {
-  const [open, epoch, one, two] = small.leaves;
-  if (!open || !epoch || !one || !two) return expect.fail("no sample");
-  const read = (bytes: Uint8Array) => {
-    const leaf = parseLeaf(bytes);
-    if (!leaf.ok) throw new Error(leaf.error);
-    return leaf.value;
-  };
-  expect((await verify(logOf([open, epoch, one, two]))).ok).toBe(true);
-  const wrong: Record<string, readonly Uint8Array[]> = {
-    first_leaf_is_not_shard_open: [epoch, one],
-    shard_open_again: [open, open],
-    shard_open_of_another_log: [
-      encodeLeaf({ ...read(open), body: encodeShardOpen({ origin: "ledger.test/s1-2026h2", halfYear: "2026h2", auditors: ["a", "b"] }) }),
-    ],
-    shard_open_body: [encodeLeaf({ ...read(open), body: read(epoch).body })],
-    key_epoch_not_introduced: [open, one],
-    key_epoch_not_increasing: [open, epoch, epoch],
-    key_epoch_body: [open, encodeLeaf({ ...read(epoch), body: read(open).body })],
-    counter_not_increasing: [open, epoch, two, one],
-    sealed_body_length: [open, epoch, encodeLeaf({ ...read(one), body: read(one).body.subarray(1) })],
-    clear_leaf_header: [open, encodeLeaf({ ...read(epoch), counter: 1 })],
-    leaf_after_seal: [open, epoch, ...sealLeaves(2, 1).slice(0, 3), one],
-    shard_seal_body: [open, epoch, ...sealLeaves(3, 1).slice(0, 3)],
-    leaf_kind: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 1 ? 4 : byte))],
-    leaf_version: [open, epoch, Uint8Array.from(one, (byte, i) => (i === 0 ? 2 : byte))],
-    leaf_length: [open, epoch, concat([one, Uint8Array.of(0)])],
-    leaf_cut_short: [open, epoch, one.subarray(0, 49)],
-  };
-  for (const [problem, leaves] of Object.entries(wrong)) {
-    expect(await verify(logOf(leaves)), problem).toMatchObject({ ok: false, error: { problem } });
-  }
-  expect(read(one).kind).toBe(leafKinds.sealed);
+test("a checkpoint with witnesses' lines and a later version's extension lines verifies all the same", async ({ expect }) => {
+  const text = `${checkpointText(checkpointOf(small.head))}later 7 AAAA\n`;
+  const cosigned = concat([signed(text), utf8(`— witness.example/w ${Buffer.alloc(76, 1).toString("base64")}\n`)]);
+  expect(await verify(withObject(small, "checkpoint", cosigned))).toMatchObject({ ok: true });
 });
 
 test("frames that lie about themselves are found even when the checkpoint signs their hash", async ({ expect }) => {
   const leaves = small.leaves.slice(0, 4);
-  const changed = (change: (frame: ReturnType<typeof read>) => object) => (bytes: Uint8Array) =>
-    encodeFrame({ ...read(bytes), ...change(read(bytes)) });
-  const read = (bytes: Uint8Array) => {
+  const changed = (change: (frame: Frame) => object) => (bytes: Uint8Array) =>
+    encodeFrame({ ...readFrame(bytes), ...change(readFrame(bytes)) });
+  const readFrame = (bytes: Uint8Array): Frame => {
     const frame = parseFrame(bytes);
     if (!frame.ok) throw new Error(frame.error);
     return frame.value;
@@ -171,6 +137,7 @@ test("frames that lie about themselves are found even when the checkpoint signs 
     frame_count: changed(({ size }) => ({ size: size + 1, range: [new Uint8Array(32), new Uint8Array(32)] })),
     frame_compact_range: changed(({ range }) => ({ range: range.map(() => new Uint8Array(32)) })),
     frame_time: changed(({ seconds }) => ({ seconds: seconds + 1 })),
+    number_too_large: changed(() => ({ number: 2 ** 53 })),
     frame_cut_short: (bytes: Uint8Array) => concat([bytes, Uint8Array.of(0)]),
     "leaf 3 is not the entry in the log": changed(({ leaves }) => ({ leaves: [...leaves.slice(0, 3), leaves[2]] })),
   };
