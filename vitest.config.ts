@@ -12,6 +12,8 @@ export default defineConfig({
           name: "pure",
           include: ["test/**/*.test.ts"],
           exclude: ["test/platform/{control,guard,jose,ledger}/**", "test/e2e/**"],
+          // Some start a process (the linter, the command): five seconds is too little on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {
