@@ -12,23 +12,23 @@ export function capabilityStatement(base: string, date: string): CapabilityState
     implementation: { description: "Synthetic data, for development only", url: base },
     fhirVersion: "4.0.1",
     format: ["application/fhir+json"],
-    rest: [
-      {
-        mode: "server",
-        resource: [...resourceTypes].map((type) => ({
-          type: type as NonNullable<CapabilityStatementRestResource["type"]>, // R4's types are among medplum's
-          interaction: (["read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"] as const).map(
-            (code) => ({ code }),
-          ),
-          versioning: "versioned",
-          readHistory: true,
-          updateCreate: true,
-          conditionalCreate: true,
-          conditionalUpdate: true,
-          searchParam: [...searchParametersOf(type)].map(([name, parameter]) => ({ name, type: parameter.type })),
-        })),
-        interaction: [{ code: "batch" }, { code: "transaction" }],
-      },
-    ],
+    rest: [{ mode: "server", resource: [...resourceTypes].map(ofType), interaction: [{ code: "batch" }, { code: "transaction" }] }],
+  };
+}
+
+const interactions = ["read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"] as const;
+const everything = { name: "everything", definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything" };
+
+function ofType(type: string): CapabilityStatementRestResource {
+  return {
+    type: type as NonNullable<CapabilityStatementRestResource["type"]>, // R4's types are among medplum's
+    interaction: interactions.map((code) => ({ code })),
+    versioning: "versioned",
+    readHistory: true,
+    updateCreate: true,
+    conditionalCreate: true,
+    conditionalUpdate: true,
+    searchParam: [...searchParametersOf(type)].map(([name, parameter]) => ({ name, type: parameter.type })),
+    ...(type === "Patient" && { operation: [everything] }),
   };
 }

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import { readCriterion, type Criterion, type SearchRefusal } from "./criterion.ts";
+import { pageSizes, readPageSize } from "./page-size.ts";
 import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
 
 /** A search of one type, understood to the last parameter. */
@@ -8,18 +9,15 @@ export interface Query {
   /** All must be met. */
   readonly criteria: readonly Criterion[];
   readonly sort: readonly { readonly by: SearchParameter; readonly descending: boolean }[];
-  /** At most so many entries; 0: only the total. */
+  /** At most so many entries on a page; 0: only the total. */
   readonly count: number;
 }
-
-// Until the origin pages, an answer holds everything that matches, up to here.
-const countMax = 10_000;
 
 /** Reads the pairs of a query string or a form, in order. Repeated parameters must all be met (R4 §3.1.1.4.3). */
 export function readQuery(type: string, pairs: Iterable<readonly [string, string]>, base: string): Result<Query, SearchRefusal> {
   const criteria: Criterion[] = [];
   const sort: { by: SearchParameter; descending: boolean }[] = [];
-  let count = countMax;
+  let count: number = pageSizes.default;
   for (const [name, value] of pairs) {
     switch (name) {
       case "_format":
@@ -31,10 +29,12 @@ export function readQuery(type: string, pairs: Iterable<readonly [string, string
       case "_total":
         if (!["none", "estimate", "accurate"].includes(value)) return err(badValue(name));
         break;
-      case "_count":
-        if (!/^\d{1,9}$/u.test(value)) return err(badValue(name));
-        count = Math.min(Number(value), countMax);
+      case "_count": {
+        const size = readPageSize(value);
+        if (size === undefined) return err(badValue(name));
+        count = size;
         break;
+      }
       case "_summary":
         if (value !== "count" && value !== "false") return err({ reason: "unsupported", text: "_summary can be count or false." });
         if (value === "count") count = 0;

@@ -19,6 +19,7 @@ import { pairsOf } from "./medplum-query.ts";
 import { readQuery, type Query } from "./query.ts";
 import { Shelf, type Stored } from "./shelf.ts";
 import { validate } from "./validate.ts";
+import { Versions, type Version } from "./versions.ts";
 
 /**
  * medplum's in-memory repository with what a real FHIR server has besides: search that understands every value and refuses what it
@@ -26,25 +27,20 @@ import { validate } from "./validate.ts";
  */
 export class SandboxRepository extends MemoryRepository {
   readonly #base: string;
-  readonly #shelf: Shelf;
-  /** Every version, oldest first, by `Type/id`. */
-  readonly #versions = new Map<string, Stored[]>();
+  readonly #versions = new Versions();
+  /** The current versions. */
+  readonly shelf: Shelf;
 
   /** `base`: the URL below which this repository is served. */
   constructor(base: string) {
     super();
     this.#base = base;
-    this.#shelf = new Shelf(base);
+    this.shelf = new Shelf(base);
   }
 
   /** Stores a resource of the sandbox's data as it is, but for `meta.versionId` and a missing `meta.lastUpdated`. */
   load(resource: Resource & { readonly id: string }): Promise<WithId<Resource>> {
     return this.#store(resource, resource.meta?.lastUpdated ?? new Date().toISOString(), { assignedId: true }, true);
-  }
-
-  /** Everything that matches a search. */
-  find(query: Query): Stored[] {
-    return this.#shelf.find(query);
   }
 
   readQuery(type: string, pairs: Iterable<readonly [string, string]>): Result<Query, SearchRefusal> {
@@ -65,55 +61,51 @@ export class SandboxRepository extends MemoryRepository {
     update: boolean,
   ): Promise<WithId<T>> {
     const id = resource.id ?? this.generateId();
-    const place = `${resource.resourceType}/${id}`;
-    const versions = this.#versions.get(place) ?? [];
-    const exact = { ...resource, id, meta: { ...resource.meta, versionId: String(versions.length + 1), lastUpdated } };
+    const { resourceType } = resource;
+    const versionId = this.#versions.nextId(resourceType, id);
+    const exact = { ...resource, id, meta: { ...resource.meta, versionId, lastUpdated } };
     await this.withSeeding(() => super.createResource(exact, options, update)); // seeding: meta is taken as given
-    this.#versions.set(place, [...versions, exact]);
-    this.#shelf.put(exact);
+    this.#versions.add(resourceType, id, { versionId, lastUpdated, method: update ? "PUT" : "POST", resource: exact });
+    this.shelf.put(exact);
     return copy<T>(exact);
   }
 
   override async readResource<T extends Resource>(resourceType: string, id: string): Promise<WithId<T>> {
-    return copy<T>(this.#current(resourceType, id));
+    return copy<T>(this.current(resourceType, id));
   }
 
-  #current(resourceType: string, id: string): Stored {
-    const stored = this.#shelf.get(resourceType, id);
+  /** Throws medplum's 404, or its 410 when the resource was deleted. */
+  current(resourceType: string, id: string): Stored {
+    const stored = this.shelf.get(resourceType, id);
     if (stored !== undefined) return stored;
-    throw new OperationOutcomeError(this.#versions.has(`${resourceType}/${id}`) ? gone : notFound);
+    throw new OperationOutcomeError(this.#versions.of(resourceType, id).length > 0 ? gone : notFound);
   }
 
   override async readVersion<T extends Resource>(resourceType: string, id: string, versionId: string): Promise<WithId<T>> {
-    const version = this.#versions.get(`${resourceType}/${id}`)?.find(({ meta }) => meta.versionId === versionId);
-    if (version === undefined) throw new OperationOutcomeError(notFound);
-    return copy<T>(version);
+    return copy<T>(this.#versions.read(resourceType, id, versionId));
   }
 
-  override async readHistory<T extends Resource>(resourceType: string, id: string): Promise<Bundle<WithId<T>>> {
-    this.#current(resourceType, id);
-    const versions = this.#versions.get(`${resourceType}/${id}`) ?? [];
-    const entry = versions.toReversed().map((version) => ({
-      fullUrl: `${this.#base}/${resourceType}/${id}`,
-      resource: copy<T>(version),
-      request: { method: "PUT" as const, url: `${resourceType}/${id}` },
-      response: { status: "200", etag: `W/"${version.meta.versionId}"`, lastModified: version.meta.lastUpdated },
-    }));
-    return { resourceType: "Bundle", type: "history", total: entry.length, entry };
+  /** The life of a resource, the newest step first; a deleted one has one too (R4 §3.1.0.9). Throws medplum's 404 when it never was. */
+  lifeOf(resourceType: string, id: string): Version[] {
+    const versions = this.#versions.of(resourceType, id);
+    if (versions.length === 0) throw new OperationOutcomeError(notFound);
+    return versions.toReversed();
   }
 
   override async deleteResource(resourceType: string, id: string, options?: DeleteResourceOptions): Promise<void> {
-    const { meta } = this.#current(resourceType, id);
+    const { meta } = this.current(resourceType, id);
     if (options?.ifMatch !== undefined && options.ifMatch !== meta.versionId) throw new OperationOutcomeError(preconditionFailed);
     await super.deleteResource(resourceType, id);
-    this.#shelf.remove(resourceType, id);
+    this.shelf.remove(resourceType, id);
+    const versionId = this.#versions.nextId(resourceType, id);
+    this.#versions.add(resourceType, id, { versionId, lastUpdated: new Date().toISOString(), method: "DELETE" });
   }
 
   /** medplum's own form of a search, behind the conditional interactions. */
   override async search<T extends Resource>(searchRequest: SearchRequest<T>): Promise<Bundle<WithId<T>>> {
     const query = this.readQuery(searchRequest.resourceType, pairsOf(searchRequest));
     if (!query.ok) throw new OperationOutcomeError(badRequest(query.error.text));
-    const found = this.find(query.value);
+    const found = this.shelf.find(query.value);
     const entry = found.slice(0, searchRequest.count).map((resource) => ({ resource: copy<T>(resource) }));
     return { resourceType: "Bundle", type: "searchset", total: found.length, entry };
   }

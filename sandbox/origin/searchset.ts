@@ -1,21 +1,26 @@
-import type { Bundle, Resource } from "@medplum/fhirtypes";
-import type { Stored } from "./shelf.ts";
+import type { Resource } from "@medplum/fhirtypes";
+import type { Listing } from "./pages.ts";
+import type { Shelf, Stored } from "./shelf.ts";
 
-/** A search's answer with absolute URLs, as real servers give it (R4 §3.1.1.1.1). It has no `next`: pages come with their links. */
-export function searchset(found: readonly Stored[], count: number, url: string, pairs: readonly (readonly [string, string])[]): Bundle {
-  const base = url.slice(0, url.lastIndexOf("/"));
-  const query = new URLSearchParams(pairs.map(([name, value]) => [name, value])).toString();
+/**
+ * What a search found, with absolute URLs as real servers give them (R4 §3.1.1.1.1). Pages keep their rows; a row shows what it is when
+ * its page is asked for.
+ */
+export function searchset(found: readonly Stored[], self: string, shelf: Shelf, base: string): Listing {
   return {
-    resourceType: "Bundle",
-    id: crypto.randomUUID(),
-    meta: { lastUpdated: new Date().toISOString() },
     type: "searchset",
-    total: found.length,
-    link: [{ relation: "self", url: query === "" ? url : `${url}?${query}` }],
-    entry: found.slice(0, count).map((resource) => ({
-      fullUrl: `${base}/${resource.resourceType}/${resource.id}`,
-      resource: resource as unknown as Resource, // stored as one
-      search: { mode: "match" },
-    })),
+    self,
+    length: found.length,
+    entryAt(place) {
+      const { resourceType = "", id = "" } = found[place] ?? {};
+      const resource = shelf.get(resourceType, id);
+      return (
+        resource && {
+          fullUrl: `${base}/${resourceType}/${id}`,
+          resource: resource as unknown as Resource, // stored as one
+          search: { mode: "match" },
+        }
+      );
+    },
   };
 }

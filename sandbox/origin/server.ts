@@ -5,6 +5,7 @@ import type { FhirRequest, HttpMethod } from "@medplum/fhir-router";
 import type { OperationOutcome, Resource } from "@medplum/fhirtypes";
 import { capabilityStatement } from "./capability.ts";
 import { parseExact } from "./exact-json.ts";
+import { Pages, type PagesOptions } from "./pages.ts";
 import { SandboxRepository } from "./repository.ts";
 import { OriginRouter } from "./router.ts";
 
@@ -13,6 +14,7 @@ export interface OriginOptions {
   readonly port?: number;
   /** Hears of each request, before it is answered. */
   readonly onRequest?: (request: OriginRequest) => void;
+  readonly pages?: PagesOptions;
 }
 
 export interface OriginRequest {
@@ -34,7 +36,7 @@ const basePath = "/fhir";
 const bodyBytesMax = 33_554_432;
 
 /** A FHIR R4 server on loopback over an in-memory repository. */
-export async function startOrigin({ port = 0, onRequest }: OriginOptions = {}): Promise<Origin> {
+export async function startOrigin({ port = 0, onRequest, pages }: OriginOptions = {}): Promise<Origin> {
   const server = createServer({ maxHeaderSize: 131_072, keepAliveTimeout: 60_000 });
   await new Promise<void>((listening, failed) => {
     server.once("error", failed);
@@ -42,12 +44,12 @@ export async function startOrigin({ port = 0, onRequest }: OriginOptions = {}): 
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}`; // a TCP server that listens has a port
   const repository = new SandboxRepository(url);
-  const router = new OriginRouter(repository, url);
+  const router = new OriginRouter(repository, url, new Pages(url, pages));
   const capabilities = capabilityStatement(url, new Date().toISOString());
 
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     onRequest?.({ method: req.method ?? "", path: req.url ?? "", headers: req.headers });
-    const path = req.url?.startsWith(`${basePath}/`) === true ? req.url.slice(basePath.length + 1) : undefined;
+    const path = belowBase(req.url ?? "");
     if (path === undefined) return send(res, url, req.method, notFound);
     if (req.method === "GET" && path.split("?")[0] === "metadata") return send(res, url, req.method, undefined, capabilities);
     const body = await readBody(req);
@@ -85,6 +87,10 @@ export async function startOrigin({ port = 0, onRequest }: OriginOptions = {}): 
       }),
   };
 }
+
+/** The path below the FHIR base, with its query; of the base itself only the query. Undefined: elsewhere. */
+const belowBase = (url: string): string | undefined =>
+  /^\/fhir(?:\/|(?=\?|$))/u.test(url) ? url.slice(basePath.length).replace(/^\//u, "") : undefined;
 
 /** Undefined: larger than the limit. */
 async function readBody(req: IncomingMessage): Promise<string | undefined> {

@@ -1,3 +1,4 @@
+import { patientsOf } from "./compartment.ts";
 import type { Criterion } from "./criterion.ts";
 import { localParts, targetOf } from "./match/reference.ts";
 import type { Query } from "./query.ts";
@@ -17,6 +18,7 @@ export class Shelf {
   readonly #base: string;
   readonly #byType = new Map<string, Map<string, Stored>>();
   readonly #referring = new Map<string, Set<Stored>>();
+  readonly #compartments = new Map<string, Set<Stored>>();
 
   /** `base`: this server's own URL. */
   constructor(base: string) {
@@ -31,10 +33,8 @@ export class Shelf {
     this.remove(resource.resourceType, resource.id);
     const ofType = this.#byType.get(resource.resourceType) ?? new Map<string, Stored>();
     this.#byType.set(resource.resourceType, ofType.set(resource.id, resource));
-    for (const key of this.#keys(resource)) {
-      const referring = this.#referring.get(key) ?? new Set();
-      this.#referring.set(key, referring.add(resource));
-    }
+    for (const key of this.#keys(resource)) addTo(this.#referring, key, resource);
+    for (const patient of patientsOf(resource, this.#base)) addTo(this.#compartments, patient, resource);
   }
 
   remove(type: string, id: string): void {
@@ -42,6 +42,12 @@ export class Shelf {
     if (resource === undefined) return;
     this.#byType.get(type)?.delete(id);
     for (const key of this.#keys(resource)) this.#referring.get(key)?.delete(resource);
+    for (const patient of patientsOf(resource, this.#base)) this.#compartments.get(patient)?.delete(resource);
+  }
+
+  /** All that is in a patient's compartment, in the order of storing. */
+  compartment(patient: string): Iterable<Stored> {
+    return this.#compartments.get(patient) ?? [];
   }
 
   /** Everything that matches, in the order asked for, else in that of storing. The caller takes `query.count` of it. */
@@ -76,6 +82,12 @@ export class Shelf {
       }
     }
   }
+}
+
+function addTo(index: Map<string, Set<Stored>>, key: string, resource: Stored): void {
+  const known = index.get(key);
+  if (known === undefined) index.set(key, new Set([resource]));
+  else known.add(resource);
 }
 
 const key = (type: string, code: string, target: string): string => `${type}?${code}=${target}`;

@@ -4,19 +4,22 @@ import { folded, stringsOf } from "./match/string.ts";
 import type { SearchParameter } from "./search-parameters.ts";
 import { field, items, text, valuesOf, type Value } from "./values.ts";
 
-/** By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times. */
+/**
+ * By what a resource sorts: of several values the least, or descending the greatest (R4 §3.1.1.5.1). Dates sort as times: a date, a
+ * Period or anything else that covers a span by its start, or descending by its end.
+ */
 export function sortKey(resource: object, by: SearchParameter, descending: boolean): string | number | undefined {
-  const keys = valuesOf(resource, by).flatMap((value) => keyOf(by, value) ?? []);
+  const keys = valuesOf(resource, by).flatMap((value) => keyOf(by, value, descending) ?? []);
   return keys.toSorted((a, b) => (a < b ? -1 : 1)).at(descending ? -1 : 0);
 }
 
-function keyOf({ type }: SearchParameter, value: Value): string | number | undefined {
+function keyOf({ type }: SearchParameter, value: Value, descending: boolean): string | number | undefined {
   switch (type) {
     case "date":
-      return dateValue(value)?.low;
+      return dateValue(value)?.[descending ? "high" : "low"];
     case "number":
     case "quantity":
-      return numberValue(value)?.low;
+      return numberValue(value)?.[descending ? "high" : "low"];
     case "string":
       return stringsOf(value).map(folded).join(" ");
     case "reference":

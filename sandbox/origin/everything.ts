@@ -1,0 +1,102 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { SearchRefusal } from "./criterion.ts";
+import type { Span } from "./match/comparator.ts";
+import { dateSpan, dateValue } from "./match/date.ts";
+import { localParts, targetOf } from "./match/reference.ts";
+import { pageSizes, readPageSize } from "./page-size.ts";
+import { resourceTypes, searchParametersOf } from "./search-parameters.ts";
+import type { Shelf, Stored } from "./shelf.ts";
+import { items, valuesOf } from "./values.ts";
+
+/** What `Patient/[id]/$everything` is asked for (http://hl7.org/fhir/R4/operation-patient-everything.html). */
+export interface EverythingQuery {
+  /** Only what was given or under way then; undated records always come. */
+  readonly care: Span;
+  /** Only what changed since, in ms since 1970. */
+  readonly since: number;
+  readonly types: ReadonlySet<string>;
+  readonly count: number;
+}
+
+export function readEverything(pairs: Iterable<readonly [string, string]>): Result<EverythingQuery, SearchRefusal> {
+  let [care, since, types, count]: [Span, number, ReadonlySet<string>, number] = [
+    { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
+    Number.NEGATIVE_INFINITY,
+    resourceTypes,
+    pageSizes.default,
+  ];
+  for (const [name, value] of pairs) {
+    const bad = err({ reason: "bad_value" as const, text: `The value of ${name} cannot be read.` });
+    const span = dateSpan(value);
+    const size = readPageSize(value);
+    const named = value.split(",");
+    switch (name) {
+      case "start":
+        if (span === undefined) return bad;
+        care = { low: span.low, high: care.high };
+        break;
+      case "end":
+        if (span === undefined) return bad;
+        care = { low: care.low, high: span.high };
+        break;
+      case "_since":
+        if (span === undefined) return bad;
+        since = span.low;
+        break;
+      case "_type":
+        if (!named.every((type) => resourceTypes.has(type))) return bad;
+        types = new Set(named);
+        break;
+      case "_count":
+        if (size === undefined) return bad;
+        count = size;
+        break;
+      case "_format":
+      case "_pretty":
+        break;
+      default:
+        return err({ reason: "unknown_parameter", text: `$everything has no parameter ${name}.` });
+    }
+  }
+  return ok({ care, since, types, count });
+}
+
+/** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
+export function everythingAbout(shelf: Shelf, base: string, patient: Stored, { care, since, types }: EverythingQuery): Stored[] {
+  const own = [...shelf.compartment(patient.id)].filter((resource) => resource !== patient && isOfTime(resource, care));
+  const found = new Set([patient, ...own]);
+  // A set is walked while it grows: a PractitionerRole brings its Practitioner.
+  for (const resource of found)
+    for (const target of targetsIn(resource, base)) {
+      const { type = "", id = "" } = localParts(target) ?? {};
+      const referred = sharedTypes.has(type) ? shelf.get(type, id) : undefined;
+      if (referred !== undefined) found.add(referred);
+    }
+  return [...found].filter(({ resourceType, meta }) => types.has(resourceType) && (dateSpan(meta.lastUpdated)?.high ?? since) > since);
+}
+
+const sharedTypes = new Set(["Practitioner", "PractitionerRole", "Organization", "Location", "Medication", "Device", "HealthcareService"]);
+
+function* targetsIn(value: unknown, base: string): Iterable<string> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "reference") yield targetOf({ type: "Reference", value }, base) ?? "";
+    else for (const item of items(inner)) yield* targetsIn(item, base);
+  }
+}
+
+// The parameters that say when care was given, best first. Birth dates, and dates of the record alone, are none.
+const careDates =
+  "date period onset-date occurrence effective effective-time whenhandedover started collected sent start-date event-date datetime datewritten identified when authored authored-on authoredon created".split(
+    " ",
+  );
+
+function isOfTime(resource: Stored, care: Span): boolean {
+  const parameters = searchParametersOf(resource.resourceType);
+  for (const code of careDates) {
+    const parameter = parameters.get(code);
+    const spans = parameter?.type === "date" ? valuesOf(resource, parameter).flatMap((value) => dateValue(value) ?? []) : [];
+    if (spans.length > 0) return spans.some(({ low, high }) => low < care.high && high > care.low);
+  }
+  return true;
+}
