@@ -2,7 +2,9 @@
 
 declare namespace Cloudflare {
   interface Env {
-    /** C2SP/wycheproof json_web_signature_test.json, or nothing where it is not at hand. */
+    /** Vectors of C2SP/wycheproof (json_web_signature_test, …_key_…, …_crypto_…), or nothing where they are not at hand. */
     WYCHEPROOF_JWS: string;
+    WYCHEPROOF_JWK: string;
+    WYCHEPROOF_CRYPTO: string;
   }
 }

@@ -4,14 +4,20 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineProject } from "vitest/config";
 
 // Vectors that lie beside the project on some machines; workerd has no file system, so they are handed in.
-const vectors = join(import.meta.dirname, "../../../../shared/data/security/wycheproof/json_web_signature_test.json");
+const folder = join(import.meta.dirname, "../../../../shared/data/security/wycheproof");
+const vectors = (name: string) => {
+  const file = join(folder, `json_web_${name}_test.json`);
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+};
 
 /** Signatures in workerd, whose cryptography is the one that counts. */
 export default defineProject({
   plugins: [
     cloudflareTest({
       wrangler: { configPath: join(import.meta.dirname, "wrangler.toml") },
-      miniflare: { bindings: { WYCHEPROOF_JWS: existsSync(vectors) ? readFileSync(vectors, "utf8") : "" } },
+      miniflare: {
+        bindings: { WYCHEPROOF_JWS: vectors("signature"), WYCHEPROOF_JWK: vectors("key"), WYCHEPROOF_CRYPTO: vectors("crypto") },
+      },
     }),
   ],
   test: { name: "jose", include: ["**/*.test.ts"] },
