@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import { toBase64url } from "./base64url.ts";
 
 /** A client certificate that the edge verified on this connection. */
 export interface Certificate {
@@ -27,7 +28,7 @@ export async function readCertificate(tlsClientAuth: unknown): Promise<Result<Ce
 
   const der = decodeByteSequence(field("certRFC9440"));
   if (der === undefined) return err({ reason: "certificate_malformed" });
-  return ok({ x5t: base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der))) });
+  return ok({ x5t: toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der))) });
 }
 
 /** RFC 9440 §2: the DER as a structured-field Byte Sequence, `:base64:`. */
@@ -35,11 +36,4 @@ function decodeByteSequence(value: unknown): Uint8Array<ArrayBuffer> | undefined
   const text =
     typeof value === "string" ? /^:((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?):$/u.exec(value)?.[1] : undefined;
   return text === undefined ? undefined : Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
 }

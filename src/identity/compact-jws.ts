@@ -1,4 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
+import { isBase64url } from "./base64url.ts";
+import { repeatsMember } from "./repeated-member.ts";
 
 /** A compact JWS (RFC 7515 §7.1) taken apart; nothing in it is proven. */
 export interface CompactJws {
@@ -9,7 +11,6 @@ export interface CompactJws {
 export type JwsRefusal = { readonly reason: "jws_malformed" };
 
 const charactersMax = 8_192;
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Takes a JWS of JSON claims apart. */
@@ -26,23 +27,17 @@ export function readCompactJws(text: string): Result<CompactJws, JwsRefusal> {
  */
 export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRefusal> {
   const parts = text.split(".");
-  if (text.length > charactersMax || parts.length !== 3 || !parts.every(canonical)) return err({ reason: "jws_malformed" });
+  if (text.length > charactersMax || parts.length !== 3 || !parts.every(isBase64url)) return err({ reason: "jws_malformed" });
   const header = json(parts[0] ?? "");
   return header === undefined ? err({ reason: "jws_malformed" }) : ok(header);
-}
-
-/** RFC 7515 §2 base64url: no padding, and the unused bits of the last character are zero (RFC 4648 §3.5). */
-function canonical(part: string): boolean {
-  if (!/^[A-Za-z0-9_-]+$/u.test(part) || part.length % 4 === 1) return false;
-  const unused = part.length % 4 === 2 ? 0b1111 : part.length % 4 === 3 ? 0b11 : 0;
-  return (alphabet.indexOf(part.at(-1) ?? "") & unused) === 0;
 }
 
 function json(part: string): Record<string, unknown> | undefined {
   try {
     const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (byte) => byte.charCodeAt(0));
-    const value: unknown = JSON.parse(strict.decode(bytes));
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    const text = strict.decode(bytes);
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || Array.isArray(value) || repeatsMember(text)) return undefined;
     return value as Record<string, unknown>; // a JSON object, by the line above
   } catch {
     return undefined; // bad UTF-8 or bad JSON: the caller's fault, told by the answer

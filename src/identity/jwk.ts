@@ -1,6 +1,11 @@
 import * as z from "zod";
+import { isBase64url } from "./base64url.ts";
 
-const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/u);
+// One spelling only: a thumbprint is over the text, so another spelling of a key would be another key.
+const base64url = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]+$/u)
+  .refine(isBase64url);
 const common = {
   kid: z.string().min(1).max(256).optional(),
   use: z.literal("sig").optional(),
@@ -9,10 +14,18 @@ const common = {
   ext: z.boolean().optional(),
 };
 
+// RFC 7518 §6.3.1.1: no leading zero octets. 342 characters are 256 octets, whose first bit makes them 2048 bits.
+const modulus = base64url
+  .min(342)
+  .max(1366)
+  .refine((n) => (n.length === 342 ? /^[g-z0-9_-]/u.test(n) : !/^A[A-P]/u.test(n)));
+
 /** A public key that may verify signatures (RFC 7517). Strict: a private member makes it unreadable. FAPI 2.0 §5.4.1: RSA of 2048 bits or more. */
 export const publicJwk = z.discriminatedUnion("kty", [
-  z.strictObject({ ...common, kty: z.literal("RSA"), n: base64url.min(342).max(1366), e: base64url.max(16) }),
-  z.strictObject({ ...common, kty: z.literal("EC"), crv: z.literal(["P-256", "P-384"]), x: base64url.max(64), y: base64url.max(64) }),
+  z.strictObject({ ...common, kty: z.literal("RSA"), n: modulus, e: base64url.max(16) }),
+  z
+    .strictObject({ ...common, kty: z.literal("EC"), crv: z.literal(["P-256", "P-384"]), x: base64url.max(64), y: base64url.max(64) })
+    .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))), // RFC 7518 §6.2.1.2: the full size
   z.strictObject({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url.length(43) }),
 ]);
 

@@ -1,0 +1,20 @@
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** Whether a text is the one way to write some bytes: no padding, and the unused bits of the last character are zero (RFC 7515 §2, RFC 4648 §3.5). */
+export function isBase64url(text: string): boolean {
+  if (!/^[A-Za-z0-9_-]+$/u.test(text) || text.length % 4 === 1) return false;
+  const unused = text.length % 4 === 2 ? 0b1111 : text.length % 4 === 3 ? 0b11 : 0;
+  return (alphabet.indexOf(text.at(-1) ?? "") & unused) === 0;
+}
+
+/** SHA-256 of a text's UTF-8 bytes, as JOSE writes it: 43 characters. */
+export async function sha256Base64url(text: string): Promise<string> {
+  return toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+}
+
+export function toBase64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}

@@ -1,0 +1,25 @@
+/**
+ * Whether an object of this JSON text names a member twice (RFC 7515 §4, RFC 7519 §4: refused). Parsers keep the last one and others the
+ * first, so one signature would say two things. The text is well-formed JSON: ask after it was parsed.
+ */
+export function repeatsMember(json: string): boolean {
+  const open: (Set<string> | undefined)[] = []; // the names in each open object; nothing for an array
+  let nameNext = false;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/gu)) {
+    if (token === "{" || token === "[") {
+      open.push(token === "{" ? new Set() : undefined);
+      nameNext = token === "{";
+    } else if (token === "}" || token === "]") {
+      open.pop();
+      nameNext = false;
+    } else if (token === ",") {
+      nameNext = open.at(-1) !== undefined;
+    } else if (nameNext) {
+      const name = String(JSON.parse(token)); // "\u0061" and "a" are one name
+      if (open.at(-1)?.has(name) === true) return true;
+      open.at(-1)?.add(name);
+      nameNext = false;
+    }
+  }
+  return false;
+}
