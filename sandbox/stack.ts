@@ -69,7 +69,7 @@ export async function startStack({ port, state, bundles, say, inspectStorage = f
         vars: { PUBLIC_URL: gateway, LEDGER_SHARDS: String(ledgerShards), ORIGIN_HOSTS: new URL(origin.url).host },
         secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey) },
       },
-      control: {},
+      control: { vars: { PUBLIC_URL: gateway } },
       ledger: {
         vars: {
           LEDGER_NAME: ledgerName,
@@ -97,6 +97,7 @@ export async function startStack({ port, state, bundles, say, inspectStorage = f
       fhir,
       audience: fhir,
       tokenEndpoint: `${gateway}/oauth/token`,
+      worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`, // behind the front, for the benchmark: this file names the CA key anyway
       ledger: runtime.ledgerUrl,
       origin: origin.url,
       ca: serverCa.cert,
