@@ -1,0 +1,109 @@
+import * as z from "zod";
+import { epochSeconds, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+import { sha256Base64url } from "./base64url.ts";
+import type { CompactJws } from "./compact-jws.ts";
+import { normalHttpUri } from "./http-uri.ts";
+import { publicJwk, type PublicJwk } from "./jwk.ts";
+import { sameText } from "./same-text.ts";
+import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
+
+/** A proven DPoP proof (RFC 9449): this key asked this, now. That nobody used it before is for the ledger to say. */
+export interface Proof {
+  /** RFC 7638 thumbprint of the key. */
+  readonly jkt: string;
+  /** `jti`: with `jkt` the name of this proof. */
+  readonly id: string;
+}
+
+export type ProofRefusal =
+  | {
+      readonly reason:
+        | "proof_missing"
+        | "proof_malformed"
+        | "proof_type_wrong"
+        | "proof_algorithm_not_allowed"
+        | "proof_critical_header"
+        | "proof_key_unusable"
+        | "proof_key_not_the_tokens"
+        | "proof_signature_wrong"
+        | "proof_method_wrong"
+        | "proof_url_wrong"
+        | "proof_token_wrong"
+        | "proof_expired"
+        | "proof_not_yet"
+        | "proof_replayed";
+    }
+  /** Good but for its nonce, and the nonce to come back with. */
+  | { readonly reason: "proof_nonce_missing" | "proof_nonce_old"; readonly nonce: string };
+
+export interface ProofExpectation {
+  readonly method: string;
+  /** The address that was asked, by its configured public name; never the listening one. */
+  readonly url: string;
+  readonly at: Instant;
+  /** The access token that came with it and the thumbprint it is bound to; none at the token endpoint. */
+  readonly token: { readonly text: Secret; readonly jkt: string } | undefined;
+}
+
+/** Proves that a request comes from the holder of a key. Never throws for a bad proof: a bad proof is an answer. */
+export interface ProofVerifier {
+  /** `text`: the value of the one `DPoP` header. */
+  verify(text: string | undefined, expected: ProofExpectation): Promise<Result<Proof, ProofRefusal>>;
+  /** The nonce for this key's next proof. */
+  nonce(jkt: string, at: Instant): string;
+}
+
+/** FAPI 2.0 §5.4.1. */
+export const proofAlgorithms = tokenAlgorithms;
+
+// RFC 9449 §11.1: seconds to minutes. FAPI 2.0 §6.2 has nothing longer in mind, and the ledger remembers proofs for 130 s.
+const ageSecondsMax = 60;
+
+/** The key that a proof shows, before anything is proven by it. RFC 9449 §4.3 checks 4, 5 and 7. */
+export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Result<PublicJwk, ProofRefusal> {
+  if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ)) return err({ reason: "proof_type_wrong" });
+  if (!proofAlgorithms.some((allowed) => allowed === alg)) return err({ reason: "proof_algorithm_not_allowed" });
+  if (crit !== undefined) return err({ reason: "proof_critical_header" }); // RFC 7515 §4.1.11: no extension is understood here
+  const key = publicJwk.safeParse(jwk); // strict: a private member is refused with the rest
+  return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
+}
+
+const seconds = z.number().nonnegative().max(253_402_300_799);
+const claimsSchema = z.object({
+  jti: z.string().min(1).max(256),
+  htm: z.string().min(1).max(32),
+  htu: z.string().min(1).max(2_048),
+  iat: seconds,
+  exp: seconds.optional(),
+  nbf: seconds.optional(),
+  ath: z.string().length(43).optional(),
+  nonce: z.string().max(256).optional(),
+});
+
+/** What is left once key and claims hold: the proof's name, and the nonce that it came with. */
+export interface ReadProof {
+  readonly id: string;
+  readonly nonce: string | undefined;
+}
+
+/** Reads the claims of a proof whose signature was proven. RFC 9449 §4.3 checks 3, 8, 9, 11 and 12a. */
+export async function readProof(claims: unknown, expected: ProofExpectation): Promise<Result<ReadProof, ProofRefusal>> {
+  const read = claimsSchema.safeParse(claims);
+  if (!read.success) return err({ reason: "proof_malformed" });
+  const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read.data;
+
+  if (htm !== expected.method) return err({ reason: "proof_method_wrong" }); // RFC 9110 §9.1: methods are case-sensitive
+  const url = normalHttpUri(htu);
+  if (url === undefined || url !== normalHttpUri(expected.url)) return err({ reason: "proof_url_wrong" });
+  if (expected.token !== undefined) {
+    const hash = await sha256Base64url(expected.token.text.reveal());
+    if (ath === undefined || !sameText(ath, hash)) return err({ reason: "proof_token_wrong" });
+  }
+
+  const now = epochSeconds(expected.at);
+  if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at)) return err({ reason: "proof_expired" });
+  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "proof_not_yet" });
+  return ok({ id: jti, nonce });
+}
