@@ -1,5 +1,6 @@
 import { test } from "vitest";
 import { originUrls } from "#phi/origin-urls";
+import { mentionsOf } from "../support/hidden-origin.ts";
 
 const gateway = "https://api.example/v1/fhir/main";
 const { inText: map, address, name } = originUrls({ origin: "https://origin.internal/fhir", public: gateway });
@@ -59,6 +60,9 @@ test("a long text costs no more than its length, and the end of a sentence hides
   expect(map(`${"a".repeat(300_000)} https://origin.internal.`)).not.toContain("origin");
   expect(map("https://origin.internal...")).not.toContain("origin");
   expect(map(`${"//".repeat(100_000)}origin.internal`)).not.toContain("origin");
+  const local = originUrls({ origin: "http://127.0.0.1:37213/fhir", public: gateway });
+  for (const long of ["0", "%25", "&#38;", "[0:", "127.", String.raw`\u005c`])
+    expect(local.inText(`${long.repeat(50_000)} 127.0.0.1:37213 é`) ?? "").not.toContain("37213");
 });
 
 test("special signs in either base are no patterns", ({ expect }) => {
@@ -121,4 +125,60 @@ test("a gateway below the origin's own address is still the gateway", ({ expect 
   const url = "https://h.example/v1/fhir/main/Patient/1";
   expect([nested.inText(url), nested.address(url), nested.name(url)]).toEqual([url, url, url]);
   expect(nested.inText("https://h.example/Patient/1")).toBe(url);
+});
+
+test("by another name of the loopback address with the origin's port, it is the origin", ({ expect }) => {
+  for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+    const local = originUrls({ origin: `http://${host}:37213/fhir`, public: gateway });
+    const v4 = ["127.0.0.1", "127.1", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "0.0.0.0", "localhost", "LOCALHOST."];
+    const v6 = ["[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]"];
+    for (const name of [...v4, ...v6]) {
+      expect(local.inText(`see http://${name}:37213/fhir/Patient/1 there`), name).toBe(`see ${gateway}/Patient/1 there`);
+      expect(local.inText(`${name}:037213`), name).toBe(gateway);
+      expect(local.address(`http://u:p@${name}:37213/files`), name).toBeUndefined();
+      expect(local.name(`http://${name}:37213/mrn`), name).toBeUndefined();
+    }
+    for (const text of [
+      "https://localhost.example:37213/x",
+      "ratio 3:37213",
+      "10.0.0.1:37213",
+      "[2001:db8::1]:37213",
+      `${gateway}/Patient/1`,
+    ])
+      expect(local.inText(text), text).toBe(text);
+  }
+});
+
+test("what only a decoder reads as the origin's address does not leave", ({ expect }) => {
+  const origin = "http://127.0.0.1:37213/fhir";
+  const url = `${origin}/Patient/1`;
+  const local = originUrls({ origin, public: gateway });
+  for (const text of [
+    encodeURIComponent(encodeURIComponent(url)),
+    url.replaceAll(":", "%3a").replaceAll(".", "%2e"),
+    url.replaceAll(":", "&#58;").replaceAll("/", "&#x2f;"),
+    url.replaceAll(":", "&colon;").replaceAll(".", "&period;"),
+    url.replaceAll(":", String.raw`\u003a`),
+    url.replaceAll("1", "１").replaceAll(".", "。"),
+    url.replaceAll(":", ":\u200b"),
+  ])
+    for (const used of [local.inText, local.address, local.name]) expect(mentionsOf(origin, used(text) ?? ""), text).toEqual([]);
+  for (const text of [
+    "100 % & more",
+    "50%25",
+    "&#58;",
+    "&#x110000;",
+    String.raw`C:\u003a\temp`,
+    "Zoë 127.0.0.1",
+    encodeURIComponent(encodeURIComponent(gateway)),
+  ])
+    expect(local.inText(text), text).toBe(text);
+  expect(map("https:&sol;&sol;origin.internal.&sol;x")).toBeUndefined();
+  expect(map("https://elsewhere.example/?u=origin.internal%26x")).toBe("https://elsewhere.example/?u=origin.internal%26x");
+});
+
+test("the gateway's base, however encoded, is not taken for the origin on the same host", ({ expect }) => {
+  const { inText } = originUrls({ origin: "http://localhost:9000/fhir", public: "https://localhost:8443/v1/fhir/main" });
+  const encoded = encodeURIComponent("https://localhost:8443/v1/fhir/main/Patient/1");
+  for (const text of [encoded, encodeURIComponent(encoded)]) expect(inText(text)).toBe(text);
 });

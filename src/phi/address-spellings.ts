@@ -1,0 +1,53 @@
+/** Whether a text reads only one way, so that a plain look at it is enough. */
+export const isPlain = (text: string): boolean => !/[%&\\]|[^\u0020-\u007e]/u.test(text);
+
+/**
+ * Whether an address stands in a text, or in what JSON, a URL or HTML would decode it to, up to three times over.
+ *
+ * @param address pattern for lower-case text.
+ * @param except what is no such address though it looks like one, in lower case.
+ */
+export function spells(text: string, address: RegExp, except: string): boolean {
+  let reading = plain(text);
+  for (let times = 0; times < 4; times++) {
+    if (address.test(reading.replaceAll(except, ""))) return true;
+    const next = plain(decoded(reading));
+    if (next === reading) return false;
+    reading = next;
+  }
+  return false;
+}
+
+// As the host of a URL is read (UTS 46): wide forms are plain ones, what nobody sees is not there, `\` separates like `/` (WHATWG URL §4.4).
+const plain = (text: string) =>
+  (/[^\u0020-\u007e]/u.test(text)
+    ? text
+        .normalize("NFKC")
+        .replaceAll("\u3002", ".")
+        .replaceAll(/[\u00ad\u200b-\u200d\u2060\ufeff\t\r\n]/gu, "")
+    : text
+  )
+    .toLowerCase()
+    .replaceAll(/\\(?!u[0-9a-f]{4})/gu, "/");
+
+const namedSigns: Readonly<Record<string, string>> = {
+  colon: ":",
+  sol: "/",
+  period: ".",
+  lsqb: "[",
+  rsqb: "]",
+  lbrack: "[",
+  rbrack: "]",
+  amp: "&",
+};
+
+const utf8 = (hex: readonly string[]) => new TextDecoder().decode(Uint8Array.from(hex, (byte) => Number.parseInt(byte, 16)));
+
+const decoded = (text: string) =>
+  text
+    .replaceAll(/\\u(?<hex>[0-9a-f]{4})/gu, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
+    .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) => utf8(bytes.split("%").slice(1)))
+    .replaceAll(/&#(?:x(?<hex>[0-9a-f]{1,6})|(?<digits>\d{1,7}));?/gu, (_, hex: string | undefined, digits: string | undefined) =>
+      String.fromCodePoint(Math.min(0x10ffff, hex === undefined ? Number(digits) : Number.parseInt(hex, 16))),
+    )
+    .replaceAll(/&(?<name>[a-z]{3,6});/gu, (whole, name: string) => namedSigns[name] ?? whole);
