@@ -1,6 +1,6 @@
-import { isObject, property, valuesAt, type Json, type JsonObject } from "./json.ts";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
 import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
-import { mentionOf, type Mention } from "./reference.ts";
+import { mentionOf, parseReference, type Mention } from "./reference.ts";
 
 /** Whom a resource is about. */
 export interface Concerned {
@@ -47,3 +47,62 @@ export function concernedBy(resource: JsonObject, bases: readonly string[]): Con
 }
 
 const mentionIn = (value: Json, bases: readonly string[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
+
+/** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */
+export const isCompartmentType = (type: string): boolean => type === "Patient" || owners.has(type) || participants.has(type);
+
+/**
+ * Whether a resource is this patient's (DESIGN §6). The opposite of {@link concernedBy}: strict where that one is generous, since it
+ * decides what may be read. A Patient is its own. Elsewhere the patient must be named by an owner element, and every other owner element
+ * must name something that is nobody's (a practitioner, a place). Only where no owner element is there, of whatever form, a patient who
+ * took part counts, if no other may have. A reference that cannot be followed here (`#id`, an identifier, another server) could mean
+ * anybody.
+ *
+ * @param base FHIR base of the origin, without a trailing slash.
+ */
+export function isOwnedBy(resource: JsonObject, patient: string, base: string): boolean {
+  const type = textAt(resource, "resourceType") ?? "";
+  if (type === "Patient") return property(resource, "id") === patient;
+  const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
+    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path)).map((value) => standingOf(value, patient, base));
+  const owning = at(owners);
+  if (owning.length > 0) return owning.includes("the patient") && owning.every((one) => one === "the patient" || one === "nobody's");
+  const taking = at(participants);
+  return taking.includes("the patient") && !taking.includes("unproven");
+}
+
+/** Whether a resource inside another one says that it is a different patient's than its container. */
+export function isOwnedByAnother(inside: JsonObject, patient: string, base: string): boolean {
+  const type = textAt(inside, "resourceType") ?? "";
+  return (owners.get(type) ?? [])
+    .flatMap((path) => valuesAt(inside, path))
+    .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
+    .map((text) => parseReference(text, base))
+    .some((owner) => (owner.kind === "local" && owner.type === "Patient" && owner.id !== patient) || owner.kind === "foreign");
+}
+
+/** `somebody's`: it belongs to a patient, and only that resource itself could say to whom. */
+type Standing = "the patient" | "nobody's" | "somebody's" | "unproven";
+
+function standingOf(value: Json, patient: string, base: string): Standing {
+  if (!isObject(value)) return "unproven";
+  const reference = parseReference(textAt(value, "reference") ?? "", base);
+  const said = property(value, "type") ?? null;
+  // A `type` that contradicts the reference: two readers would follow it to two places.
+  if (reference.kind !== "local" || (said !== null && !namesType(said, reference.type))) return "unproven";
+  if (reference.type === "Patient") return reference.id === patient ? "the patient" : "unproven";
+  if (reference.type === "Group") return "unproven"; // its members are patients
+  return isCompartmentType(reference.type) || concerned.has(reference.type) ? "somebody's" : "nobody's";
+}
+
+/** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
+const namesType = (said: Json, type: string) => said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
+
+/** Every value at a path that is there in any form: nothing is passed over because it is null or no reference. */
+function presentAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
+  if (value === undefined) return [];
+  if (isArray(value)) return value.flatMap((item) => presentAt(item, path));
+  const [first, ...below] = path;
+  if (first === undefined) return [value];
+  return isObject(value) ? presentAt(property(value, first), below) : [null];
+}

@@ -28,10 +28,11 @@ export async function authenticate(
   const token = await ports.tokens.verify(call.token, { audience: ports.fhirBase(call.origin), at: call.at });
   if (!token.ok) return token;
 
+  const { issuedHere, issuer, client } = token.value;
   return identify({
     token: token.value,
     certificate: certificate.value,
-    client: await ports.clients.find(token.value.client),
+    client: await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client })),
     origin: call.origin,
     purpose: call.purpose,
     at: call.at,

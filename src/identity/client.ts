@@ -13,14 +13,26 @@ export interface ClientRecord {
   readonly id: string;
   readonly kind: string;
   readonly status: "active" | "suspended";
-  readonly authentication: "private_key_jwt";
+  /** Its one way to prove itself; never another one. */
+  readonly authentication: "private_key_jwt" | "tls_client_auth" | "external";
   readonly assertionProfile: AssertionProfile;
+  /** Of `private_key_jwt`; none otherwise. */
   readonly keys: readonly PublicJwk[];
+  /** Of `external`: whose tokens it brings, and what that issuer calls it. */
+  readonly external: ExternalName | undefined;
+  /** FHIR id of the one patient it is held to. */
+  readonly patient: string | undefined;
   /** Several at once for rotation. */
   readonly certificates: readonly RegisteredCertificate[];
   readonly agreements: readonly Agreement[];
   /** At most one for an origin and a purpose. */
   readonly grants: readonly ClientGrant[];
+}
+
+/** The name of a client at an external issuer: together they name one client of the registry, or none. */
+export interface ExternalName {
+  readonly issuer: string;
+  readonly id: string;
 }
 
 export interface RegisteredCertificate {

@@ -5,13 +5,16 @@ import {
   agreementEntry,
   clientEntry,
   grantKey,
+  issuerEntry,
   type AgreementEntry,
   type ClientEntry,
   type GrantEntry,
+  type IssuerEntry,
   type OriginEntry,
   type PolicyEntry,
   type RegistryState,
 } from "./registry-state.ts";
+import { parseScopes } from "./scopes.ts";
 
 /**
  * `add`: an entry that is there with another content is a clash. `replace`: it takes the file's content, but for what a
@@ -36,6 +39,7 @@ interface CertificateEntry extends RegisteredCertificate {
 
 /** What must be written so that the registry holds the file. Nothing that the file does not name is touched. */
 export interface RegistryChanges {
+  readonly issuers: Changes<IssuerEntry>;
   readonly clients: Changes<ClientEntry>;
   readonly certificates: { readonly added: readonly CertificateEntry[]; readonly removed: readonly CertificateEntry[] };
   readonly agreements: Changes<AgreementEntry>;
@@ -55,10 +59,13 @@ export function mergeRegistry(
   if (named.size < file.policies.length)
     return err(clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"));
   const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
+  const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients.map(clientEntry);
   const agreementEntries = file.agreements.map(agreementEntry);
   const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
 
+  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode);
+  if (!issuers.ok) return issuers;
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
   if (!clients.ok) return clients;
   const lifted = file.clients.findIndex(({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended");
@@ -71,11 +78,14 @@ export function mergeRegistry(
   if (!grants.ok) return grants;
 
   const all = {
+    issuers: joined(there.issuers, issuerEntries, ({ iss }) => iss),
     clients: joined(there.clients, clientEntries, ({ id }) => id),
     agreements: joined(there.agreements, agreementEntries, ({ id }) => id),
     origins: joined(there.origins, file.origins, ({ name }) => name),
     policies: new Map([...there.policies, ...digests]),
   };
+  const external = externalProblem(clientEntries, all);
+  if (external !== undefined) return err(external);
   for (const [i, { client }] of agreementEntries.entries()) {
     if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
   }
@@ -85,6 +95,7 @@ export function mergeRegistry(
   }
 
   return ok({
+    issuers: issuers.value,
     clients: clients.value,
     certificates: certificateChanges(there, file, prepared, mode),
     agreements: agreements.value,
@@ -114,12 +125,35 @@ function weigh<T extends object>(
   return ok({ added, changed });
 }
 
+/** Clients of issuers that are not there, and two that one issuer's name would mean. */
+function externalProblem(clients: readonly ClientEntry[], all: Pick<RegistryState, "issuers" | "clients">): RegistryProblem | undefined {
+  const named = Map.groupBy(
+    [...all.clients.values()].filter(({ issuer }) => issuer !== undefined),
+    externalName,
+  );
+  for (const [i, client] of clients.entries()) {
+    if (client.issuer === undefined) continue;
+    if (!all.issuers.has(client.issuer)) return missing(["clients", i, "issuer"]);
+    const others = named.get(externalName(client))?.filter(({ id }) => id !== client.id) ?? [];
+    if (others.length > 0) return clash(["clients", i, "externalClientId"], "is another client's at this issuer");
+  }
+  return undefined;
+}
+
+const externalName = ({ issuer, externalClientId }: ClientEntry): string => JSON.stringify([issuer, externalClientId]);
+
 function dangling(
   grant: GrantEntry,
   all: Pick<RegistryState, "clients" | "agreements" | "origins" | "policies">,
   at: readonly PropertyKey[],
 ): RegistryProblem | undefined {
-  if (!all.clients.has(grant.client)) return missing([...at, "client"]);
+  const client = all.clients.get(grant.client);
+  if (client === undefined) return missing([...at, "client"]);
+  const scopes = parseScopes(grant.scopes);
+  // The built-in issuer knows no patients: a token with such a scope could never be had.
+  if (client.auth !== "external" && scopes.ok && scopes.value.some(({ context }) => context === "patient")) {
+    return invalid([...at, "scopes"], "patient/ scopes need a client of an external issuer");
+  }
   if (!all.origins.has(grant.origin)) return missing([...at, "origin"]);
   const agreement = all.agreements.get(grant.agreement);
   if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);

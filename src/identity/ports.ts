@@ -2,7 +2,8 @@ import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import type { Assertion, AssertionRefusal } from "./assertion.ts";
-import type { ClientRecord } from "./client.ts";
+import type { ClientRecord, ExternalName } from "./client.ts";
+import type { TrustedIssuer } from "./issuer.ts";
 import type { PublicJwk } from "./jwk.ts";
 import type { Purpose } from "./purpose.ts";
 import type { Scopes } from "./scopes.ts";
@@ -48,6 +49,13 @@ export interface AssertionMemory {
 /** The registry's clients, at most ten seconds old. Throws when it cannot be read for longer than that. */
 export interface ClientDirectory {
   find(id: string): Promise<ClientRecord | undefined>;
+  /** By the name that an external issuer has for it: never a client of another issuer, nor one of the built-in issuer. */
+  findExternal(name: ExternalName): Promise<ClientRecord | undefined>;
+}
+
+/** The registry's external issuers, at most ten seconds old. Throws when they cannot be read for longer than that. */
+export interface IssuerDirectory {
+  find(iss: string): Promise<TrustedIssuer | undefined>;
 }
 
 /** Policy documents by their digest, immutable. Throws when it cannot be read. */

@@ -3,9 +3,9 @@ import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
 import type { Certificate } from "./certificate.ts";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
-import { choosePurpose, type Purpose, type PurposeRefusal } from "./purpose.ts";
+import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
 import { sameText } from "./same-text.ts";
-import { intersectScopes, type Scopes } from "./scopes.ts";
+import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken } from "./token.ts";
 
 /** Who asks, why, and under which grant: all proven. */
@@ -17,7 +17,12 @@ export interface Principal {
   readonly agreement: string;
   /** Token ∩ grant as it stands now: a grant narrowed after the token was made narrows the token. */
   readonly scopes: Scopes;
+  /** FHIR id of the token's patient: there whenever a scope is held to one. */
+  readonly patient: string | undefined;
   readonly issuer: string;
+  readonly subject: string;
+  /** `fhirUser`: who signed in. */
+  readonly user: string | undefined;
   readonly tokenId: string;
   readonly tokenExpires: Instant;
   /** `x5t#S256` of the certificate of this connection, the one that the token is bound to. */
@@ -29,12 +34,14 @@ export type PrincipalRefusal =
   | AgreementRefusal
   | PurposeRefusal
   | { readonly reason: "certificate_missing" | "certificate_not_the_tokens" | "client_unknown" }
-  | { readonly reason: "grant_missing"; readonly purpose: Purpose };
+  | { readonly reason: "grant_missing"; readonly purpose: Purpose }
+  /** A scope is held to the token's patient, or the client is, and the token names none, or another one. */
+  | { readonly reason: "patient_missing" | "patient_not_the_clients" };
 
 export interface Evidence {
   readonly token: AccessToken;
   readonly certificate: Certificate | undefined;
-  /** The record of `token.client`. */
+  /** The record of `token.client`, as its issuer names it. */
   readonly client: ClientRecord | undefined;
   readonly origin: string;
   /** `Phylax-Purpose`. */
@@ -46,28 +53,59 @@ export interface Evidence {
 export function identify({ token, certificate, client, origin, purpose, at }: Evidence): Result<Principal, PrincipalRefusal> {
   if (certificate === undefined) return err({ reason: "certificate_missing" });
   if (!sameText(token.x5t, certificate.x5t)) return err({ reason: "certificate_not_the_tokens" }); // RFC 8705 §3
-  if (client === undefined || client.id !== token.client) return err({ reason: "client_unknown" });
+  if (client === undefined || !isClientOf(token, client)) return err({ reason: "client_unknown" });
   const admitted = admitClient(client, certificate, at);
   if (!admitted.ok) return admitted;
 
-  const chosen = choosePurpose(purpose, token.purposes);
+  const granted = client.grants.filter((each) => each.origin === origin);
+  const within =
+    token.purposes.length > 0
+      ? ok(token.purposes)
+      : requestedPurposes(
+          undefined,
+          granted.map((each) => each.purpose),
+        );
+  if (!within.ok) return within;
+  const chosen = choosePurpose(purpose, within.value);
   if (!chosen.ok) return chosen;
-  const grant = client.grants.find((each) => each.origin === origin && each.purpose === chosen.value);
+  const grant = granted.find((each) => each.purpose === chosen.value);
   if (grant === undefined) return err({ reason: "grant_missing", purpose: chosen.value });
   const agreement = agreementOf(client, grant, at);
   if (!agreement.ok) return agreement;
+
+  const scopes = scopesOf(token, client, grant);
+  if (!scopes.ok) return scopes;
 
   return ok({
     client,
     purpose: chosen.value,
     grant,
     agreement: agreement.value,
-    scopes: intersectScopes(token.scopes, grant.scopes),
+    scopes: scopes.value,
+    patient: token.patient,
     issuer: token.issuer,
+    subject: token.subject,
+    user: token.user,
     tokenId: token.id,
     tokenExpires: token.expires,
     certificate: certificate.x5t,
   });
+}
+
+/** Each issuer speaks only of its own clients: the built-in one of those by registry id, an external one of those registered as its own. */
+function isClientOf(token: AccessToken, { id, authentication, external }: ClientRecord): boolean {
+  if (token.issuedHere) return authentication !== "external" && id === token.client;
+  return authentication === "external" && external?.issuer === token.issuer && external.id === token.client;
+}
+
+/** Token ∩ grant. A client that is held to one patient has no wider scope, whatever its grant says. */
+function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant): Result<Scopes, PrincipalRefusal> {
+  const common = intersectScopes(token.scopes, grant.scopes);
+  const scopes = client.patient === undefined ? common : heldToPatient(common);
+  const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
+  if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
+  if (client.patient !== undefined && !sameText(client.patient, token.patient ?? "")) return err({ reason: "patient_not_the_clients" });
+  return ok(scopes);
 }
 
 /** Id of the agreement of a grant, when it is in force for the grant's purpose. */

@@ -14,8 +14,8 @@ export const purposePattern = /^[A-Z]{2,16}$/u;
 
 const purposesMax = 16;
 
-// Break-glass is said, never assumed (45 CFR 164.312(a)(2)(ii) asks for a procedure, which begins with someone who asks).
-const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
+/** Break-glass is said, never assumed (45 CFR 164.312(a)(2)(ii) asks for a procedure, which begins with someone who asks). */
+export const neverAssumed: ReadonlySet<Purpose> = new Set(["BTG", "ETREAT"]);
 
 /** Which purposes a token is for: the form parameter `purpose_of_use`, else the client's only granted purpose at that origin. */
 export function requestedPurposes(asked: string | undefined, granted: readonly Purpose[]): Result<readonly Purpose[], PurposeRefusal> {

@@ -1,13 +1,19 @@
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
+import { fits } from "./jwk.ts";
+import { neverAssumed } from "./purpose.ts";
 import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
 import { parseScopes } from "./scopes.ts";
 
-/** Reads a registry file by its schema, and refuses what it asks for that this version cannot enforce. */
-export function readRegistry(document: unknown): Result<RegistryDocument, RegistryProblem> {
+/**
+ * Reads a registry file by its schema, and refuses what it asks for that this version cannot enforce.
+ *
+ * @param publicUrl the gateway's own `https://host[:port]`: the built-in issuer, for which no registry entry may speak.
+ */
+export function readRegistry(document: unknown, publicUrl: string): Result<RegistryDocument, RegistryProblem> {
   const read = registryDocument.safeParse(document);
   if (!read.success) return err(problemOf(read.error));
-  const wrong = unsupported(read.data) ?? inconsistent(read.data);
+  const wrong = unsupported(read.data) ?? inconsistent(read.data, publicUrl);
   return wrong === undefined ? ok(read.data) : err(wrong);
 }
 
@@ -32,19 +38,17 @@ function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
 }
 
 function unsupported({ issuers, clients, grants, origins }: RegistryDocument): RegistryProblem | undefined {
-  if (issuers.length > 0) return not(["issuers", 0], "tokens of external issuers");
+  for (const [i, { jwksUri }] of issuers.entries()) {
+    if (jwksUri !== undefined) return not(["issuers", i, "jwksUri"], "keys that are fetched");
+  }
   for (const [i, client] of clients.entries()) {
-    if (client.auth !== "private_key_jwt") return not(["clients", i, "auth"], "this way to authenticate");
-    if (client.issuer !== undefined) return not(["clients", i, "issuer"], "tokens of external issuers");
-    if (client.externalClientId !== undefined) return not(["clients", i, "externalClientId"], "tokens of external issuers");
     if (client.jwksUri !== undefined) return not(["clients", i, "jwksUri"], "keys that are fetched");
     if (client.dpop) return not(["clients", i, "dpop"], "DPoP");
-    if (client.patient !== undefined) return not(["clients", i, "patient"], "a client held to one patient");
   }
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
-    if (read.error.reason === "scope_context_unsupported") return not(["grants", i, "scopes"], "scopes other than system/");
+    if (read.error.reason === "scope_context_unsupported") return not(["grants", i, "scopes"], "scopes other than patient/ and system/");
     if (read.error.reason === "scope_query_unsupported") return not(["grants", i, "scopes"], "scopes with a query part");
   }
   for (const [i, { credentials }] of origins.entries()) {
@@ -55,23 +59,61 @@ function unsupported({ issuers, clients, grants, origins }: RegistryDocument): R
 }
 
 /** What a schema cannot say of one entry. */
-function inconsistent({ clients, agreements, grants, origins }: RegistryDocument): RegistryProblem | undefined {
+function inconsistent({ issuers, clients, agreements, grants, origins }: RegistryDocument, publicUrl: string): RegistryProblem | undefined {
+  for (const [i, issuer] of issuers.entries()) {
+    const problem = issuerProblem(issuer, ["issuers", i], publicUrl);
+    if (problem !== undefined) return problem;
+  }
   for (const [i, client] of clients.entries()) {
-    if (client.jwks === undefined) return bad(["clients", i, "jwks"], "private_key_jwt needs the client's public keys");
-    // Tokens are bound to a certificate of the client: without one it could never be given any.
-    if (client.certificates.length === 0) return bad(["clients", i, "certificates"], "at least one certificate is needed");
+    const problem = clientProblem(client, ["clients", i]);
+    if (problem !== undefined) return problem;
   }
   for (const [i, { from, to }] of agreements.entries()) {
     if (Date.parse(from) >= Date.parse(to)) return bad(["agreements", i, "to"], "must be after from");
   }
   for (const [i, { scopes }] of grants.entries()) {
-    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "not a list of SMART system scopes");
+    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "not a list of SMART scopes");
   }
   for (const [i, { url }] of origins.entries()) {
     const { protocol, hostname } = new URL(url);
     if (protocol === "http:" && !loopback.has(hostname)) return bad(["origins", i, "url"], "https is needed but on a loopback host");
   }
   return undefined;
+}
+
+function issuerProblem(
+  { iss, jwks, algs, purpose }: RegistryDocument["issuers"][number],
+  at: readonly PropertyKey[],
+  publicUrl: string,
+): RegistryProblem | undefined {
+  // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
+  if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
+  if (jwks === undefined) return bad([...at, "jwks"], "the issuer's public keys are needed");
+  const unkeyed = algs.findIndex((algorithm) => !jwks.keys.some((key) => fits(key, algorithm)));
+  if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
+  const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
+  return assumed === -1 ? undefined : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
+}
+
+type Client = RegistryDocument["clients"][number];
+
+/** What each way to authenticate must have, and what it may not: a field that says nothing would be believed to narrow something. */
+const fieldsOf: Readonly<
+  Record<Client["auth"], Readonly<Record<"jwks" | "issuer" | "externalClientId" | "patient", "needed" | "optional" | "none">>>
+> = {
+  private_key_jwt: { jwks: "needed", issuer: "none", externalClientId: "none", patient: "none" },
+  tls_client_auth: { jwks: "none", issuer: "none", externalClientId: "none", patient: "none" },
+  external: { jwks: "none", issuer: "needed", externalClientId: "needed", patient: "optional" },
+};
+
+function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
+  for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
+    const there = Reflect.get(client, field) !== undefined;
+    if (rule === "needed" && !there) return bad([...at, field], `is needed with auth ${client.auth}`);
+    if (rule === "none" && there) return bad([...at, field], `means nothing with auth ${client.auth}`);
+  }
+  // Tokens are bound to a certificate of the client: without one it could never be given any.
+  return client.certificates.length === 0 ? bad([...at, "certificates"], "at least one certificate is needed") : undefined;
 }
 
 const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -16,16 +16,29 @@ const moment = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()])
   .meta({ description: "RFC 3339. A date alone is its first moment in UTC." });
 
+const claim = z
+  .union([z.string().regex(/^[^.\s]+(?:\.[^.\s]+)*$/u), z.string().regex(/^https?:\/\/\S+$/u)])
+  .check(z.maxLength(256))
+  .meta({
+    description: "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
+  });
+
 const issuer = z.strictObject({
-  iss: httpsUrl,
-  jwks: publicJwks.optional(),
-  jwksUri: httpsUrl.optional(),
-  algs: z.array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"])).min(1),
-  audience: text,
-  purpose: z.union([z.strictObject({ claim: text }), z.strictObject({ fixed: z.array(purpose).min(1) })]),
+  iss: httpsUrl.regex(/^[^?#]*$/u).meta({ description: "Exactly as its tokens say it." }),
+  jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
+  jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
+  algs: z
+    .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
+    .min(1)
+    .max(4),
+  audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
+  purpose: z
+    .union([z.strictObject({ claim }), z.strictObject({ fixed: z.array(purpose).min(1).max(16) })])
+    .meta({ description: "The purposes of use of its tokens: out of a claim, or always these." }),
   claims: z
-    .strictObject({ client: text.optional(), patient: text.optional(), fhirUser: text.optional(), scope: text.optional() })
-    .optional(),
+    .strictObject({ client: claim.optional(), patient: claim.optional(), fhirUser: claim.optional(), scope: claim.optional() })
+    .default({})
+    .meta({ description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope." }),
 });
 
 const thumbprint = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
@@ -39,22 +52,24 @@ const client = z.strictObject({
   kind: slug.meta({ description: "What it is, for people who read: telehealth, payer, public-health …" }),
   status: z.enum(["active", "suspended"]).default("active"),
   auth: z.enum(["private_key_jwt", "tls_client_auth", "external"]),
-  issuer: httpsUrl.optional().meta({ description: "iss of the external issuer it comes from." }),
-  externalClientId: text.optional(),
-  jwks: publicJwks.optional(),
-  jwksUri: httpsUrl.optional(),
+  issuer: httpsUrl.optional().meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
+  externalClientId: text.optional().meta({ description: "What that issuer calls it; only with auth external." }),
+  jwks: publicJwks.optional().meta({ description: "Only with auth private_key_jwt." }),
+  jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
   certificates: z
     .array(z.union([thumbprint, pem]))
     .max(16)
     .default([])
     .meta({ description: "Each a PEM certificate or its x5t#S256; several at once for rotation." }),
   assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
-  dpop: z.boolean().default(false),
+  dpop: z.boolean().default(false).meta({ description: "true: not in this version." }),
   patient: z
     .string()
     .regex(/^[A-Za-z0-9.-]{1,64}$/u)
     .optional()
-    .meta({ description: "Only narrows: the token's patient must equal it." }),
+    .meta({
+      description: "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
+    }),
 });
 
 const agreement = z.strictObject({
@@ -85,7 +100,7 @@ const grant = z.strictObject({
   purpose,
   agreement: id,
   policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
-  scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs" }),
+  scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
   quotas: z.strictObject({ default: quota }),
 });
 

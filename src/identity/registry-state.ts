@@ -5,7 +5,8 @@ import type { RegistryDocument } from "./registry-document.ts";
 type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonly unknown[]>[number];
 
 /** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
-export type ClientEntry = Pick<Of<"clients">, "id" | "kind" | "status" | "auth" | "jwks" | "assertionProfile">;
+export type IssuerEntry = Omit<Of<"issuers">, "jwksUri">;
+export type ClientEntry = Omit<Of<"clients">, "jwksUri" | "certificates" | "dpop">;
 export type OriginEntry = Of<"origins">;
 export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & { readonly from: Instant; readonly to: Instant };
 /** `policy` is the digest. */
@@ -20,6 +21,7 @@ export interface PolicyEntry {
 
 /** What is registered, by key. Of policies only what a grant must fit. */
 export interface RegistryState {
+  readonly issuers: ReadonlyMap<string, IssuerEntry>;
   readonly clients: ReadonlyMap<string, ClientEntry>;
   readonly certificates: ReadonlyMap<string, readonly RegisteredCertificate[]>;
   readonly agreements: ReadonlyMap<string, AgreementEntry>;
@@ -32,14 +34,20 @@ export interface RegistryState {
 export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" | "origin" | "purpose">): string =>
   `${client} ${origin} ${purpose}`;
 
-export const clientEntry = ({ id, kind, status, auth, jwks, assertionProfile }: Of<"clients">): ClientEntry => ({
-  id,
-  kind,
-  status,
-  auth,
+/** Every field by its name, also one that is not there: a merge compares field by field. */
+export const issuerEntry = ({ iss, jwks, algs, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
+  iss,
   jwks,
-  assertionProfile,
+  algs,
+  audience,
+  purpose,
+  claims,
 });
+
+export const clientEntry = (client: Of<"clients">): ClientEntry => {
+  const { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient } = client;
+  return { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient };
+};
 
 export const agreementEntry = (agreement: Of<"agreements">): AgreementEntry => ({
   ...agreement,

@@ -9,13 +9,20 @@ import { parseScopes, type Scopes } from "./scopes.ts";
 /** What a proven access token says (RFC 9068 §2.2). */
 export interface AccessToken {
   readonly issuer: string;
+  /** Whether `client` is an id of the registry, or a name that an external issuer has for one of its clients. */
+  readonly issuedHere: boolean;
   readonly subject: string;
   readonly client: string;
   /** `jti`: with the issuer the name of this token. */
   readonly id: string;
   readonly expires: Instant;
   readonly scopes: Scopes;
+  /** None: the token does not say. */
   readonly purposes: readonly Purpose[];
+  /** FHIR id of the patient in whose context it was issued. */
+  readonly patient: string | undefined;
+  /** Who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record only. */
+  readonly user: string | undefined;
   /** `cnf["x5t#S256"]` (RFC 8705 §3.1): the certificate that must come with it. */
   readonly x5t: string;
 }
@@ -23,16 +30,9 @@ export interface AccessToken {
 export type TokenRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }
-  | {
-      readonly reason:
-        | "token_type_wrong"
-        | "issuer_unknown"
-        | "audience_wrong"
-        | "token_expired"
-        | "token_not_yet"
-        | "token_lives_too_long";
-    }
-  | { readonly reason: "token_unbound" | "binding_unsupported" }
+  | { readonly reason: "token_type_wrong" | "issuer_unknown" | "audience_wrong" }
+  | TimesRefusal
+  | BindingRefusal
   /** A required claim is missing or has the wrong form: its name, never its value. */
   | { readonly reason: "claim_malformed"; readonly claim: string };
 
@@ -49,18 +49,24 @@ export function isAccessTokenType(typ: unknown): boolean {
 
 const seconds = z.number().nonnegative().max(253_402_300_799);
 const name = z.string().min(1).max(256);
-const claimsSchema = z.object({
+
+/** The claims that every access token has by one name, whoever issued it (RFC 9068 §2.2, RFC 7800 §3.1). */
+export const commonClaims = {
   iss: name,
   sub: name,
-  client_id: name,
   jti: name,
-  aud: z.union([name, z.array(name).min(1).max(16)]),
+  aud: z.union([name.transform((only) => [only]), z.array(name).min(1).max(16)]),
   exp: seconds,
   iat: seconds,
   nbf: seconds.optional(),
+  cnf: z.record(z.string(), z.unknown()).optional(),
+};
+
+const claimsSchema = z.object({
+  ...commonClaims,
+  client_id: name,
   scope: z.string().min(1).max(4_096),
   purpose_of_use: z.array(z.string().regex(purposePattern)).min(1).max(16),
-  cnf: z.record(z.string(), z.unknown()).optional(),
 });
 
 export interface TokenExpectation {
@@ -71,28 +77,59 @@ export interface TokenExpectation {
   readonly lifetimeSecondsMax: number;
 }
 
-/** Reads the claims of a token whose signature was proven. */
+/** Reads the claims of a token of the built-in issuer whose signature was proven. */
 export function readAccessToken(claims: unknown, expected: TokenExpectation): Result<AccessToken, TokenRefusal> {
   const read = claimsSchema.safeParse(claims);
   if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
-  const { iss, sub, client_id, jti, aud, exp, iat, nbf, scope, purpose_of_use, cnf } = read.data;
+  const { iss, sub, client_id, jti, aud, exp, scope, purpose_of_use } = read.data;
 
   if (iss !== expected.issuer) return err({ reason: "issuer_unknown" });
-  if (!(typeof aud === "string" ? [aud] : aud).includes(expected.audience)) return err({ reason: "audience_wrong" });
-
-  const now = epochSeconds(expected.at);
-  if (exp * 1000 <= expected.at) return err({ reason: "token_expired" });
-  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "token_not_yet" });
-  if (exp - iat > expected.lifetimeSecondsMax) return err({ reason: "token_lives_too_long" });
-
-  // A second method of confirmation would have to hold too (RFC 7800 §3.1), and this version cannot check one.
-  if (cnf === undefined) return err({ reason: "token_unbound" });
-  const { "x5t#S256": x5t, ...others } = cnf;
-  if (Object.keys(others).length > 0) return err({ reason: "binding_unsupported" });
-  if (typeof x5t !== "string" || !/^[A-Za-z0-9_-]{43}$/u.test(x5t)) return err({ reason: "token_unbound" });
+  if (!aud.includes(expected.audience)) return err({ reason: "audience_wrong" });
+  const times = withinTimes(read.data, expected.at, expected.lifetimeSecondsMax);
+  if (!times.ok) return times;
+  const x5t = boundTo(read.data.cnf);
+  if (!x5t.ok) return x5t;
 
   const scopes = parseScopes(scope);
   if (!scopes.ok) return err({ reason: "claim_malformed", claim: "scope" });
-  const expires = instant(exp * 1000);
-  return ok({ issuer: iss, subject: sub, client: client_id, id: jti, expires, scopes: scopes.value, purposes: purpose_of_use, x5t });
+  return ok({
+    issuer: iss,
+    issuedHere: true,
+    subject: sub,
+    client: client_id,
+    id: jti,
+    expires: instant(exp * 1000),
+    scopes: scopes.value,
+    purposes: purpose_of_use,
+    patient: undefined,
+    user: undefined,
+    x5t: x5t.value,
+  });
+}
+
+export interface Times {
+  readonly exp: number;
+  readonly iat: number;
+  readonly nbf?: number | undefined;
+}
+
+export type TimesRefusal = { readonly reason: "token_expired" | "token_not_yet" | "token_lives_too_long" };
+
+/** Whether a token is valid at this moment and was made for no longer than it may live. */
+export function withinTimes({ exp, iat, nbf = 0 }: Times, at: Instant, lifetimeSecondsMax: number): Result<Times, TimesRefusal> {
+  const now = epochSeconds(at);
+  if (exp * 1000 <= at) return err({ reason: "token_expired" });
+  if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax) return err({ reason: "token_not_yet" });
+  return exp - iat > lifetimeSecondsMax ? err({ reason: "token_lives_too_long" }) : ok({ exp, iat, nbf });
+}
+
+export type BindingRefusal = { readonly reason: "token_unbound" | "binding_unsupported" };
+
+/** The certificate that a token is bound to (RFC 8705 §3.1). A bearer token is not taken (FAPI 2.0 §5.3.3). */
+export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Result<string, BindingRefusal> {
+  if (cnf === undefined) return err({ reason: "token_unbound" });
+  // A second method of confirmation would have to hold too (RFC 7800 §3.1), and this version cannot check one.
+  const { "x5t#S256": x5t, ...others } = cnf;
+  if (Object.keys(others).length > 0) return err({ reason: "binding_unsupported" });
+  return typeof x5t === "string" && /^[A-Za-z0-9_-]{43}$/u.test(x5t) ? ok(x5t) : err({ reason: "token_unbound" });
 }

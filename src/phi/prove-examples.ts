@@ -5,7 +5,7 @@ import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "./contained.ts";
 import { originUrls } from "./origin-urls.ts";
-import { cutResource } from "./redact.ts";
+import { cutResource, type CutContext } from "./redact.ts";
 
 /** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
 export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
@@ -19,7 +19,10 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
 }
 
 // An example is about the policy alone: the widest scopes, so that nothing else can refuse.
-const everyScope: Parameters<typeof evaluate>[1] = [{ context: "system", type: "*", permissions: ["r", "s"] }];
+const everyScope: Parameters<typeof evaluate>[1] = {
+  scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }],
+  patient: undefined,
+};
 
 function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
   const [path = "", query = ""] = request.split("?", 2);
@@ -48,10 +51,11 @@ function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resour
   const asked = readInteraction("GET", [interaction.type ?? "", interaction.id], "");
   const grant = asked.ok ? evaluate(policy, everyScope, asked.value) : asked;
   if (!grant.ok) return undefined;
-  const view = grant.value.viewOf(resource);
-  if (view === undefined) return undefined;
   const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
-  const context = { bases, urls: originUrls(bases), viewInside: grant.value.viewInside };
+  const view = grant.value.viewOf(resource, bases.origin);
+  if (view === undefined) return undefined;
+  const { viewInside } = grant.value;
+  const context: CutContext = { bases, urls: originUrls(bases), viewInside: (inside) => viewInside(inside, bases.origin) };
   const cut = cutResource(resource, view, context);
   return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
 }

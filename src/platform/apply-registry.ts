@@ -18,9 +18,9 @@ export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  clock: Clock,
+  { clock, publicUrl }: { readonly clock: Clock; readonly publicUrl: string },
 ): Promise<Result<Applied, RegistryProblem>> {
-  const file = readRegistry(document);
+  const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
   const prepared = await prepareRegistry(file.value);
   if (!prepared.ok) return prepared;
@@ -40,8 +40,8 @@ export async function applyRegistry(
   }
 }
 
-function count({ clients, certificates, agreements, policies, grants, origins }: RegistryChanges): Applied {
-  const weighed = [clients, agreements, grants, origins];
+function count({ issuers, clients, certificates, agreements, policies, grants, origins }: RegistryChanges): Applied {
+  const weighed = [issuers, clients, agreements, grants, origins];
   return {
     added: weighed.reduce((sum, { added }) => sum + added.length, certificates.added.length + policies.length),
     changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length),

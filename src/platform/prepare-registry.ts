@@ -16,9 +16,15 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
     if (unknown !== -1) return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
   }
-  for (const [i, { jwks }] of file.clients.entries()) {
-    for (const [j, key] of (jwks?.keys ?? []).entries()) {
-      if (!(await isPublicKey(key))) return err(invalid(["clients", i, "jwks", "keys", j], "is not a public key"));
+  for (const [i, { purpose }] of file.issuers.entries()) {
+    const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
+    if (unknown !== -1) return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
+  }
+  for (const list of ["issuers", "clients"] as const) {
+    for (const [i, { jwks }] of file[list].entries()) {
+      for (const [j, key] of (jwks?.keys ?? []).entries()) {
+        if (!(await isPublicKey(key))) return err(invalid([list, i, "jwks", "keys", j], "is not a public key"));
+      }
     }
   }
   const certificates: (readonly RegisteredCertificate[])[] = [];

@@ -13,6 +13,8 @@ export function decoyClient(id: string, kid: unknown): ClientRecord {
     authentication: "private_key_jwt",
     assertionProfile: "smart",
     keys: typeof kid === "string" ? keys.map((key): PublicJwk => Object.assign({}, key, { kid })) : keys,
+    external: undefined,
+    patient: undefined,
     certificates: [],
     agreements: [],
     grants: [],

@@ -2,12 +2,13 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { mergeRegistry, type MergeMode } from "#identity/merge-registry";
 import { readRegistry } from "#identity/read-registry";
-import { agreementEntry, clientEntry, grantKey, type RegistryState } from "#identity/registry-state";
+import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#identity/registry-state";
 import { registryFile, withValue, type RegistryFile } from "../support/registry-file.ts";
 
 const sample = await registryFile();
 const policy = { digest: `sha256:${"1".repeat(64)}`, name: "treat", purposes: ["TREAT"], body: {} };
 const nothing: RegistryState = {
+  issuers: new Map(),
   clients: new Map(),
   certificates: new Map(),
   agreements: new Map(),
@@ -17,7 +18,7 @@ const nothing: RegistryState = {
 };
 
 function read(file: RegistryFile) {
-  const document = readRegistry(file);
+  const document = readRegistry(file, "https://gateway.example.org");
   if (!document.ok) throw new Error(document.error.pointer);
   return document.value;
 }
@@ -26,6 +27,7 @@ function read(file: RegistryFile) {
 function filled(): RegistryState {
   const file = read(sample);
   return {
+    issuers: new Map(file.issuers.map((issuer) => [issuer.iss, issuerEntry(issuer)])),
     clients: new Map(file.clients.map((client) => [client.id, clientEntry(client)])),
     certificates: new Map([["telehealth", [{ x5t: "A".repeat(43), from: undefined, to: undefined }]]]),
     agreements: new Map(file.agreements.map((agreement) => [agreement.id, agreementEntry(agreement)])),

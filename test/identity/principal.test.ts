@@ -9,6 +9,9 @@ const client = clientRecord([]);
 const evidence: Evidence = {
   token: {
     issuer: publicUrl,
+    issuedHere: true,
+    patient: undefined,
+    user: undefined,
     subject: "telehealth",
     client: "telehealth",
     id: "jti",

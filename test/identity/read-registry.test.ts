@@ -4,14 +4,15 @@ import { readRegistry } from "#identity/read-registry";
 import { registryDocument } from "#identity/registry-document";
 import { registryFile, withValue } from "../support/registry-file.ts";
 
+const publicUrl = "https://gateway.example.org";
 const file = await registryFile();
 
 test("a whole registry file is read, and an empty one too", ({ expect }) => {
-  expect(readRegistry(file)).toMatchObject({
+  expect(readRegistry(file, publicUrl)).toMatchObject({
     ok: true,
     value: { clients: [{ status: "active", assertionProfile: "fapi2", dpop: false }] },
   });
-  expect(readRegistry({})).toMatchObject({ ok: true, value: { clients: [], grants: [] } });
+  expect(readRegistry({}, publicUrl)).toMatchObject({ ok: true, value: { clients: [], grants: [] } });
 });
 
 const bad: readonly (readonly [string, string, unknown])[] = [
@@ -39,7 +40,7 @@ const bad: readonly (readonly [string, string, unknown])[] = [
 ];
 
 test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(file, at, value))).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+  expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
 });
 
 const issuer = {
@@ -64,12 +65,12 @@ const unsupported: readonly (readonly [string, string, unknown])[] = [
 ];
 
 test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(file, at, value))).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
+  expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
 });
 
 test("no refusal quotes a value of the file", ({ expect }) => {
   for (const [at, , value] of [...bad, ...unsupported]) {
-    const read = readRegistry(withValue(file, at, value));
+    const read = readRegistry(withValue(file, at, value), publicUrl);
     const quoted = typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
     expect(quoted, at).toBe(false);
   }
@@ -77,7 +78,7 @@ test("no refusal quotes a value of the file", ({ expect }) => {
 
 test("an origin on a loopback host may be plain http", ({ expect }) => {
   for (const url of ["http://127.0.0.1:8080/fhir", "http://localhost/fhir", "http://[::1]:1/fhir"]) {
-    expect(readRegistry(withValue(file, "/origins/0/url", url)).ok, url).toBe(true);
+    expect(readRegistry(withValue(file, "/origins/0/url", url), publicUrl).ok, url).toBe(true);
   }
 });
 

@@ -304,7 +304,7 @@ test("no accepted document and readable request make the evaluation throw", ({ e
       if (!document.ok || !interaction.ok) return;
       const decision = evaluate(
         compilePolicy(document.value, ""),
-        [{ context: "system", type: "*", permissions: ["s"] }],
+        { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined },
         interaction.value,
       );
       expect(typeof decision.ok).toBe("boolean");

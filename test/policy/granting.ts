@@ -1,6 +1,7 @@
 import { readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
-import { compilePolicy } from "#policy/compile";
+import type { JsonObject } from "#fhir/json";
+import { compilePolicy, type ResourceView } from "#policy/compile";
 import { evaluate, type Grant, type PolicyRefusal } from "#policy/evaluate";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 
@@ -25,18 +26,29 @@ export function decide(
   document: PolicyDocument,
   request: string,
   scope = "system/*.rs",
+  patient?: string,
 ): Grant | PolicyRefusal | { readonly reason: string } {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query);
   if (!interaction.ok) return interaction.error;
   const scopes = parseScopes(scope);
   if (!scopes.ok) return scopes.error;
-  const decision = evaluate(compilePolicy(document, "sha256:test"), scopes.value, interaction.value);
+  const decision = evaluate(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);
   return decision.ok ? decision.value : decision.error;
 }
 
-export function grant(document: PolicyDocument, request: string, scope?: string): Grant {
-  const decision = decide(document, request, scope);
+/** FHIR base of the origin that answers. */
+export const origin = "https://origin.example.org/r4";
+
+/** A grant whose rows come from that origin. */
+type Granted = Omit<Grant, "viewOf" | "viewInside"> & {
+  readonly viewOf: (resource: JsonObject) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+};
+
+export function grant(document: PolicyDocument, request: string, scope?: string, patient?: string): Granted {
+  const decision = decide(document, request, scope, patient);
   if ("reason" in decision) throw new Error(`refused: ${decision.reason}`);
-  return decision;
+  const { viewOf, viewInside, ...rest } = decision;
+  return { ...rest, viewOf: (resource) => viewOf(resource, origin), viewInside: (resource) => viewInside(resource, origin) };
 }

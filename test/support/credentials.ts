@@ -55,6 +55,8 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
     authentication: "private_key_jwt",
     assertionProfile: "fapi2",
     keys: keys.map(({ jwk }) => jwk),
+    external: undefined,
+    patient: undefined,
     certificates: [{ x5t: presented("telehealth").x5t, from: undefined, to: undefined }],
     agreements: [{ id: "baa", purposes: ["TREAT"], from: instant(at - 1_000), to: instant(at + 1_000) }],
     grants: [

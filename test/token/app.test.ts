@@ -50,7 +50,7 @@ function endpoint({
     fhirBase,
     ledger: ledger ?? sink,
     ledgerSpread: 1,
-    clients: { find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)) },
+    clients: { find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)), findExternal: () => Promise.resolve(undefined) },
     clock: () => when,
     newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
@@ -58,7 +58,7 @@ function endpoint({
     memory,
     onFault: () => {},
   });
-  return { app, events, used, verifier: tokenVerifier({ issuer: publicUrl, keys: issuer }) };
+  return { app, events, used, verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) } }) };
 }
 
 let jtis = 0;

@@ -9,7 +9,10 @@ import { applyRegistry, type Applied } from "#platform/apply-registry";
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /** Merges a registry file (DESIGN §5): all of it, or nothing and a JSON pointer to what stands against it. */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<Applied, RegistryProblem>> {
-    return await applyRegistry(this.env.REGISTRY, document, mode, () => instant(Date.now()));
+    return await applyRegistry(this.env.REGISTRY, document, mode, {
+      clock: () => instant(Date.now()),
+      publicUrl: this.env.PUBLIC_URL,
+    });
   }
 }
 

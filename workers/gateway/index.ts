@@ -1,3 +1,4 @@
+import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import { gatewayApp } from "#gateway/app";
 import { compiledPolicies } from "#gateway/compiled-policies";
@@ -5,6 +6,7 @@ import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import { gatewayConfig } from "#platform/config";
 import { clientDirectory } from "#platform/d1/client-directory";
+import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { ClientGuard } from "#platform/durable/client-guard";
@@ -56,8 +58,8 @@ function open(env: GatewayEnv): Hono {
     clients,
     clock,
     newId,
-    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer }),
-    limiter: guardLimiter({ guards: env.CLIENT_GUARD, clock, newId }),
+    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: issuerDirectory(env.REGISTRY, clock) }),
+    limiter: guardLimiter({ guards: env.CLIENT_GUARD, clock, newId, waitUntil }),
     policies: compiledPolicies(policyShelf(env.REGISTRY)),
     origins: upstream({
       find: async (name) => {

@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { and, eq, inArray, type SQL } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
@@ -10,34 +10,41 @@ import { agreementPurposes, agreements, certificates, clients, grants } from "./
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
 export function clientDirectory(registry: D1Database, clock: Clock): ClientDirectory {
-  const cache = new IsolateCache(registryLimits, clock, (id) => readClient(registry, id));
-  return { find: (id) => cache.get(id) };
+  const byId = new IsolateCache(registryLimits, clock, (id) => readClient(registry, eq(clients.id, id)));
+  const byName = new IsolateCache(registryLimits, clock, (name) => {
+    const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
+    return readClient(registry, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
+  });
+  return { find: (id) => byId.get(id), findExternal: ({ issuer, id }) => byName.get(JSON.stringify([issuer, id])) };
 }
 
-async function readClient(registry: D1Database, id: string): Promise<ClientRecord | undefined> {
+/** `which` names at most one client: by its key, or by the unique index on issuer and external id. */
+async function readClient(registry: D1Database, which: SQL | undefined): Promise<ClientRecord | undefined> {
   const db = drizzle(registry);
+  const its = db.select({ id: clients.id }).from(clients).where(which);
   const [[client], itsCertificates, itsAgreements, itsPurposes, itsGrants] = await db.batch([
-    db.select().from(clients).where(eq(clients.id, id)),
-    db.select().from(certificates).where(eq(certificates.client, id)),
-    db.select().from(agreements).where(eq(agreements.client, id)),
+    db.select().from(clients).where(which),
+    db.select().from(certificates).where(inArray(certificates.client, its)),
+    db.select().from(agreements).where(inArray(agreements.client, its)),
     db
       .select({ agreement: agreementPurposes.agreement, purpose: agreementPurposes.purpose })
       .from(agreementPurposes)
       .innerJoin(agreements, eq(agreements.id, agreementPurposes.agreement))
-      .where(eq(agreements.client, id)),
-    db.select().from(grants).where(eq(grants.client, id)),
+      .where(inArray(agreements.client, its)),
+    db.select().from(grants).where(inArray(grants.client, its)),
   ]);
   if (client === undefined) return undefined;
-  if (client.auth !== "private_key_jwt" || client.jwks === null || client.dpop || client.patient !== null) {
-    throw new Error("a client is registered with a feature that this version cannot enforce");
-  }
+  if (client.dpop || client.jwksUri !== null) throw new Error("a client is registered with a feature that this version cannot enforce");
   return {
     id: client.id,
     kind: client.kind,
     status: client.status,
     authentication: client.auth,
     assertionProfile: client.assertionProfile,
-    keys: client.jwks.keys,
+    keys: client.auth === "private_key_jwt" ? (client.jwks?.keys ?? []) : [],
+    external:
+      client.issuer === null || client.externalClientId === null ? undefined : { issuer: client.issuer, id: client.externalClientId },
+    patient: client.patient ?? undefined,
     certificates: itsCertificates.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
     agreements: itsAgreements.map((agreement) => ({
       id: agreement.id,

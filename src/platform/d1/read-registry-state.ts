@@ -1,30 +1,56 @@
 import { drizzle } from "drizzle-orm/d1";
 import type { RegisteredCertificate } from "#identity/client";
 import { grantKey, type RegistryState } from "#identity/registry-state";
-import { agreementPurposes, agreements, certificates, clients, grants, origins, policies, policyPurposes } from "./schema.ts";
+import { agreementPurposes, agreements, certificates, clients, grants, issuers, origins, policies, policyPurposes } from "./schema.ts";
 
 /** The registry as it stands, in one round trip, for a merge. */
 export async function readRegistryState(registry: D1Database): Promise<RegistryState> {
   const db = drizzle(registry);
-  const [everyClient, everyCertificate, everyAgreement, everyPurpose, everyPolicy, everyPolicyPurpose, everyGrant, everyOrigin] =
-    await db.batch([
-      db.select().from(clients),
-      db.select().from(certificates),
-      db.select().from(agreements),
-      db.select().from(agreementPurposes),
-      db.select({ digest: policies.digest }).from(policies),
-      db.select().from(policyPurposes),
-      db.select().from(grants),
-      db.select().from(origins),
-    ]);
+  const [
+    everyClient,
+    everyCertificate,
+    everyAgreement,
+    everyPurpose,
+    everyPolicy,
+    everyPolicyPurpose,
+    everyGrant,
+    everyOrigin,
+    everyIssuer,
+  ] = await db.batch([
+    db.select().from(clients),
+    db.select().from(certificates),
+    db.select().from(agreements),
+    db.select().from(agreementPurposes),
+    db.select({ digest: policies.digest }).from(policies),
+    db.select().from(policyPurposes),
+    db.select().from(grants),
+    db.select().from(origins),
+    db.select().from(issuers),
+  ]);
   const purposes = Map.groupBy(everyPurpose, ({ agreement }) => agreement);
   const policyPurposesBy = Map.groupBy(everyPolicyPurpose, ({ policy }) => policy);
   const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
   return {
+    issuers: new Map(
+      everyIssuer.map(({ iss, jwks, algs, audience, purpose, claims }) => [
+        iss,
+        { iss, jwks: jwks ?? undefined, algs, audience, purpose, claims },
+      ]),
+    ),
     clients: new Map(
-      everyClient.map(({ id, kind, status, auth, jwks, assertionProfile }) => [
+      everyClient.map(({ id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient }) => [
         id,
-        { id, kind, status, auth, jwks: jwks ?? undefined, assertionProfile },
+        {
+          id,
+          kind,
+          status,
+          auth,
+          issuer: issuer ?? undefined,
+          externalClientId: externalClientId ?? undefined,
+          jwks: jwks ?? undefined,
+          assertionProfile,
+          patient: patient ?? undefined,
+        },
       ]),
     ),
     certificates: new Map(

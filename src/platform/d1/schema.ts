@@ -1,7 +1,7 @@
 import { foreignKey, index, integer, primaryKey, sqliteTable, text, unique, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { AssertionProfile } from "#identity/assertion";
 import type { PublicJwk } from "#identity/jwk";
-import type { OriginEntry } from "#identity/registry-state";
+import type { IssuerEntry, OriginEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
 
 // The registry's tables as migrations/ makes them. CHECKs and triggers live in the SQL alone;
@@ -11,12 +11,12 @@ const moment = (name: string) => integer(name).$type<Instant>();
 
 export const issuers = sqliteTable("issuers", {
   iss: text("iss").primaryKey(),
-  jwks: text("jwks", { mode: "json" }).$type<{ readonly keys: readonly PublicJwk[] }>(),
+  jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
   jwksUri: text("jwks_uri"),
-  algs: text("algs", { mode: "json" }).$type<readonly string[]>().notNull(),
+  algs: text("algs", { mode: "json" }).$type<IssuerEntry["algs"]>().notNull(),
   audience: text("audience").notNull(),
-  purpose: text("purpose", { mode: "json" }).notNull(),
-  claims: text("claims", { mode: "json" }).notNull(),
+  purpose: text("purpose", { mode: "json" }).$type<IssuerEntry["purpose"]>().notNull(),
+  claims: text("claims", { mode: "json" }).$type<IssuerEntry["claims"]>().notNull(),
 });
 
 export const clients = sqliteTable(

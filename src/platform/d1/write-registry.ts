@@ -2,9 +2,9 @@ import { and, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import { drizzle } from "drizzle-orm/d1";
 import type { RegistryChanges } from "#identity/merge-registry";
-import type { GrantEntry } from "#identity/registry-state";
+import type { ClientEntry, GrantEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
-import { agreementPurposes, agreements, certificates, clients, grants, origins, policies, policyPurposes } from "./schema.ts";
+import { agreementPurposes, agreements, certificates, clients, grants, issuers, origins, policies, policyPurposes } from "./schema.ts";
 
 /**
  * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
@@ -17,8 +17,10 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
     ...changes.origins.changed.map(({ name, url, credentials }) =>
       db.update(origins).set({ url, credentials }).where(eq(origins.name, name)),
     ),
+    ...changes.issuers.added.map((issuer) => db.insert(issuers).values(issuer)),
+    ...changes.issuers.changed.map(({ iss, ...issuer }) => db.update(issuers).set(issuer).where(eq(issuers.iss, iss))),
     ...changes.clients.added.map((client) => db.insert(clients).values({ ...client, dpop: false })),
-    ...changes.clients.changed.map(({ id, ...client }) => db.update(clients).set(client).where(eq(clients.id, id))),
+    ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
     ),
@@ -45,6 +47,18 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
   const [first, ...rest] = writes;
   if (first !== undefined) await db.batch([first, ...rest]);
 }
+
+/** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
+const columns = ({ kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient }: ClientEntry) => ({
+  kind,
+  status,
+  auth,
+  issuer: issuer ?? null,
+  externalClientId: externalClientId ?? null,
+  jwks: jwks ?? null,
+  assertionProfile,
+  patient: patient ?? null,
+});
 
 const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
 

@@ -1,16 +1,48 @@
-import type { TokenIssuer, TokenVerifier } from "#identity/ports";
-import { isAccessTokenType, readAccessToken, tokenAlgorithms } from "#identity/token";
-import { err } from "#kernel/result";
-import { verifySignature } from "./verify-signature.ts";
+import { readCompactJws } from "#identity/compact-jws";
+import { readExternalToken } from "#identity/external-token";
+import type { TrustedIssuer } from "#identity/issuer";
+import type { IssuerDirectory, TokenIssuer, TokenVerifier } from "#identity/ports";
+import { isAccessTokenType, readAccessToken, tokenAlgorithms, type TokenRefusal } from "#identity/token";
+import { err, type Result } from "#kernel/result";
+import { proveSignature } from "./verify-signature.ts";
 
-/** Proves tokens of the built-in issuer, and of no other. `issuer`: its exact string. */
-export function tokenVerifier({ issuer, keys }: { readonly issuer: string; readonly keys: TokenIssuer }): TokenVerifier {
+/**
+ * Proves tokens of the built-in issuer and of the registry's external ones. The still unproven `iss`, an exact string, chooses whose
+ * keys, algorithms and audience count, and no other's are tried: a key proves tokens of its own issuer only (RFC 8725 §3.8).
+ *
+ * @param issuer the built-in issuer's exact name, for which no entry of `issuers` may speak.
+ */
+export function tokenVerifier({
+  issuer,
+  keys,
+  issuers,
+}: {
+  readonly issuer: string;
+  readonly keys: TokenIssuer;
+  readonly issuers: IssuerDirectory;
+}): TokenVerifier {
   return {
     async verify(token, { audience, at }) {
-      const jws = await verifySignature(token.reveal(), await keys.publicKeys(), tokenAlgorithms);
+      const text = token.reveal();
+      const jws = readCompactJws(text);
       if (!jws.ok) return jws;
-      if (!isAccessTokenType(jws.value.header["typ"])) return err({ reason: "token_type_wrong" });
-      return readAccessToken(jws.value.claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds });
+      const { header, claims } = jws.value;
+      const prove = async (by: Pick<TrustedIssuer, "keys" | "algorithms">): Promise<Result<unknown, TokenRefusal>> => {
+        const proven = await proveSignature(text, header, by.keys, by.algorithms);
+        return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
+      };
+
+      const iss = claims["iss"];
+      if (typeof iss !== "string") return err({ reason: "claim_malformed", claim: "iss" });
+      if (iss === issuer) {
+        const proven = await prove({ keys: await keys.publicKeys(), algorithms: tokenAlgorithms });
+        if (!proven.ok) return proven;
+        return readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds });
+      }
+      const trusted = await issuers.find(iss);
+      if (trusted === undefined) return err({ reason: "issuer_unknown" });
+      const proven = await prove(trusted);
+      return proven.ok ? readExternalToken(claims, trusted, { base: audience, at }) : proven;
     },
   };
 }

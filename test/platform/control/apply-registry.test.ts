@@ -10,13 +10,14 @@ import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const at = instant(Date.UTC(2026, 10, 24));
 const clock = () => at;
+const desk = { clock, publicUrl: "https://gateway.example.org" };
 let registry: D1Database;
 beforeEach(async () => {
   registry = await emptyRegistry();
 });
 
 test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({ expect }) => {
-  expect(await applyRegistry(registry, await sampleFile(), "add", clock)).toEqual({ ok: true, value: { added: 6, changed: 0 } });
+  expect(await applyRegistry(registry, await sampleFile(), "add", desk)).toEqual({ ok: true, value: { added: 6, changed: 0 } });
 
   const client = await clientDirectory(registry, clock).find("telehealth");
   const { x5t, from, to } = env.CERTIFICATE;
@@ -45,19 +46,19 @@ test("what a file says is what the gateway reads: client, certificate, agreement
 
 test("applied twice, a file changes nothing the second time", async ({ expect }) => {
   const file = await sampleFile();
-  await applyRegistry(registry, file, "add", clock);
+  await applyRegistry(registry, file, "add", desk);
   const before = await everything(registry);
-  expect(await applyRegistry(registry, file, "add", clock)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
-  expect(await applyRegistry(registry, file, "replace", clock)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, file, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   expect(await everything(registry)).toEqual(before);
 });
 
 test("a policy may be named by the digest of one that is registered", async ({ expect }) => {
   const file = await sampleFile();
-  await applyRegistry(registry, withValue(file, "/grants", []), "add", clock);
+  await applyRegistry(registry, withValue(file, "/grants", []), "add", desk);
   const { results } = await registry.prepare("SELECT digest FROM policies").all<{ digest: string }>();
   const byDigest = withValue(withValue(file, "/policies", []), "/grants/0/policy", results[0]?.digest);
-  expect(await applyRegistry(registry, byDigest, "add", clock)).toEqual({ ok: true, value: { added: 1, changed: 0 } });
+  expect(await applyRegistry(registry, byDigest, "add", desk)).toEqual({ ok: true, value: { added: 1, changed: 0 } });
 });
 
 const bad: readonly (readonly [string, string, unknown])[] = [
@@ -75,7 +76,7 @@ test.for(bad)(
   "a file that is bad at %s is refused by its pointer and leaves nothing behind",
   async ([where, pointer, value], { expect }) => {
     const before = await everything(registry);
-    const applied = await applyRegistry(registry, withValue(await sampleFile(), where, value), "add", clock);
+    const applied = await applyRegistry(registry, withValue(await sampleFile(), where, value), "add", desk);
     expect(applied).toMatchObject({ ok: false, error: { pointer } });
     expect(await everything(registry)).toEqual(before);
   },
@@ -83,14 +84,14 @@ test.for(bad)(
 
 test("a clash is named by its pointer and nothing of its file is taken", async ({ expect }) => {
   const file = await sampleFile();
-  await applyRegistry(registry, file, "add", clock);
+  await applyRegistry(registry, file, "add", desk);
   const before = await everything(registry);
   const clashing = withValue(
     withValue(file, "/origins/1", { name: "second", url: "https://b.example.org", credentials: { kind: "none" } }),
     "/clients/0/kind",
     "payer",
   );
-  expect(await applyRegistry(registry, clashing, "add", clock)).toMatchObject({
+  expect(await applyRegistry(registry, clashing, "add", desk)).toMatchObject({
     ok: false,
     error: { reason: "clash", pointer: "/clients/0/kind" },
   });
@@ -99,22 +100,22 @@ test("a clash is named by its pointer and nothing of its file is taken", async (
 
 test("a replaced grant gets a higher revision, also when the clock stands still", async ({ expect }) => {
   const file = await sampleFile();
-  await applyRegistry(registry, file, "add", clock);
+  await applyRegistry(registry, file, "add", desk);
   const quotas = withValue(file, "/grants/0/quotas/default/requests", 7);
-  expect(await applyRegistry(registry, quotas, "replace", clock)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await applyRegistry(registry, quotas, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
   const grants = (await clientDirectory(registry, clock).find("telehealth"))?.grants;
   expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
 });
 
 test("two that apply the same file at once both succeed, and it is there once", async ({ expect }) => {
   const file = await sampleFile();
-  const both = await Promise.all([applyRegistry(registry, file, "add", clock), applyRegistry(registry, file, "add", clock)]);
+  const both = await Promise.all([applyRegistry(registry, file, "add", desk), applyRegistry(registry, file, "add", desk)]);
   expect(both.map(({ ok }) => ok)).toEqual([true, true]);
   expect(await registry.prepare("SELECT count(*) AS n FROM grants").first("n")).toBe(1);
 });
 
 test("the desk does the same by RPC", async ({ expect }) => {
-  const { RegistryDesk: desk } = exports as unknown as { readonly RegistryDesk: { apply(document: unknown): Promise<unknown> } }; // the worker under test exports it
-  const answer = await desk.apply(await sampleFile());
+  const { RegistryDesk: entry } = exports as unknown as { readonly RegistryDesk: { apply(document: unknown): Promise<unknown> } }; // the worker under test exports it
+  const answer = await entry.apply(await sampleFile());
   expect(answer).toMatchObject({ ok: true, value: { added: 6 } });
 });

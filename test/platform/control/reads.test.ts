@@ -11,7 +11,7 @@ let now = 1_000_000;
 const clock = () => instant(now);
 beforeAll(async () => {
   registry = await emptyRegistry();
-  await applyRegistry(registry, await sampleFile(), "add", clock);
+  await applyRegistry(registry, await sampleFile(), "add", { clock, publicUrl: "https://gateway.example.org" });
 });
 
 /** D1 with a book of what it was asked, that can be cut off. */

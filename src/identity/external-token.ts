@@ -1,0 +1,93 @@
+import * as z from "zod";
+import { instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { claimAt, type TrustedIssuer } from "./issuer.ts";
+import { purposePattern, type Purpose } from "./purpose.ts";
+import { parseSignedInScopes } from "./scopes.ts";
+import { boundTo, commonClaims, withinTimes, type AccessToken, type TokenRefusal } from "./token.ts";
+
+/** One hour: what a token says about a person's session is not believed for longer, whatever its issuer's habits. */
+const lifetimeSecondsMax = 3_600;
+
+export interface ExternalExpectation {
+  /** The FHIR base that is being asked. */
+  readonly base: string;
+  readonly at: Instant;
+}
+
+const claimsSchema = z.object(commonClaims);
+const name = z.string().min(1).max(256);
+const scopeTokens = z.union([z.string().max(4_096).transform(words), z.array(z.string().min(1).max(256)).max(64)]);
+const purposes = z
+  .union([z.string().max(300).transform(words), z.array(z.string())])
+  .pipe(z.array(z.string().regex(purposePattern)).min(1).max(16));
+// FHIR R4 §2.24.0.1, and no run of dots, which a URL parser would fold away.
+const patientId = z
+  .string()
+  .regex(/^(?:Patient\/)?(?!\.+$)[A-Za-z0-9.-]{1,64}$/u)
+  .transform((text) => text.replace("Patient/", ""));
+
+/** Reads the claims of a token whose signature was proven by this issuer's own keys. */
+export function readExternalToken(
+  claims: Readonly<Record<string, unknown>>,
+  issuer: TrustedIssuer,
+  expected: ExternalExpectation,
+): Result<AccessToken, TokenRefusal> {
+  const read = claimsSchema.safeParse(claims);
+  if (!read.success) return malformed(String(read.error.issues[0]?.path[0] ?? ""));
+  const { iss, sub, jti, aud, exp, cnf } = read.data;
+
+  if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
+  if (!isFor(aud, issuer.audience, expected.base)) return err({ reason: "audience_wrong" });
+  const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
+  if (!times.ok) return times;
+  const x5t = boundTo(cnf);
+  if (!x5t.ok) return x5t;
+
+  const said = readMapped(claims, issuer);
+  if (!said.ok) return said;
+  return ok({ issuer: iss, issuedHere: false, subject: sub, id: jti, expires: instant(exp * 1000), x5t: x5t.value, ...said.value });
+}
+
+/**
+ * The issuer's audience must be among those of the token. One that names FHIR bases of this gateway is for these and no other;
+ * where else a token may be used, the client's grants say.
+ */
+function isFor(aud: readonly string[], audience: string, base: string): boolean {
+  const bases = aud.filter((each) => each.startsWith(base.slice(0, base.lastIndexOf("/") + 1)));
+  return aud.includes(audience) && (bases.length === 0 || bases.includes(base));
+}
+
+type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user">;
+
+/** What each issuer says in claims of its own naming. */
+function readMapped(claims: Readonly<Record<string, unknown>>, issuer: TrustedIssuer): Result<Mapped, TokenRefusal> {
+  const { client = "client_id", patient = "patient", fhirUser = "fhirUser", scope = "scope" } = issuer.claims;
+  // RFC 9068 §2.2 has `client_id`; issuers that grew out of OpenID Connect say `azp`.
+  const named = name.safeParse(claimAt(claims, client) ?? (issuer.claims.client === undefined ? claimAt(claims, "azp") : undefined));
+  if (!named.success) return malformed("client");
+  const context = patientId.optional().safeParse(claimAt(claims, patient));
+  if (!context.success) return malformed("patient");
+  const user = name.optional().safeParse(claimAt(claims, fhirUser));
+  if (!user.success) return malformed("fhirUser");
+  const tokens = scopeTokens.safeParse(claimAt(claims, scope));
+  const scopes = tokens.success ? parseSignedInScopes(tokens.data) : tokens;
+  if (!("value" in scopes)) return malformed("scope");
+  const why = readPurposes(claims, issuer.purpose);
+  if (why === undefined) return malformed("purpose");
+  return ok({ client: named.data, scopes: scopes.value, purposes: why, patient: context.data, user: user.data });
+}
+
+/** None when the claim is missing; nothing when it is there and is no list of purposes. */
+function readPurposes(claims: Readonly<Record<string, unknown>>, purpose: TrustedIssuer["purpose"]): readonly Purpose[] | undefined {
+  if ("fixed" in purpose) return purpose.fixed;
+  const said = claimAt(claims, purpose.claim);
+  return said === undefined ? [] : purposes.safeParse(said).data;
+}
+
+function words(text: string): string[] {
+  return text.split(" ");
+}
+
+/** By the registry's name of the claim, or the token's own; never its value. */
+const malformed = (claim: string): Result<never, TokenRefusal> => err({ reason: "claim_malformed", claim });

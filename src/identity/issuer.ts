@@ -1,0 +1,37 @@
+import type { Algorithm, PublicJwk } from "./jwk.ts";
+import type { Purpose } from "./purpose.ts";
+
+/** An external issuer that the registry trusts: settled plain data, so that requests may share it. */
+export interface TrustedIssuer {
+  /** Compared as an exact string (RFC 9068 §4). */
+  readonly iss: string;
+  /** Only these prove its tokens, and they prove nobody else's (RFC 8725 §3.8). */
+  readonly keys: readonly PublicJwk[];
+  readonly algorithms: readonly Algorithm[];
+  /** What its tokens must name in `aud`. */
+  readonly audience: string;
+  readonly purpose: { readonly claim: string } | { readonly fixed: readonly Purpose[] };
+  /** Where its tokens say what; see {@link claimAt}. */
+  readonly claims: ClaimNames;
+}
+
+export interface ClaimNames {
+  readonly client?: string | undefined;
+  readonly patient?: string | undefined;
+  readonly fhirUser?: string | undefined;
+  readonly scope?: string | undefined;
+}
+
+/**
+ * The claim at a dotted path (`realm_access.purpose`), by own properties of JSON objects only: a path through an array, a string or a
+ * prototype leads nowhere. A name that begins with `https://` or `http://` is one claim as it stands, dots and all (RFC 7519 §4.2).
+ */
+export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
+  const path = /^https?:\/\//u.test(name) ? [name] : name.split(".");
+  let at: unknown = claims;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, step)) return undefined;
+    at = Reflect.get(at, step);
+  }
+  return at;
+}
