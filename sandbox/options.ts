@@ -2,46 +2,89 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { err, ok, type Result } from "#kernel/result";
 
-/** What `npm start` was asked for (DESIGN §10). */
+/** What `npm start` was asked for (DESIGN §10). Paths are absolute. */
 export interface StartOptions {
   /** The front's port; 8443 unless told. */
   readonly port: number;
-  /** Absolute. Holds keys, certificates, the registry, the ledger, and dev.json. */
+  /** Holds keys, certificates, the registry, the ledger, and dev.json. */
   readonly state: string;
   /** A folder of FHIR bundles instead of the synthetic patients. */
   readonly bundles: string | undefined;
+  /** Base of a FHIR R4 server that is there already, instead of the sandbox's; without a trailing slash. */
+  readonly origin: string | undefined;
+  /** A registry file to merge after the demonstration's. */
+  readonly registry: string | undefined;
   /** Throw the state away first. */
   readonly reset: boolean;
 }
 
-export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR] [--reset]
-  --port N       port of the gateway (8443)
-  --state DIR    keys, certificates, registry and ledger; kept between starts (.phylax)
-  --bundles DIR  serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
-  --reset        throw the state away first, the ledger too`;
+export const usage = `usage: npm start -- [--port N] [--state DIR] [--bundles DIR | --origin URL] [--registry FILE] [--reset]
+  --port N         port of the gateway (8443)
+  --state DIR      keys, certificates, registry and ledger; kept between starts (.phylax)
+  --bundles DIR    serve these FHIR bundles (.json, .json.gz, .ndjson, .ndjson.gz) instead of the synthetic patients
+  --origin URL     stand in front of this FHIR R4 server instead of the sandbox's
+  --registry FILE  merge this registry file (docs/registry.md): issuers, clients, agreements, policies, grants, origins
+  --reset          throw the state away first, the ledger too`;
+
+interface Given {
+  readonly port: string;
+  readonly state: string;
+  readonly bundles?: string;
+  readonly origin?: string;
+  readonly registry?: string;
+  readonly reset?: boolean;
+}
 
 /** Reads the command line strictly: an option that this version does not have is an error, never ignored. */
 export function readOptions(args: readonly string[], folder: string): Result<StartOptions, string> {
-  let values: { port: string; state: string; bundles?: string; reset?: boolean };
+  let given: Given;
   try {
-    ({ values } = parseArgs({
-      args: [...args],
-      options: {
-        port: { type: "string", default: "8443" },
-        state: { type: "string", default: ".phylax" },
-        bundles: { type: "string" },
-        reset: { type: "boolean" },
-      },
-    }));
+    given = parse(args);
   } catch (problem) {
     return err(problem instanceof Error ? problem.message : "unreadable options");
   }
-  const port = Number(values.port);
-  if (!/^[0-9]{1,5}$/u.test(values.port) || port < 1 || port > 65_535) return err("--port: expected a number from 1 to 65535");
+  const port = Number(given.port);
+  if (!/^[0-9]{1,5}$/u.test(given.port) || port < 1 || port > 65_535) return err("--port: expected a number from 1 to 65535");
+  if (given.origin !== undefined && given.bundles !== undefined)
+    return err("--bundles: the data of the sandbox's FHIR server, which --origin replaces; give one of the two");
+  const origin = given.origin === undefined ? ok(undefined) : readBase(given.origin);
+  if (!origin.ok) return err(`--origin: ${origin.error}`);
+  const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(folder, path));
   return ok({
     port,
-    state: resolve(folder, values.state),
-    bundles: values.bundles === undefined ? undefined : resolve(folder, values.bundles),
-    reset: values.reset ?? false,
+    state: resolve(folder, given.state),
+    bundles: absolute(given.bundles),
+    origin: origin.value,
+    registry: absolute(given.registry),
+    reset: given.reset ?? false,
   });
+}
+
+function parse(args: readonly string[]): Given {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      port: { ...text, default: "8443" },
+      state: { ...text, default: ".phylax" },
+      bundles: text,
+      origin: text,
+      registry: text,
+      reset: { type: "boolean" },
+    },
+  });
+  return values;
+}
+
+const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/** A FHIR base as the registry holds it. Never quotes what was given: a password may stand in it. */
+function readBase(text: string): Result<string, string> {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) return err("expected a URL of https:// or http://");
+  if (url.username !== "" || url.password !== "") return err("expected a URL without a user name or password");
+  if (/[?#]/u.test(text)) return err("expected a URL without a query or fragment");
+  // The registry's own rule: patient data crosses no network in the clear.
+  if (url.protocol === "http:" && !loopback.has(url.hostname)) return err("expected https:// for a host that is not this machine");
+  return ok(url.href.replace(/\/+$/u, ""));
 }

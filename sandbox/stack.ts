@@ -1,26 +1,25 @@
 import { createPublicKey } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Resource } from "@medplum/fhirtypes";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import { verifierKey } from "#ledger/signed-note";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { demo } from "./demo.ts";
+import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
 import { keptKey, keptSecret, publicHalf, writeWhole } from "./keys.ts";
-import { loadFolder } from "./load.ts";
-import { startOrigin } from "./origin/server.ts";
 import { startRuntime, type Runtime } from "./runtime.ts";
-import { syntheticResources } from "./synthetic/generate.ts";
 
 export interface StackOptions {
   readonly port: number;
   readonly state: string;
   readonly bundles: string | undefined;
+  /** Base of a FHIR server that is there already, without a trailing slash; `bundles` are of no use then. */
+  readonly origin?: string | undefined;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
-  /** Hears of each request that reaches the origin. */
+  /** Hears of each request that reaches the sandbox's origin. */
   readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
 }
 
@@ -36,7 +35,8 @@ const ledgerShards = 4;
 const originName = "main";
 
 /** All of Phylax on this machine: origin, workers, TLS front, demo clients. Writes `<state>/dev.json` when all is up. */
-export async function startStack({ port, state, bundles, say, inspectStorage = false, onOriginRequest }: StackOptions): Promise<Stack> {
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { port, state, say, inspectStorage = false } = options;
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const release = claim(state);
   const closers: (() => Promise<void>)[] = [];
@@ -51,11 +51,9 @@ export async function startStack({ port, state, bundles, say, inspectStorage = f
     const pki = join(state, "pki");
     const { serverCa, clientCa } = await ensureAuthority(pki);
 
-    const origin = await startOrigin({ ...(onOriginRequest && { onRequest: onOriginRequest }) });
+    const origin = await openFhirServer(options);
     closers.push(() => origin.close());
-    const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
-    await origin.load(resources);
-    say(`origin: ${counts(resources)} at ${origin.url}`);
+    say(`origin: ${origin.describe} at ${origin.url}`);
 
     const secret = (name: string) => join(state, "secrets", name);
     const tokenKey = await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1");
@@ -150,9 +148,4 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-function counts(resources: readonly Resource[]): string {
-  const patients = resources.filter(({ resourceType }) => resourceType === "Patient").length;
-  return `${resources.length} resources of ${patients} patients`;
 }

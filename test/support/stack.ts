@@ -28,13 +28,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startTestStack(options: { readonly bundles?: string; readonly state?: string } = {}): Promise<TestStack> {
+export async function startTestStack(
+  options: { readonly bundles?: string; readonly state?: string; readonly origin?: string } = {},
+): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
   const forwarded: string[] = [];
   const stack = await startStack({
     port: await freePort(),
     state,
     bundles: options.bundles,
+    origin: options.origin,
     say: () => {},
     inspectStorage: true,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),

@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Resource } from "@medplum/fhirtypes";
+import { afterAll, test } from "vitest";
+import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
+import { startTestStack } from "../support/stack.ts";
+
+const state = mkdtempSync(join(tmpdir(), "phylax-origin-"));
+const servers: Origin[] = [];
+afterAll(async () => {
+  for (const server of servers) await server.close();
+  rmSync(state, { recursive: true, force: true });
+});
+
+/** A FHIR server that was there before Phylax, and what reaches it. */
+async function serverWith(...resources: Resource[]): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = [];
+  const server = await startOrigin({ onRequest: ({ method, path }) => asked.push(`${method} ${path}`) });
+  servers.push(server);
+  await server.load(resources);
+  return { url: server.url, asked };
+}
+
+test("a FHIR server of one's own stands behind the gateway instead of the sandbox's, and another one at the next start", async ({
+  expect,
+}) => {
+  const first = await serverWith({ resourceType: "Patient", id: "of-the-first", birthDate: "1970-01-01" });
+  const stack = await startTestStack({ state, origin: first.url });
+  expect(stack.dev.origin).toBe(first.url);
+  const read = await stack.ask("telehealth", "Patient/of-the-first");
+  expect(read.status, read.text).toBe(200);
+  expect(first.asked).toContain("GET /fhir/Patient/of-the-first");
+  expect(stack.forwarded, "the sandbox's own server was not started").toEqual([]);
+  expect((await stack.ask("telehealth", "Patient/amara-okafor")).status).toBe(404);
+  await stack.close();
+
+  const second = await serverWith({ resourceType: "Patient", id: "of-the-second", birthDate: "1980-01-01" });
+  const again = await startTestStack({ state, origin: second.url });
+  expect(again.dev.origin).toBe(second.url);
+  expect((await again.ask("telehealth", "Patient/of-the-second")).status).toBe(200);
+  expect((await again.ask("telehealth", "Patient/of-the-first")).status).toBe(404);
+  await again.close();
+});
+
+test("a server that does not answer is no reason not to start, and reads are refused until it does", async ({ expect }) => {
+  const gone = await startOrigin();
+  await gone.close();
+  const stack = await startTestStack({ origin: gone.url });
+  expect((await stack.ask("telehealth", "Patient/any")).status).toBe(502);
+  await stack.close();
+});
