@@ -65,7 +65,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       inspectStorage,
       gateway: {
         vars: { PUBLIC_URL: gateway, LEDGER_SHARDS: String(ledgerShards), ORIGIN_HOSTS: new URL(origin.url).host },
-        secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey) },
+        secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey), PAGING_KEY: keptSecret(secret("paging")) },
       },
       control: { vars: { PUBLIC_URL: gateway } },
       ledger: {
