@@ -42,12 +42,13 @@ const parameters: Check = (value) =>
   listOf(parameter, PARAMETERS_MAX)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= PARAMETER_BYTES_MAX; // pairs of strings, as the line above found
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
-  who: { client: text, certificate: text, issuer: text, tokenId: text, keyId: text },
+  who: { client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text },
   from: { address: text, country: text },
   what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },
   why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
   outcome: { status: count, reason: text },
   withheld: { paths: listOf(text, PATHS_MAX), resources: count },
+  window: { number: count, complete: (value) => typeof value === "boolean" },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),

@@ -6,6 +6,10 @@ import type { Instant } from "#kernel/clock";
  */
 export const eventKinds = {
   disclosure: { discloses: true },
+  /** A long answer is about to leave in windows, each a `disclosure` of its own. */
+  intent: { discloses: false },
+  /** It broke off: what the windows on record say may have left, nothing else. */
+  aborted: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
   /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
@@ -37,6 +41,8 @@ export interface AuditEvent {
   readonly unnamed: readonly string[]; // disclosed resources whose owner names no patient, as references
   readonly counts: Counts; // all disclosed resources by type
   readonly withheld?: Withheld | undefined;
+  /** Of a disclosure that is part of a long answer. */
+  readonly window?: Window | undefined;
   readonly traceId?: string | undefined;
   /** How many refusals of each reason; only of kind `refusals`. */
   readonly tally?: Counts | undefined;
@@ -48,6 +54,9 @@ export interface Who {
   readonly issuer?: string | undefined;
   readonly tokenId?: string | undefined; // jti
   readonly keyId?: string | undefined; // kid
+  readonly subject?: string | undefined; // sub, as an external issuer names it
+  readonly user?: string | undefined; // fhirUser
+  readonly patient?: string | undefined; // FHIR id of the token's patient context
 }
 
 export interface From {
@@ -81,4 +90,10 @@ export interface Outcome {
 export interface Withheld {
   readonly paths?: readonly string[] | undefined; // element paths that the view removes
   readonly resources?: number | undefined; // withheld whole
+}
+
+/** A part of an answer that was recorded before its bytes left. Without a complete one the recorded windows count as disclosed. */
+export interface Window {
+  readonly number?: number | undefined; // from 1
+  readonly complete?: boolean | undefined; // it is the last
 }

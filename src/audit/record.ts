@@ -36,14 +36,16 @@ const keys = {
   withheld: 17,
   traceId: 18,
   tally: 19,
+  window: 20,
 } as const;
 const groups = {
-  who: { client: 1, certificate: 2, issuer: 3, tokenId: 4, keyId: 5 },
+  who: { client: 1, certificate: 2, issuer: 3, tokenId: 4, keyId: 5, subject: 6, user: 7, patient: 8 },
   from: { address: 1, country: 2 },
   what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6, path: 7 },
   why: { purposes: 1, agreement: 2, policy: 3, grant: 4 },
   outcome: { status: 1, reason: 2 },
   withheld: { paths: 1, resources: 2 },
+  window: { number: 1, complete: 2 },
 } as const;
 type Group = keyof typeof groups;
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table just above

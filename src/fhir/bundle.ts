@@ -1,60 +1,73 @@
-import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
+import { err, ok, type Result } from "#kernel/result";
+import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject, type JsonRefusal } from "./json.ts";
 
-/** One match of a searchset. */
+/** `not_a_searchset`: it is JSON, and no answer to a search that can be understood. */
+export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };
+
+/** What one entry of a searchset is (FHIR R4 `Bundle.entry.search.mode`; without one it is a match). */
+export type SearchEntry = { readonly mode: "match"; readonly resource: JsonObject } | { readonly mode: "include" | "outcome" };
+
+/** Reads one entry of a searchset from its bytes. An outcome that says that the search was not done as asked refuses the answer. */
+export function readEntry(bytes: Uint8Array): Result<SearchEntry, BundleRefusal> {
+  const entry = readJson(bytes);
+  if (!entry.ok) return entry;
+  const mode = isObject(entry.value) ? searchMode(entry.value) : undefined;
+  if (!isObject(entry.value) || mode === undefined) return refused;
+  const resource = property(entry.value, "resource");
+  if (mode === "outcome" && saysFailed(resource)) return refused;
+  if (mode !== "match") return ok({ mode });
+  return isObject(resource) ? ok({ mode, resource }) : refused;
+}
+
+/** What a searchset says beside its entries. */
+export interface SearchFrame {
+  /** URL of the next page, as the origin wrote it. */
+  readonly next: string | undefined;
+  /** How many matches the origin says there are on all pages. */
+  readonly total: number | undefined;
+}
+
+/** Reads a searchset without its entries (see `EntrySplitter`). */
+export function readFrame(bytes: Uint8Array): Result<SearchFrame, BundleRefusal> {
+  const frame = readJson(bytes);
+  if (!frame.ok) return frame;
+  const bundle = frame.value;
+  if (!isObject(bundle) || property(bundle, "resourceType") !== "Bundle" || property(bundle, "type") !== "searchset") return refused;
+  const [links, entries] = [property(bundle, "link") ?? [], property(bundle, "entry") ?? []];
+  if (!isArray(links) || !links.every(isObject) || !isArray(entries)) return refused;
+  const next = links.filter((link) => property(link, "relation") === "next").map((link) => textAt(link, "url"));
+  const total = totalOf(bundle);
+  if (next.length > 1 || (next.length === 1 && next[0] === undefined) || total === "no count") return refused;
+  return ok({ next: next[0], total });
+}
+
+/** One match as it leaves. */
 export interface SearchMatch {
   readonly type: string;
   readonly id: string;
   readonly resource: JsonObject;
 }
 
-/**
- * A searchset below `base` (FHIR R4 §3.1.1.3). No `total`, no score: both count what the reader may not see.
- *
- * @param isCut the reader asked for no more than these (`_count`) and there are more that it may see: an entry says so, since no `next` link does.
- */
-export function searchset(base: string, self: string, matches: readonly SearchMatch[], isCut: boolean): JsonObject {
-  const found = matches.map(({ type, id, resource }) => ({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } }));
-  const entry = isCut ? [...found, { resource: cutAtCount, search: { mode: "outcome" } }] : found;
-  return {
-    resourceType: "Bundle",
-    type: "searchset",
-    link: [{ relation: "self", url: `${base}/${self}` }],
-    ...(entry.length > 0 ? { entry } : {}), // an empty array is not FHIR JSON
-  };
+/** An entry of a searchset below `base`. No score: it is reckoned over what the reader may not see. */
+export const entryText = (base: string, { type, id, resource }: SearchMatch): string =>
+  JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } });
+
+/** What a searchset below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */
+export interface SearchsetFrame {
+  readonly self: string;
+  readonly next: string | undefined;
+  /** Never the origin's: it counts what the reader may not see. */
+  readonly total: number | undefined;
 }
 
-// A fixed sentence: how many there are would count what later pages may not show.
-const cutAtCount: JsonObject = {
-  resourceType: "OperationOutcome",
-  issue: [
-    {
-      severity: "warning",
-      code: "incomplete",
-      details: { text: "There are more matches than _count asked for. The list ends here: this server has no further pages yet." },
-    },
-  ],
-};
-
-/** The matches of a searchset as it came, or why it is not one that can be read whole. */
-export function readSearchset(bundle: Json): { readonly matches: readonly JsonObject[] } | "not_a_searchset" | "not_whole" {
-  if (!isObject(bundle) || bundle["resourceType"] !== "Bundle" || bundle["type"] !== "searchset") return "not_a_searchset";
-  const [links, entries] = [property(bundle, "link") ?? [], property(bundle, "entry") ?? []];
-  if (!isArray(links) || !isArray(entries)) return "not_a_searchset";
-  const matches: JsonObject[] = [];
-  for (const entry of entries) {
-    const mode = isObject(entry) ? searchMode(entry) : undefined;
-    if (!isObject(entry) || mode === undefined) return "not_a_searchset";
-    const resource = property(entry, "resource");
-    if (mode === "outcome" && saysFailed(resource)) return "not_a_searchset";
-    if (mode !== "match") continue;
-    if (!isObject(resource)) return "not_a_searchset";
-    matches.push(resource);
-  }
-  const total = totalOf(bundle);
-  if (total === undefined) return "not_a_searchset";
-  const more = links.some((link) => !isObject(link) || link["relation"] === "next");
-  return more || total > matches.length ? "not_whole" : { matches };
+/** The text before and after the entries, which stand between them with commas; an empty array is not FHIR JSON. */
+export function searchsetText({ self, next, total }: SearchsetFrame, hasEntries: boolean): readonly [before: string, after: string] {
+  const link = [{ relation: "self", url: self }, ...(next === undefined ? [] : [{ relation: "next", url: next }])];
+  const whole = JSON.stringify({ resourceType: "Bundle", type: "searchset", ...(total === undefined ? {} : { total }), link });
+  return hasEntries ? [`${whole.slice(0, -1)},"entry":[`, "]}"] : [whole, ""];
 }
+
+const refused = err({ reason: "not_a_searchset" } as const);
 
 /** The search was not done as asked: what it found may be the rows of another question. */
 function saysFailed(outcome: Json | undefined): boolean {
@@ -66,17 +79,16 @@ function saysFailed(outcome: Json | undefined): boolean {
   });
 }
 
-function searchMode(entry: JsonObject): "match" | "include" | "outcome" | undefined {
+function searchMode(entry: JsonObject): SearchEntry["mode"] | undefined {
   const search = property(entry, "search");
   if (search === undefined) return "match";
   const mode = isObject(search) ? (property(search, "mode") ?? "match") : undefined;
   return mode === "match" || mode === "include" || mode === "outcome" ? mode : undefined;
 }
 
-/** Some servers cut a list short without a `next` link; their `total` still tells. `undefined`: it is no count. */
-function totalOf(bundle: JsonObject): number | undefined {
+function totalOf(bundle: JsonObject): number | "no count" | undefined {
   const total = property(bundle, "total");
-  if (total === undefined) return 0;
+  if (total === undefined) return undefined;
   const text = typeof total === "object" && total !== null && "rawJSON" in total ? total["rawJSON"] : undefined;
-  return typeof text === "string" && /^\d+$/u.test(text) ? Number(text) : undefined;
+  return typeof text === "string" && /^\d+$/u.test(text) ? Number(text) : "no count";
 }

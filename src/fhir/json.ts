@@ -11,8 +11,8 @@ export interface JsonNumber {
 
 export type JsonRefusal = { readonly reason: "too_large" | "not_utf8" | "too_deep" | "duplicate_key" | "not_json" };
 
-/** Of a body, in and out. The plain engine holds text, tree and output at once: about ten times the body, of an isolate's 128 MB. */
-export const bodyBytesMax = 1_048_576;
+/** Of one resource or entry, in and out. The plain engine holds its text, tree and output at once: up to ten times as much, of an isolate's 128 MB. */
+export const resourceBytesMax = 8_388_608;
 // A Questionnaire with twenty levels of items is 45 deep. Deeper trees would reach the stack before the size limit.
 const depthMax = 100;
 
@@ -27,7 +27,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads RFC 8259 JSON strictly. What two readers could understand in two ways (duplicate keys, bad UTF-8, a byte-order mark) is refused. */
 export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
-  if (bytes.length > bodyBytesMax) return err({ reason: "too_large" });
+  if (bytes.length > resourceBytesMax) return err({ reason: "too_large" });
   let text: string;
   try {
     text = utf8.decode(bytes);

@@ -10,6 +10,7 @@ export type IssueType =
   | "processing"
   | "not-supported"
   | "not-found"
+  | "expired"
   | "too-long"
   | "too-costly"
   | "conflict"

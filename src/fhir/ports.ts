@@ -1,22 +1,33 @@
+import type { Instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+
 /** A question to a FHIR server, rebuilt from parsed parts: nothing in it is a client's raw text. */
-export interface OriginQuestion {
-  /** Path below the FHIR base, without a leading slash: `Patient/123`, `Observation`. */
-  readonly path: string;
-  /** Encoded query without the `?`, or the empty string. */
-  readonly query: string;
-}
+export type OriginQuestion =
+  | {
+      /** Path below the FHIR base, without a leading slash: `Patient/123`, `Observation`. */
+      readonly path: string;
+      /** Encoded query without the `?`, or the empty string. */
+      readonly query: string;
+      /** Asked by `POST [path]/_search` with the query as a form: whoever posted it wants it in nobody's log of URLs. */
+      readonly posted?: boolean;
+    }
+  /** A page's link of this origin's own making, from its base on (see `linkBelow`). */
+  | { readonly link: string };
+
+/** A body as it comes. A fault is the last that comes; nothing is thrown. */
+export type OriginBody = AsyncIterable<Result<Uint8Array, OriginFault>>;
+
+/** No connection, or a broken one; or none within the time there is. */
+export type OriginFault = { readonly kind: "unreachable" | "timed_out" };
 
 /** What became of a question. Only `answered` holds bytes of the origin; they leave in no other way than through `phi/`. */
 export type OriginAnswer =
-  | { readonly kind: "answered"; readonly body: Uint8Array; readonly base: string }
+  | { readonly kind: "answered"; readonly body: OriginBody; readonly base: string }
   /** 404 or 410: one face, whether it was deleted or never there. */
   | { readonly kind: "absent" }
   /** Any other status: the origin's words stay here, only its status goes on record. */
   | { readonly kind: "refused"; readonly status: number }
-  | { readonly kind: "too_large"; readonly bytesMax: number }
-  /** No connection, or a broken one. */
-  | { readonly kind: "unreachable" }
-  | { readonly kind: "timed_out" }
+  | OriginFault
   /** The breaker is open: the origin failed too often just now and is left alone. */
   | { readonly kind: "resting"; readonly retryAfterSeconds: number };
 
@@ -24,4 +35,36 @@ export type OriginAnswer =
 export interface Origins {
   /** `undefined` when no such origin is registered. */
   ask(origin: string, question: OriginQuestion): Promise<OriginAnswer | undefined>;
+}
+
+/** Where a further page begins. */
+export interface PagePlace {
+  /** The client's question in its own terms: the query that `searchQuery` writes. It is read and judged again at each page. */
+  readonly question: string;
+  readonly posted: boolean;
+  /** Of the origin's page that it begins on; `undefined`: the first one. */
+  readonly link: string | undefined;
+  /** Entries of that page that earlier pages used up. */
+  readonly skip: number;
+  /** Matches on the origin's pages before that one. */
+  readonly seen: number;
+}
+
+/** Whom a page's link is for, and of what: it opens for nothing else. */
+export interface PageBinding {
+  readonly client: string;
+  readonly origin: string;
+  readonly type: string;
+  readonly purpose: string;
+  readonly policyDigest: string;
+  readonly patient: string | undefined;
+}
+
+/** Why a page's link does not open: no form of one; altered, or another client's, purpose's, policy's; too old. */
+export type PageLinkRefusal = { readonly reason: "page_link_malformed" | "page_link_foreign" | "page_link_expired" };
+
+/** Seals places into text that only this deployment can read or make. */
+export interface PageLinks {
+  seal(place: PagePlace, binding: PageBinding, at: Instant): Promise<string>;
+  open(text: string, binding: PageBinding, at: Instant): Promise<Result<PagePlace, PageLinkRefusal>>;
 }

@@ -6,18 +6,24 @@ export interface QueryPair {
   readonly value: string;
 }
 
-export type QueryRefusal = { readonly reason: "query_too_long" | "too_many_parameters" | "malformed_query" };
+export type QueryRefusal = { readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "malformed_query" };
 
-// Admission keeps the whole URL within 8 KiB; a reader that is called otherwise is bounded too.
+// A URL may be longer for the sake of a page's link; a question has no need to be.
 const lengthMax = 8_192;
 const pairsMax = 64;
 
+/** Of a posted form, as it comes. */
+export const formBytesMax = 65_536;
+// Decoded: the record of a search names it in full, and keeps as much (audit/check).
+const formTextBytesMax = 24_576;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads a raw query string (no `?`) as application/x-www-form-urlencoded (WHATWG URL §5), strictly: nothing is repaired. */
-export function readQuery(raw: string): Result<readonly QueryPair[], QueryRefusal> {
+/** Reads a raw query string (no `?`), and a form, as application/x-www-form-urlencoded (WHATWG URL §5), strictly: nothing is repaired. */
+export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], QueryRefusal> {
   if (raw.length > lengthMax) return err({ reason: "query_too_long" });
-  const parts = raw.split("&").filter((part) => part !== "");
+  if (form.length > formBytesMax) return err({ reason: "form_too_large" });
+  const parts = [...raw.split("&"), ...form.split("&")].filter((part) => part !== "");
   if (parts.length > pairsMax) return err({ reason: "too_many_parameters" });
   const pairs: QueryPair[] = [];
   for (const part of parts) {
@@ -27,6 +33,8 @@ export function readQuery(raw: string): Result<readonly QueryPair[], QueryRefusa
     if (equals < 1 || name === undefined || value === undefined) return err({ reason: "malformed_query" });
     pairs.push({ name, value });
   }
+  if (new TextEncoder().encode(pairs.map(({ name, value }) => name + value).join("")).length > formTextBytesMax)
+    return err({ reason: "form_too_large" });
   return ok(pairs);
 }
 

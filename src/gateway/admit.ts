@@ -48,10 +48,12 @@ export interface Arrival {
   readonly url: string;
   readonly headers: Headers;
   readonly tlsClientAuth: unknown;
+  /** Read by nobody before the caller is known. */
+  readonly body?: AsyncIterable<Uint8Array> | null;
 }
 
-// The edge refuses a URL over 16 KB and headers over 128 KB; a FHIR search in a URL has no business near either.
-const urlBytesMax = 8_192;
+// The edge refuses a URL over 16 KB and headers over 128 KB. Only the link of a search's page is long: a question may take half (fhir/query).
+const urlBytesMax = 16_384;
 const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
@@ -128,7 +130,7 @@ const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {
  * JSON only (FHIR R4 http §3.1.0.1.6), as `application/json` for clients that ask for it by that name (fhirclient does).
  * `_format` overrides the header (§3.1.0.1.11); whether its value is JSON, the reading of the query decides.
  */
-function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
+export function acceptable(header: string | null, query: string): Call["mediaType"] | undefined {
   if (header === null || header.trim() === "" || /(?:^|&)_format=/u.test(query)) return "application/fhir+json";
   const wanted = header.split(",").flatMap((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());

@@ -4,7 +4,7 @@ import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { addDiscovery } from "./discovery.ts";
 import { serve, type GatewayPorts } from "./pipeline.ts";
 
-export interface GatewayAppPorts extends GatewayPorts {
+export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive"> {
   readonly publicUrl: string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
@@ -29,12 +29,14 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   });
   addDiscovery(app, ports);
 
-  app.all("/v1/fhir/*", async ({ req: { raw } }) => {
+  app.all("/v1/fhir/*", async ({ req: { raw }, executionCtx }) => {
     const id = ports.newId();
+    const keepAlive = (work: Promise<void>) => executionCtx.waitUntil(work);
     try {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
-      return await serve({ id, at: ports.clock(), method: raw.method, url: raw.url, headers: raw.headers, tlsClientAuth }, ports);
+      const { method, url, headers, body } = raw;
+      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth }, { ...ports, keepAlive });
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });

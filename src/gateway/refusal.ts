@@ -1,26 +1,19 @@
-import type { InteractionRefusal } from "#fhir/interaction";
 import type { IssueType } from "#fhir/outcome";
 import type { Exhausted } from "#limits/ports";
-import type { Withheld } from "#phi/disclose";
 import type { PolicyRefusal } from "#policy/evaluate";
 import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
-
-/** What the origin's answer becomes when it is not one to disclose. */
-export type OriginRefusal =
-  | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
-  | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
-  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number };
+import type { GatherRefusal } from "./gather.ts";
+import type { InterpretRefusal } from "./interpret.ts";
 
 export type GatewayRefusal =
   | AdmitRefusal
   | AuthenticateRefusal
   | Exhausted
-  | InteractionRefusal
+  | InterpretRefusal
   | { readonly reason: "policy_missing" }
   | PolicyRefusal
-  | OriginRefusal
-  | Withheld;
+  | GatherRefusal;
 
 /** What a refused caller is told. Coarser than the ledger's reason: it must not say which check failed where that would help an attacker. */
 export interface PublicFace {
@@ -38,6 +31,7 @@ const notFound = face(404, "not-found", "Not found."); // whatever a row decided
 const malformed = face(400, "invalid", "The request is malformed.");
 const notCarried = face(400, "not-supported", "Not supported by this gateway.");
 const badOrigin = face(502, "exception", "The FHIR server behind the gateway gave no usable answer.");
+const linkEnded = face(410, "expired", "The link to this page has expired: ask the search again.");
 const tooLarge = face(502, "too-costly", "The answer is larger than this gateway carries: ask for less.");
 
 /** Each reason's public face. A new reason without a row does not compile. */
@@ -90,11 +84,17 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
   // interpret
   interaction_not_carried: notCarried,
-  unsupported_method: face(405, "not-supported", "Only GET is carried."),
+  unsupported_method: face(405, "not-supported", "Only GET, and POST of a search, are carried."),
   unknown_path: face(404, "not-found", "There is no such path."),
   unknown_type: face(404, "not-supported", "There is no such resource type in FHIR R4."),
   malformed_id: face(400, "value", "The id is malformed."),
   query_too_long: face(414, "too-long", "The query is too long."),
+  form_not_expected: face(415, "not-supported", "A search is posted as application/x-www-form-urlencoded."),
+  form_too_large: face(413, "too-long", "The search is too long."),
+  page_link_with_parameters: face(400, "invalid", "The link to a page stands alone: its question is in it."),
+  page_link_malformed: linkEnded,
+  page_link_foreign: linkEnded,
+  page_link_expired: linkEnded,
   too_many_parameters: face(400, "too-long", "There are too many parameters."),
   malformed_query: face(400, "structure", "The query is not well-formed UTF-8 in percent encoding."),
   malformed_parameter: malformed,
@@ -123,7 +123,15 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   origin_unreachable: badOrigin,
   origin_timed_out: face(504, "timeout", "The FHIR server behind the gateway did not answer in time."),
   origin_resting: face(503, "transient", "The FHIR server behind the gateway is not available just now."),
-  // disclose
+  // gather
+  page_link_gone: linkEnded,
+  page_link_too_long: face(
+    400,
+    "too-long",
+    "The search is too long to have further pages: ask for fewer values, or narrow it to one page.",
+  ),
+  answer_link_elsewhere: badOrigin,
+  answer_link_loops: badOrigin,
   answer_too_large: tooLarge,
   answer_not_whole: tooLarge,
   answer_not_utf8: badOrigin,

@@ -6,11 +6,12 @@ import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 import type { Budget } from "#limits/ports";
-import type { Disclosure } from "#phi/disclose";
+import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { challenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import { sendWindows } from "./windows.ts";
 
 export interface TrailPorts {
   readonly ledger: AuditSink;
@@ -19,6 +20,8 @@ export interface TrailPorts {
   readonly publicUrl: string;
   /** 0 ≤ x < 1. */
   readonly jitter: () => number;
+  /** Lets work go on after the answer was begun: an answer in windows is still being written and recorded then. */
+  readonly keepAlive: (work: Promise<void>) => void;
 }
 
 /** What became known of a request on its way, one stage after the other. */
@@ -52,7 +55,8 @@ export class Trail {
 
   async refuse(refusal: GatewayRefusal): Promise<Response> {
     const face = faceOf(refusal);
-    const recorded = await this.#record("refusal", { status: face.status, reason: refusal.reason }, undefined);
+    const event = { ...this.#event("refusal", { status: face.status, reason: refusal.reason }), patients: this.#askedInVain(face.status) };
+    const recorded = await this.#record([event]);
     const headers = this.#headers(recorded);
     if (refusal.reason === "quota_exhausted") {
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#ports.jitter()))) headers.set(name, value);
@@ -62,11 +66,32 @@ export class Trail {
     return outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
   }
 
-  async release(disclosure: Disclosure): Promise<Response> {
-    const recorded = await this.#record("disclosure", { status: 200 }, disclosure);
-    const headers = this.#headers(recorded);
-    headers.set("content-type", `${this.#mediaType}; charset=utf-8`);
-    return new Response(disclosure.body, { status: 200, headers });
+  /**
+   * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
+   * its own bytes. `stillGood` throws when the client may not be answered any longer.
+   */
+  async release({ windows, withheldPaths }: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
+    const [first, ...further] = windows;
+    if (first === undefined) throw new Error("a disclosure of nothing");
+    const withheld = withheldPaths.slice(0, withheldPathsMax);
+    const event = (window: DisclosedWindow) => this.#disclosure(window, withheld);
+    if (further.length === 0 && first.body.length <= windowBytes) {
+      return new Response(first.body, { status: 200, headers: this.#answerHeaders(await this.#record([event(first)])) });
+    }
+    const numbered = (window: DisclosedWindow, number: number): AuditEvent => ({
+      ...event(window),
+      step: number, // the intent is step 0
+      window: { number, complete: number === windows.length },
+    });
+    const intent: AuditEvent = { ...this.#event("intent", { status: 200 }), withheld: { paths: withheld } };
+    const headers = this.#answerHeaders(await this.#record([intent, numbered(first, 1)]));
+    const { readable, work } = sendWindows(windows, {
+      stillGood,
+      record: async (window, number) => void (await this.#record([numbered(window, number)])),
+      abort: async (recorded) => void (await this.#record([{ ...this.#event("aborted", {}), step: recorded + 1 }])),
+    });
+    this.#ports.keepAlive(work);
+    return new Response(readable, { status: 200, headers });
   }
 
   get #mediaType(): Call["mediaType"] {
@@ -81,9 +106,23 @@ export class Trail {
     return headers;
   }
 
-  #record(kind: EventKind, outcome: AuditEvent["outcome"], disclosure: Disclosure | undefined): Promise<Recorded | Counted> {
+  #answerHeaders(recorded: Recorded | Counted): Headers {
+    const headers = this.#headers(recorded);
+    headers.set("content-type", `${this.#mediaType}; charset=utf-8`);
+    return headers;
+  }
+
+  #record(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
+    return this.#ports.ledger.record(events, this.#sender(this.#facts.principal));
+  }
+
+  #disclosure({ patients, unnamed, counts, withheldResources }: DisclosedWindow, paths: readonly string[]): AuditEvent {
+    return { ...this.#event("disclosure", { status: 200 }), patients, unnamed, counts, withheld: { paths, resources: withheldResources } };
+  }
+
+  #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
     const { call, certificate, principal, interaction, policyDigest } = this.#facts;
-    const event: AuditEvent = {
+    return {
       id: this.#arrival.id,
       at: this.#arrival.at,
       kind,
@@ -92,6 +131,9 @@ export class Trail {
         certificate: principal?.certificate ?? certificate,
         issuer: principal?.issuer,
         tokenId: principal?.tokenId,
+        subject: principal?.client.external && principal.subject, // of the built-in issuer the client itself
+        user: principal?.user,
+        patient: principal?.patient,
       },
       from: { address: this.#address },
       what: { ...asked(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },
@@ -102,13 +144,18 @@ export class Trail {
         grant: `${principal.client.id}/${principal.grant.origin}/${principal.grant.purpose}`,
       },
       outcome,
-      patients: disclosure?.patients ?? [],
-      unnamed: disclosure?.unnamed ?? [],
-      counts: disclosure?.counts ?? {},
-      withheld: disclosure && { paths: disclosure.withheldPaths.slice(0, withheldPathsMax), resources: disclosure.withheldResources },
+      patients: [],
+      unnamed: [],
+      counts: {},
       traceId: call?.traceId,
     };
-    return this.#ports.ledger.record([event], this.#sender(principal));
+  }
+
+  /** That a patient is not there tells about that patient, if only that somebody asked. */
+  #askedInVain(status: number): AuditEvent["patients"] {
+    const { call, interaction } = this.#facts;
+    if (status !== 404 || call === undefined || interaction === undefined || interaction.kind === "search") return [];
+    return interaction.type === "Patient" ? [{ patient: `${call.origin}/Patient/${interaction.id}`, counts: {} }] : [];
   }
 
   get #address(): string {
@@ -129,6 +176,8 @@ function asked(interaction: Interaction | undefined): AuditEvent["what"] {
   switch (interaction.kind) {
     case "read":
       return { interaction: "read", type: interaction.type, id: interaction.id };
+    case "vread":
+      return { interaction: "vread", type: interaction.type, id: interaction.id };
     case "search":
       return {
         interaction: "search-type",

@@ -10,6 +10,8 @@ export interface GatewayConfig {
   readonly originHosts: ReadonlySet<string>;
   /** A private JWK in JSON (ES256 or Ed25519). */
   readonly tokenSigningKey: Secret;
+  /** 32 bytes. */
+  readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
 }
 
 export class ConfigError extends Error {
@@ -25,6 +27,7 @@ export function gatewayConfig(env: {
   readonly LEDGER_SPREAD: string;
   readonly ORIGIN_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
+  readonly PAGING_KEY: string;
 }): GatewayConfig {
   const url = URL.parse(env.PUBLIC_URL);
   if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL)
@@ -39,10 +42,17 @@ export function gatewayConfig(env: {
     ledgerSpread,
     originHosts: new Set(env.ORIGIN_HOSTS.split(/\s+/u).filter(Boolean)),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
+    pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
   };
 }
 
 function count(key: string, text: string): number {
   if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");
   return Number(text);
+}
+
+function key32(key: string, text: string): Uint8Array<ArrayBuffer> {
+  const bytes = Uint8Array.from(Buffer.from(text, "base64url"));
+  if (bytes.length !== 32) throw new ConfigError(key, "32 random bytes in base64url");
+  return bytes;
 }

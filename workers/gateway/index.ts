@@ -17,6 +17,7 @@ import { assertionVerifier } from "#platform/jose/assertion-verifier";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { log } from "#platform/log";
+import { pageLinks } from "#platform/page-links";
 import { originAddress } from "#platform/origin-address";
 import { readiness } from "#platform/readiness";
 import { upstream } from "#platform/upstream";
@@ -69,6 +70,7 @@ function open(env: GatewayEnv): Hono {
       hosts: config.originHosts,
       clock,
     }),
+    pages: pageLinks(config.pagingKey),
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
     onFault,

@@ -1,0 +1,109 @@
+import { readFrame } from "#fhir/bundle";
+import { EntrySplitter } from "#fhir/entry-splitter";
+import { linkBelow } from "#fhir/origin-link";
+import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import { err, ok, type Result } from "#kernel/result";
+import type { NamedBases, Withheld } from "#phi/disclose";
+import { Page } from "#phi/page";
+import type { Grant, SearchExpectation } from "#policy/evaluate";
+import { broken, type Answered, type OriginRefusal } from "./forward.ts";
+
+export type PageRefusal =
+  | OriginRefusal
+  | Withheld
+  /** The origin has more than it gave: a part is never passed off as the whole. */
+  | { readonly reason: "answer_not_whole" }
+  /** A paging link that leads away from the origin's own base, or back to a page that was read. */
+  | { readonly reason: "answer_link_elsewhere" | "answer_link_loops" }
+  /** The origin does not know its own paging link any longer. */
+  | { readonly reason: "page_link_gone" };
+
+export interface Filled {
+  readonly page: Page;
+  /** Where the next page begins, when there is one. */
+  readonly next: PagePlace | undefined;
+}
+
+// For one answer: hidden rows may make it short, never the origin's work long.
+const originPagesMax = 5;
+const originPageBytesMax = 33_554_432;
+
+/**
+ * Fills a client's page from the origin's, from a place on. It is full when a row that may be seen found no room, so that what is hidden
+ * behind the last one shows neither in the page's length nor in its having a next link; only after five of the origin's pages it is given
+ * as it is.
+ */
+export async function fillPage(
+  grant: Grant,
+  expects: SearchExpectation,
+  place: PagePlace | undefined,
+  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
+  names: { readonly public: string; readonly name: string },
+): Promise<Result<Filled, PageRefusal>> {
+  const { question, posted } = expects;
+  let at: PagePlace = place ?? { question, posted, link: undefined, skip: 0, seen: 0 };
+  let page: Page | undefined;
+  const followed = new Set<string | undefined>();
+  for (let pages = 1; ; pages += 1) {
+    const answer = await ask(at.link === undefined ? grant.ask : { link: at.link });
+    if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
+    const { body, base } = answer.value;
+    const bases: NamedBases = { ...names, origin: base };
+    page ??= new Page(grant, expects, bases);
+    const read = await readOriginPage(body, page, at.skip);
+    if (!read.ok) return read;
+    followed.add(at.link);
+    if (read.value.beyond !== undefined) return ok({ page, next: { ...at, skip: read.value.beyond } });
+
+    const seen = at.seen + read.value.matches;
+    if (read.value.next === undefined) {
+      // Some servers cut a list short without a `next` link; their total still tells.
+      return (read.value.total ?? 0) > seen ? err({ reason: "answer_not_whole" }) : ok({ page, next: undefined });
+    }
+    const link = linkBelow(base, read.value.next);
+    if (link === undefined) return err({ reason: "answer_link_elsewhere" });
+    if (followed.has(link)) return err({ reason: "answer_link_loops" });
+    at = { ...at, link, skip: 0, seen };
+    if (pages === originPagesMax) return ok({ page, next: at });
+  }
+}
+
+function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
+  if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_gone" };
+  // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
+  const isRejected = refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
+  return isRejected && !isFurtherPage ? { reason: "origin_rejected_search", status: refusal.status } : refusal;
+}
+
+interface OriginPage {
+  readonly matches: number;
+  /** The entry that found no room. */
+  readonly beyond: number | undefined;
+  readonly next: string | undefined;
+  readonly total: number | undefined;
+}
+
+/** Reads one page of the origin's to its end and offers its rows, but the first ones, that an earlier page used up. */
+async function readOriginPage(body: OriginBody, page: Page, skip: number): Promise<Result<OriginPage, PageRefusal>> {
+  const splitter = new EntrySplitter();
+  let [bytes, index, matches] = [0, 0, 0];
+  let beyond: number | undefined;
+  for await (const chunk of body) {
+    if (!chunk.ok) return err(broken(chunk.error));
+    bytes += chunk.value.length;
+    if (bytes > originPageBytesMax) return err({ reason: "origin_answer_too_large" });
+    const entries = splitter.push(chunk.value);
+    if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
+    for (const entry of entries.value) {
+      const offered = index < skip || beyond !== undefined ? page.pass(entry) : page.offer(entry);
+      if (!offered.ok) return offered;
+      if (offered.value === "beyond") beyond = index;
+      if (offered.value !== "no match") matches += 1;
+      index += 1;
+    }
+  }
+  const rest = splitter.end();
+  const frame = rest.ok ? readFrame(rest.value) : rest;
+  if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
+  return ok({ matches, beyond, ...frame.value });
+}

@@ -1,0 +1,76 @@
+import type { PageLinks, PagePlace } from "#fhir/ports";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { Discloser, type Withheld } from "#phi/disclose";
+import type { Disclosure } from "#phi/disclosure";
+import type { Grant, SearchExpectation } from "#policy/evaluate";
+import type { OriginQuestion, Origins } from "#fhir/ports";
+import { fillPage, type PageRefusal } from "./fill-page.ts";
+import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+import { pageBinding, pageUrl, pageUrlBytesMax } from "./page-links.ts";
+
+export type GatherRefusal =
+  | PageRefusal
+  | Withheld
+  /** The question is too long for the link to its next page. */
+  | { readonly reason: "page_link_too_long" };
+
+export interface GatherPorts {
+  readonly origins: Origins;
+  readonly pages: PageLinks;
+  readonly fhirBase: (origin: string) => string;
+}
+
+export interface Gathering {
+  readonly origin: string;
+  readonly at: Instant;
+  readonly who: Principal;
+  readonly grant: Grant;
+  readonly place: PagePlace | undefined;
+}
+
+/** Asks the origin whatever the grant says, and makes of the answers what may leave. */
+export async function gather(asked: Gathering, ports: GatherPorts): Promise<Result<Disclosure, GatherRefusal>> {
+  const { grant, origin } = asked;
+  const { expects } = grant;
+  const names = { public: ports.fhirBase(origin), name: origin };
+  const ask = (question: OriginQuestion) => forward(ports.origins, origin, question);
+  switch (expects.kind) {
+    case "read": {
+      const one = await wholeOf(await ask(grant.ask));
+      return one.ok ? new Discloser(grant, { ...names, origin: one.value.base }).read(one.value.body, expects.type, expects.id) : one;
+    }
+    case "vread": {
+      const [old, current] = await Promise.all([ask(grant.ask).then(wholeOf), ask(expects.current).then(wholeOf)]);
+      if (!old.ok) return old;
+      if (!current.ok) return current;
+      return new Discloser(grant, { ...names, origin: old.value.base }).version(old.value.body, current.value.body, expects);
+    }
+    case "search":
+      return searchPage(asked, expects, ask, ports);
+  }
+}
+
+async function wholeOf(
+  answer: Result<Answered, OriginRefusal>,
+): Promise<Result<{ readonly body: Uint8Array; readonly base: string }, OriginRefusal>> {
+  if (!answer.ok) return answer;
+  const body = await readWhole(answer.value.body);
+  return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
+}
+
+async function searchPage(
+  { origin, at, who, grant, place }: Gathering,
+  expects: SearchExpectation,
+  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
+  ports: GatherPorts,
+): Promise<Result<Disclosure, GatherRefusal>> {
+  const base = ports.fhirBase(origin);
+  const filled = await fillPage(grant, expects, place, ask, { public: base, name: origin });
+  if (!filled.ok) return filled;
+  const { page, next } = filled.value;
+  const link = next && pageUrl(base, expects.type, await ports.pages.seal(next, pageBinding(who, expects.type), at));
+  if (link !== undefined && link.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
+  return ok(page.finish(link, place === undefined));
+}

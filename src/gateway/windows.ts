@@ -1,0 +1,46 @@
+import type { DisclosedWindow } from "#phi/disclosure";
+
+export interface WindowDesk {
+  /** Throws when the client may not be answered any longer, or nobody knows. */
+  readonly stillGood: () => Promise<void>;
+  /** Puts a window on record, durably. Throws when it cannot. */
+  readonly record: (window: DisclosedWindow, number: number) => Promise<void>;
+  /** Puts on record that the answer broke off after so many recorded windows. */
+  readonly abort: (recorded: number) => Promise<void>;
+}
+
+/**
+ * Writes the windows of an answer whose first one is on record: each further one is recorded before its first byte is written. When that
+ * fails, or the client has gone, the body is errored and never ended, so that no part passes for the whole. `work` ends with the body and
+ * never throws.
+ */
+export function sendWindows(
+  windows: readonly DisclosedWindow[],
+  desk: WindowDesk,
+): { readonly readable: ReadableStream<Uint8Array>; readonly work: Promise<void> } {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  return { readable, work: write(windows, writable.getWriter(), desk) };
+}
+
+async function write(
+  windows: readonly DisclosedWindow[],
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  desk: WindowDesk,
+): Promise<void> {
+  let recorded = 1;
+  try {
+    for (const [index, window] of windows.entries()) {
+      if (index > 0) {
+        await desk.stillGood();
+        await desk.record(window, index + 1);
+        recorded = index + 1;
+      }
+      await writer.write(window.body);
+    }
+    await writer.close();
+  } catch {
+    // Best effort, both: the client may be gone already, and the ledger may be what failed.
+    await writer.abort(new Error("the answer broke off")).catch(() => undefined);
+    await desk.abort(recorded).catch(() => undefined);
+  }
+}

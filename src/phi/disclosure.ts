@@ -1,0 +1,100 @@
+import { joinBytes } from "#fhir/bytes";
+
+/** What may be released, and what the record must say of it before it is (P1). */
+export interface Disclosure {
+  /** In the order of the body, at least one. Each is whole entries, closed at the first end of one past 1 MiB; a single resource is never split. */
+  readonly windows: readonly DisclosedWindow[];
+  /** The element paths that the view hides. */
+  readonly withheldPaths: readonly string[];
+}
+
+export interface DisclosedWindow {
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Every patient concerned, as `<origin name>/Patient/<id>`, with the released resources that concern them, by type: none for one who was asked for in vain. */
+  readonly patients: readonly { readonly patient: string; readonly counts: Readonly<Record<string, number>> }[];
+  /** Released resources about somebody whom no reference names, as `Type/id`. */
+  readonly unnamed: readonly string[];
+  readonly counts: Readonly<Record<string, number>>;
+  /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
+  readonly withheldResources: number;
+}
+
+/** A resource that leaves, cut and written out, and whom it concerns. */
+export interface Released {
+  readonly type: string;
+  readonly id: string;
+  readonly text: Uint8Array;
+  /** Ids of patients of the origin. */
+  readonly patients: ReadonlySet<string>;
+  readonly unnamed: boolean;
+  /** Resources inside it that were dropped whole. */
+  readonly withheld: number;
+}
+
+/** Of output. What is not longer is recorded at once, before its first byte. */
+export const windowBytes = 1_048_576;
+
+/** Puts the body of an answer together and counts, window by window, what leaves and whom it concerns. */
+export class Tally {
+  readonly #origin: string;
+  readonly #closed: DisclosedWindow[] = [];
+  #parts: Uint8Array[] = [];
+  #length = 0;
+  #patients = new Map<string, Record<string, number>>();
+  #counts: Record<string, number> = {};
+  #unnamed: string[] = [];
+  #withheld = 0;
+
+  /** @param origin name of the origin whose patients these are. */
+  constructor(origin: string) {
+    this.#origin = origin;
+  }
+
+  add({ type, id, text, patients, unnamed, withheld }: Released): void {
+    this.#counts[type] = (this.#counts[type] ?? 0) + 1;
+    this.#withheld += withheld;
+    if (unnamed) this.#unnamed.push(`${type}/${id}`);
+    for (const patient of patients) {
+      const counts = this.#patients.get(patient) ?? {};
+      counts[type] = (counts[type] ?? 0) + 1;
+      this.#patients.set(patient, counts);
+    }
+    this.write(text);
+  }
+
+  /** Text of the answer that is about nobody. */
+  write(text: Uint8Array): void {
+    this.#parts.push(text);
+    this.#length += text.length;
+  }
+
+  /** Somebody whom the answer is about, whatever is in it. */
+  name(patient: string): void {
+    this.#patients.set(patient, this.#patients.get(patient) ?? {});
+  }
+
+  withhold(resources: number): void {
+    this.#withheld += resources;
+  }
+
+  /** Ends the window when it is long enough. What follows must be said of somebody, or be the end. */
+  mayClose(): void {
+    if (this.#length >= windowBytes) this.#close();
+  }
+
+  disclosure(withheldPaths: readonly string[]): Disclosure {
+    if (this.#length > 0) this.#close();
+    return { windows: this.#closed, withheldPaths };
+  }
+
+  #close(): void {
+    this.#closed.push({
+      body: joinBytes(this.#parts),
+      patients: [...this.#patients].map(([id, counts]) => ({ patient: `${this.#origin}/Patient/${id}`, counts })),
+      unnamed: this.#unnamed,
+      counts: this.#counts,
+      withheldResources: this.#withheld,
+    });
+    [this.#parts, this.#length, this.#patients, this.#counts, this.#unnamed, this.#withheld] = [[], 0, new Map(), {}, [], 0];
+  }
+}

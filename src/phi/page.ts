@@ -1,0 +1,80 @@
+import { patientsAsked } from "#fhir/asked";
+import { readEntry, searchsetText } from "#fhir/bundle";
+import { resourceBytesMax } from "#fhir/json";
+import { err, ok, type Result } from "#kernel/result";
+import type { Grant, SearchExpectation } from "#policy/evaluate";
+import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
+import { Tally, type Disclosure, type Released } from "./disclosure.ts";
+
+/** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
+export const pageBytesMax = resourceBytesMax;
+
+/** What became of a row: `beyond` is the first one that may be seen and has no room, and whether there is one is all that may be told of it. */
+export type Offered = "match" | "no match" | "beyond";
+
+/** A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken until it is full. */
+export class Page {
+  readonly #grant: Grant;
+  readonly #expects: SearchExpectation;
+  readonly #bases: NamedBases;
+  readonly #discloser: Discloser;
+  readonly #rows: Released[] = [];
+  #bytes = 0;
+  #withheld = 0;
+
+  constructor(grant: Grant, expects: SearchExpectation, bases: NamedBases) {
+    this.#grant = grant;
+    this.#expects = expects;
+    this.#bases = bases;
+    this.#discloser = new Discloser(grant, bases);
+  }
+
+  /** An entry of another page than this: it is only read, since it may say that the search failed. */
+  pass(entry: Uint8Array): Result<Offered, Withheld> {
+    const read = readEntry(entry);
+    if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
+    return ok(read.value.mode === "match" ? "match" : "no match");
+  }
+
+  /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
+  offer(entry: Uint8Array): Result<Offered, Withheld> {
+    const decided = this.#discloser.entry(entry, this.#expects.type);
+    if (!decided.ok) return decided;
+    const row = decided.value;
+    if (row === "no match") return ok(row);
+    if (row === "hidden") {
+      this.#withheld += 1;
+      return ok("match");
+    }
+    if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
+    // After the cut: what is hidden must not decide whether a page is full.
+    if (this.#rows.length >= this.#expects.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
+    this.#rows.push(row);
+    this.#bytes += row.text.length;
+    return ok("match");
+  }
+
+  /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
+  finish(next: string | undefined, isFirst: boolean): Disclosure {
+    const { type, question } = this.#expects;
+    const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
+    const total = isFirst && next === undefined ? this.#rows.length : undefined;
+    const [before, after] = searchsetText({ self, next, total }, this.#rows.length > 0);
+    const tally = new Tally(this.#bases.name);
+    for (const patient of patientsAsked(type, this.#grant.asked)) tally.name(patient);
+    tally.withhold(this.#withheld);
+    tally.write(utf8(before));
+    for (const [index, row] of this.#rows.entries()) {
+      if (index > 0) {
+        tally.mayClose();
+        tally.write(comma);
+      }
+      tally.add(row);
+    }
+    tally.write(utf8(after));
+    return tally.disclosure(this.#grant.withheldPaths);
+  }
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const comma = utf8(",");

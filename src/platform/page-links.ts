@@ -1,0 +1,50 @@
+import type { PageBinding, PageLinks, PagePlace } from "#fhir/ports";
+import { instant } from "#kernel/clock";
+import { err, ok } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+
+// Long enough to read a page and go on, short enough that a link found in a log is of no use.
+const lifeMilliseconds = 900_000;
+const version = 1;
+const [nonceBytes, tagBytes] = [12, 16];
+
+/**
+ * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext | tag)`, with whom the link is for as
+ * additional data. Random nonces: 2^32 links for one key (NIST SP 800-38D §8.3), after which PAGING_KEY has to be another one.
+ */
+export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
+  const importKey = () => crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
+  return {
+    async seal({ question, posted, link, skip, seen }, binding, at) {
+      const expires = at + lifeMilliseconds;
+      const place = new TextEncoder().encode(JSON.stringify([question, posted, link ?? null, skip, seen, expires]));
+      const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
+      const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(), place);
+      return Buffer.concat([Buffer.of(version), nonce, new Uint8Array(sealed)]).toString("base64url");
+    },
+    async open(text, binding, at) {
+      const bytes = Buffer.from(text, "base64url");
+      // One spelling of a link: what decodes to the same bytes and reads otherwise was changed.
+      const isOne = bytes.toString("base64url") === text && bytes[0] === version && bytes.length > 1 + nonceBytes + tagBytes;
+      if (!isOne) return err({ reason: "page_link_malformed" });
+      const nonce = Uint8Array.from(bytes.subarray(1, 1 + nonceBytes));
+      const sealed = Uint8Array.from(bytes.subarray(1 + nonceBytes));
+      const opened = await crypto.subtle.decrypt(parameters(nonce, binding), await importKey(), sealed).catch(() => undefined);
+      if (opened === undefined) return err({ reason: "page_link_foreign" });
+      const { place, expires } = read(new TextDecoder().decode(opened));
+      return at < expires ? ok(place) : err({ reason: "page_link_expired" });
+    },
+  };
+}
+
+function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, type, purpose, policyDigest, patient }: PageBinding) {
+  const bound = JSON.stringify(["phylax page", version, client, origin, type, purpose, policyDigest, patient ?? null]);
+  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(bound) };
+}
+
+function read(text: string) {
+  // Authenticated: this deployment wrote it, in this version.
+  const [question, posted, link, skip, seen, expires] = JSON.parse(text) as [string, boolean, string | null, number, number, number];
+  const place: PagePlace = { question, posted, link: link ?? undefined, skip, seen };
+  return { place, expires: instant(expires) };
+}
