@@ -58,7 +58,7 @@ function metadata(issuer: string) {
     jwks_uri: `${issuer}/oauth/jwks`,
     grant_types_supported: ["client_credentials"],
     response_types_supported: [], // REQUIRED, and there is no authorization endpoint
-    token_endpoint_auth_methods_supported: ["private_key_jwt"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
     token_endpoint_auth_signing_alg_values_supported: algorithms,
     scopes_supported: ["system/*.rs"],
     tls_client_certificate_bound_access_tokens: true,

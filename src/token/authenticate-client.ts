@@ -1,4 +1,4 @@
-import type { AssertionRefusal } from "#identity/assertion";
+import type { Assertion, AssertionRefusal } from "#identity/assertion";
 import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
 import { readCompactJws } from "#identity/compact-jws";
@@ -6,7 +6,7 @@ import type { AssertionMemory, AssertionVerifier, ClientDirectory } from "#ident
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { decoyClient } from "./decoy-client.ts";
-import type { TokenRequest } from "./token-request.ts";
+import type { ClientCredential } from "./token-request.ts";
 
 export interface AuthenticatedClient {
   readonly client: ClientRecord;
@@ -17,7 +17,7 @@ export type ClientAuthenticationRefusal =
   | CertificateRefusal
   | AssertionRefusal
   | ClientRefusal
-  | { readonly reason: "certificate_missing" | "client_unknown" | "client_id_wrong" | "assertion_replayed" };
+  | { readonly reason: "certificate_missing" | "client_unknown" | "client_id_wrong" | "client_method_wrong" | "assertion_replayed" };
 
 export interface ClientAuthenticationPorts {
   readonly clients: ClientDirectory;
@@ -26,11 +26,12 @@ export interface ClientAuthenticationPorts {
 }
 
 /**
- * Certificate and assertion must both prove the same client: the token will be bound to the certificate, so whoever
- * holds a stolen assertion alone gets none. `seen` hears of a verified certificate even when the rest fails.
+ * Proves a client by the one method that it is registered with, never by the other, and by a certificate of its own in either case:
+ * the token will be bound to that certificate, so whoever holds a stolen assertion alone gets none. Clients of external issuers get no
+ * token here. `seen` hears of a verified certificate even when the rest fails.
  */
 export async function authenticateClient(
-  request: TokenRequest,
+  credential: ClientCredential,
   tlsClientAuth: unknown,
   at: Instant,
   ports: ClientAuthenticationPorts,
@@ -41,28 +42,46 @@ export async function authenticateClient(
   if (certificate.value === undefined) return err({ reason: "certificate_missing" });
   seen(certificate.value);
 
-  const claimed = claimedClient(request);
+  const claimed = claimedClient(credential);
   if (!claimed.ok) return claimed;
   const registered = await ports.clients.find(claimed.value.id);
-  const client = registered ?? decoyClient(claimed.value.id, claimed.value.kid);
-  const assertion = await ports.assertions.verify(request.assertion, client, at);
+  // One without keys is refused in the time that one with some takes.
+  const keyed = registered !== undefined && registered.keys.length > 0 ? registered : decoyClient(claimed.value.id, claimed.value.kid);
+  const assertion = await provenAssertion(credential, keyed, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
+  if (registered.authentication !== credential.method) return err({ reason: "client_method_wrong" });
   if (!assertion.ok) return assertion;
-  const admitted = admitClient(client, certificate.value, at);
+  // RFC 8705 §2.1: here the registered certificate is the credential; with private_key_jwt it is what the token is bound to.
+  const admitted = admitClient(registered, certificate.value, at);
   if (!admitted.ok) return admitted;
   // Last: an assertion that fails otherwise must not be used up by whoever caught it on the way.
-  if (!(await ports.memory.first(client.id, assertion.value))) return err({ reason: "assertion_replayed" });
-  return ok({ client, certificate: certificate.value });
+  if (assertion.value !== undefined && !(await ports.memory.first(registered.id, assertion.value))) {
+    return err({ reason: "assertion_replayed" });
+  }
+  return ok({ client: registered, certificate: certificate.value });
 }
 
-/** Whose keys to try: the assertion's own, still unproven, word. */
-function claimedClient({
-  assertion,
-  clientId,
-}: TokenRequest): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
-  const jws = readCompactJws(assertion.reveal());
+/** Whose certificate or keys to look for: the request's own, still unproven, word. */
+function claimedClient(credential: ClientCredential): Result<{ readonly id: string; readonly kid: unknown }, ClientAuthenticationRefusal> {
+  const { method, clientId } = credential;
+  if (method === "tls_client_auth") {
+    return clientId.length > idCharactersMax ? err({ reason: "client_unknown" }) : ok({ id: clientId, kid: undefined });
+  }
+  const jws = readCompactJws(credential.assertion.reveal());
   if (!jws.ok) return jws;
   const sub: unknown = Reflect.get(jws.value.claims, "sub");
-  if (typeof sub !== "string" || sub === "" || sub.length > 64) return err({ reason: "claim_malformed", claim: "sub" });
+  if (typeof sub !== "string" || sub === "" || sub.length > idCharactersMax) return err({ reason: "claim_malformed", claim: "sub" });
   return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_wrong" });
+}
+
+const idCharactersMax = 64; // of a registered client
+
+/** The assertion that is left to be accepted once; none where the method has none. */
+async function provenAssertion(
+  credential: ClientCredential,
+  client: ClientRecord,
+  at: Instant,
+  { assertions }: ClientAuthenticationPorts,
+): Promise<Result<Assertion | undefined, AssertionRefusal>> {
+  return credential.method === "tls_client_auth" ? ok(undefined) : assertions.verify(credential.assertion, client, at);
 }

@@ -72,10 +72,16 @@ function targetOf(
   return only === undefined || origins.length > 1 ? err({ reason: "target_not_chosen" }) : ok(only);
 }
 
-/** What was asked for if every purpose's grant holds it; by default what they all hold. */
+/** What was asked for if every purpose's grant holds it; by default what they all hold. Only `system/`: nobody signs in here, so no token names a patient. */
 function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Result<Scopes, ScopeRefusal> {
-  const common = grants.map(({ scopes }) => scopes).reduce(intersectScopes);
+  const common = grants
+    .map(({ scopes }) => scopes)
+    .reduce(intersectScopes)
+    .filter(isOfSystem);
   if (asked === undefined) return common.length === 0 ? err({ reason: "scope_exceeds_grant" }) : ok(common);
   const requested = parseScopes(asked);
-  return requested.ok ? narrowScopes(requested.value, common) : requested;
+  if (!requested.ok) return requested;
+  return requested.value.every(isOfSystem) ? narrowScopes(requested.value, common) : err({ reason: "scope_context_unsupported" });
 }
+
+const isOfSystem = ({ context }: Scopes[number]): boolean => context === "system";

@@ -43,6 +43,7 @@ export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> =
   certificate_outside_validity: invalidClient,
   client_unknown: invalidClient,
   client_id_wrong: invalidClient,
+  client_method_wrong: invalidClient,
   client_suspended: invalidClient,
   jws_malformed: invalidClient,
   algorithm_not_allowed: invalidClient,

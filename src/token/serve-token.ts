@@ -43,7 +43,13 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
   const request = readTokenRequest(arrival.contentType, arrival.body);
   if (!request.ok) return refuse(request.error);
 
-  const proven = await authenticateClient(request.value, arrival.tlsClientAuth, arrival.at, ports, ({ x5t }) => (certificate = x5t));
+  const proven = await authenticateClient(
+    request.value.credential,
+    arrival.tlsClientAuth,
+    arrival.at,
+    ports,
+    ({ x5t }) => (certificate = x5t),
+  );
   if (!proven.ok) return refuse(proven.error);
   client = proven.value.client;
 

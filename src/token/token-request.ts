@@ -1,17 +1,22 @@
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
 
-/** A well-formed request for a token by client_credentials (RFC 6749 §4.4) and private_key_jwt (RFC 7523 §2.2). */
+/** A well-formed request for a token by client_credentials (RFC 6749 §4.4). */
 export interface TokenRequest {
-  readonly assertion: Secret;
-  /** RFC 6749 §2.3.1: only repeats what the assertion says. */
-  readonly clientId: string | undefined;
+  readonly credential: ClientCredential;
   readonly scope: string | undefined;
   /** `purpose_of_use`: v3 ActReason codes, space separated. */
   readonly purposes: string | undefined;
   /** RFC 8707: the FHIR base that the token is for. */
   readonly resource: string | undefined;
 }
+
+/** How the client means to prove itself, beside the certificate that every one of them needs. */
+export type ClientCredential =
+  /** private_key_jwt (RFC 7523 §2.2). `clientId` only repeats what the assertion says (RFC 7521 §4.2). */
+  | { readonly method: "private_key_jwt"; readonly assertion: Secret; readonly clientId: string | undefined }
+  /** tls_client_auth (RFC 8705 §2.1): the certificate alone, and a name to look it up by. */
+  | { readonly method: "tls_client_auth"; readonly clientId: string };
 
 export type TokenRequestRefusal = {
   readonly reason:
@@ -45,16 +50,23 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
   const grantType = value("grant_type");
   if (grantType === undefined) return err({ reason: "grant_type_missing" });
   if (grantType !== "client_credentials") return err({ reason: "grant_type_unsupported" });
-  const [assertion, type] = [value("client_assertion"), value("client_assertion_type")];
-  if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
-    return err({ reason: "client_authentication_unsupported" });
-  }
-  if (assertion === undefined || type === undefined) return err({ reason: "client_authentication_missing" });
+  const credential = readCredential(value);
+  if (!credential.ok) return credential;
   return ok({
-    assertion: new Secret(assertion),
-    clientId: value("client_id"),
+    credential: credential.value,
     scope: value("scope"),
     purposes: value("purpose_of_use"),
     resource: value("resource"),
   });
+}
+
+function readCredential(value: (name: string) => string | undefined): Result<ClientCredential, TokenRequestRefusal> {
+  const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
+  if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
+    return err({ reason: "client_authentication_unsupported" });
+  }
+  if (assertion !== undefined && type !== undefined) return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
+  // Half an assertion is a mistake, not another method.
+  if (assertion !== undefined || type !== undefined || clientId === undefined) return err({ reason: "client_authentication_missing" });
+  return ok({ method: "tls_client_auth", clientId });
 }

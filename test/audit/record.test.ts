@@ -21,7 +21,7 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     at: fc.nat().map((ms) => instant(ms)),
     kind: fc.constantFrom("disclosure", "refusal", "token", "from-the-future"),
     step: fc.nat({ max: 1000 }),
-    who: fc.record({ client: text, certificate: text, issuer: text, tokenId: text, keyId: text }, { requiredKeys: [] }),
+    who: fc.record({ client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text }, { requiredKeys: [] }),
     from: fc.record({ address: text, country: text }, { requiredKeys: [] }),
     what: fc.record(
       {
