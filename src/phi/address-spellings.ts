@@ -8,27 +8,25 @@ export const isPlain = (text: string): boolean => !/[%&\\]|[^\u0020-\u007e]/u.te
  * @param except what is no such address though it looks like one, in lower case.
  */
 export function spells(text: string, address: RegExp, except: string): boolean {
-  let reading = plain(text);
+  let reading = folded(text);
   for (let times = 0; times < 4; times++) {
-    if (address.test(reading.replaceAll(except, ""))) return true;
-    const next = plain(decoded(reading));
+    if (address.test(reading.replaceAll("\\", "/").replaceAll(except, ""))) return true; // `\` separates like `/` (WHATWG URL §4.4)
+    const next = folded(decoded(reading));
     if (next === reading) return false;
     reading = next;
   }
   return false;
 }
 
-// As the host of a URL is read (UTS 46): wide forms are plain ones, what nobody sees is not there, `\` separates like `/` (WHATWG URL §4.4).
-const plain = (text: string) =>
-  (/[^\u0020-\u007e]/u.test(text)
+// As the host of a URL is read (UTS 46): wide forms are plain ones, what nobody sees is not there.
+const folded = (text: string) =>
+  /[^\u0020-\u007e]/u.test(text)
     ? text
         .normalize("NFKC")
         .replaceAll("\u3002", ".")
         .replaceAll(/[\u00ad\u200b-\u200d\u2060\ufeff\t\r\n]/gu, "")
-    : text
-  )
-    .toLowerCase()
-    .replaceAll(/\\(?!u[0-9a-f]{4})/gu, "/");
+        .toLowerCase()
+    : text.toLowerCase();
 
 const namedSigns: Readonly<Record<string, string>> = {
   colon: ":",
@@ -45,7 +43,9 @@ const utf8 = (hex: readonly string[]) => new TextDecoder().decode(Uint8Array.fro
 
 const decoded = (text: string) =>
   text
-    .replaceAll(/\\u(?<hex>[0-9a-f]{4})/gu, (_, hex: string) => String.fromCodePoint(Number.parseInt(hex, 16)))
+    .replaceAll(/\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu, (_, hex: string | undefined, sign: string | undefined) =>
+      hex === undefined ? (sign ?? "") : String.fromCodePoint(Number.parseInt(hex, 16)),
+    )
     .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) => utf8(bytes.split("%").slice(1)))
     .replaceAll(/&#(?:x(?<hex>[0-9a-f]{1,6})|(?<digits>\d{1,7}));?/gu, (_, hex: string | undefined, digits: string | undefined) =>
       String.fromCodePoint(Math.min(0x10ffff, hex === undefined ? Number(digits) : Number.parseInt(hex, 16))),

@@ -159,6 +159,7 @@ test("what only a decoder reads as the origin's address does not leave", ({ expe
     url.replaceAll(":", "&#58;").replaceAll("/", "&#x2f;"),
     url.replaceAll(":", "&colon;").replaceAll(".", "&period;"),
     url.replaceAll(":", String.raw`\u003a`),
+    url.replaceAll(":", String.raw`\\u003a`),
     url.replaceAll("1", "１").replaceAll(".", "。"),
     url.replaceAll(":", ":\u200b"),
   ])

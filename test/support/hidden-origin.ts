@@ -43,8 +43,9 @@ const named: Readonly<Record<string, string>> = {
 
 const decoded = (text: string) =>
   text
-    .replaceAll(/\\u(?<hex>[0-9a-f]{4})/gu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    .replaceAll(/\\(?<char>[/\\])/gu, "$<char>")
+    .replaceAll(/\\(?:u(?<hex>[0-9a-f]{4})|(?<sign>[/\\]))/gu, (_, hex: string | undefined, sign: string | undefined) =>
+      hex === undefined ? (sign ?? "") : String.fromCharCode(Number.parseInt(hex, 16)),
+    )
     .replaceAll(/(?:%[0-9a-f]{2})+/gu, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString("utf8"))
     .replaceAll(/&#x(?<hex>[0-9a-f]{1,6});?/gu, (_, hex: string) => String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(hex, 16))))
     .replaceAll(/&#(?<digits>\d{1,7});?/gu, (_, digits: string) => String.fromCodePoint(Math.min(0x10ffff, Number(digits))))

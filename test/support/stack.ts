@@ -6,6 +6,7 @@ import { accessToken, type TokenRequest } from "../../cli/access-token.ts";
 import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { startStack, type Stack } from "../../sandbox/stack.ts";
+import { AnswerWatch } from "./answer-watch.ts";
 
 /** A whole Phylax of its own for a test file, as `npm start` makes it, with a look at what reached the origin. */
 export interface TestStack {
@@ -17,6 +18,7 @@ export interface TestStack {
   token(id: string, request?: TokenRequest): Promise<string>;
   /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
+  /** Throws when any answer to anybody named the origin. */
   close(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function startTestStack(
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
   const dev = readDevFile(state);
+  const watch = new AnswerWatch(dev.origin);
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
   const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
@@ -61,6 +64,7 @@ export async function startTestStack(
     async close() {
       await stack.close();
       if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+      watch.end();
     },
   };
 }
