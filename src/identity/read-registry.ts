@@ -109,8 +109,8 @@ const fieldsOf: Readonly<
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there = Reflect.get(client, field) !== undefined;
-    if (rule === "needed" && !there) return bad([...at, field], `is needed with auth ${client.auth}`);
-    if (rule === "none" && there) return bad([...at, field], `means nothing with auth ${client.auth}`);
+    if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
+    if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
   }
   // Tokens are bound to a certificate of the client: without one it could never be given any.
   return client.certificates.length === 0 ? bad([...at, "certificates"], "at least one certificate is needed") : undefined;

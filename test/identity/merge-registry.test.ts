@@ -3,9 +3,10 @@ import { instant } from "#kernel/clock";
 import { mergeRegistry, type MergeMode } from "#identity/merge-registry";
 import { readRegistry } from "#identity/read-registry";
 import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#identity/registry-state";
-import { registryFile, withValue, type RegistryFile } from "../support/registry-file.ts";
+import { registryFile, withExternalClient, withValue } from "../support/registry-file.ts";
 
 const sample = await registryFile();
+const external = await withExternalClient(sample);
 const policy = { digest: `sha256:${"1".repeat(64)}`, name: "treat", purposes: ["TREAT"], body: {} };
 const nothing: RegistryState = {
   issuers: new Map(),
@@ -17,15 +18,15 @@ const nothing: RegistryState = {
   origins: new Map(),
 };
 
-function read(file: RegistryFile) {
+function read(file: unknown) {
   const document = readRegistry(file, "https://gateway.example.org");
   if (!document.ok) throw new Error(document.error.pointer);
   return document.value;
 }
 
 /** The registry as it is once the sample is in it. */
-function filled(): RegistryState {
-  const file = read(sample);
+function filled(whole: unknown = sample): RegistryState {
+  const file = read(whole);
   return {
     issuers: new Map(file.issuers.map((issuer) => [issuer.iss, issuerEntry(issuer)])),
     clients: new Map(file.clients.map((client) => [client.id, clientEntry(client)])),
@@ -37,7 +38,7 @@ function filled(): RegistryState {
   };
 }
 
-function merge(there: RegistryState, file: RegistryFile, mode: MergeMode = "add") {
+function merge(there: RegistryState, file: unknown, mode: MergeMode = "add") {
   const document = read(file);
   const certificates = document.clients.map((client) => client.certificates.map((x5t) => ({ x5t, from: undefined, to: undefined })));
   return mergeRegistry(there, document, { policies: document.policies.map(() => policy), certificates }, mode);
@@ -115,6 +116,48 @@ test("an agreement of another client gives no grant", ({ expect }) => {
   expect(merge(nothing, withValue(two, "/grants/0/client", "other"))).toMatchObject({
     ok: false,
     error: { pointer: "/grants/0/agreement" },
+  });
+});
+
+test("an external issuer and its client are added, clash where they differ, and are replaced", ({ expect }) => {
+  expect(merge(nothing, external)).toMatchObject({
+    ok: true,
+    value: {
+      issuers: { added: [{ iss: "https://issuer.example.org" }] },
+      clients: { added: [{}, { issuer: "https://issuer.example.org" }] },
+    },
+  });
+  const there = filled(external);
+  const again = merge(there, external);
+  expect(again).toMatchObject({ ok: true, value: { issuers: { added: [], changed: [] }, clients: { added: [], changed: [] } } });
+  for (const [at, pointer, value] of [
+    ["/issuers/0/audience", "/issuers/0/audience", "another"],
+    ["/issuers/0/purpose", "/issuers/0/purpose", { claim: "pou" }],
+    ["/issuers/0/claims/client", "/issuers/0/claims", "appid"],
+    ["/issuers/0/jwks/keys/0/kid", "/issuers/0/jwks", "issuer-2"],
+    ["/clients/1/externalClientId", "/clients/1/externalClientId", "app-2"],
+    ["/clients/1/patient", "/clients/1/patient", "bela"],
+    ["/clients/1/patient", "/clients/1/patient", undefined],
+  ] as const) {
+    const changed = withValue(external, at, value);
+    expect(merge(there, changed), at).toMatchObject({ ok: false, error: { reason: "clash", pointer } });
+    expect(merge(there, changed, "replace").ok, at).toBe(true);
+  }
+});
+
+test("a client of an issuer that is nowhere, and two clients of one name at an issuer, are refused", ({ expect }) => {
+  expect(merge(nothing, withValue(external, "/issuers", []))).toMatchObject({ error: { reason: "invalid", pointer: "/clients/1/issuer" } });
+  const second = { ...external.clients[1], id: "second", issuer: "https://issuer.example.org" };
+  expect(merge(nothing, withValue(external, "/clients/2", second))).toMatchObject({
+    error: { reason: "clash", pointer: "/clients/1/externalClientId" },
+  });
+  const alone = { clients: [second] };
+  expect(merge(filled(external), alone, "replace")).toMatchObject({ error: { reason: "clash", pointer: "/clients/0/externalClientId" } });
+});
+
+test("only a client of an external issuer may be granted what is its token's patient's", ({ expect }) => {
+  expect(merge(nothing, withValue(external, "/grants/0/scopes", "system/*.rs patient/*.rs"))).toMatchObject({
+    error: { reason: "invalid", pointer: "/grants/0/scopes" },
   });
 });
 

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import type { ClientRecord } from "#identity/client";
+import type { ClientGrant, ClientRecord } from "#identity/client";
 import { identify, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, publicUrl } from "../support/credentials.ts";
 
@@ -69,4 +69,69 @@ test("an agreement that does not name the purpose permits nothing, whatever the 
   expect(identify({ ...evidence, client: { ...client, agreements: [] } })).toMatchObject({
     error: { reason: "agreement_without_purpose" },
   });
+});
+
+const external = { issuer: "https://issuer.example.org", id: "app" };
+const app: ClientRecord = { ...client, id: "patient-app", authentication: "external", external };
+const theirs: Evidence = {
+  ...evidence,
+  client: app,
+  token: { ...evidence.token, issuer: external.issuer, issuedHere: false, client: "app", patient: "amara", user: "Patient/amara" },
+};
+const granting = (scopes: ClientGrant["scopes"], more: Partial<ClientRecord> = {}): ClientRecord => ({
+  ...app,
+  ...more,
+  grants: app.grants.map((grant) => Object.assign({}, grant, { scopes })),
+});
+const saying = (changes: Partial<Evidence["token"]>): Evidence["token"] => ({ ...theirs.token, ...changes });
+
+test("an issuer speaks of its own clients only", ({ expect }) => {
+  expect(identify(theirs)).toMatchObject({ ok: true, value: { client: { id: "patient-app" }, patient: "amara", user: "Patient/amara" } });
+  for (const change of [
+    { token: saying({ issuer: "https://another.example.org" }) },
+    { token: saying({ client: "patient-app" }) },
+    { token: saying({ issuedHere: true, client: "patient-app" }) },
+    { client: { ...app, authentication: "private_key_jwt" as const } },
+    { client },
+    { token: saying({ client: "telehealth" }), client },
+  ]) {
+    expect(identify({ ...theirs, ...change })).toMatchObject({ ok: false, error: { reason: "client_unknown" } });
+  }
+});
+
+test("a token that does not say why has the client's only purpose at that origin; with several, or with break-glass, it has none", ({
+  expect,
+}) => {
+  const token = saying({ purposes: [] });
+  expect(identify({ ...theirs, token })).toMatchObject({ ok: true, value: { purpose: "TREAT" } });
+  const [grant] = app.grants;
+  const with_ = (...purposes: readonly string[]) => ({
+    ...app,
+    grants: purposes.flatMap((purpose) => (grant === undefined ? [] : [{ ...grant, purpose }])),
+  });
+  for (const other of [with_("TREAT", "HPAYMT"), with_("BTG"), with_()]) {
+    expect(identify({ ...theirs, token, client: other })).toMatchObject({ error: { reason: "purpose_not_chosen" } });
+    expect(identify({ ...theirs, token, client: other, purpose: "TREAT" })).toMatchObject({ error: { reason: "purpose_not_chosen" } });
+  }
+});
+
+test("a scope that either side holds to a patient needs the token's patient, and stays held", ({ expect }) => {
+  const rs = (context: "patient" | "system") => [{ context, type: "*", permissions: ["r", "s"] as const }];
+  for (const [said, granted] of [
+    [rs("patient"), rs("system")],
+    [rs("system"), rs("patient")],
+    [rs("patient"), rs("patient")],
+  ] as const) {
+    const who = { ...theirs, token: saying({ scopes: said }), client: granting(granted) };
+    expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: rs("patient") } });
+    expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
+  }
+});
+
+test("a client that is held to one patient is that patient's, whatever scope its token and its grant have", ({ expect }) => {
+  const rs = [{ context: "system", type: "*", permissions: ["r", "s"] }] as const;
+  const who = { ...theirs, token: saying({ scopes: rs }), client: granting(rs, { patient: "amara" }) };
+  expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: [{ context: "patient" }] } });
+  expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_not_the_clients" } });
+  expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
 });

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "vitest";
 import * as z from "zod";
 import { readRegistry } from "#identity/read-registry";
 import { registryDocument } from "#identity/registry-document";
-import { registryFile, withValue } from "../support/registry-file.ts";
+import { registryFile, withExternalClient, withValue } from "../support/registry-file.ts";
 
 const publicUrl = "https://gateway.example.org";
 const file = await registryFile();
@@ -43,34 +45,70 @@ test.for(bad)("what is wrong at %s is refused by its pointer", ([at, pointer, va
   expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
 });
 
-const issuer = {
-  iss: "https://idp.example.org",
-  jwksUri: "https://idp.example.org/jwks",
-  algs: ["ES256"],
-  audience: "phylax",
-  purpose: { fixed: ["PATRQT"] },
-};
+const external = await withExternalClient(file);
+
+test("a file with an external issuer and its client is read, and one with a client that proves itself by its certificate alone", ({
+  expect,
+}) => {
+  expect(readRegistry(external, publicUrl)).toMatchObject({ ok: true, value: { clients: [{}, { auth: "external", patient: "amara" }] } });
+  const tls = withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined);
+  expect(readRegistry(tls, publicUrl)).toMatchObject({ ok: true, value: { clients: [{ auth: "tls_client_auth" }] } });
+});
+
+const badExternal: readonly (readonly [string, string, unknown])[] = [
+  ["/issuers/0/iss", "/issuers/0/iss", publicUrl],
+  ["/issuers/0/iss", "/issuers/0/iss", `${publicUrl}:443/another`],
+  ["/issuers/0/iss", "/issuers/0/iss", "http://issuer.example.org"],
+  ["/issuers/0/iss", "/issuers/0/iss", "https://issuer.example.org?x=1"],
+  ["/issuers/0/jwks", "/issuers/0/jwks", undefined],
+  ["/issuers/0/jwks/keys/0/d", "/issuers/0/jwks/keys/0/d", "A".repeat(43)],
+  ["/issuers/0/algs/0", "/issuers/0/algs/0", "HS256"],
+  ["/issuers/0/algs/1", "/issuers/0/algs/1", "PS256"], // no RSA key
+  ["/issuers/0/audience", "/issuers/0/audience", ""],
+  ["/issuers/0/purpose", "/issuers/0/purpose", { claim: "a..b" }],
+  ["/issuers/0/purpose", "/issuers/0/purpose", {}],
+  ["/issuers/0/purpose/fixed/0", "/issuers/0/purpose/fixed", ["BTG"]],
+  ["/issuers/0/claims/subject", "/issuers/0/claims/subject", "sub"],
+  ["/clients/1/issuer", "/clients/1/issuer", undefined],
+  ["/clients/1/externalClientId", "/clients/1/externalClientId", undefined],
+  ["/clients/1/certificates", "/clients/1/certificates", []],
+  ["/clients/1/jwks", "/clients/1/jwks", file.clients[0]?.jwks],
+  ["/clients/0/jwks", "/clients/0/auth", "tls_client_auth"],
+  ["/clients/0/jwks", "/clients/0/auth", "external"],
+  ["/clients/0/issuer", "/clients/0/issuer", "https://issuer.example.org"],
+  ["/clients/0/externalClientId", "/clients/0/externalClientId", "app"],
+  ["/clients/0/patient", "/clients/0/patient", "amara"],
+];
+
+test.for(badExternal)(
+  "what is wrong with an external issuer or client at %s is refused by its pointer",
+  ([pointer, at, value], { expect }) => {
+    expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+  },
+);
+
 const unsupported: readonly (readonly [string, string, unknown])[] = [
-  ["/issuers", "/issuers/0", [issuer]],
-  ["/clients/0/auth", "/clients/0/auth", "tls_client_auth"],
-  ["/clients/0/auth", "/clients/0/auth", "external"],
-  ["/clients/0/issuer", "/clients/0/issuer", "https://idp.example.org"],
+  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"],
   ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"],
   ["/clients/0/dpop", "/clients/0/dpop", true],
-  ["/clients/0/patient", "/clients/0/patient", "p1"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs user/*.rs"],
-  ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.r"],
+  ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/Patient.r"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?category=laboratory"],
   ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
+  [
+    "/origins/0/credentials",
+    "/origins/0/credentials/kind",
+    { kind: "private_key_jwt", secret: "KEY", clientId: "phylax", tokenEndpoint: "https://fhir.example.org/token" },
+  ],
 ];
 
 test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(file, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
+  expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
 });
 
 test("no refusal quotes a value of the file", ({ expect }) => {
-  for (const [at, , value] of [...bad, ...unsupported]) {
-    const read = readRegistry(withValue(file, at, value), publicUrl);
+  for (const [at, , value] of [...bad, ...badExternal, ...unsupported]) {
+    const read = readRegistry(withValue(external, at, value), publicUrl);
     const quoted = typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
     expect(quoted, at).toBe(false);
   }
@@ -84,6 +122,8 @@ test("an origin on a loopback host may be plain http", ({ expect }) => {
 
 test("the format is published as a JSON Schema", ({ expect }) => {
   const schema = z.toJSONSchema(registryDocument, { io: "input" });
+  const published: unknown = JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/registry.schema.json"), "utf8"));
+  expect(published).toEqual(JSON.parse(JSON.stringify(schema))); // else: node scripts/generate-registry-schema.ts
   expect(schema).toMatchObject({ type: "object", additionalProperties: false });
   expect(Object.keys(schema.properties ?? {}).sort()).toEqual([
     "$schema",

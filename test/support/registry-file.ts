@@ -42,6 +42,60 @@ export async function registryFile() {
 
 export type RegistryFile = Awaited<ReturnType<typeof registryFile>>;
 
+/** The same file with an external issuer, and a client of it beside the other one. */
+export async function withExternalClient(file: RegistryFile) {
+  const { publicKey } = await generateKeyPair("ES256", { extractable: true });
+  const { x = "", y = "" } = await exportJWK(publicKey);
+  return {
+    ...file,
+    issuers: [
+      {
+        iss: "https://issuer.example.org",
+        jwks: { keys: [{ kty: "EC", crv: "P-256", x, y, kid: "issuer-1" }] },
+        algs: ["ES256"],
+        audience: "phylax",
+        purpose: { fixed: ["TREAT"] },
+        claims: { client: "azp" },
+      },
+    ],
+    clients: [
+      ...file.clients,
+      {
+        id: "patient-app",
+        kind: "patient",
+        auth: "external",
+        issuer: "https://issuer.example.org",
+        externalClientId: "app",
+        certificates: ["B".repeat(43)],
+        patient: "amara",
+      },
+    ],
+    agreements: [
+      ...file.agreements,
+      {
+        id: "patient-app-terms",
+        client: "patient-app",
+        purposes: ["TREAT"],
+        from: "2026-01-01",
+        to: "2028-01-01",
+        documentHash: "1".repeat(64),
+      },
+    ],
+    grants: [
+      ...file.grants,
+      {
+        client: "patient-app",
+        origin: "main",
+        purpose: "TREAT",
+        agreement: "patient-app-terms",
+        policy: "treat",
+        scopes: "patient/*.rs",
+        quotas: { default: { requests: 100, windowSeconds: 60 } },
+      },
+    ],
+  };
+}
+
 const policyBody = {
   format: "phylax.policy.v1",
   name: "treat",

@@ -1,0 +1,159 @@
+import * as fc from "fast-check";
+import { describe, test } from "vitest";
+import { readExternalToken } from "#identity/external-token";
+import { claimAt, type TrustedIssuer } from "#identity/issuer";
+import { formatScopes } from "#identity/scopes";
+import { at, fhirBase, now, presented } from "../support/credentials.ts";
+
+const { x5t } = presented("patient-app");
+const issuer: TrustedIssuer = {
+  iss: "https://issuer.example.org",
+  keys: [],
+  algorithms: ["ES256"],
+  audience: "phylax",
+  purpose: { fixed: ["PATRQT"] },
+  claims: {},
+};
+const claims = {
+  iss: issuer.iss,
+  sub: "someone",
+  client_id: "app",
+  aud: "phylax",
+  exp: now + 300,
+  iat: now,
+  jti: "1",
+  scope: "openid launch/patient patient/*.rs",
+  patient: "amara",
+  fhirUser: "Patient/amara",
+  cnf: { "x5t#S256": x5t },
+};
+const read = (changes: Readonly<Record<string, unknown>> = {}, by: Partial<TrustedIssuer> = {}) =>
+  readExternalToken({ ...claims, ...changes }, { ...issuer, ...by }, { base: fhirBase("main"), at });
+
+test("what an external token says is read by the names that its issuer has for it", ({ expect }) => {
+  expect(read()).toMatchObject({
+    ok: true,
+    value: { issuedHere: false, issuer: issuer.iss, subject: "someone", client: "app", patient: "amara", user: "Patient/amara", x5t },
+  });
+  const mapped = read(
+    {
+      client_id: undefined,
+      scope: undefined,
+      patient: undefined,
+      ext: { app: "app-2", ctx: { who: "Patient/b" } },
+      scp: ["openid", "patient/*.r"],
+    },
+    { claims: { client: "ext.app", patient: "ext.ctx.who", scope: "scp" } },
+  );
+  expect(mapped).toMatchObject({ ok: true, value: { client: "app-2", patient: "b" } });
+  expect(mapped.ok && formatScopes(mapped.value.scopes)).toBe("patient/*.r");
+});
+
+test("the client is client_id, or else azp; a mapped name stands alone", ({ expect }) => {
+  expect(read({ azp: "other" })).toMatchObject({ value: { client: "app" } });
+  expect(read({ client_id: undefined, azp: "other" })).toMatchObject({ value: { client: "other" } });
+  expect(read({ azp: "other" }, { claims: { client: "appid" } })).toEqual({
+    ok: false,
+    error: { reason: "claim_malformed", claim: "client" },
+  });
+});
+
+test.for([
+  ["issuer_unknown", { iss: `${issuer.iss}/` }],
+  ["audience_wrong", { aud: "another" }],
+  ["audience_wrong", { aud: ["phylax2"] }],
+  ["audience_wrong", { aud: ["phylax", fhirBase("other")] }],
+  ["token_expired", { exp: now, iat: now - 300 }],
+  ["token_not_yet", { iat: now + 61 }],
+  ["token_lives_too_long", { exp: now + 3_601 }],
+  ["token_unbound", { cnf: undefined }],
+  ["binding_unsupported", { cnf: { "x5t#S256": x5t, jkt: "a" } }],
+  ["claim_malformed", { sub: undefined }],
+  ["claim_malformed", { jti: undefined }],
+  ["claim_malformed", { iat: undefined }],
+  ["claim_malformed", { exp: undefined }],
+  ["claim_malformed", { aud: undefined }],
+  ["claim_malformed", { client_id: undefined }],
+  ["claim_malformed", { client_id: ["app"] }],
+  ["claim_malformed", { patient: ["amara"] }],
+  ["claim_malformed", { patient: ".." }],
+  ["claim_malformed", { patient: "Group/1" }],
+  ["claim_malformed", { patient: "" }],
+  ["claim_malformed", { patient: null }],
+  ["claim_malformed", { fhirUser: {} }],
+  ["claim_malformed", { scope: undefined }],
+  ["claim_malformed", { scope: "user/*.rs" }],
+  ["claim_malformed", { scope: "patient/*.rs email" }],
+  ["claim_malformed", { scope: "patient/Observation.rs?category=laboratory" }],
+  ["claim_malformed", { scope: ["patient/*.rs user/*.rs"] }],
+] as const)("%s: %j", ([reason, changes], { expect }) => {
+  expect(read(changes)).toMatchObject({ ok: false, error: { reason } });
+});
+
+test("an hour is the longest life, and a token that names a FHIR base is for that base", ({ expect }) => {
+  expect(read({ exp: now + 3_600 }).ok).toBe(true);
+  expect(read({ aud: ["phylax", fhirBase("main")] }).ok).toBe(true);
+  expect(read({ aud: fhirBase("main") }, { audience: fhirBase("main") }).ok).toBe(true);
+  expect(read({ aud: fhirBase("main") }).ok, "not the issuer's audience").toBe(false);
+  expect(read({ aud: fhirBase("other") }, { audience: fhirBase("other") }).ok).toBe(false);
+});
+
+describe("purposes out of a claim", () => {
+  const said = (pou: unknown) => read({ ext: { pou } }, { purpose: { claim: "ext.pou" } });
+  test.for([
+    ["PATRQT", ["PATRQT"]],
+    ["PATRQT TREAT", ["PATRQT", "TREAT"]],
+    [
+      ["PATRQT", "TREAT"],
+      ["PATRQT", "TREAT"],
+    ],
+    [undefined, []],
+  ] as const)("%j means %j", ([pou, purposes], { expect }) => {
+    expect(said(pou)).toMatchObject({ ok: true, value: { purposes } });
+  });
+  test.for([[""], ["patrqt"], [[]], [null], [{ code: "PATRQT" }], [["PATRQT", 1]], ["PATRQT  TREAT"]])(
+    "%j is refused",
+    ([pou], { expect }) => {
+      expect(said(pou)).toEqual({ ok: false, error: { reason: "claim_malformed", claim: "purpose" } });
+    },
+  );
+  test("a fixed purpose is not the token's to change", ({ expect }) => {
+    expect(read({ purpose_of_use: ["TREAT"] })).toMatchObject({ value: { purposes: ["PATRQT"] } });
+  });
+});
+
+test("a path leads through own properties of objects and nothing else", ({ expect }) => {
+  const tree = { a: { b: "deep", list: [{ c: "in a list" }] }, "a.b": "flat", "https://x.example/a.b": "url", text: "abc" };
+  expect(claimAt(tree, "a.b")).toBe("deep");
+  expect(claimAt(tree, "https://x.example/a.b")).toBe("url");
+  for (const name of [
+    "a.list.0",
+    "a.list.0.c",
+    "a.list.length",
+    "text.length",
+    "constructor",
+    "a.constructor.name",
+    "__proto__.a",
+    "a.b.c",
+    "",
+  ]) {
+    expect(claimAt(tree, name), name).toBeUndefined();
+  }
+});
+
+test("odd claims are refused or read, never thrown at, and never make a token that its binding and audience do not carry", ({ expect }) => {
+  const odd = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom("phylax", ["phylax"], now, now + 300, "Patient/x", { "x5t#S256": x5t }),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...Object.keys(claims)), odd, { maxKeys: 3 }), (changes) => {
+      const token = read(changes);
+      if (!token.ok) return;
+      expect(token.value).toMatchObject({ issuer: issuer.iss, x5t, issuedHere: false });
+      expect([{ ...claims, ...changes }.aud].flat()).toContain("phylax");
+      expect(token.value.patient ?? "x").toMatch(/^[A-Za-z0-9.-]{1,64}$/u);
+    }),
+    { numRuns: 1_000 },
+  );
+});
