@@ -24,6 +24,7 @@ export interface LeaseAnswer {
   readonly granted: number;
   /** Requests of the whole window, as the guard counts them. */
   readonly limit: number;
+  /** Granted to nobody yet. */
   readonly remaining: number;
   readonly windowSeconds: number;
   readonly windowStart: Instant;
@@ -32,8 +33,8 @@ export interface LeaseAnswer {
   /** From the moment the caller first sent the call; never past the window's end. */
   readonly lifeMilliseconds: number;
   readonly incarnation: string;
-  /** Set when nothing was granted: the end of the window, never earlier. */
-  readonly retryAfterSeconds?: number;
+  /** Set when nothing was granted that was asked for: so long the caller refuses without asking again. Never past the window's end. */
+  readonly denyMilliseconds?: number;
 }
 
 const count = z.int().min(0).max(1_000_000_000);

@@ -7,6 +7,8 @@ import { giveBack, remaining, take, windowAt, windowEnd, type Window } from "./w
 export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
 
 const leaseMillisecondsMax = 5_000; // what a revocation may take to be felt: DESIGN §5
+// What another isolate holds may come back soon; when none does, only the end of the window brings more.
+const denyMilliseconds = { othersHold: 250, alone: 1_000 };
 const holdersMax = 10_000;
 const keysMax = 1_024;
 
@@ -69,6 +71,7 @@ export class LeaseBook {
 
   #answer(window: Window, granted: number, want: number, at: Instant): LeaseAnswer {
     const windowMillisecondsLeft = windowEnd(window) - at;
+    const deny = this.#holders.size > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
     return {
       granted,
       limit: window.quota.requests,
@@ -78,7 +81,7 @@ export class LeaseBook {
       windowMillisecondsLeft,
       lifeMilliseconds: Math.min(leaseMillisecondsMax, windowMillisecondsLeft),
       incarnation: this.#incarnation,
-      ...(granted === 0 && want > 0 ? { retryAfterSeconds: Math.ceil(windowMillisecondsLeft / 1000) } : {}),
+      ...(granted === 0 && want > 0 ? { denyMilliseconds: Math.min(deny, windowMillisecondsLeft) } : {}),
     };
   }
 }

@@ -8,10 +8,11 @@ export interface Budget {
   readonly policy: string;
   readonly limit: number;
   readonly windowSeconds: number;
+  /** As far as this isolate knows: others may have spent some of it since. */
   readonly remaining: number;
   /** Whole seconds to the end of the window, rounded up. */
   readonly resetSeconds: number;
-  /** Until when, by the isolate's clock, this answer of the guard stands. */
+  /** Until when, by the isolate's clock, the guard's last answer stands. */
   readonly livesUntil: Instant;
 }
 
@@ -31,8 +32,10 @@ export interface Spend {
 
 /** The client's counters. Throws when they cannot be reached: no answer, no admission. */
 export interface Limiter {
-  /** Spends one request of a quota. */
+  /** Asks for a share where none is at hand, and spends nothing: for a client that is not proven yet. Never throws. */
+  prepare(of: Spend): Promise<void>;
+  /** Spends one request of a quota, out of what the isolate holds where it can. */
   spend(of: Spend): Promise<Result<Budget, Exhausted>>;
-  /** Asks how things stand without spending: for a request that was admitted and took longer than its lease. */
+  /** How things stand, without spending: for a request that was admitted and took longer than its lease. */
   renew(of: Spend): Promise<Budget>;
 }

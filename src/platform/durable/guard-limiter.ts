@@ -1,51 +1,95 @@
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
-import type { Budget, Limiter, Spend } from "#limits/ports";
-import { instant, type Clock } from "#kernel/clock";
+import type { Limiter, Spend } from "#limits/ports";
+import { abandonAsk, beginAsk, demanded, mayAsk, renewalDue, settleAsk, spend, spendAnswered, standing } from "#limits/purse";
+import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { ClientGuard } from "./client-guard.ts";
+import { Purses } from "./purses.ts";
 
 export interface GuardLimiterOptions {
   readonly guards: DurableObjectNamespace<ClientGuard>;
   readonly clock: Clock;
   /** 128 random bits as text, new for each call. */
   readonly newId: () => string;
+  /** Lets a call outlive the request that began it. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
-// The caller's lease ends before the guard thinks it does, however their clocks drift within five seconds.
-const driftMilliseconds = 250;
+// A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
+const looksMax = 400;
+const lookMilliseconds = 5;
 
-/** Asks the client's guard for each request, one token at a time. */
-export function guardLimiter({ guards, clock, newId }: GuardLimiterOptions): Limiter {
-  let holder: string | undefined; // made in the first request: a Worker has no randomness before
-  const lease = async ({ client, key, quota }: Spend, want: number): Promise<{ answer: LeaseAnswer; budget: Budget }> => {
-    holder ??= newId();
-    const asked = clock();
-    const answer = await ask(guards, client, { id: newId(), holder, key, quota, want, returned: 0 });
-    const budget = {
-      policy: "default",
-      limit: answer.limit,
-      windowSeconds: answer.windowSeconds,
-      remaining: answer.remaining,
-      resetSeconds: Math.ceil(answer.windowMillisecondsLeft / 1000),
-      livesUntil: instant(asked + answer.lifeMilliseconds - driftMilliseconds),
-    };
-    return { answer, budget };
+/** Spends out of leases that the clients' guards grant to this isolate. The arithmetic is limits/purse; here are its memory, the clock and the wire. */
+export function guardLimiter(options: GuardLimiterOptions): Limiter {
+  const { clock, waitUntil } = options;
+  const purses = new Purses(clock);
+  const ask = asker(options, purses);
+  // For the requests that follow: whoever was served sees to it, and does not wait. Those ask themselves, and tell of the fault.
+  const renewAhead = (of: Spend) => {
+    if (renewalDue(purses.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
   };
   return {
+    async prepare(of) {
+      const purse = purses.of(of);
+      // A twentieth of a small quota is one request: it would be taken from another isolate for a caller who is not proven.
+      if (of.quota.requests < 40 || spend(purse, clock()).outcome.kind !== "empty" || !mayAsk(purse, clock())) return;
+      const asked = ask(of, 1).catch(() => {});
+      waitUntil(asked); // this request may be refused meanwhile, and the answer's tokens are the isolate's
+      await asked;
+    },
     async spend(of) {
-      const { answer, budget } = await lease(of, 1);
-      if (answer.granted > 0) return ok(budget);
-      return err({ ...budget, reason: "quota_exhausted", retryAfterSeconds: answer.retryAfterSeconds ?? budget.resetSeconds });
+      purses.set(of, demanded(purses.of(of), clock()));
+      for (let looks = 0; looks < looksMax; looks += 1) {
+        let { purse, outcome } = spend(purses.of(of), clock());
+        if (outcome.kind === "empty" && mayAsk(purse, clock())) {
+          const answer = await ask(of, 1);
+          ({ purse, outcome } = spendAnswered(purses.of(of), answer, clock()));
+        }
+        purses.set(of, purse);
+        switch (outcome.kind) {
+          case "spent":
+            renewAhead(of);
+            return ok(outcome.budget);
+          case "denied":
+            return err(outcome.exhausted);
+          case "empty":
+            await scheduler.wait(lookMilliseconds); // its own timer: no request waits for another's promise (DESIGN §4)
+        }
+      }
+      throw new Error("the client's guard does not answer");
     },
     async renew(of) {
-      const { budget } = await lease(of, 0);
-      return budget;
+      const known = standing(purses.of(of), clock());
+      if (known?.alive === true) return known.budget;
+      await ask(of, 0);
+      const heard = standing(purses.of(of), clock()); // alive when the guard answered, be it the last moment of a window
+      if (heard === undefined) throw new Error("the client's guard answered too late");
+      return heard.budget;
     },
+  };
+}
+
+/** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
+function asker({ guards, clock, newId }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
+  let holder: string | undefined; // made in the first request: a Worker has no randomness before
+  return async (of, least) => {
+    holder ??= newId();
+    const id = newId();
+    const { purse, call } = beginAsk(purses.of(of), id, least, clock());
+    purses.set(of, purse);
+    try {
+      const answer = await send(guards, of.client, { id, holder, key: of.key, quota: of.quota, ...call });
+      purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
+      return answer;
+    } catch (fault) {
+      purses.set(of, abandonAsk(purses.of(of), id));
+      throw fault;
+    }
   };
 }
 
 /** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */
-async function ask(guards: DurableObjectNamespace<ClientGuard>, client: string, call: LeaseCall): Promise<LeaseAnswer> {
+async function send(guards: DurableObjectNamespace<ClientGuard>, client: string, call: LeaseCall): Promise<LeaseAnswer> {
   try {
     return await guards.getByName(client).lease(call);
   } catch (fault) {

@@ -1,0 +1,311 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { LeaseBook, type StoredWindow } from "#limits/lease";
+import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
+import {
+  abandonAsk,
+  beginAsk,
+  demanded,
+  emptyPurse,
+  mayAsk,
+  renewalDue,
+  settleAsk,
+  spend,
+  spendAnswered,
+  standing,
+  type Purse,
+} from "#limits/purse";
+
+const start = 60_000_000;
+const at = (milliseconds: number) => instant(start + milliseconds);
+const answer = (more: Partial<LeaseAnswer> = {}): LeaseAnswer => ({
+  granted: 10,
+  limit: 1_000,
+  remaining: 900,
+  windowSeconds: 60,
+  windowStart: at(0),
+  windowMillisecondsLeft: 60_000,
+  lifeMilliseconds: 5_000,
+  incarnation: "one",
+  ...more,
+});
+/** A purse that asked at 0 and was answered 40 ms later. */
+const leased = (more: Partial<LeaseAnswer> = {}): Purse =>
+  settleAsk(beginAsk(emptyPurse(at(0)), "first", 1, at(0)).purse, "first", answer(more), at(40));
+const busy = (purse: Purse, requests: number, now: number): Purse =>
+  Array.from({ length: requests }).reduce<Purse>((busier) => demanded(busier, at(now)), purse);
+
+test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({ expect }) => {
+  const { purse, outcome } = spend(leased(), at(100));
+  expect(outcome).toMatchObject({
+    kind: "spent",
+    budget: { policy: "default", limit: 1_000, windowSeconds: 60, remaining: 909, resetSeconds: 60, livesUntil: at(4_750) },
+  });
+  expect(purse.tokens).toBe(9);
+});
+
+test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({ expect }) => {
+  const late = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", answer(), at(1_900));
+  expect(spend(late, at(4_749)).outcome.kind).toBe("spent");
+  expect(spend(late, at(4_750)).outcome.kind).toBe("empty");
+  expect(standing(late, at(4_750))?.alive).toBe(false);
+});
+
+test("a clock that steps back before the lease was asked for ends it", ({ expect }) => {
+  expect(spend(leased(), at(-50)).outcome.kind, "two requests may see times that far apart").toBe("spent");
+  expect(spend(leased(), at(-101)).outcome.kind).toBe("empty");
+});
+
+test("the end of the window is told as late as it may be, and a lease ends as early", ({ expect }) => {
+  const ending = leased({ windowMillisecondsLeft: 2_980, lifeMilliseconds: 2_980 });
+  expect(spend(ending, at(40)).outcome).toMatchObject({ kind: "spent", budget: { resetSeconds: 3, livesUntil: at(2_730) } });
+  expect(spend(ending, at(2_730)).outcome.kind).toBe("empty");
+});
+
+test("a denial is remembered as long as the guard said, never past its window, and refuses without a call", ({ expect }) => {
+  const denied = leased({ granted: 0, remaining: 0, denyMilliseconds: 1_000 });
+  const { outcome } = spend(denied, at(1_039));
+  expect(outcome).toMatchObject({ kind: "denied", exhausted: { reason: "quota_exhausted", remaining: 0, retryAfterSeconds: 60 } });
+  expect(spend(denied, at(1_040)).outcome.kind).toBe("empty");
+  const ending = leased({ granted: 0, remaining: 0, denyMilliseconds: 300, windowMillisecondsLeft: 300, lifeMilliseconds: 4_000 });
+  expect(spend(ending, at(299)).outcome.kind).toBe("denied");
+  expect(spend(ending, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
+});
+
+test("an answer serves the request that asked even where the window ends before the lease could live", ({ expect }) => {
+  const ending = answer({ granted: 1, windowMillisecondsLeft: 100, lifeMilliseconds: 100 });
+  const purse = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", ending, at(40));
+  expect(spend(purse, at(40)).outcome.kind).toBe("empty");
+  expect(spendAnswered(purse, ending, at(40))).toMatchObject({ outcome: { kind: "spent" }, purse: { tokens: 0 } });
+});
+
+test("what goes back leaves the purse before it is sent, and names where it came from", ({ expect }) => {
+  const { purse, call } = beginAsk(leased(), "back", 0, at(6_000));
+  expect(call).toMatchObject({ returned: 10, incarnation: "one", windowStart: at(0) });
+  expect(purse.tokens).toBe(0);
+  expect(spend(abandonAsk(purse, "back"), at(6_000)).outcome.kind, "a call that failed brings nothing back").toBe("empty");
+});
+
+test("a living lease keeps what it will spend: it asks for what is missing and brings back only the surplus", ({ expect }) => {
+  expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({ want: 20, returned: 0 });
+  expect(beginAsk(busy(leased(), 2, 2_500), "less", 0, at(2_500)).call).toMatchObject({ want: 0, returned: 6 });
+});
+
+test("what others have asked for already is not asked for again", ({ expect }) => {
+  let purse = busy(emptyPurse(at(0)), 6, 0);
+  const wants = ["a", "b", "c"].map((id) => {
+    const begun = beginAsk(purse, id, 1, at(0));
+    ({ purse } = begun);
+    return begun.call.want;
+  });
+  expect(wants).toEqual([6, 1, 1]);
+});
+
+test("eight requests ask at once and no more, until a call is two seconds old", ({ expect }) => {
+  let purse = emptyPurse(at(0));
+  for (let n = 0; n < 8; n += 1) {
+    expect(mayAsk(purse, at(0))).toBe(true);
+    ({ purse } = beginAsk(purse, `${n}`, 1, at(0)));
+  }
+  expect(mayAsk(purse, at(1_999))).toBe(false);
+  expect(mayAsk(purse, at(2_000))).toBe(true);
+});
+
+test("a lease is renewed from half its life on, by one request at a time", ({ expect }) => {
+  expect(renewalDue(leased(), at(2_499))).toBe(false);
+  expect(renewalDue(leased(), at(2_500))).toBe(true);
+  expect(renewalDue(beginAsk(leased(), "renewing", 0, at(2_500)).purse, at(2_501))).toBe(false);
+  expect(renewalDue(leased(), at(4_750)), "a dead one: whoever needs a token asks").toBe(false);
+});
+
+test("a renewal comes early when what is left would be spent before its answer", ({ expect }) => {
+  const slow = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", answer({ granted: 3 }), at(400));
+  expect(renewalDue(busy(slow, 10, 400), at(400)), "10 requests in 5 s are 1.2 in 600 ms").toBe(false);
+  expect(renewalDue(busy(slow, 60, 400), at(400)), "60 requests in 5 s are 7.2 in 600 ms").toBe(true);
+});
+
+test("nothing is asked for ahead out of a quota so small that a lease is one token", ({ expect }) => {
+  expect(renewalDue(busy(leased({ limit: 39 }), 60, 2_500), at(2_500))).toBe(false);
+  expect(renewalDue(busy(leased({ limit: 40 }), 60, 2_500), at(2_500))).toBe(true);
+});
+
+test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({ expect }) => {
+  let { purse } = beginAsk(emptyPurse(at(0)), "old", 1, at(0));
+  ({ purse } = beginAsk(purse, "new", 1, at(10)));
+  purse = settleAsk(purse, "new", answer({ granted: 4, remaining: 50 }), at(60));
+  expect(settleAsk(purse, "old", answer({ granted: 3, remaining: 54 }), at(70))).toMatchObject({
+    tokens: 7,
+    lease: { answer: { remaining: 50 } },
+  });
+  expect(settleAsk(purse, "old", answer({ granted: 3, windowStart: at(-60_000) }), at(70)).tokens, "of the last window").toBe(4);
+  expect(settleAsk(purse, "old", answer({ granted: 3, incarnation: "zero" }), at(70)).tokens, "of a guard that died").toBe(4);
+  ({ purse } = beginAsk(purse, "next", 1, at(80)));
+  expect(settleAsk(purse, "next", answer({ granted: 2, incarnation: "two" }), at(90)).tokens, "of the guard that lives now").toBe(2);
+});
+
+test("an answer that comes after its call has stopped to count is worth nothing", ({ expect }) => {
+  let { purse } = beginAsk(emptyPurse(at(0)), "slow", 1, at(0));
+  ({ purse } = beginAsk(purse, "other", 1, at(2_100)));
+  expect(settleAsk(purse, "slow", answer(), at(2_200)).tokens).toBe(0);
+});
+
+type Step =
+  | { readonly do: "request" | "renew" | "evict"; readonly who: number }
+  | { readonly do: "carry" | "repeat" | "answer" | "lose" | "cancel"; readonly which: number }
+  | { readonly do: "wait"; readonly milliseconds: number; readonly whose: number }
+  | { readonly do: "restart" };
+
+const pick = fc.nat(3);
+const who = fc.nat(2);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 30, arbitrary: fc.record({ do: fc.constant("request" as const), who }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant("carry" as const), which: pick }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant("answer" as const), which: pick }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("renew" as const), who }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("repeat" as const), which: pick }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("lose" as const, "cancel" as const), which: pick }) },
+  {
+    weight: 4,
+    // `whose` 3 is everybody's time; 0 to 2 is one isolate's clock drifting away from the guard's.
+    arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: -300, max: 1_500 }), whose: fc.nat(9) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("evict" as const), who }) },
+);
+
+interface Sent {
+  readonly call: LeaseCall;
+  readonly who: number;
+  readonly least: 0 | 1;
+}
+
+interface Answered extends Sent {
+  readonly answer: LeaseAnswer;
+}
+
+/** A guard, three isolates with their purses and clocks, and the calls and answers between them, each moved by a step. */
+class Network {
+  readonly admitted = new Map<number, number>();
+  readonly #stored = new Map<string, StoredWindow>();
+  readonly #purses: Purse[];
+  readonly #skews = [0, 0, 0];
+  readonly #sent: Sent[] = [];
+  readonly #calls: Sent[] = [];
+  readonly #answers: Answered[] = [];
+  #book = new LeaseBook("0", []);
+  #made = 0;
+  #now = start;
+  readonly #quota: LeaseCall["quota"];
+
+  constructor(requests: number) {
+    this.#quota = { requests, windowSeconds: 60, revision: 1 };
+    this.#purses = [0, 1, 2].map(() => emptyPurse(at(0)));
+  }
+
+  step(step: Step): void {
+    switch (step.do) {
+      case "request":
+        return this.#request(step.who);
+      case "renew":
+        if (renewalDue(this.#purse(step.who), this.#time(step.who))) this.#ask(step.who, 0);
+        return;
+      case "evict":
+        this.#purses[step.who] = emptyPurse(this.#time(step.who));
+        return;
+      case "carry":
+        for (const call of this.#calls.splice(step.which % Math.max(1, this.#calls.length), 1)) this.#answers.push(this.#carry(call));
+        return;
+      case "repeat": {
+        const old = this.#sent.at(-1 - step.which);
+        if (old !== undefined) this.#carry(old); // the retry's answer is the same: to be told twice it would have to be two calls
+        return;
+      }
+      case "answer":
+        for (const each of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1)) this.#answer(each);
+        return;
+      case "lose":
+        for (const { who, call } of this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1))
+          this.#purses[who] = abandonAsk(this.#purse(who), call.id);
+        return;
+      case "cancel":
+        this.#answers.splice(step.which % Math.max(1, this.#answers.length), 1);
+        return;
+      case "wait":
+        if (step.whose < 3) this.#skews[step.whose] = (this.#skews[step.whose] ?? 0) + step.milliseconds;
+        else this.#now += step.milliseconds;
+        return;
+      case "restart":
+        this.#made += 1;
+        this.#book = new LeaseBook(`${this.#made}`, [...this.#stored.values()]);
+        return;
+    }
+  }
+
+  /** Everybody asks until the guard has nothing more. */
+  drain(): void {
+    for (let n = 0; n < 500; n += 1) {
+      this.#request(n % 3);
+      for (const call of this.#calls.splice(0)) this.#answers.push(this.#carry(call));
+      for (const answer of this.#answers.splice(0)) this.#answer(answer);
+    }
+  }
+
+  #time = (who: number) => instant(this.#now + (this.#skews[who] ?? 0));
+  #purse = (who: number) => this.#purses[who] ?? emptyPurse(this.#time(who));
+
+  #request(who: number): void {
+    this.#purses[who] = demanded(this.#purse(who), this.#time(who));
+    this.#spent(who, spend(this.#purse(who), this.#time(who)));
+  }
+
+  #spent(who: number, { purse, outcome }: ReturnType<typeof spend>): void {
+    const window = purse.lease?.answer.windowStart ?? 0;
+    this.#purses[who] = purse;
+    if (outcome.kind === "spent") this.admitted.set(window, (this.admitted.get(window) ?? 0) + 1);
+    if (outcome.kind === "empty" && mayAsk(purse, this.#time(who))) this.#ask(who, 1);
+  }
+
+  #ask(who: number, least: 0 | 1): void {
+    this.#made += 1;
+    const { purse, call } = beginAsk(this.#purse(who), `${this.#made}`, least, this.#time(who));
+    this.#purses[who] = purse;
+    const made = { call: { id: `${this.#made}`, holder: `${who}`, key: "main/TREAT", quota: this.#quota, ...call }, who, least };
+    this.#sent.push(made);
+    this.#calls.push(made);
+  }
+
+  #carry(sent: Sent): Answered {
+    const { answer, store } = this.#book.lease(sent.call, instant(this.#now));
+    if (store !== undefined) this.#stored.set(store.key, store);
+    return { ...sent, answer };
+  }
+
+  #answer({ who, call, answer, least }: Answered): void {
+    this.#purses[who] = settleAsk(this.#purse(who), call.id, answer, this.#time(who));
+    if (least === 1) this.#spent(who, spendAnswered(this.#purse(who), answer, this.#time(who)));
+  }
+}
+
+test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, no window admits more than its quota", ({ expect }) => {
+  let full = 0;
+  fc.assert(
+    fc.property(
+      fc.array(step, { minLength: 200, maxLength: 400, size: "max" }),
+      fc.subarray(["repeat", "lose", "cancel", "restart", "evict"] satisfies Step["do"][]), // what is lost hides what is gained
+      fc.oneof(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 40, max: 140 })),
+      (steps, troubles, requests) => {
+        const network = new Network(requests);
+        const happens = new Set<Step["do"]>(["request", "renew", "carry", "answer", "wait", ...troubles]);
+        for (const each of steps) if (happens.has(each.do)) network.step(each);
+        network.drain();
+        for (const [window, count] of network.admitted) {
+          expect(count, `window ${window}`).toBeLessThanOrEqual(requests);
+          if (count === requests) full += 1;
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+  expect(full, "windows used to the last request, where one more would be seen").toBeGreaterThan(30);
+});
