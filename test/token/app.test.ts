@@ -50,7 +50,10 @@ function endpoint({
     fhirBase,
     ledger: ledger ?? sink,
     ledgerSpread: 1,
-    clients: { find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)), findExternal: () => Promise.resolve(undefined) },
+    clients: {
+      find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)),
+      findExternal: () => Promise.resolve(undefined),
+    },
     clock: () => when,
     newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
@@ -58,7 +61,12 @@ function endpoint({
     memory,
     onFault: () => {},
   });
-  return { app, events, used, verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) } }) };
+  return {
+    app,
+    events,
+    used,
+    verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) } }),
+  };
 }
 
 let jtis = 0;
@@ -182,6 +190,51 @@ const two = { ...record, grants: [...record.grants, ...otherGrant({ purpose: "HP
 const everywhere = { ...record, grants: [...record.grants, ...otherGrant({ origin: "second" })] };
 const forBoth = { ...two, agreements: record.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["TREAT", "HPAYMT"] })) };
 
+/** The form of a client that has nothing but its certificate. */
+const byCertificate = (id: string) => ({ client_id: id, client_assertion: undefined, client_assertion_type: undefined });
+const tls: ClientRecord = { ...record, authentication: "tls_client_auth", keys: [] };
+const external: ClientRecord = {
+  ...record,
+  authentication: "external",
+  keys: [],
+  external: { issuer: "https://issuer.example.org", id: "telehealth" },
+};
+const patientScoped = { ...record, grants: otherGrant({ scopes: [{ context: "patient", type: "*", permissions: ["r", "s"] }] }) };
+
+test("a client of tls_client_auth gets a token by its certificate and its name, bound to that certificate", async ({ expect }) => {
+  const door = endpoint({ client: tls });
+  const { status, body } = await ask(door, post(await form(byCertificate("telehealth"))));
+  expect({ status, body }).toMatchObject({ status: 200, body: { token_type: "Bearer", scope: "system/*.rs" } });
+  const { x5t } = presented("telehealth");
+  expect(decodeJwt(String(body["access_token"]))).toMatchObject({ client_id: "telehealth", cnf: { "x5t#S256": x5t } });
+  expect(door.events).toMatchObject([{ kind: "token", who: { client: "telehealth", certificate: x5t } }]);
+  for (const [reason, presentedOne] of [
+    ["certificate_not_registered", presented("payer").tlsClientAuth],
+    ["certificate_unverified", { ...presented("telehealth").tlsClientAuth, certVerified: "FAILED" }],
+    ["certificate_revoked", { ...presented("telehealth").tlsClientAuth, certRevoked: "1" }],
+  ] as const) {
+    expect(await ask(door, post(await form(byCertificate("telehealth")), presentedOne)), reason).toMatchObject({ status: 401 });
+    expect(door.events.at(-1)).toMatchObject({ kind: "refusal", outcome: { reason } });
+  }
+});
+
+test("who comes by the other method hears what a stranger hears, and uses up nothing", async ({ expect }) => {
+  const faces = new Set<string>();
+  for (const [client, changes] of [
+    [record, byCertificate("telehealth")],
+    [record, byCertificate("nobody")],
+    [tls, {}],
+    [external, {}],
+    [external, byCertificate("telehealth")],
+  ] as const) {
+    const door = endpoint({ client });
+    const { status, headers, body } = await ask(door, post(await form(changes)));
+    faces.add(JSON.stringify([status, body, headers.get("www-authenticate")]));
+    expect(door.used.size).toBe(0);
+  }
+  expect(faces.size).toBe(1);
+});
+
 test.for([
   ["invalid_request", "grant_type_missing", { grant_type: undefined }, record],
   ["unsupported_grant_type", "grant_type_unsupported", { grant_type: "authorization_code" }, record],
@@ -193,6 +246,15 @@ test.for([
     { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:saml2-bearer" },
     record,
   ],
+  ["invalid_client", "client_authentication_missing", { client_assertion: undefined, client_id: "telehealth" }, record],
+  ["invalid_client", "client_authentication_missing", { client_assertion_type: undefined, client_id: "telehealth" }, record],
+  ["invalid_client", "client_method_wrong", byCertificate("telehealth"), record],
+  ["invalid_client", "client_method_wrong", {}, tls],
+  ["invalid_client", "client_method_wrong", {}, external],
+  ["invalid_client", "client_method_wrong", byCertificate("telehealth"), external],
+  ["invalid_client", "client_unknown", byCertificate("nobody"), tls],
+  ["invalid_client", "client_unknown", byCertificate("n".repeat(65)), tls],
+  ["invalid_client", "client_authentication_unsupported", { ...byCertificate("telehealth"), client_secret: "s3cret" }, tls],
   ["invalid_client", "client_id_wrong", { client_id: "payer" }, record],
   ["invalid_client", "jws_malformed", { client_assertion: "a.b.c" }, record],
   ["invalid_target", "target_unknown", { resource: "https://elsewhere.example.org" }, record],
@@ -204,6 +266,10 @@ test.for([
   ["unauthorized_client", "agreement_without_purpose", { purpose_of_use: "HPAYMT" }, two],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.cruds" }, record],
   ["invalid_scope", "scope_context_unsupported", { scope: "user/*.rs" }, record],
+  ["invalid_scope", "scope_context_unsupported", { scope: "patient/*.rs" }, record],
+  ["invalid_scope", "scope_context_unsupported", { scope: "patient/*.rs" }, patientScoped],
+  ["invalid_scope", "scope_exceeds_grant", {}, patientScoped],
+  ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.rs" }, patientScoped],
   ["invalid_scope", "scope_query_unsupported", { scope: "system/Observation.rs?category=laboratory" }, record],
 ] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
   const door = endpoint({ client });
@@ -269,7 +335,7 @@ test("metadata says what is true, and the key set holds no private part", async 
     issuer: publicUrl,
     token_endpoint: tokenEndpoint,
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
     token_endpoint_auth_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"],
     tls_client_certificate_bound_access_tokens: true,
   });
