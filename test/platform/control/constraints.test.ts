@@ -6,7 +6,10 @@ import { emptyRegistry, sampleFile } from "./registry.ts";
 let registry: D1Database;
 beforeAll(async () => {
   registry = await emptyRegistry();
-  const applied = await applyRegistry(registry, await sampleFile(), "add", { clock: () => instant(1_000), publicUrl: "https://gateway.example.org" });
+  const applied = await applyRegistry(registry, await sampleFile(), "add", {
+    clock: () => instant(1_000),
+    publicUrl: "https://gateway.example.org",
+  });
   if (!applied.ok) throw new Error(applied.error.pointer);
 });
 

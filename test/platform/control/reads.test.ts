@@ -2,6 +2,7 @@ import { beforeAll, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/apply-registry";
 import { clientDirectory } from "#platform/d1/client-directory";
+import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { emptyRegistry, sampleFile } from "./registry.ts";
@@ -64,6 +65,7 @@ test("the gateway's readers of the registry say nothing to D1 but SELECT, and as
   expect(client?.id).toBe("telehealth");
   expect(roundTrips()).toBe(1);
   await originDirectory(database, clock).find("main");
+  await issuerDirectory(database, clock).find("https://issuer.example.org");
   await policyShelf(database).byDigest(client?.grants[0]?.policyDigest ?? "");
   expect(statements.length).toBeGreaterThanOrEqual(7);
   for (const sql of statements) expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
