@@ -1,0 +1,148 @@
+import * as fc from "fast-check";
+import { describe, test } from "vitest";
+import { isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
+import type { Json, JsonObject } from "#fhir/json";
+import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
+
+const base = "https://origin.example.org/r4";
+const to = (reference: string): JsonObject => ({ reference });
+const owned = (resource: JsonObject) => isOwnedBy(resource, "amara", base);
+
+describe("an owner element decides", () => {
+  test.for<[string, Json, boolean]>([
+    ["relative", to("Patient/amara"), true],
+    ["absolute, below the origin's base", to(`${base}/Patient/amara`), true],
+    ["a version of it", to("Patient/amara/_history/3"), true],
+    ["with its type", { reference: "Patient/amara", type: "Patient" }, true],
+    ["with its type in full", { reference: "Patient/amara", type: "http://hl7.org/fhir/StructureDefinition/Patient" }, true],
+    ["with another type", { reference: "Patient/amara", type: "Group" }, false],
+    ["with a type that is no text", { reference: "Patient/amara", type: ["Patient"] }, false],
+    ["another patient", to("Patient/bela"), false],
+    ["a prefix of the id", to("Patient/amar"), false],
+    ["a longer id", to("Patient/amara2"), false],
+    ["in another case", to("patient/amara"), false],
+    ["of another server", to("https://elsewhere.example.org/r4/Patient/amara"), false],
+    ["of a base that begins alike", to(`${base}2/Patient/amara`), false],
+    ["contained", to("#amara"), false],
+    ["a urn", to("urn:uuid:0c7b1f0e-0000-4000-8000-000000000000"), false],
+    ["conditional", to("Patient?_id=amara"), false],
+    ["by identifier", { identifier: { system: "urn:mrn", value: "amara" } }, false],
+    ["by name alone", { display: "Amara" }, false],
+    ["a group", to("Group/amara"), false],
+    ["a place", to("Location/amara"), false],
+    ["an unknown type", to("Person2/amara"), false],
+    ["empty", {}, false],
+    ["null", null, false],
+    ["a text", "Patient/amara", false],
+    ["a list of two, the other's second", [to("Patient/amara"), to("Patient/bela")], false],
+    ["a list in a list", [[to("Patient/amara"), to("Patient/bela")]], false],
+  ])("subject %s", ([, subject, is], { expect }) => {
+    expect(owned({ resourceType: "Observation", id: "o", subject, performer: [to("Patient/amara")] })).toBe(is);
+  });
+});
+
+test("a Patient is its own, by its id alone: links and references make nobody its owner", ({ expect }) => {
+  expect(owned({ resourceType: "Patient", id: "amara" })).toBe(true);
+  for (const patient of [{ id: "bela", link: [{ other: to("Patient/amara") }] }, { id: ["amara"] }, { identifier: [{ value: "amara" }] }]) {
+    expect(owned({ resourceType: "Patient", ...patient })).toBe(false);
+  }
+});
+
+test("a participant counts only where no owner element is there in any form, and where no other patient may have taken part", ({
+  expect,
+}) => {
+  const performed = (more: JsonObject, ...performer: Json[]) => owned({ resourceType: "Observation", performer, ...more });
+  expect(performed({}, to("Patient/amara"))).toBe(true);
+  expect(performed({}, to("Practitioner/x"), to("Patient/amara"), to("Organization/o"))).toBe(true);
+  expect(performed({ subject: [] }, to("Patient/amara"))).toBe(true);
+  for (const subject of [to("Location/x"), to("Device/x"), {}, null, "x", { display: "somebody" }]) {
+    expect(performed({ subject }, to("Patient/amara")), JSON.stringify(subject)).toBe(false);
+  }
+  expect(performed({}, to("Patient/amara"), to("Patient/bela"))).toBe(false);
+  expect(performed({}, to("Patient/amara"), { display: "Bela" })).toBe(false);
+  expect(performed({}, to("Patient/amara"), to("#bela"))).toBe(false);
+  expect(performed({}, to("Practitioner/amara"))).toBe(false);
+  expect(performed({})).toBe(false);
+});
+
+test("where there are several owners, each must be the patient or nobody's", ({ expect }) => {
+  const meeting = (...actors: Json[]) => owned({ resourceType: "Appointment", participant: actors.map((actor) => ({ actor })) });
+  expect(meeting(to("Patient/amara"), to("Practitioner/x"), to("Location/y"), to("HealthcareService/z"))).toBe(true);
+  expect(meeting(to("Patient/amara"), to("Patient/bela"))).toBe(false);
+  expect(meeting(to("Patient/amara"), to("RelatedPerson/bela-mother"))).toBe(false);
+  expect(meeting(to("Patient/amara"), { display: "Bela" })).toBe(false);
+  expect(meeting(to("Practitioner/x"))).toBe(false);
+  expect(owned({ resourceType: "Appointment", participant: [{ actor: to("Patient/amara") }, { required: "required" }] })).toBe(true);
+  expect(owned({ resourceType: "Appointment", participant: [{ actor: to("Patient/amara") }, null] })).toBe(false);
+  expect(owned({ resourceType: "Provenance", target: [to("Patient/amara"), to("Observation/o")] })).toBe(false);
+  expect(owned({ resourceType: "Group", member: [{ entity: to("Patient/amara") }, { entity: to("Group/g") }] })).toBe(false);
+});
+
+test("a mention is no membership: focus, policy holder beside a beneficiary, author beside a subject", ({ expect }) => {
+  expect(owned({ resourceType: "Observation", subject: to("Patient/bela"), focus: [to("Patient/amara")] })).toBe(false);
+  expect(owned({ resourceType: "Observation", focus: [to("Patient/amara")] })).toBe(false);
+  expect(owned({ resourceType: "Coverage", beneficiary: to("Patient/bela"), policyHolder: to("Patient/amara") })).toBe(false);
+  expect(owned({ resourceType: "DocumentReference", subject: to("Patient/bela"), author: [to("Patient/amara")] })).toBe(false);
+});
+
+test("types outside the compartment are nobody's, also those that name whom they are about", ({ expect }) => {
+  for (const type of ["Practitioner", "Organization", "Medication", "Device", "Task", "Contract", "Binary", "Bundle", "constructor", ""]) {
+    expect(isCompartmentType(type), type).toBe(false);
+    expect(owned({ resourceType: type, id: "amara", patient: to("Patient/amara"), subject: to("Patient/amara") }), type).toBe(false);
+  }
+  expect(owned({ id: "amara" })).toBe(false);
+  for (const type of ["Patient", ...Object.keys(r4Owners)]) expect(isCompartmentType(type), type).toBe(true);
+});
+
+/** Puts a value at a path, in lists or not. */
+const placed = (path: readonly string[], value: Json, listed: boolean): JsonObject => {
+  const [first = "", ...below] = path;
+  const inner = below.length === 0 ? value : placed(below, value, listed);
+  return { [first]: listed ? [inner] : inner };
+};
+const otherOwner = fc.constantFrom<Json>(
+  to("Patient/bela"),
+  to(`${base}/Patient/bela`),
+  to("#p"),
+  { display: "Bela" },
+  to("urn:uuid:x"),
+  to("https://x.example/Patient/amara"),
+  null,
+  "Patient/amara",
+  {},
+);
+
+test("no resource of any type that has another owner, or one that nobody can name, is the patient's", ({ expect }) => {
+  const kinds = fc.constantFrom(...Object.entries(r4Owners));
+  fc.assert(
+    fc.property(kinds, otherOwner, fc.boolean(), fc.boolean(), ([type, path], other, first, participates) => {
+      const [head = "", ...below] = path.split(".");
+      const both = [to("Patient/amara"), other];
+      const items = (first ? both : both.toReversed()).map((one) => (below.length === 0 ? one : placed(below, one, false)));
+      const taking = participates ? (r4Participants[type] ?? "").split(" ").filter(Boolean) : [];
+      const resource = Object.assign(
+        { resourceType: type, id: "amara" },
+        ...taking.map((one) => placed(one.split("."), to("Patient/amara"), true)),
+        { [head]: items },
+      );
+      expect(owned(resource)).toBe(false);
+      expect(owned({ ...resource, [head]: items.filter((_item, at) => (first ? at === 0 : at === 1)) })).toBe(true);
+    }),
+  );
+});
+
+test("a resource inside belongs to its container, unless it names another owner", ({ expect }) => {
+  const inside = (subject?: Json) =>
+    isOwnedByAnother({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }, "amara", base);
+  for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Group/g"), { display: "Bela" }])
+    expect(inside(subject)).toBe(false);
+  for (const subject of [
+    to("Patient/bela"),
+    to(`${base}/Patient/bela`),
+    to("https://elsewhere.example.org/Patient/amara"),
+    [to("Patient/amara"), to("Patient/bela")],
+  ]) {
+    expect(inside(subject)).toBe(true);
+  }
+  expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, "amara", base)).toBe(false);
+});
