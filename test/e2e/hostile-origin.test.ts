@@ -65,6 +65,44 @@ describe.for(spellings)("an origin that says where it is wherever it can, regist
     }
   });
 
+  test("is asked by POST and for versions, and none of its addresses leaves", async ({ expect }) => {
+    const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "patient=spelled-2" };
+    const posted = await seen("Observation/_search", form);
+    const version = await seen("Patient/spelled-0/_history/1"); // it answers another version than the one asked for
+    expect([posted.status, version.status]).toEqual([200, 502]);
+    for (const { all } of [posted, version]) expect(mentionsOf(origin.url, all)).toEqual([]);
+  });
+
+  test("pages by links on its own base, which are followed and never shown", async ({ expect }) => {
+    origin.next = `${origin.url}?_getpages=1&_getpagesoffset=20`;
+    for (const query of ["Patient", "Patient?_count=7"]) {
+      const { status, all } = await seen(query);
+      expect([status, mentionsOf(origin.url, all)], query).toEqual([200, []]);
+    }
+    origin.next = undefined;
+  });
+
+  test("leads elsewhere with its paging links, and is not followed there", async ({ expect }) => {
+    const stranger = await startHostileOrigin();
+    const { host: own } = new URL(origin.url);
+    const { host: other } = new URL(stranger.url);
+    const paths = ["/", "/admin", "/fhir2", "/fhir/../admin", "/fhir/%2e%2e/admin", "/fhir/..%2fadmin", "/%66hir"];
+    const links = paths.map((path) => `http://${own}${path}?_getpages=1`);
+    links.push(...["http", "https", "HTTP", "ftp"].map((scheme) => `${scheme}://${other}/fhir?_getpages=1`));
+    links.push(`//${other}/fhir?_getpages=1`, `http://${own}@${other}/fhir?_getpages=1`, `http://${other}\\@${own}/fhir?_getpages=1`);
+    links.push(`https://${own}/fhir?_getpages=1`, `http://user:secret@${own}/fhir?_getpages=1`, "file:///etc/passwd", "javascript:1");
+    origin.requests.length = 0;
+    for (const link of links) {
+      origin.next = link;
+      const { status, all } = await seen("Patient");
+      expect([status, mentionsOf(origin.url, all), mentionsOf(stranger.url, all)], link).toEqual([502, [], []]);
+    }
+    origin.next = undefined;
+    expect(stranger.requests).toEqual([]);
+    expect(new Set(origin.requests.map(({ path }) => path.split("?")[0]))).toEqual(new Set(["/fhir/Patient"])); // the first pages alone
+    await stranger.close();
+  });
+
   test("fails in every way a server can, and its words stay inside", async ({ expect }) => {
     const statuses = ["204", "206", "400", "401", "403", "404", "405", "409", "410", "412", "422", "429", "500", "501", "503"];
     const redirects = ["301", "302", "303", "307", "308"];

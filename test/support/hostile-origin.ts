@@ -20,6 +20,8 @@ export interface HostileOrigin {
   readonly url: string;
   /** One for each spelling of its address. */
   readonly ids: readonly string[];
+  /** Where its searches say that they go on; none: they are whole. Further pages are empty ones. */
+  next: string | undefined;
   readonly requests: { readonly method: string; readonly path: string; readonly body: string }[];
   close(): Promise<void>;
 }
@@ -43,20 +45,24 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
     for (const [name, value] of Object.entries(hostileHeaders(url, addresses))) res.setHeader(name, value);
     res.statusMessage = `see ${url}`;
     const [type = "", id] = (req.url ?? "").replace(/^\/fhir\//u, "").split(/[/?]/u);
-    reply(res, type, id === "_search" || (req.url ?? "").includes("?") ? undefined : id);
+    reply(req, res, type, id === "_search" || (req.url ?? "").includes("?") ? undefined : id);
   };
   const json = (res: ServerResponse, status: number, value: unknown) => {
     res.statusCode = status;
     res.end(spell(JSON.stringify(value)));
   };
-  const reply = (res: ServerResponse, type: string, id: string | undefined) => {
+  const reply = (req: IncomingMessage, res: ServerResponse, type: string, id: string | undefined) => {
     const [, kind = "", status = "200"] = /^(?<kind>[a-z]+)-(?<status>\d{3})$/u.exec(id ?? "") ?? [];
     if (kind === "redirect") res.setHeader("Location", `${url}/${type}/spelled-0`);
     if (kind === "redirect" || kind === "status") return json(res, Number(status), outcome(addresses));
     const found = resources.find((resource) => resource["resourceType"] === type && resource["id"] === id);
     switch (id) {
       case undefined:
-        return json(res, 200, searchset(url, type, resources, addresses));
+        return json(
+          res,
+          200,
+          searchset(url, type, resources, addresses, req.url?.includes("_getpages") === true ? undefined : origin.next),
+        );
       case "html":
         res.setHeader("Content-Type", "text/html");
         return res.end(`<html><a href="${url}">${addresses.join(" ")}</a></html>`);
@@ -72,8 +78,9 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
     }
   };
 
-  return {
+  const origin: HostileOrigin = {
     url,
+    next: undefined,
     ids: addresses.map((_, index) => `spelled-${index}`),
     requests,
     close: () =>
@@ -82,6 +89,7 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
         server.closeAllConnections();
       }),
   };
+  return origin;
 }
 
 const hostileHeaders = (url: string, addresses: readonly string[]): Record<string, string | string[]> => ({
@@ -115,8 +123,8 @@ const outcome = (addresses: readonly string[], severity = "error") => ({
   })),
 });
 
-/** Everything of the type and a stranger of another one, with links to itself; no `next`, so that it counts as the whole. */
-function searchset(url: string, type: string, resources: readonly Record<string, unknown>[], addresses: readonly string[]) {
+/** Everything of the type and a stranger of another one, with links to itself. */
+function searchset(url: string, type: string, resources: readonly Record<string, unknown>[], addresses: readonly string[], next?: string) {
   const entry = resources
     .filter(({ resourceType }) => resourceType === type)
     .map((resource, index) => ({
@@ -137,6 +145,7 @@ function searchset(url: string, type: string, resources: readonly Record<string,
     link: [
       { relation: "self", url: `${url}/${type}` },
       { relation: "first", url },
+      ...(next === undefined ? [] : [{ relation: "next", url: next }]),
     ],
     entry: [...entry, { fullUrl: `${url}/OperationOutcome/1`, resource: outcome(addresses, "warning"), search: { mode: "outcome" } }],
   };
