@@ -2,17 +2,17 @@ import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 
 /** A question to a FHIR server, rebuilt from parsed parts: nothing in it is a client's raw text. */
-export type OriginQuestion =
-  | {
-      /** Path below the FHIR base, without a leading slash: `Patient/123`, `Observation`. */
-      readonly path: string;
-      /** Encoded query without the `?`, or the empty string. */
-      readonly query: string;
-      /** Asked by `POST [path]/_search` with the query as a form: whoever posted it wants it in nobody's log of URLs. */
-      readonly posted?: boolean;
-    }
-  /** A page's link of this origin's own making, from its base on (see `linkBelow`). */
-  | { readonly link: string };
+export interface FhirQuestion {
+  /** Path below the FHIR base, without a leading slash: `Patient/123`, `Observation`. */
+  readonly path: string;
+  /** Encoded query without the `?`, or the empty string. */
+  readonly query: string;
+  /** Asked by `POST [path]/_search` with the query as a form: whoever posted it wants it in nobody's log of URLs. */
+  readonly posted?: boolean;
+}
+
+/** `link`: a page of this origin's own making, from its base on (see `linkBelow`). */
+export type OriginQuestion = FhirQuestion | { readonly link: string };
 
 /** A body as it comes. A fault is the last that comes; nothing is thrown. */
 export type OriginBody = AsyncIterable<Result<Uint8Array, OriginFault>>;

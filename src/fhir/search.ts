@@ -87,6 +87,10 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
   return ok({ type, parameters, sort: sort.value, count: count === undefined ? undefined : Math.min(Number(count), countMax) });
 }
 
+/** Whether a search may name the parameter at all: the view decides whether this one may. */
+export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boolean =>
+  paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
+
 /** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
 export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
 

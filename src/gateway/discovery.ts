@@ -1,13 +1,21 @@
 import type { Hono } from "hono";
+import { capabilityStatement } from "#fhir/capability";
+import { refusePresentation } from "#fhir/search";
+import { assertionRules } from "#identity/assertion";
+import { acceptable } from "./admit.ts";
+import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { faceOf } from "./refusal.ts";
 
 /** What the well-known documents say about this gateway. */
 export interface Discovery {
   /** Public URL without a trailing slash: the issuer, and the prefix of each FHIR base. */
   readonly publicUrl: string;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
 }
 
 /** RFC 9728 §3: the metadata of each FHIR base as a protected resource. Says only what is true of every origin. */
-export function protectedResource(base: string, { publicUrl }: Discovery) {
+export function protectedResource(base: string, publicUrl: string) {
   return {
     resource: base,
     authorization_servers: [publicUrl],
@@ -17,8 +25,48 @@ export function protectedResource(base: string, { publicUrl }: Discovery) {
   };
 }
 
-export function addDiscovery(app: Hono, discovery: Discovery): void {
-  app.get("/.well-known/oauth-protected-resource/v1/fhir/:origin{[a-z][a-z0-9-]{0,31}}", (context) =>
-    context.json(protectedResource(`${discovery.publicUrl}/v1/fhir/${context.req.param("origin")}`, discovery)),
+/**
+ * SMART App Launch 2.2 §2.12 (`.well-known/smart-configuration`): backend services only, so there is no authorization endpoint to name, and
+ * no code challenge to make there.
+ */
+export function smartConfiguration(publicUrl: string) {
+  return {
+    issuer: publicUrl,
+    jwks_uri: `${publicUrl}/oauth/jwks`,
+    token_endpoint: `${publicUrl}/oauth/token`,
+    grant_types_supported: ["client_credentials"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
+    scopes_supported: ["system/*.rs"],
+    code_challenge_methods_supported: [],
+    capabilities: ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+  };
+}
+
+const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
+
+/** Documents that are nobody's secret: they need no credential, tell nothing about a patient, and are in no record. */
+export function addDiscovery(app: Hono, { publicUrl, newId }: Discovery): void {
+  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, (context) =>
+    context.json(protectedResource(`${publicUrl}/v1/fhir/${context.req.param("origin")}`, publicUrl)),
   );
+  const smart = JSON.stringify(smartConfiguration(publicUrl));
+  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, ({ req: { raw } }) => answer(raw, smart, newId()));
+  let capabilities: string | undefined; // made when first asked for: every type with its parameters
+  app.get(`/v1/fhir/${origin}/metadata`, ({ req: { raw } }) =>
+    answer(raw, (capabilities ??= JSON.stringify(capabilityStatement({ token: `${publicUrl}/oauth/token` }))), newId()),
+  );
+}
+
+/** JSON by the name that is asked for, by header or `_format`; every client probes with what it would send with a read. */
+function answer({ url, headers: asked }: Request, body: string, requestId: string): Response {
+  const { search, searchParams } = new URL(url);
+  const mediaType = acceptable(asked.get("accept"), search.slice(1));
+  const format = searchParams.get("_format");
+  if (mediaType === undefined) return outcomeAnswer(requestId, faceOf({ reason: "not_acceptable" }), "application/fhir+json");
+  const refusal = format === null ? undefined : refusePresentation("_format", format);
+  if (refusal !== undefined) return outcomeAnswer(requestId, faceOf(refusal), mediaType);
+  const headers = baseHeaders(requestId);
+  headers.set("content-type", `${mediaType}; charset=utf-8`);
+  return new Response(body, { headers });
 }

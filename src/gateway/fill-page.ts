@@ -63,7 +63,7 @@ export async function fillPage(
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_elsewhere" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    at = { ...at, link, skip: 0, seen };
+    at = { question, posted, link, skip: 0, seen };
     if (pages === originPagesMax) return ok({ page, next: at });
   }
 }

@@ -38,14 +38,16 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       const rest = restsForSeconds(known, clock());
       if (rest > 0) return { kind: "resting", retryAfterSeconds: rest };
 
-      const onBreak = () => void note(origin, true);
-      let answer = await once(address, question, hosts, onBreak);
+      const onEnd = (failed: boolean) => void note(origin, failed);
+      let answer = await once(address, question, hosts, onEnd);
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
-      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await once(address, question, hosts, onBreak);
-      note(
-        origin,
-        answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
-      );
+      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await once(address, question, hosts, onEnd);
+      // How an answer that began does is known at its end.
+      if (answer.kind !== "answered")
+        note(
+          origin,
+          answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
+        );
       return answer;
     },
   };
@@ -55,7 +57,7 @@ async function once(
   { base, bearer }: OriginAddress,
   question: OriginQuestion,
   hosts: ReadonlySet<string>,
-  onBreak: () => void,
+  onEnd: (failed: boolean) => void,
 ): Promise<OriginAnswer> {
   const { url, form } = addressOf(base, question);
   if (!hosts.has(url.host) && !hosts.has(url.hostname)) throw new Error("an origin's host is not in ORIGIN_HOSTS");
@@ -67,7 +69,7 @@ async function once(
   try {
     // Redirects are not followed: an origin could send the question, and its credential, anywhere.
     const response = await fetch(url, { ...sending, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMilliseconds) });
-    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onBreak), base };
+    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base };
     await response.body?.cancel();
     return response.status === 404 || response.status === 410 ? { kind: "absent" } : { kind: "refused", status: response.status };
   } catch (fault) {
@@ -83,11 +85,12 @@ function addressOf(base: string, question: OriginQuestion): { readonly url: URL;
 }
 
 /** What breaks in the middle is said as the last of the body, and counts against the origin. Whoever stops reading hangs up. */
-async function* bodyOf({ body }: Response, onBreak: () => void): OriginBody {
+async function* bodyOf({ body }: Response, onEnd: (failed: boolean) => void): OriginBody {
   try {
     for await (const chunk of body ?? []) yield ok(chunk);
+    onEnd(false);
   } catch (fault) {
-    onBreak();
+    onEnd(true);
     yield err(faultOf(fault));
   }
 }

@@ -1,87 +1,113 @@
 import type { Interaction } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json";
-import type { OriginQuestion } from "#fhir/ports";
+import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
-import { permits, type Scopes } from "#identity/scopes";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
+import { canHold, holding, holdOf, isHeld, mayGoWith, type Access } from "./hold.ts";
 import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
 
 /** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
 export interface Grant {
   readonly policyDigest: string;
-  readonly ask: OriginQuestion;
+  readonly ask: FhirQuestion;
   readonly expects: Expectation;
   /** What the client searches by, without the narrowing; nothing for a read. */
   readonly asked: readonly SearchParameter[];
   /** The element paths that some rule in reach hides; from the compiled views, so that it says nothing about an instance. */
   readonly withheldPaths: readonly string[];
-  /** What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach. */
-  readonly viewOf: (resource: JsonObject) => ResourceView | undefined;
+  /**
+   * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the patient's. With other versions
+   * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
+   */
+  readonly viewOf: (resource: JsonObject, base: string, ...versions: readonly JsonObject[]) => ResourceView | undefined;
   /** What may leave of a resource inside one that was asked for (contained, in a Bundle): by the rules to read its own type. */
-  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, base: string) => ResourceView | undefined;
 }
 
 export type Expectation =
   | { readonly kind: "read"; readonly type: string; readonly id: string }
-  /** `self`: the question in the client's own terms, below the FHIR base. `count`: the most entries that it takes on one page. */
-  | { readonly kind: "search"; readonly type: string; readonly self: string; readonly count: number | undefined };
+  /** `current`: how to ask for the resource as it is now, which decides about every version of it. */
+  | { readonly kind: "vread"; readonly type: string; readonly id: string; readonly version: string; readonly current: FhirQuestion }
+  | SearchExpectation;
+
+export interface SearchExpectation {
+  readonly kind: "search";
+  readonly type: string;
+  /** The client's question in its own terms: the query that `searchQuery` writes. */
+  readonly question: string;
+  readonly posted: boolean;
+  /** The most entries of one page. */
+  readonly count: number;
+}
 
 /** All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may be told. */
 export type PolicyRefusal =
   | { readonly reason: "no_rule"; readonly type: string; readonly interaction: "read" | "search" }
   | { readonly reason: "out_of_scope"; readonly type: string; readonly interaction: "read" | "search" }
+  /** The scope is held to a patient, and rows of this type are no patient's. */
+  | { readonly reason: "outside_patient_compartment"; readonly type: string }
   /** The view does not show what the parameter reads, or the policy leaves it out. */
   | { readonly reason: "parameter_hidden"; readonly parameter: string }
   /** The view shows some systems only: the token has to name one of them. */
   | { readonly reason: "parameter_needs_system"; readonly parameter: string }
   | { readonly reason: "sort_hidden"; readonly parameter: string };
 
-// Origins page by 10 or 20 unless told. More than this many entries would not fit the 1 MiB of the plain engine.
-const entriesMax = 1_000;
+// Of a page: what a client gets that does not say, and the most that it gets.
+const countDefault = 100;
+const countMax = 1_000;
+// Of the origin's page: four times as many rows, since some may be hidden, and never so few that a round trip is not worth it.
+const originCount = (count: number) => Math.min(Math.max(4 * count, 100), 1_000);
 
 /** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
-export function evaluate(policy: CompiledPolicy, scopes: Scopes, interaction: Interaction): Result<Grant, PolicyRefusal> {
-  const { kind, type } = interaction;
+export function evaluate(policy: CompiledPolicy, access: Access, interaction: Interaction): Result<Grant, PolicyRefusal> {
+  const { type } = interaction;
+  const kind = interaction.kind === "search" ? "search" : "read"; // whoever may read a resource may read its versions
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(kind));
   if (rules.length === 0) return err({ reason: "no_rule", type, interaction: kind });
-  if (!permits(scopes, type, kind === "read" ? "r" : "s")) return err({ reason: "out_of_scope", type, interaction: kind });
+  const hold = holdOf(access, type, kind === "read" ? "r" : "s");
+  if (hold === undefined) return err({ reason: "out_of_scope", type, interaction: kind });
+  // A practitioner or an organization is whoever's record refers to it, and what refers to it this version cannot follow.
+  if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
 
-  const viewInside = (resource: JsonObject) => {
+  const viewInside: Grant["viewInside"] = (resource, base) => {
     const inside = property(resource, "resourceType");
-    if (typeof inside !== "string" || !permits(scopes, inside, "r")) return undefined;
+    const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
+    if (typeof inside !== "string" || held === undefined || !mayGoWith(held, hold, resource, base)) return undefined;
     const readable = policy.rulesFor(inside).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource));
     return readable.length === 0 ? undefined : policy.viewOf(inside, readable);
   };
-  const granted = (ask: OriginQuestion, expects: Expectation, reach: readonly CompiledRule[]): Grant => ({
+  const granted = (ask: FhirQuestion, expects: Expectation, reach: readonly CompiledRule[]): Grant => ({
     policyDigest: policy.digest,
     ask,
     expects,
     asked: interaction.kind === "search" ? interaction.parameters : [],
     withheldPaths: [...new Set(reach.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
-    viewOf: (resource) => {
-      if (!reach.some((rule) => isRowOf(rule, resource))) return undefined;
-      return policy.viewOf(
-        type,
-        rules.filter((rule) => isRowOf(rule, resource)),
-      );
+    viewOf: (resource, base, ...versions) => {
+      const all = [resource, ...versions];
+      const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
+      if (!all.every((version) => isHeld(hold, version, base)) || !reach.some(reaches)) return undefined;
+      return policy.viewOf(type, rules.filter(reaches));
     },
     viewInside,
   });
 
-  if (interaction.kind === "read") {
+  if (interaction.kind !== "search") {
     const { id } = interaction;
-    return ok(granted({ path: `${type}/${id}`, query: "" }, { kind: "read", type, id }, rules));
+    const current = { path: `${type}/${id}`, query: "" };
+    if (interaction.kind === "read") return ok(granted(current, { kind: "read", type, id }, rules));
+    const { version } = interaction;
+    return ok(granted({ path: `${type}/${id}/_history/${version}`, query: "" }, { kind: "vread", type, id, version, current }, rules));
   }
   const reach = reachOf(policy, rules, interaction);
   if (!reach.ok) return reach;
-  const { parameters, sort, count } = interaction;
-  const own = searchQuery(parameters, sort, count);
+  const { parameters, sort, posted } = interaction;
+  const count = Math.min(interaction.count ?? countDefault, countMax);
   // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
-  const query = searchQuery([...parameters, ...narrowing(type, reach.value)], sort, entriesMax);
-  const self = own === "" ? type : `${type}?${own}`;
-  return ok(granted({ path: type, query }, { kind: "search", type, self, count }, reach.value));
+  const query = searchQuery([...parameters, ...narrowing(type, reach.value), ...holding(hold, type)], sort, originCount(count));
+  const question = searchQuery(parameters, sort, interaction.count);
+  return ok(granted({ path: type, query, posted }, { kind: "search", type, question, posted, count }, reach.value));
 }
 
 /** The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so are the rows that only it grants. */

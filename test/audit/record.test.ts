@@ -21,7 +21,10 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     at: fc.nat().map((ms) => instant(ms)),
     kind: fc.constantFrom("disclosure", "refusal", "token", "from-the-future"),
     step: fc.nat({ max: 1000 }),
-    who: fc.record({ client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text }, { requiredKeys: [] }),
+    who: fc.record(
+      { client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text },
+      { requiredKeys: [] },
+    ),
     from: fc.record({ address: text, country: text }, { requiredKeys: [] }),
     what: fc.record(
       {
@@ -42,6 +45,7 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     unnamed: fc.array(text, { maxLength: 3 }),
     counts,
     withheld: fc.record({ paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() }, { requiredKeys: [] }),
+    window: fc.record({ number: fc.nat(), complete: fc.boolean() }, { requiredKeys: [] }),
     traceId: text,
     tally: fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,15}$/), fc.nat(), { maxKeys: 4 }),
   },
@@ -55,7 +59,7 @@ const plain = (one: AuditEvent): unknown =>
       ([field, value]) => value !== undefined && !(field === "step" && value === 0) && !(isGroup(field) && Object.keys(value).length === 0),
     ),
   );
-const isGroup = (field: string): boolean => ["who", "from", "what", "why", "outcome", "withheld"].includes(field);
+const isGroup = (field: string): boolean => ["who", "from", "what", "why", "outcome", "withheld", "window"].includes(field);
 
 test("a record reads back as the event that was written, with its part and its seed", ({ expect }) => {
   fc.assert(

@@ -22,8 +22,31 @@ test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
   expect(refusal("GET", "Patient/1", "_format=application/fhir%2Bjson")).toBe("read");
 });
 
+test("a version is read by its id, and only by GET", ({ expect }) => {
+  expect(read("GET", "Patient/1/_history/2")).toEqual({ ok: true, value: { kind: "vread", type: "Patient", id: "1", version: "2" } });
+  expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "malformed_id" });
+  expect(refusal("GET", "Patient/1/_history/2", "_elements=name")).toMatchObject({ reason: "parameter_not_carried" });
+  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "unknown_path" });
+});
+
+test("a posted search is the search of its URL's and its form's parameters together", ({ expect }) => {
+  const posted = (query: string, form: string) => readInteraction("POST", ["Observation", "_search"], query, undefined, form);
+  const got = readInteraction("GET", ["Observation"], "patient=1&code=a&_count=5");
+  const expected = got.ok ? { ok: true, value: { ...got.value, posted: true } } : got;
+  expect(posted("", "patient=1&code=a&_count=5")).toEqual(expected);
+  expect(posted("patient=1", "code=a&_count=5")).toEqual(expected);
+  expect(posted("_count=5", "_count=6")).toMatchObject({ error: { reason: "repeated_parameter" } });
+  expect(posted("", "subject:identifier=x")).toMatchObject({ error: { reason: "modifier_not_carried" } });
+  expect(posted("", "code=%ff")).toMatchObject({ error: { reason: "malformed_query" } });
+  expect(posted("", "code=\u00e9")).toMatchObject({ error: { reason: "malformed_query" } });
+  expect(posted("", `code=${"a".repeat(65_536)}`)).toMatchObject({ error: { reason: "form_too_large" } });
+  expect(posted("", Array.from({ length: 4 }, () => `code=${"a".repeat(7_000)}`).join("&"))).toMatchObject({
+    error: { reason: "form_too_large" },
+  });
+  expect(refusal("GET", "Observation/_search")).toEqual({ reason: "unknown_path" });
+});
+
 test.for([
-  ["GET", "Patient/1/_history/2", "vread"],
   ["GET", "Patient/1/_history", "history-instance"],
   ["GET", "Patient/_history", "history-type"],
   ["GET", "_history", "history-system"],
@@ -36,8 +59,7 @@ test.for([
   ["DELETE", "Patient", "conditional-delete"],
   ["POST", "", "batch"],
   ["GET", "metadata", "capabilities"],
-  ["POST", "Patient/_search", "search-post"],
-  ["POST", "_search", "search-post"],
+  ["POST", "_search", "search-system"],
   ["GET", "", "search-system"],
   ["GET", "Patient/1/Observation", "search-compartment"],
   ["GET", "Patient/1/*", "search-compartment"],

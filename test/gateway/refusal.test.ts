@@ -8,6 +8,14 @@ test("what a row decided has the same face as what is absent", ({ expect }) => {
   expect(absent.status).toBe(404);
 });
 
+test("a page's link that is old, altered or somebody else's has one face", ({ expect }) => {
+  const faces = (["page_link_expired", "page_link_foreign", "page_link_malformed", "page_link_gone"] as const).map((reason) =>
+    faceOf({ reason }),
+  );
+  for (const face of faces) expect(face).toEqual({ status: 410, code: "expired", text: expect.any(String) });
+  expect(new Set(faces.map(({ text }) => text)).size).toBe(1);
+});
+
 test("every way in which a credential can fail has one face", ({ expect }) => {
   const faces = (
     ["token_expired", "signature_wrong", "audience_wrong", "certificate_missing", "certificate_revoked", "client_unknown"] as const
@@ -18,5 +26,5 @@ test("every way in which a credential can fail has one face", ({ expect }) => {
 
 test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {
   expect(faceOf({ reason: "parameter_hidden", parameter: "phone" }).text).toContain("phone");
-  expect(faceOf({ reason: "interaction_not_carried", interaction: "vread" }).text).toContain("vread");
+  expect(faceOf({ reason: "interaction_not_carried", interaction: "patch" }).text).toContain("patch");
 });

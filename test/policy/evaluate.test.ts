@@ -33,8 +33,38 @@ test("the origin is asked in rebuilt terms, with our own page size and never the
     policy(rule(["Observation"], ["code", "subject"])),
     "Observation?patient=1&code=urn:a%7Cb+c&_count=5&_format=json",
   );
-  expect(ask).toEqual({ path: "Observation", query: "patient=1&code=urn%3Aa%7Cb%20c&_count=1000" });
-  expect(expects).toEqual({ kind: "search", type: "Observation", self: "Observation?patient=1&code=urn%3Aa%7Cb%20c&_count=5", count: 5 });
+  expect(ask).toEqual({ path: "Observation", query: "patient=1&code=urn%3Aa%7Cb%20c&_count=100", posted: false });
+  expect(expects).toEqual({
+    kind: "search",
+    type: "Observation",
+    question: "patient=1&code=urn%3Aa%7Cb%20c&_count=5",
+    posted: false,
+    count: 5,
+  });
+});
+
+test.for([
+  ["", 100, 400],
+  ["?_count=1", 1, 100],
+  ["?_count=200", 200, 800],
+  ["?_count=1000", 1_000, 1_000],
+  ["?_count=999999", 1_000, 1_000],
+] as const)("a page of Patient%s holds %i, and the origin is asked for %i", ([query, count, asked], { expect }) => {
+  const { ask, expects } = grant(policy(rule(["Patient"], ["gender"])), `Patient${query}`);
+  expect(expects).toMatchObject({ count });
+  expect(ask.query).toBe(`_count=${asked}`);
+});
+
+test("whoever may read a resource may read its versions, and is asked for the current one too", ({ expect }) => {
+  const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
+  expect(grant(readOnly, "Patient/1/_history/2")).toMatchObject({
+    ask: { path: "Patient/1/_history/2", query: "" },
+    expects: { kind: "vread", type: "Patient", id: "1", version: "2", current: { path: "Patient/1", query: "" } },
+  });
+  expect(decide(readOnly, "Patient/1/_history/2", "system/Patient.s")).toMatchObject({ reason: "out_of_scope" });
+  expect(decide(policy(rule(["Patient"], ["gender"], { interactions: ["search"] })), "Patient/1/_history/2")).toMatchObject({
+    reason: "no_rule",
+  });
 });
 
 test.for([
@@ -104,8 +134,8 @@ test("a policy's own list of parameters narrows what its view allows", ({ expect
 test("a row condition narrows the question beside the client's own parameter, and the answer is checked again", ({ expect }) => {
   const labs = policy(rule(["Observation"], ["category", "code"], { where: [lab] }));
   const { ask, expects, viewOf } = grant(labs, "Observation?category=urn:c%7Cvital");
-  expect(ask.query).toBe("category=urn%3Ac%7Cvital&category=urn%3Ac%7Clab&_count=1000");
-  expect(expects).toMatchObject({ self: "Observation?category=urn%3Ac%7Cvital" });
+  expect(ask.query).toBe("category=urn%3Ac%7Cvital&category=urn%3Ac%7Clab&_count=400");
+  expect(expects).toMatchObject({ question: "category=urn%3Ac%7Cvital", count: 100 });
   const row = (code: string) => ({ resourceType: "Observation", category: [{ coding: [{ system: "urn:c", code }] }] });
   expect(viewOf(row("lab"))).toBeDefined();
   expect(viewOf(row("vital"))).toBeUndefined();
@@ -117,7 +147,7 @@ test("a row condition narrows the question beside the client's own parameter, an
 test("a condition on what a row must not be keeps those out, and cannot narrow the question", ({ expect }) => {
   const open = policy(rule(["Observation"], "everything", { where: [{ path: "meta.security", notIn: ["urn:s|R"] }] }));
   const { ask, viewOf } = grant(open, "Observation?_id=1");
-  expect(ask.query).toBe("_id=1&_count=1000");
+  expect(ask.query).toBe("_id=1&_count=400");
   expect(
     viewOf({
       resourceType: "Observation",
@@ -212,14 +242,14 @@ test("a search that one of two rules hides reaches the rows of the other alone",
     category: [{ coding: codes.map((code) => ({ system: "urn:c", code })) }],
   });
   const byCode = grant(two, "Observation?code=urn:a%7Cb");
-  expect(byCode.ask.query).toBe("code=urn%3Aa%7Cb&category=urn%3Ac%7Clab&_count=1000");
+  expect(byCode.ask.query).toBe("code=urn%3Aa%7Cb&category=urn%3Ac%7Clab&_count=400");
   expect(byCode.viewOf(row("vital"))).toBeUndefined();
   expect(byCode.viewOf(row("lab"))?.object.elements.has("valueQuantity")).toBe(false);
   // A row that is both was granted by each rule.
   expect(byCode.viewOf(row("lab", "vital"))?.object.elements.has("valueQuantity")).toBe(true);
   expect(decide(two, "Observation?code=urn:a%7Cb&value-quantity=5")).toEqual({ reason: "parameter_hidden", parameter: "value-quantity" });
   expect(decide(two, "Observation?code=urn:a%7Cb&_sort=value-quantity")).toEqual({ reason: "sort_hidden", parameter: "value-quantity" });
-  expect(grant(two, "Observation?_id=1").ask.query).toBe("_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=1000");
+  expect(grant(two, "Observation?_id=1").ask.query).toBe("_id=1&category=urn%3Ac%7Clab,urn%3Ac%7Cvital&_count=400");
 });
 
 test("a resource inside another is granted by the rules to read its own type, and by scope", ({ expect }) => {

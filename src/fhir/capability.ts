@@ -1,0 +1,48 @@
+import { r4ResourceTypes } from "./r4-types.gen.ts";
+import { isCarried } from "./search.ts";
+import { searchParametersOf } from "./search-parameters.ts";
+
+/** Where the server's OAuth endpoints are. */
+export interface OAuthUris {
+  /** URL of the token endpoint. */
+  readonly token: string;
+}
+
+/**
+ * What this gateway carries of R4, as a CapabilityStatement (FHIR R4 §5.1): every type, each parameter that a search may name. What a client
+ * may do of it is its grant's to say. The OAuth endpoints stand in an extension, where clients older than SMART App Launch 2 look for them.
+ */
+export function capabilityStatement(oauth: OAuthUris) {
+  return {
+    resourceType: "CapabilityStatement",
+    status: "active",
+    date: "2026-11-24", // of the last change to what is carried
+    publisher: "Phylax",
+    kind: "instance",
+    software: { name: "Phylax" },
+    implementation: { description: "Phylax FHIR R4 gateway" },
+    fhirVersion: "4.0.1",
+    format: ["application/fhir+json", "application/json"],
+    rest: [{ mode: "server", security: security(oauth), resource: r4ResourceTypes.map(resource) }],
+  };
+}
+
+const security = ({ token }: OAuthUris) => ({
+  extension: [
+    {
+      url: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+      extension: [{ url: "token", valueUri: token }],
+    },
+  ],
+  service: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/restful-security-service", code: "SMART-on-FHIR" }] }],
+  description: "Mutual TLS and an access token bound to the client's certificate (RFC 8705).",
+});
+
+function resource(type: string) {
+  const parameters = [...searchParametersOf(type).values()].filter(isCarried);
+  return {
+    type,
+    interaction: [{ code: "read" }, { code: "vread" }, { code: "search-type" }],
+    searchParam: parameters.map(({ code, type }) => ({ name: code, type })),
+  };
+}

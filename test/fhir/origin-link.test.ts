@@ -1,0 +1,46 @@
+import { test } from "vitest";
+import { linkBelow } from "#fhir/origin-link";
+
+const base = "https://fhir.example:8443/r4";
+
+test.for([
+  ["https://fhir.example:8443/r4?_getpages=1&_count=2", "?_getpages=1&_count=2"],
+  ["https://fhir.example:8443/r4/Observation?page=2", "/Observation?page=2"],
+  ["HTTPS://FHIR.EXAMPLE:8443/r4/Observation?page=2#top", "/Observation?page=2"],
+  ["https://fhir.example:8443/r4/x/../Observation?page=2", "/Observation?page=2"],
+  ["Observation?page=2", "/Observation?page=2"],
+  ["?page=2", "/?page=2"],
+  ["/r4/Observation?page=2", "/Observation?page=2"],
+] as const)("%s is below the base: %s", ([link, below], { expect }) => {
+  expect(linkBelow(base, link)).toBe(below);
+});
+
+test.for([
+  "http://fhir.example:8443/r4?page=2",
+  "https://fhir.example/r4?page=2",
+  "https://fhir.example:8444/r4?page=2",
+  "https://evil.example:8443/r4?page=2",
+  "https://fhir.example.evil:8443/r4?page=2",
+  "https://user@fhir.example:8443/r4?page=2",
+  "https://user:pass@fhir.example:8443/r4?page=2",
+  "https://fhir.example:8443/r42?page=2",
+  "https://fhir.example:8443/?page=2",
+  "https://fhir.example:8443/r4/../admin?page=2",
+  "https://fhir.example:8443/r4/%2e%2e/admin?page=2",
+  "https://fhir.example:8443/r4/..%2fadmin?page=2",
+  "https://fhir.example:8443/r4/..%5cadmin?page=2",
+  "//evil.example:8443/r4?page=2",
+  "/admin?page=2",
+  "\\\\evil.example\\r4",
+  "file:///r4?page=2",
+  "javascript:1",
+  "urn:uuid:1",
+])("%s leads elsewhere", (link, { expect }) => {
+  expect(linkBelow(base, link)).toBeUndefined();
+});
+
+test("a base without a path has everything of its host below it, and nothing else", ({ expect }) => {
+  expect(linkBelow("http://origin.internal", "http://origin.internal/Patient?x=1")).toBe("/Patient?x=1");
+  expect(linkBelow("http://origin.internal", "http://origin.internal:80?x=1")).toBe("/?x=1");
+  expect(linkBelow("http://origin.internal", "http://origin.internal:81?x=1")).toBeUndefined();
+});

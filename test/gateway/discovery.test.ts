@@ -1,0 +1,71 @@
+import { Hono } from "hono";
+import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { addDiscovery } from "#gateway/discovery";
+
+const app = new Hono();
+addDiscovery(app, { publicUrl: "https://api.example", newId: () => "0".repeat(32) });
+const base = "https://api.example/v1/fhir/main";
+const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept, authorization: "Bearer x" } });
+
+interface Statement {
+  readonly rest: readonly {
+    readonly resource: readonly {
+      readonly type: string;
+      readonly interaction: readonly { readonly code: string }[];
+      readonly searchParam: readonly { readonly name: string; readonly type: string }[];
+    }[];
+  }[];
+}
+const sample: Readonly<Record<string, string>> = { date: "2020-01-01", number: "1", quantity: "1", reference: "1" };
+
+test("the CapabilityStatement says what is carried: each interaction and search parameter of it is read, no other parameter is", async ({
+  expect,
+}) => {
+  const statement: Statement = await (await get("metadata")).json();
+  expect(statement).toMatchObject({
+    resourceType: "CapabilityStatement",
+    fhirVersion: "4.0.1",
+    rest: [{ mode: "server", security: { extension: [{ extension: [{ url: "token", valueUri: "https://api.example/oauth/token" }] }] } }],
+  });
+  const resources = statement.rest[0]?.resource ?? [];
+  expect(resources).toHaveLength(r4ResourceTypes.length);
+  for (const { type, interaction, searchParam } of resources) {
+    expect(interaction.map(({ code }) => code)).toEqual(["read", "vread", "search-type"]);
+    for (const { name, type: kind } of searchParam) {
+      const query = `${name}=${sample[kind] ?? "x"}`;
+      expect(readInteraction("GET", [type], query), `${type}?${query}`).toMatchObject({ ok: true });
+    }
+  }
+  const observation = resources.find(({ type }) => type === "Observation")?.searchParam.map(({ name }) => name);
+  expect(observation).toEqual(expect.arrayContaining(["patient", "code", "date", "_id"]));
+  for (const name of ["_has", "_text", "code-value-quantity", "_list"]) expect(observation).not.toContain(name);
+});
+
+test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({ expect }) => {
+  const configuration: unknown = await (await get(".well-known/smart-configuration")).json();
+  expect(configuration).toMatchObject({
+    token_endpoint: "https://api.example/oauth/token",
+    grant_types_supported: ["client_credentials"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["ES256", "ES384", "RS384"]),
+    capabilities: expect.arrayContaining(["client-confidential-asymmetric", "permission-v2"]),
+  });
+  expect(configuration).not.toHaveProperty("authorization_endpoint");
+});
+
+test("both are JSON by the name that was asked for, and nothing else", async ({ expect }) => {
+  for (const path of ["metadata", ".well-known/smart-configuration"]) {
+    const typeOf = async (accept: string, query = "") => (await get(path + query, accept)).headers.get("content-type");
+    expect(await typeOf("application/json")).toBe("application/json; charset=utf-8");
+    expect(await typeOf("application/fhir+json")).toBe("application/fhir+json; charset=utf-8");
+    expect(await typeOf("*/*")).toBe("application/fhir+json; charset=utf-8");
+    expect((await get(path, "application/fhir+xml")).status).toBe(406);
+    expect((await get(`${path}?_format=xml`)).status).toBe(406);
+    expect((await get(`${path}?_format=json`, "text/html")).status).toBe(200);
+    const answer = await get(path);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(answer.headers.get("x-request-id")).toMatch(/^0{32}$/u);
+  }
+});

@@ -1,0 +1,46 @@
+import { readFrame } from "#fhir/bundle";
+import { EntrySplitter } from "#fhir/entry-splitter";
+import { err, ok, type Result } from "#kernel/result";
+import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
+import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
+import { Page, type Offered } from "#phi/page";
+import type { PolicyDocument } from "#policy/schema";
+import { decide } from "../policy/granting.ts";
+
+/** What leaves of one answer of an origin's, whole: for a search its only page. */
+export function disclose(
+  body: Uint8Array,
+  document: PolicyDocument,
+  request: string,
+  bases: NamedBases,
+): Result<DisclosedWindow & Pick<Disclosure, "withheldPaths">, Withheld> {
+  const grant = decide(document, request);
+  if ("reason" in grant) throw new Error(`refused: ${grant.reason}`);
+  const { expects } = grant;
+  if (expects.kind === "vread") throw new Error("a vread has two answers");
+  const disclosed =
+    expects.kind === "read"
+      ? new Discloser(grant, bases).read(body, expects.type, expects.id)
+      : pageOf(body, new Page(grant, expects, bases));
+  if (!disclosed.ok) return disclosed;
+  const { windows, withheldPaths } = disclosed.value;
+  const [window] = windows;
+  if (window === undefined || windows.length > 1) throw new Error("not one window");
+  return ok({ ...window, withheldPaths });
+}
+
+function pageOf(body: Uint8Array, page: Page): Result<Disclosure, Withheld> {
+  const splitter = new EntrySplitter();
+  const entries = splitter.push(body);
+  if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
+  let isFull = false;
+  for (const entry of entries.value) {
+    const offered: Result<Offered, Withheld> = isFull ? page.pass(entry) : page.offer(entry);
+    if (!offered.ok) return offered;
+    isFull ||= offered.value === "beyond";
+  }
+  const rest = splitter.end();
+  const frame = rest.ok ? readFrame(rest.value) : rest;
+  if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
+  return ok(page.finish(isFull ? "next" : undefined, true));
+}
