@@ -39,6 +39,15 @@ test("an answer without the address is read and passes", async ({ expect }) => {
   watch.end();
 });
 
+test("the public ledger names it nowhere either", async ({ expect }) => {
+  for (const log of Object.keys(phylax.dev.logs))
+    for (const object of ["checkpoint", "frame/0", "tile/0/000", "proof/0"]) {
+      const answer = await fetch(`${phylax.dev.ledger}/${log}/${object}`);
+      const all = `${JSON.stringify([...answer.headers])}\n${Buffer.from(await answer.arrayBuffer()).toString("latin1")}`;
+      expect(mentionsOf(phylax.dev.origin, all), `${log}/${object}`).toEqual([]);
+    }
+});
+
 test("every spelling is seen in every place, and what is only alike is not", ({ expect }) => {
   const origin = "http://127.0.0.1:37213/fhir";
   for (const address of ownAddresses(origin))

@@ -41,6 +41,14 @@ describe.for(spellings)("an origin that says where it is wherever it can, regist
       }
   });
 
+  test("is read by clients who see little, and in that little is no address", async ({ expect }) => {
+    for (const client of ["payer", "public-health"])
+      for (const path of ["metadata", ...origin.ids.flatMap((id) => [`Patient/${id}`, `Observation?patient=${id}`])]) {
+        const { headers, text } = await phylax.ask(client, path);
+        expect(mentionsOf(origin.url, `${JSON.stringify(headers)}\n${text}`), `${client}: ${path}`).toEqual([]);
+      }
+  });
+
   test("is searched, and what it adds to its answers stays behind: fullUrls, links, outcomes, other rows", async ({ expect }) => {
     for (const type of types) {
       const { status, all, text } = await seen(type);

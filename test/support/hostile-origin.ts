@@ -42,6 +42,7 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
     let body = "";
     for await (const chunk of req as AsyncIterable<Buffer>) body += chunk.toString();
     requests.push({ method: req.method ?? "", path: req.url ?? "", body });
+    res.writeEarlyHints({ link: `<${url}/metadata>; rel=preload`, "x-served-by": url });
     for (const [name, value] of Object.entries(hostileHeaders(url, addresses))) res.setHeader(name, value);
     res.statusMessage = `see ${url}`;
     const [type = "", id] = (req.url ?? "").replace(/^\/fhir\//u, "").split(/[/?]/u);
@@ -49,7 +50,10 @@ export async function startHostileOrigin({ host = "127.0.0.1", spell = (json) =>
   };
   const json = (res: ServerResponse, status: number, value: unknown) => {
     res.statusCode = status;
-    res.end(spell(JSON.stringify(value)));
+    res.setHeader("Trailer", "X-Served-By");
+    if (status !== 204) res.write(" ");
+    res.addTrailers({ "X-Served-By": url });
+    res.end(status === 204 ? undefined : spell(JSON.stringify(value)));
   };
   const reply = (req: IncomingMessage, res: ServerResponse, type: string, id: string | undefined) => {
     const [, kind = "", status = "200"] = /^(?<kind>[a-z]+)-(?<status>\d{3})$/u.exec(id ?? "") ?? [];
