@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { send, type Reply } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  thumbprint,
+  type Outsider,
+} from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const own = "amara-okafor";
+const other = "jose-nunez";
+
+let phylax: TestStack;
+let [first, second]: Outsider[] = [];
+let [app, heldApp, foreignApp]: CertificateFiles[] = [];
+beforeAll(async () => {
+  phylax = await startTestStack();
+  first = await outsider("https://first.issuer.example", "phylax");
+  second = await outsider("https://second.issuer.example", "phylax");
+  app = await certificateFor(phylax, "outside-app");
+  heldApp = await certificateFor(phylax, "held-app");
+  foreignApp = await certificateFor(phylax, "foreign-app");
+  const client = (id: string, issuer: Outsider, externalClientId: string, certificate: CertificateFiles, more: object = {}) =>
+    clientEntries(
+      { id, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId, certificates: [thumbprint(certificate)], ...more },
+      "PATRQT",
+      "patrqt",
+      "patient/*.rs",
+    );
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { issuers: [issuerEntry(first), issuerEntry(second, { purpose: { claim: "ext.why" }, claims: { patient: "ext.who" } })] },
+      { policies: [starterPolicy("patrqt")] },
+      client("outside-app", first, "app", app),
+      client("held-app", first, "held", heldApp, { patient: own }),
+      client("foreign-app", second, "app", foreignApp),
+    ),
+  );
+}, 120_000);
+afterAll(() => phylax.close());
+
+const claims = { client_id: "app", patient: own, scope: "openid launch/patient patient/*.rs", fhirUser: `Patient/${own}` };
+const token = (changes: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}) =>
+  outsideToken(must(first), must(app), { ...claims, ...changes }, header);
+const ask = async (path: string, changes: Readonly<Record<string, unknown>> = {}) => askAs(phylax, must(app), await token(changes), path);
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("not set up");
+  return value;
+}
+const entries = ({ text }: Reply): readonly { readonly resource: Readonly<Record<string, unknown>> }[] => JSON.parse(text).entry ?? [];
+
+test("a patient's token of an external issuer reads the patient's own record, and whose token it was is in the ledger", async ({
+  expect,
+}) => {
+  const reply = await ask(`Patient/${own}`);
+  expect(reply.status, reply.text).toBe(200);
+  expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "Patient", id: own });
+  const id = reply.headers["x-request-id"];
+  const records = await openLedger(phylax.dev);
+  expect(records.find(({ event }) => event.id === id)?.event).toMatchObject({
+    kind: "disclosure",
+    who: { client: "outside-app", issuer: must(first).iss, subject: "someone", user: `Patient/${own}`, patient: own },
+    why: { purposes: ["PATRQT"] },
+    patients: [{ patient: `main/Patient/${own}` }],
+  });
+});
+
+test("another patient's record looks exactly like one that is not there", async ({ expect }) => {
+  const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
+  expect(JSON.parse((await phylax.ask("telehealth", `Patient/${other}`)).text)).toMatchObject({ id: other });
+  expect(face(await ask(`Patient/${other}`))).toEqual(face(await ask("Patient/nobody-at-all")));
+  expect((await ask(`Patient/${other}`)).status).toBe(404);
+});
+
+test("searches find the patient's rows only, and naming somebody else finds nothing", async ({ expect }) => {
+  for (const query of ["Observation", `Observation?patient=${own}`, `Observation?subject=Patient/${own}`]) {
+    const reply = await ask(query);
+    expect(reply.status, reply.text).toBe(200);
+    expect(entries(reply).length, query).toBeGreaterThan(0);
+    for (const { resource } of entries(reply))
+      expect(resource["subject"]).toMatchObject({ reference: expect.stringMatching(new RegExp(`Patient/${own}$`, "u")) });
+  }
+  expect(entries(await phylax.ask("telehealth", `Observation?patient=${other}`)).length).toBeGreaterThan(0);
+  for (const query of [`Observation?patient=${other}`, `Observation?patient=nobody-at-all`, `Patient?_id=${other}`]) {
+    const reply = await ask(query);
+    expect(reply.status, reply.text).toBe(200);
+    expect(entries(reply), query).toEqual([]);
+  }
+  expect(entries(await ask("Patient")).map(({ resource }) => resource["id"])).toEqual([own]);
+});
+
+test("what is no patient's is refused under a patient's scope", async ({ expect }) => {
+  for (const path of ["Practitioner", "Organization", "Practitioner/1"]) expect((await ask(path)).status, path).toBe(403);
+});
+
+test("a second issuer says why and for whom by names of its own; without a reason its client's only purpose counts", async ({ expect }) => {
+  for (const ext of [{ who: own, why: ["PATRQT"] }, { who: `Patient/${own}`, why: "PATRQT" }, { who: own }]) {
+    const said = await outsideToken(must(second), must(foreignApp), { client_id: "app", scope: "patient/*.r", ext });
+    expect((await askAs(phylax, must(foreignApp), said, `Patient/${own}`)).status, JSON.stringify(ext)).toBe(200);
+  }
+  const wrong = await outsideToken(must(second), must(foreignApp), {
+    client_id: "app",
+    scope: "patient/*.r",
+    ext: { who: own, why: "TREAT" },
+  });
+  expect((await askAs(phylax, must(foreignApp), wrong, `Patient/${own}`)).status).toBe(403);
+});
+
+test("a token that is not this issuer's for this client and this gateway is 401, and the ledger knows why", async ({ expect }) => {
+  const now = Math.floor(Date.now() / 1000);
+  const [one, two, mine] = [must(first), must(second), must(app)];
+  const forged = { ...one, key: two.key };
+  const spoiled: readonly (readonly [string, string, CertificateFiles?])[] = [
+    ["audience_wrong", await token({ aud: "somebody-else" })],
+    ["audience_wrong", await token({ aud: ["phylax", `${phylax.dev.gateway}/v1/fhir/other`] })],
+    ["signature_wrong", await outsideToken(forged, mine, claims)],
+    ["issuer_unknown", await token({ iss: "https://third.issuer.example" })],
+    ["signature_wrong", await token({ iss: phylax.dev.gateway, aud: phylax.dev.fhir }, { kid: "token-1" })],
+    ["token_unbound", await token({ cnf: undefined })],
+    ["certificate_not_the_tokens", await token(), must(heldApp)],
+    ["certificate_not_registered", await outsideToken(one, must(heldApp), claims), must(heldApp)],
+    // The second issuer's client is called `app` too: that name is not the first issuer's to give to its certificate.
+    ["certificate_not_registered", await outsideToken(one, must(foreignApp), claims), must(foreignApp)],
+    ["client_unknown", await token({ client_id: "outside-app" })],
+    ["client_unknown", await token({ client_id: "telehealth" })],
+    ["token_expired", await token({ iat: now - 400, exp: now - 1 })],
+    ["token_lives_too_long", await token({ exp: now + 3_700 })],
+    ["token_type_wrong", await token({}, { typ: "JWT" })],
+    ["claim_malformed", await token({ scope: "user/*.rs" })],
+    ["claim_malformed", await token({ scope: "patient/Observation.rs?category=laboratory" })],
+  ];
+  const ids: unknown[] = [];
+  for (const [reason, bad, certificate = mine] of spoiled) {
+    const reply = await askAs(phylax, certificate, bad, `Patient/${own}`);
+    expect(reply.status, reason).toBe(401);
+    expect(reply.text).not.toContain(own);
+    ids.push(reply.headers["x-request-id"]);
+  }
+  expect((await askAs(phylax, undefined, await token(), `Patient/${own}`)).status, "no certificate").toBe(401);
+  const records = await openLedger(phylax.dev);
+  expect(ids.map((id) => records.find(({ event }) => event.id === id)?.event.outcome?.reason)).toEqual(spoiled.map(([reason]) => reason));
+});
+
+test("a client that is held to one patient takes no token of another, and none without", async ({ expect }) => {
+  const held = async (changes: Readonly<Record<string, unknown>>) => {
+    const said = await outsideToken(must(first), must(heldApp), { ...claims, client_id: "held", ...changes });
+    return (await askAs(phylax, must(heldApp), said, `Patient/${own}`)).status;
+  };
+  expect(await held({})).toBe(200);
+  expect(await held({ scope: "system/*.rs" })).toBe(200);
+  expect(await held({ patient: other })).toBe(403);
+  expect(await held({ patient: undefined })).toBe(403);
+  expect((await ask(`Patient/${own}`, { patient: undefined })).status).toBe(403);
+  expect((await ask(`Patient/${other}`, { scope: "system/*.rs" })).status, "the grant is the patient's, whatever the token says").toBe(404);
+});
+
+test("a client of an external issuer gets no token here", async ({ expect }) => {
+  const form = new URLSearchParams({ grant_type: "client_credentials", client_id: "outside-app" });
+  const reply = await send(phylax.dev, must(app), phylax.dev.tokenEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: form.toString(),
+  });
+  expect(reply.status).toBe(401);
+});

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import { startCarelessOrigin } from "../support/careless-origin.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const to = (reference: string) => ({ reference });
+const observation = (id: string, more: object) => ({ resourceType: "Observation", id, status: "final", code: { text: id }, ...more });
+const appointment = (id: string, ...actors: object[]) => ({
+  resourceType: "Appointment",
+  id,
+  status: "booked",
+  participant: actors.map((actor) => ({ actor, status: "accepted" })),
+});
+const amara = to("Patient/amara");
+
+/** Whose each is, by its id: `own-…` is Amara's, everything else must never reach her. */
+const resources = (url: string) => [
+  { resourceType: "Patient", id: "amara" },
+  { resourceType: "Patient", id: "bela", link: [{ other: amara, type: "seealso" }] },
+  observation("own-relative", { subject: amara }),
+  observation("own-absolute", { subject: to(`${url}/Patient/amara`) }),
+  observation("own-version", { subject: to("Patient/amara/_history/2") }),
+  observation("own-performed", { performer: [amara, to("Practitioner/p")] }),
+  observation("belas", { subject: to("Patient/bela") }),
+  observation("belas-performed-by-amara", { subject: to("Patient/bela"), performer: [amara] }),
+  observation("belas-focus", { subject: to("Patient/bela"), focus: [amara] }),
+  observation("of-a-group", { subject: to("Group/amara") }),
+  observation("of-another-server", { subject: to("https://elsewhere.example/fhir/Patient/amara") }),
+  observation("of-an-identifier", { subject: { identifier: { value: "amara" } } }),
+  observation("of-a-contained", { contained: [{ resourceType: "Patient", id: "amara" }], subject: to("#amara") }),
+  observation("of-nobody", {}),
+  appointment("own-alone", amara, to("Practitioner/p"), to("Location/l")),
+  appointment("with-bela", amara, to("Patient/bela")),
+  { resourceType: "Practitioner", id: "p" },
+];
+
+let phylax: TestStack;
+let origin: Awaited<ReturnType<typeof startCarelessOrigin>>;
+let certificate: CertificateFiles;
+const issuer = await outsider("https://issuer.example", "phylax");
+beforeAll(async () => {
+  const all: ReturnType<typeof resources> = [];
+  origin = await startCarelessOrigin(all);
+  all.push(...resources(origin.url));
+  phylax = await startTestStack({ origin: origin.url });
+  certificate = await certificateFor(phylax, "compartment-app");
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
+      clientEntries(
+        {
+          id: "compartment-app",
+          kind: "patient",
+          auth: "external",
+          issuer: issuer.iss,
+          externalClientId: "app",
+          certificates: [thumbprint(certificate)],
+        },
+        "PATRQT",
+        "patrqt",
+        "patient/*.rs",
+      ),
+    ),
+  );
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  await origin.close();
+});
+
+const ask = async (path: string) =>
+  askAs(phylax, certificate, await outsideToken(issuer, certificate, { client_id: "app", patient: "amara", scope: "patient/*.rs" }), path);
+const found = async (path: string): Promise<readonly string[]> => {
+  const bundle: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse((await ask(path)).text);
+  return (bundle.entry ?? []).map(({ resource }) => resource.id);
+};
+const idsOf = (type: string) => resources("").flatMap((one) => (one.resourceType === type ? [one.id] : []));
+
+test("of an origin that ignores the question only the patient's own rows leave, and the question was narrowed all the same", async ({
+  expect,
+}) => {
+  expect(await found("Observation?code=x")).toEqual(idsOf("Observation").filter((id) => id.startsWith("own-")));
+  expect(origin.asked.at(-1)).toMatch(/^Observation\?code=x&patient=Patient\/amara&_count=\d+$/u);
+  expect(await found("Appointment")).toEqual(["own-alone"]);
+  expect(origin.asked.at(-1)).toContain("patient=Patient/amara");
+  expect(await found("Patient")).toEqual(["amara"]);
+  expect(origin.asked.at(-1)).toContain("_id=amara");
+  for (const query of [
+    "Observation?patient=bela",
+    "Observation?subject=Patient/bela",
+    "Patient?_id=bela",
+    "Appointment?actor=Patient/bela",
+  ]) {
+    expect(await found(query), query).toEqual([]);
+  }
+});
+
+test("a read gives the patient's own, and of everything else exactly what is given of what is not there", async ({ expect }) => {
+  const absent = (await ask("Observation/not-there")).text.replaceAll(/[0-9a-f]{32}/gu, "");
+  for (const { resourceType, id } of resources("").filter(({ resourceType }) => resourceType !== "Practitioner")) {
+    const reply = await ask(`${resourceType}/${id}`);
+    const own = id.startsWith("own-") || id === "amara";
+    expect(reply.status, id).toBe(own ? 200 : 404);
+    if (!own) expect(reply.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
+  }
+});
+
+test("a type that is no patient's is refused before anything is asked", async ({ expect }) => {
+  const before = origin.asked.length;
+  for (const path of ["Practitioner/p", "Practitioner", "Medication"]) expect((await ask(path)).status, path).toBe(403);
+  expect(origin.asked.length).toBe(before);
+});
+
+test("a narrowed search is on record with the patient whom the token was for, and the rows that were dropped are counted", async ({
+  expect,
+}) => {
+  const id = (await ask("Observation")).headers["x-request-id"];
+  const record = (await openLedger(phylax.dev)).find(({ event }) => event.id === id)?.event;
+  expect(record).toMatchObject({
+    who: { patient: "amara" },
+    patients: [{ patient: "main/Patient/amara", counts: { Observation: 4 } }],
+    withheld: { resources: 8 },
+  });
+});

@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
+import { newKey, sign, type Key } from "./credentials.ts";
+import type { TestStack } from "./stack.ts";
+
+/** Somebody else's identity provider: Phylax knows its public key from the registry and nothing more. */
+export interface Outsider {
+  readonly iss: string;
+  readonly audience: string;
+  readonly key: Key;
+}
+
+/** Two of these have the same kid: only the issuer tells their keys apart. */
+export const outsider = async (iss: string, audience: string): Promise<Outsider> => ({
+  iss,
+  audience,
+  key: await newKey("ES256", "issuer-1"),
+});
+
+export const issuerEntry = ({ iss, audience, key }: Outsider, more: object = {}) => ({
+  iss,
+  audience,
+  jwks: { keys: [key.jwk] },
+  algs: ["ES256"],
+  purpose: { fixed: ["PATRQT"] },
+  ...more,
+});
+
+/** A client's certificate, by the authority that the front trusts. */
+export function certificateFor({ dev }: TestStack, name: string): Promise<CertificateFiles> {
+  return issueClientCertificate(dirname(dev.clientCa.cert), name, `O=Outside, CN=${name}`);
+}
+
+export const thumbprint = ({ cert }: CertificateFiles): string => x5tS256(readFileSync(cert, "utf8"));
+
+/** What a client needs to be granted something: client, agreement and grant, as a registry file has them. */
+export function clientEntries(
+  client: { readonly id: string } & Readonly<Record<string, unknown>>,
+  purpose: string,
+  policy: string,
+  scopes: string,
+) {
+  const agreement = `${client.id}-terms`;
+  return {
+    clients: [client],
+    agreements: [
+      { id: agreement, client: client.id, purposes: [purpose], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) },
+    ],
+    grants: [
+      {
+        client: client.id,
+        origin: "main",
+        purpose,
+        agreement,
+        policy,
+        scopes,
+        quotas: { default: { requests: 10_000, windowSeconds: 60 } },
+      },
+    ],
+  };
+}
+
+/** Several files as one. */
+export function joined(...files: readonly Readonly<Record<string, readonly unknown[]>>[]): Record<string, unknown[]> {
+  const all: Record<string, unknown[]> = {};
+  for (const file of files) for (const [list, entries] of Object.entries(file)) all[list] = [...(all[list] ?? []), ...entries];
+  return all;
+}
+
+/** A starter policy as a registry file carries it. */
+export const starterPolicy = (name: string) => ({
+  name,
+  body: JSON.parse(readFileSync(join(import.meta.dirname, "../../policies", `${name}.json`), "utf8")),
+});
+
+/** An access token as such a provider signs it, bound to a certificate; `changes` and `header` spoil it. */
+export function outsideToken(
+  { iss, audience, key }: Outsider,
+  certificate: CertificateFiles,
+  changes: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  const claims = {
+    iss,
+    sub: "someone",
+    aud: audience,
+    iat: now,
+    exp: now + 300,
+    jti: randomUUID(),
+    cnf: { "x5t#S256": thumbprint(certificate) },
+  };
+  return sign(key, { ...claims, ...changes }, { typ: "at+jwt", ...header });
+}
+
+export function askAs(
+  { dev }: TestStack,
+  certificate: CertificateFiles | undefined,
+  token: string,
+  path: string,
+  sending: Sending = {},
+): Promise<Reply> {
+  const headers = { authorization: `Bearer ${token}`, ...sending.headers };
+  return send(dev, certificate, `${dev.fhir}/${path}`, { ...sending, headers });
+}
