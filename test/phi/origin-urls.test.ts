@@ -183,3 +183,12 @@ test("the gateway's base, however encoded, is not taken for the origin on the sa
   const encoded = encodeURIComponent("https://localhost:8443/v1/fhir/main/Patient/1");
   for (const text of [encoded, encodeURIComponent(encoded)]) expect(inText(text)).toBe(text);
 });
+
+test("with the origin's port number it is an address and no name, however it is spelled", ({ expect }) => {
+  const { name } = originUrls({ origin: "http://fhir.internal:8080/fhir", public: gateway });
+  for (const uri of ["http://fhir.internal:8080/mrn", "HTTPS://FHIR.internal.:08080", "http://fhir%2einternal%3a8080/mrn"])
+    expect(name(uri), uri).toBeUndefined();
+  expect(name("http://fhir.internal:8080/fhir/sid/mrn")).toBe(`${gateway}/sid/mrn`);
+  for (const uri of ["http://fhir.internal/mrn", "http://fhir.internal:80801/mrn", "http://elsewhere.example:8080/mrn", `${gateway}/sid`])
+    expect(name(uri), uri).toBe(uri);
+});

@@ -1,0 +1,71 @@
+/** How an origin's address is found in a text, in plain sight and otherwise. */
+export interface OriginPatterns {
+  /** Every mention, in one of five groups: `ours` (the gateway's own base, to be left alone), `below`, `elsewhere`, `encoded`, `bare`. */
+  readonly all: RegExp;
+  /** At the beginning alone, `ours`, `below` or `elsewhere`. */
+  readonly start: RegExp;
+  /** At the beginning, a URL below the origin's FHIR base that is none of the gateway's. */
+  readonly belowAtStart: RegExp;
+  /** For a text that was decoded and is in lower case: what must not be in it. */
+  readonly address: RegExp;
+  /** What a text in lower case holds when it mentions the address in plain sight. */
+  readonly needles: readonly string[];
+  /** In a URI in lower case: it is an address and no name. On an IP address and on `localhost` every one is, elsewhere those with the port. */
+  readonly notAName: RegExp;
+}
+
+// What a loopback address is called: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. Which server is meant, the port tells.
+const loopback = [
+  String.raw`localhost\.?`,
+  String.raw`127(?:\.\d{1,3}){1,3}|0{1,8}177(?:\.[0-7]{1,4}){1,3}|0x7f(?:\.(?:0x)?[0-9a-f]{1,3}){1,3}`,
+  String.raw`21[34]\d{7}|0x7f[0-9a-f]{6}|0\.0\.0\.0`,
+  String.raw`\[[0:]{0,37}(?::0{0,3}1|ffff:(?:127(?:\.\d{1,3}){3}|7f[0-9a-f]{2}:[0-9a-f]{1,4})|:)\]`,
+].join("|");
+const loopbackEncoded = String.raw`(?:localhost|127(?:\.\d{1,3}){1,3}|%5B(?:[0-9a-f.]|%3A){2,45}%5D)`;
+
+/**
+ * @param origin FHIR base of the origin.
+ * @param base the gateway's, which may be on the origin's host, even below its base.
+ */
+export function originPatterns(origin: string, base: string): OriginPatterns {
+  const { hostname, protocol, port, pathname } = new URL(origin);
+  const isLoopback = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  const number = port === "" ? (protocol === "https:" ? "443" : "80") : port;
+  const host = escaped(hostname);
+  const path = pathname === "/" ? "" : escaped(pathname.replace(/\/$/u, ""));
+  const ours = `${escaped(base)}${end}`;
+
+  const aliases = isLoopback ? [`(?:${loopback}):0{0,8}${number}(?!\\d)`] : [];
+  const server = either(host + (port === "" ? "(?::80|:443)?" : `:0{0,8}${port}`), ...aliases);
+  const below = String.raw`(?:https?:)?//${server}${path}${end}`;
+  // Schemes and user names are bounded, so that a long word costs no more than its length.
+  const anyPort = either(String.raw`${host}\.?(?::\d+)?`, ...aliases);
+  const elsewhere = String.raw`(?:[a-z][a-z0-9+.-]{0,15}:)?//(?:[^\s/@"'<>]{0,64}@)?${anyPort}${hostEnd}(?:/[^\s"'<>]*)?`;
+
+  const encodedAliases = isLoopback ? [`${loopbackEncoded}%3A0{0,8}${number}(?!\\d)`] : [];
+  const encodedHost = either(String.raw`${escaped(encodeURIComponent(hostname))}(?:%3A\d+)?`, ...encodedAliases);
+  const encodedPath = escaped(encodeURIComponent(pathname.replace(/\/$/u, "")));
+  const encoded = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}(?:${encodedPath}(?![A-Za-z0-9._~-])|(?:%2F[^\s"'<>&]*)?)`;
+
+  // A bare host name may be anybody's word; with the port it is this server's address.
+  const bareHost = `(?<![A-Za-z0-9.-])${either(host, ...(isLoopback ? [loopback] : []))}`;
+  const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)(?:${path}${end})?`;
+
+  const namesNothing = hostname === "localhost" || /^(?:[\d.]+|\[.*\])$/u.test(hostname);
+  const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
+  return {
+    all: new RegExp(`${mine}|(?<below>${below})|(?<elsewhere>${elsewhere})|(?<encoded>${encoded})|(?<bare>${bare})`, "giu"),
+    start: new RegExp(String.raw`^\s*(?:(?<ours>${ours})|(?<below>${below})|(?<elsewhere>${elsewhere}))`, "iu"),
+    belowAtStart: new RegExp(String.raw`^\s*(?!${ours})${below}`, "iu"),
+    address: new RegExp(String.raw`//(?:[^\s/@]{0,64}@)?${host}\.?${hostEnd}|${bareHost}\.?:0{0,8}${number}(?!\d)`, "iu"),
+    // An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
+    needles: [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopback ? [number] : [])],
+    notAName: namesNothing ? /^/u : port === "" ? /(?!)/u : new RegExp(`${host}\\.?:0{0,8}${port}(?!\\d)`, "u"),
+  };
+}
+
+// A base ends where a path segment ends: `/fhir` is no prefix of `/fhir2`.
+const end = "(?![A-Za-z0-9._~%-])";
+const hostEnd = String.raw`(?![A-Za-z0-9-]|\.[A-Za-z0-9])`;
+const either = (...patterns: readonly string[]) => `(?:${patterns.join("|")})`;
+const escaped = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/gu, "\\$&");
