@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, test } from "vitest";
+import type { RegistryProblem } from "#identity/registry-document";
+import type { Result } from "#kernel/result";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
+import { withValue } from "../support/registry-file.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+interface Desk {
+  apply(
+    document: unknown,
+    mode?: "add" | "replace",
+  ): Promise<Result<{ readonly added: number; readonly changed: number }, RegistryProblem>>;
+}
+
+let phylax: TestStack;
+let certificate: CertificateFiles;
+let desk: Desk;
+const issuer = await outsider("https://login.example", "phylax");
+beforeAll(async () => {
+  phylax = await startTestStack();
+  certificate = await certificateFor(phylax, "file-app");
+  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-gateway"));
+}, 120_000);
+afterAll(() => phylax.close());
+
+const file = (id = "file-app", externalClientId = "app") =>
+  joined(
+    { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
+    clientEntries(
+      { id, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId, certificates: [thumbprint(certificate)] },
+      "PATRQT",
+      "patrqt",
+      "patient/*.rs",
+    ),
+  );
+const read = async (client: string) => {
+  const token = await outsideToken(issuer, certificate, { client_id: client, patient: "amara-okafor", scope: "patient/*.rs" });
+  return (await askAs(phylax, certificate, token, "Patient/amara-okafor")).status;
+};
+
+test("a file that is refused leaves nothing that works, and the same file put right works within seconds", async ({ expect }) => {
+  const good = file();
+  const bad: readonly (readonly [string, string, unknown])[] = [
+    ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://login.example/jwks"],
+    ["/issuers/0/iss", "/issuers/0/iss", phylax.dev.gateway],
+    ["/clients/0/issuer", "/issuers", []],
+    ["/clients/0/dpop", "/clients/0/dpop", true],
+    ["/clients/0/id", "/clients/0/id", "no such id"],
+    ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/*.rs"],
+    ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.rs?category=laboratory"],
+    ["/grants/0/quotas/burst", "/grants/0/quotas/burst", { requests: 1, windowSeconds: 1 }],
+    ["/grants/0/origin", "/grants/0/origin", "nowhere"],
+    ["/surprise", "/surprise", []],
+  ];
+  for (const [pointer, at, value] of bad) {
+    expect(await desk.apply(withValue(good, at, value)), at).toMatchObject({ ok: false, error: { pointer } });
+    expect(await read("app"), at).toBe(401);
+  }
+  const { ok } = await desk.apply(good);
+  expect(ok).toBe(true);
+  await expect.poll(() => read("app"), { timeout: 15_000, interval: 500 }).toBe(200); // what was read is believed for five seconds
+});
+
+test("the same file again changes nothing, another content clashes by its pointer, and a second name at the issuer is a second client", async ({
+  expect,
+}) => {
+  await desk.apply(file());
+  expect(await desk.apply(file())).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await desk.apply(withValue(file(), "/issuers/0/audience", "another"))).toMatchObject({
+    error: { reason: "clash", pointer: "/issuers/0/audience" },
+  });
+  expect(await desk.apply(file("second-app"))).toMatchObject({ error: { reason: "clash", pointer: "/clients/0/externalClientId" } });
+  expect(await desk.apply(file("second-app", "app-2"))).toMatchObject({ ok: true });
+  await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
+});
+
+test("the whole file that docs/registry.md shows is taken as it stands", async ({ expect }) => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
+  const shown: unknown = JSON.parse(/```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "");
+  const applied = await desk.apply(shown);
+  expect(applied).toEqual({ ok: true, value: { added: 15, changed: 0 } });
+});
