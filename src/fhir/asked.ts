@@ -28,8 +28,9 @@ export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter
   return parameters.every(({ definition, values }) => {
     if (definition.code === "_id") return values.some((value) => value.kind === "token" && value.code === property(row, "id"));
     if (definition.type !== "reference" || !reads(type, definition, "owner")) return true;
-    const references = (definition.paths ?? [])
-      .flatMap((path) => valuesAt(row, path))
+    const named = (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
+    if (named.length === 0) return false; // it names nobody, so not the one who was asked for
+    const references = named
       .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
       .map((text) => parseReference(text, base));
     const local = references.filter((reference) => reference.kind === "local");
