@@ -22,5 +22,6 @@ export class AnonymousCap {
   }
 }
 
-/** A refusal that no client stands behind: anyone can cause as many as they like. */
-export const isAnonymousRefusal = ({ kind, who }: AuditEvent): boolean => kind === "refusal" && who?.client === undefined;
+/** A refusal that no client or operator stands behind: anyone can cause as many as they like. */
+export const isAnonymousRefusal = ({ kind, who }: AuditEvent): boolean =>
+  kind === "refusal" && who?.client === undefined && who?.operator === undefined;

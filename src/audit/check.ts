@@ -42,7 +42,17 @@ const parameters: Check = (value) =>
   listOf(parameter, PARAMETERS_MAX)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= PARAMETER_BYTES_MAX; // pairs of strings, as the line above found
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
-  who: { client: text, certificate: text, issuer: text, tokenId: text, keyId: text, subject: text, user: text, patient: text },
+  who: {
+    client: text,
+    certificate: text,
+    issuer: text,
+    tokenId: text,
+    keyId: text,
+    subject: text,
+    user: text,
+    patient: text,
+    operator: text,
+  },
   from: { address: text, country: text },
   what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },
   why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },

@@ -12,6 +12,8 @@ export const eventKinds = {
   aborted: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
+  /** An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`; step 1 with its outcome. */
+  administration: { discloses: false },
   /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
   refusals: { discloses: false },
 } as const;
@@ -57,6 +59,7 @@ export interface Who {
   readonly subject?: string | undefined; // sub, as an external issuer names it
   readonly user?: string | undefined; // fhirUser
   readonly patient?: string | undefined; // FHIR id of the token's patient context
+  readonly operator?: string | undefined; // who administers; never beside a client
 }
 
 export interface From {
