@@ -77,6 +77,11 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   grant_missing: notPermitted,
   patient_missing: face(403, "forbidden", "Not permitted: the token names no patient."),
   patient_not_the_clients: notPermitted,
+  patient_of_unknown_origin: face(
+    403,
+    "forbidden",
+    "Not permitted: the token's audience does not say of which FHIR server its patient is.",
+  ),
   purpose_malformed: face(400, "invalid", "Phylax-Purpose is not a purpose of use."),
   purpose_not_granted: face(403, "forbidden", "The token is not for this purpose of use."),
   purpose_not_chosen: face(403, "forbidden", "The token is for several purposes: choose one with Phylax-Purpose."),

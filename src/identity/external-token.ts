@@ -46,7 +46,17 @@ export function readExternalToken(
 
   const said = readMapped(claims, issuer);
   if (!said.ok) return said;
-  return ok({ issuer: iss, issuedHere: false, subject: sub, id: jti, expires: instant(exp * 1000), x5t: x5t.value, ...said.value });
+  const namesBase = aud.includes(expected.base);
+  return ok({
+    issuer: iss,
+    issuedHere: false,
+    namesBase,
+    subject: sub,
+    id: jti,
+    expires: instant(exp * 1000),
+    x5t: x5t.value,
+    ...said.value,
+  });
 }
 
 /**

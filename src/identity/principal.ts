@@ -36,7 +36,7 @@ export type PrincipalRefusal =
   | { readonly reason: "certificate_missing" | "certificate_not_the_tokens" | "client_unknown" }
   | { readonly reason: "grant_missing"; readonly purpose: Purpose }
   /** A scope is held to the token's patient, or the client is, and the token names none, or another one. */
-  | { readonly reason: "patient_missing" | "patient_not_the_clients" };
+  | { readonly reason: "patient_missing" | "patient_not_the_clients" | "patient_of_unknown_origin" };
 
 export interface Evidence {
   readonly token: AccessToken;
@@ -103,8 +103,12 @@ function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant):
   const common = intersectScopes(token.scopes, grant.scopes);
   const scopes = client.patient === undefined ? common : heldToPatient(common);
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
-  if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
-  if (client.patient !== undefined && !sameText(client.patient, token.patient ?? "")) return err({ reason: "patient_not_the_clients" });
+  if (!needed) return ok(scopes);
+  if (token.patient === undefined) return err({ reason: "patient_missing" });
+  // An id means a patient of one origin, and at another one somebody else.
+  const origins = new Set(client.grants.map(({ origin }) => origin));
+  if (origins.size > 1 && !token.namesBase) return err({ reason: "patient_of_unknown_origin" });
+  if (client.patient !== undefined && !sameText(client.patient, token.patient)) return err({ reason: "patient_not_the_clients" });
   return ok(scopes);
 }
 

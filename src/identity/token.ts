@@ -19,6 +19,8 @@ export interface AccessToken {
   readonly scopes: Scopes;
   /** None: the token does not say. */
   readonly purposes: readonly Purpose[];
+  /** Whether its audience names the FHIR base that is being asked, or only the deployment. */
+  readonly namesBase: boolean;
   /** FHIR id of the patient in whose context it was issued. */
   readonly patient: string | undefined;
   /** Who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record only. */
@@ -101,6 +103,7 @@ export function readAccessToken(claims: unknown, expected: TokenExpectation): Re
     expires: instant(exp * 1000),
     scopes: scopes.value,
     purposes: purpose_of_use,
+    namesBase: true,
     patient: undefined,
     user: undefined,
     x5t: x5t.value,

@@ -10,6 +10,7 @@ const evidence: Evidence = {
   token: {
     issuer: publicUrl,
     issuedHere: true,
+    namesBase: true,
     patient: undefined,
     user: undefined,
     subject: "telehealth",
@@ -134,4 +135,14 @@ test("a client that is held to one patient is that patient's, whatever scope its
   expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: [{ context: "patient" }] } });
   expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_not_the_clients" } });
   expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
+});
+
+test("where a client has grants at several origins, a patient is one of the origin that the token's audience names", ({ expect }) => {
+  const two = { ...app, grants: app.grants.flatMap((grant) => [grant, { ...grant, origin: "second" }]) };
+  const scopes = [{ context: "patient", type: "*", permissions: ["r"] }] as const;
+  const vague = saying({ scopes, namesBase: false });
+  expect(identify({ ...theirs, token: vague })).toMatchObject({ ok: true });
+  expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({ error: { reason: "patient_of_unknown_origin" } });
+  expect(identify({ ...theirs, token: saying({ scopes }), client: two })).toMatchObject({ ok: true });
+  expect(identify({ ...theirs, token: saying({ namesBase: false }), client: two }), "no scope of a patient").toMatchObject({ ok: true });
 });
