@@ -50,7 +50,7 @@ export interface ProofExpectation {
 /** Proves that a request comes from the holder of a key. Never throws for a bad proof: a bad proof is an answer. */
 export interface ProofVerifier {
   /** `text`: the value of the one `DPoP` header. */
-  verify(text: string | undefined, expected: ProofExpectation): Promise<Result<Proof, ProofRefusal>>;
+  verify(text: Secret | undefined, expected: ProofExpectation): Promise<Result<Proof, ProofRefusal>>;
   /** The nonce for this key's next proof. */
   nonce(jkt: string, at: Instant): string;
 }

@@ -13,8 +13,9 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
   const mac: Mac = (text) => createHmac("sha256", nonceKey.reveal()).update(text).digest("base64url");
   return {
     nonce: (jkt, at) => freshNonce(mac, jkt, at),
-    async verify(text, expected) {
-      if (text === undefined) return err({ reason: "proof_missing" });
+    async verify(proof, expected) {
+      if (proof === undefined) return err({ reason: "proof_missing" });
+      const text = proof.reveal();
       const jws = readCompactJws(text); // two headers arrive joined by a comma, which no JWS holds
       if (!jws.ok) return err({ reason: "proof_malformed" });
       const key = readProofKey(jws.value.header);
@@ -27,9 +28,9 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       const signed = await proveSignature(text, { ...jws.value.header, kid: undefined }, [key.value], proofAlgorithms);
       if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
 
-      const proof = await readProof(jws.value.claims, expected);
-      if (!proof.ok) return proof;
-      const { id, nonce } = proof.value;
+      const said = await readProof(jws.value.claims, expected);
+      if (!said.ok) return said;
+      const { id, nonce } = said.value;
       if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
       if (!isFreshNonce(mac, nonce, jkt, expected.at)) return err({ reason: "proof_nonce_old", nonce: freshNonce(mac, jkt, expected.at) });
       return ok({ jkt, id });

@@ -187,7 +187,7 @@ async function theirVerdict(proof: string, { token }: Sender): Promise<boolean> 
 }
 
 async function ourVerdict(proof: string, { token, jkt }: Sender): Promise<boolean> {
-  return (await verifier.verify(proof, { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
+  return (await verifier.verify(new Secret(proof), { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
 }
 
 const seen = { both: 0, ours: 0, theirs: 0, neither: 0 };

@@ -20,7 +20,8 @@ const keys = await generateKeyPair("ES256", { extractable: true });
 const jkt = await calculateThumbprint(keys.publicKey);
 const jwk = publicOf(await exportJWK(keys.publicKey));
 const expected: ProofExpectation = { method: "GET", url, at, token: { text: new Secret(token), jkt } };
-const verify = (proof: string | undefined, changes: Partial<ProofExpectation> = {}) => verifier.verify(proof, { ...expected, ...changes });
+const verify = (proof: string | undefined, changes: Partial<ProofExpectation> = {}) =>
+  verifier.verify(proof === undefined ? undefined : new Secret(proof), { ...expected, ...changes });
 
 const claims = { jti: "proof-1", htm: "GET", htu: url, iat: now, ath, nonce: verifier.nonce(jkt, at) };
 

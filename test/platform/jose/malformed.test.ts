@@ -1,0 +1,128 @@
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
+import * as fc from "fast-check";
+import { test } from "vitest";
+import type { TokenIssuer } from "#identity/ports";
+import { thumbprint } from "#identity/thumbprint";
+import { Secret } from "#kernel/secret";
+import { proofVerifier } from "#platform/jose/proof-verifier";
+import { tokenVerifier } from "#platform/jose/token-verifier";
+import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
+
+const runs = 2_500; // four properties: 10,000 malformed credentials
+
+const issuerKey = await newKey("ES256", "token-1");
+const keys: TokenIssuer = {
+  lifetimeSeconds: 300,
+  issue: () => Promise.reject(new Error("not here")),
+  publicKeys: () => Promise.resolve([issuerKey.jwk]),
+};
+const tokens = tokenVerifier({ issuer: publicUrl, keys, issuers: { find: () => Promise.resolve(undefined) } });
+const tokenClaims = {
+  iss: publicUrl,
+  sub: "telehealth",
+  client_id: "telehealth",
+  aud: fhirBase("main"),
+  exp: now + 300,
+  iat: now,
+  jti: "0123456789abcdef0123456789abcdef",
+  scope: "system/*.rs",
+  purpose_of_use: ["TREAT"],
+  cnf: { "x5t#S256": presented("telehealth").x5t },
+};
+const tokenHeader = { typ: "at+jwt" };
+const token = await sign(issuerKey, tokenClaims, tokenHeader);
+const tokenTaken = async (text: string) => (await tokens.verify(new Secret(text), { audience: fhirBase("main"), at })).ok;
+
+const proofs = proofVerifier(new Secret(new Uint8Array(randomBytes(32))));
+const proofKey = await newKey("ES256", "ignored");
+const { kid: _, ...jwk } = proofKey.jwk;
+const jkt = await thumbprint(proofKey.jwk);
+const url = `${fhirBase("main")}/Patient/p1`;
+const proofClaims = {
+  jti: "proof-1",
+  htm: "GET",
+  htu: url,
+  iat: now,
+  ath: createHash("sha256").update(token).digest("base64url"),
+  nonce: proofs.nonce(jkt, at),
+};
+const proofHeader = { typ: "dpop+jwt", jwk };
+const proof = await sign(proofKey, proofClaims, proofHeader);
+const proofTaken = async (text: string) =>
+  (await proofs.verify(new Secret(text), { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
+
+/** Another text than this one, made from it by what goes wrong on the way and by what attackers try. */
+function mangled(good: string): fc.Arbitrary<string> {
+  const place = fc.nat(good.length - 1);
+  const parts = good.split(".");
+  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value) ?? "").toString("base64url");
+  return fc
+    .oneof(
+      fc.tuple(place, fc.string({ minLength: 1, maxLength: 1, unit: "binary" })).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
+      fc.tuple(place, fc.constantFrom(...Array.from("ABCwxyz0189-_.=+/ "))).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
+      fc.tuple(place, fc.string()).map(([i, text]) => good.slice(0, i) + text + good.slice(i)),
+      fc.tuple(place, place).map(([i, j]) => good.slice(0, Math.min(i, j)) + good.slice(Math.max(i, j))),
+      fc.shuffledSubarray([...parts, ...parts], { minLength: 1 }).map((some) => some.join(".")),
+      fc
+        .tuple(fc.nat(2), fc.string({ unit: fc.constantFrom(...Array.from("ABCwxyz0189-_")) }))
+        .map(([i, text]) => parts.with(i, text).join(".")),
+      fc.tuple(fc.nat(1), fc.jsonValue()).map(([i, value]) => parts.with(i, encoded(value)).join(".")),
+      fc.string({ unit: "binary", maxLength: 200 }),
+    )
+    .filter((text) => text !== good);
+}
+
+/** Claims and header with one member replaced by a value that cannot be right, and the true key's signature over it. */
+type Members = Readonly<Record<string, unknown>>;
+function spoilt(claims: Members, header: Members, vital: readonly string[]) {
+  const value = fc.oneof(
+    fc.constant(undefined),
+    fc.jsonValue(),
+    fc.string({ unit: "binary", maxLength: 50 }),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+  );
+  return fc.tuple(fc.constantFrom(...vital), value).map(([name, wrong]) => {
+    const spoil = (members: Members): Members => (name in members ? { ...members, [name]: wrong } : members);
+    return { claims: spoil(claims), header: spoil(header) };
+  });
+}
+
+test("mangled tokens are refused, and none throws", { timeout: 60_000 }, async ({ expect }) => {
+  expect(await tokenTaken(token)).toBe(true);
+  await fc.assert(
+    fc.asyncProperty(mangled(token), async (text) => !(await tokenTaken(text))),
+    { numRuns: runs },
+  );
+});
+
+test("tokens that the true key signed over a spoilt member are refused, and none throws", { timeout: 60_000 }, async () => {
+  // Another client's id or another jti is not malformed: those two stay.
+  const vital = ["iss", "aud", "exp", "iat", "scope", "purpose_of_use", "cnf", "typ"];
+  await fc.assert(
+    fc.asyncProperty(
+      spoilt(tokenClaims, tokenHeader, vital),
+      async ({ claims, header }) => !(await tokenTaken(await sign(issuerKey, claims, header))),
+    ),
+    { numRuns: runs },
+  );
+});
+
+test("mangled proofs are refused, and none throws", { timeout: 60_000 }, async ({ expect }) => {
+  expect(await proofTaken(proof)).toBe(true);
+  await fc.assert(
+    fc.asyncProperty(mangled(proof), async (text) => !(await proofTaken(text))),
+    { numRuns: runs },
+  );
+});
+
+test("proofs that the true key signed over a spoilt member are refused, and none throws", { timeout: 60_000 }, async () => {
+  const vital = ["htm", "htu", "iat", "ath", "nonce", "typ", "jwk"];
+  await fc.assert(
+    fc.asyncProperty(
+      spoilt(proofClaims, proofHeader, vital),
+      async ({ claims, header }) => !(await proofTaken(await sign(proofKey, claims, header))),
+    ),
+    { numRuns: runs },
+  );
+});
