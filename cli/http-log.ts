@@ -1,9 +1,8 @@
+import { FRAME_BYTES_MAX } from "#ledger/frame";
 import type { LogReader } from "#ledger/ports";
 import { tilePath } from "#ledger/tile";
 
 const PATIENCE_MS = 30_000;
-// A bundle of 256 of the longest leaves: nothing a log serves is longer.
-const BYTES_MAX = 256 * 65_537;
 
 /** One log of a ledger over HTTP. An object that is not there is undefined; anything else that goes wrong throws, naming the address. */
 export function httpLog(base: string, log: string): LogReader {
@@ -29,8 +28,8 @@ async function read(url: string): Promise<Uint8Array | undefined> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of response.body) {
-    length += part.length;
-    if (length > BYTES_MAX) throw new Error(`${url} answered more than ${BYTES_MAX} bytes`);
+    length += part.length; // nothing that a log serves is longer than the longest frame
+    if (length > FRAME_BYTES_MAX) throw new Error(`${url} answered more than ${FRAME_BYTES_MAX} bytes`);
     parts.push(part);
   }
   return new Uint8Array(Buffer.concat(parts));

@@ -22,6 +22,8 @@ const magic = utf8("PXF1");
 export const FRAME_LEAVES_MAX = 256;
 /** A commit closes when its leaves reach this many bytes. */
 export const FRAME_LEAF_BYTES_MAX = 1_048_576;
+/** The longest frame that the format allows: 256 leaves of 65,535 bytes, an origin line of 65,535, a compact range of 53 nodes. */
+export const FRAME_BYTES_MAX = FRAME_LEAVES_MAX * 65_537 + 65_535 + 53 * HASH_BYTES + 72;
 /** The clock in a frame is this coarse, so that a reader of the log cannot match times with what he sees elsewhere. */
 export const FRAME_TIME_STEP_SECONDS = 10;
 export const firstPrevious: Uint8Array = new Uint8Array(HASH_BYTES);

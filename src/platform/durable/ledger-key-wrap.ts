@@ -1,8 +1,8 @@
 import { base64url, GeneralEncrypt, generalDecrypt, importJWK, type GeneralJWE, type JWK } from "jose";
 import { Secret } from "#kernel/secret";
 import { fromCborMap, toCbor } from "#ledger/cbor";
-import { utf8 } from "#ledger/bytes";
 import type { DataKey } from "#ledger/seal";
+import { wrappedKeyAad } from "#ledger/wrapped-key";
 import type { AuditorKey } from "./ledger-config.ts";
 
 /** What an auditor gets from a key-epoch leaf: the key of the epoch's leaves, and the key that patients are named with in lines. */
@@ -29,7 +29,8 @@ export async function wrapForAuditors(
       [keys.subjectKey, secrets.subjectKey.reveal()],
     ]),
   );
-  const jwe = new GeneralEncrypt(payload).setProtectedHeader({ enc: "A256GCM" }).setAdditionalAuthenticatedData(boundTo(origin, epoch));
+  const aad = base64url.decode(wrappedKeyAad(origin, epoch));
+  const jwe = new GeneralEncrypt(payload).setProtectedHeader({ enc: "A256GCM" }).setAdditionalAuthenticatedData(aad);
   for (const { kid, jwk } of auditors) {
     jwe.addRecipient(await importJWK({ ...jwk }, algorithm)).setUnprotectedHeader({ alg: algorithm, kid });
   }
@@ -45,7 +46,7 @@ export async function unwrapForAuditor(
 ): Promise<AuditorSecrets | undefined> {
   const key = await importJWK(privateKey, algorithm);
   const jwe = JSON.parse(wrapped) as GeneralJWE; // generalDecrypt checks the shape itself
-  if (jwe.aad !== base64url.encode(boundTo(origin, epoch))) return undefined;
+  if (jwe.aad !== wrappedKeyAad(origin, epoch)) return undefined;
   const opened = await generalDecrypt(jwe, key, {
     keyManagementAlgorithms: [algorithm],
     contentEncryptionAlgorithms: ["A256GCM"],
@@ -57,5 +58,3 @@ export async function unwrapForAuditor(
 }
 
 const algorithm = "ECDH-ES+A256KW";
-
-const boundTo = (origin: string, epoch: number): Uint8Array => utf8(`phylax key epoch v1\n${origin}\n${epoch}\n`);

@@ -1,25 +1,17 @@
-import { randomBytes } from "node:crypto";
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
 import type { Counted, Recorded } from "#audit/ports";
-import { instant, type Instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes";
-import { encodeShardOpen } from "#ledger/clear-body";
-import { commit, type Head } from "#ledger/commit";
-import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/frame";
-import { inclusionNote } from "#ledger/inclusion-note";
-import { encodeLeaf, leafKinds } from "#ledger/leaf";
-import { isOpenLog, parseLogName } from "#ledger/log-name";
-import { inclusionProof } from "#ledger/merkle";
-import { TILE_WIDTH } from "#ledger/tile";
-import { type LedgerConfig, type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
-import { type Draft, draftAppend, LINE_BYTES_MAX } from "./ledger-draft.ts";
-import { Epoch, type LeafLines, random32 } from "./ledger-epoch.ts";
-import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
+import { instant } from "#kernel/clock";
+import type { CopyHealth } from "#ledger/flush";
+import { parseLogName } from "#ledger/log-name";
+import { LedgerBucket } from "./ledger-bucket.ts";
+import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
+import { LedgerFlush } from "./ledger-flush.ts";
+import { LedgerReads } from "./ledger-reads.ts";
 import { CheckpointSigner } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
-import { entriesOf, hashAt, restore, tileHashes } from "./ledger-view.ts";
+import { restore } from "./ledger-view.ts";
+import { LedgerWriter } from "./ledger-writer.ts";
 
 /** What anyone may know about a shard. */
 export interface ShardStatus {
@@ -28,251 +20,101 @@ export interface ShardStatus {
   readonly size: number;
   readonly frames: number;
   readonly seconds: number; // of the last frame; 0 when there is none
+  readonly copied: number; // leaves that the checkpoint in R2 covers
+  readonly health: CopyHealth;
+  readonly why: string | null; // a log that is stopped says why
 }
 
-interface Waiting {
-  readonly draft: Draft;
-  readonly resolve: (recorded: Recorded) => void;
-  readonly reject: (fault: Error) => void;
-}
-
-/** An anonymous refusal beyond the cap, waiting to be counted. */
-interface Uncounted {
-  readonly reason: string;
-  readonly resolve: (counted: Counted) => void;
-  readonly reject: (fault: Error) => void;
-}
-
-// How long counts gather before they go on record, with the next append.
-const TALLY_MS = 60_000;
-const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
-// From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
-const CROWD = 8;
-const CROWD_WAIT_MS = 2;
-const WAITING_BYTES_MAX = 33_554_432;
+type ShardEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket };
 
 /**
- * One log of the ledger: a queue, a clock and rows around #ledger/commit. An append is answered when its frame is durable. When a
- * commit fails, nobody waiting gets a position and the object is torn down; the next one starts from what is stored.
+ * One log of the ledger. It does not start on rows that contradict each other or what it once signed; it starts but adds and shows
+ * nothing when the checkpoint in R2 is ahead of it, or not of its past, or cannot be read.
  */
-export class LedgerShard extends DurableObject<LedgerEnv> {
-  readonly #config: LedgerConfig;
-  readonly #store: LedgerStore;
-  readonly #signer: CheckpointSigner;
-  readonly #recent = new RecentAppends();
+export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #log: string;
-  #head: Head;
-  #keyEpoch: number;
-  #epoch: Epoch | undefined;
-  #queue: Waiting[] = [];
-  #uncounted: Uncounted[] = [];
-  readonly #cap = new AnonymousCap();
-  #tallied = instant(0); // when the counts last went on record
-  #waitingBytes = 0;
-  #busy = false;
+  readonly #writer: LedgerWriter;
+  readonly #reads: LedgerReads;
+  readonly #flush: LedgerFlush;
 
-  constructor(ctx: DurableObjectState, env: LedgerEnv) {
+  constructor(ctx: DurableObjectState, env: ShardEnv) {
     super(ctx, env);
-    this.#config = readLedgerConfig(env);
+    const config = readLedgerConfig(env);
     this.#log = ctx.id.name ?? "";
     if (parseLogName(this.#log) === undefined) throw new Error("ledger: this object has not the name of a log");
-    this.#store = new LedgerStore(ctx.storage.sql);
-    const origin = `${this.#config.name}/${this.#log}`;
-    ({ head: this.#head, keyEpoch: this.#keyEpoch } = restore(this.#store, origin));
-    this.#signer = new CheckpointSigner(this.#config, this.#store, this.#head);
-    if (this.#head.frame === undefined) return;
-    const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
-    for (const { number, seconds, hash, recent } of this.#store.recent(since)) {
-      this.#recent.load(recent, { log: this.#log, frame: number, frameHash: hash }, instant((seconds + 10) * 1000));
-    }
+    const store = new LedgerStore(ctx.storage.sql);
+    const restored = restore(store, `${config.name}/${this.#log}`);
+    const head = () => this.#writer.head;
+    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, (now) => this.#flush.committed(now));
+    this.#reads = new LedgerReads(store, new CheckpointSigner(config, store, restored.head), head);
+    this.#flush = new LedgerFlush(ctx.storage, config, store, new LedgerBucket(env.LEDGER_BUCKET), head);
+    void ctx.blockConcurrencyWhile(() => this.#flush.start());
   }
 
   /**
    * Records events, all in one frame, and answers where the first record stands. Throws for an event that is not one (TypeError), for
-   * more than a frame holds (RangeError), for a log that is not open, and when the commit fails; then nothing was recorded that
-   * anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
+   * more than a frame holds (RangeError), for a log that is not open or is stopped, and when the commit fails; then nothing was recorded
+   * that anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
    * An anonymous refusal beyond the cap is counted instead.
    */
   async append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
-    const now = instant(Date.now());
-    if (!isOpenLog(this.#log, this.#config.shards, now)) throw new Error("ledger: this log is not open");
-    const draft = draftAppend(events, this.#config.subjectKey);
-    const earlier = this.#recent.find(draft);
-    if (earlier !== undefined) return earlier;
-    if (events.every(isAnonymousRefusal) && !this.#cap.admits(now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
-    if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
-    const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, resolve, reject });
-    });
-    this.#waitingBytes += draft.leafBytes;
-    this.#recent.add(draft, recorded, now);
-    if (!this.#busy) void this.#pump();
-    return recorded;
-  }
-
-  #count(reason: string): Promise<Counted> {
-    const counted = new Promise<Counted>((resolve, reject) => {
-      this.#uncounted.push({ reason, resolve, reject });
-    });
-    if (!this.#busy) void this.#pump();
-    return counted;
+    if (this.#flush.stopped !== undefined) await this.#mayGoOn();
+    if (this.#flush.health(instant(Date.now())) === "refusing") throw new Error("ledger: too far behind its copy in R2");
+    return this.#writer.append(events);
   }
 
   async status(): Promise<ShardStatus> {
-    const { size, frame } = this.#head;
-    const open = isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
-    return { log: this.#log, open, size, frames: frame === undefined ? 0 : frame.number + 1, seconds: frame?.seconds ?? 0 };
+    await this.#flush.start();
+    const { size, frame } = this.#writer.head;
+    return {
+      log: this.#log,
+      open: this.#writer.isOpen,
+      size,
+      frames: frame === undefined ? 0 : frame.number + 1,
+      seconds: frame?.seconds ?? 0,
+      copied: this.#flush.copied,
+      health: this.#flush.health(instant(Date.now())),
+      why: this.#flush.stopped ?? null,
+    };
   }
 
   /** The signed checkpoint, at most one new one a second; undefined when this log was never opened and cannot be now. */
   async checkpoint(): Promise<Uint8Array | undefined> {
-    const now = instant(Date.now());
-    if (this.#head.size === 0 && !isOpenLog(this.#log, this.#config.shards, now)) return undefined;
-    return utf8(this.#signer.sign(this.#head, now).note);
+    await this.#mayGoOn();
+    return this.#writer.head.size === 0 && !this.#writer.isOpen ? undefined : this.#reads.checkpoint();
   }
 
   /** C2SP tlog-tiles: `width` hashes of a tile, 256 for a full one; undefined when the log has no such tile. */
   async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
-    if (!isTile(level, width) || !isIndex(index)) return undefined;
-    const hashes = tileHashes(this.#store, this.#head, level, index);
-    return hashes.length < width ? undefined : concat(hashes.slice(0, width));
+    await this.#mayGoOn();
+    return this.#reads.tile(level, index, width);
   }
 
   /** C2SP tlog-tiles: the bundle of `width` entries. */
   async entries(index: number, width: number): Promise<Uint8Array | undefined> {
-    return isTile(0, width) && isIndex(index) ? entriesOf(this.#store, this.#head, index, width) : undefined;
+    await this.#mayGoOn();
+    return this.#reads.entries(index, width);
   }
 
   async frame(number: number): Promise<Uint8Array | undefined> {
-    const last = this.#head.frame?.number ?? -1;
-    return isIndex(number) && number <= last ? this.#store.frame(number)?.body : undefined;
+    await this.#mayGoOn();
+    return this.#reads.frame(number);
   }
 
   /** C2SP tlog-proof for a leaf under the current checkpoint; undefined when the checkpoint does not reach it yet. */
   async proof(index: number): Promise<Uint8Array | undefined> {
-    if (!isIndex(index) || index >= this.#head.size) return undefined;
-    const signed = this.#signer.sign(this.#head, instant(Date.now()));
-    if (index >= signed.size) return undefined;
-    return utf8(inclusionNote(index, inclusionProof(index, signed.size, hashAt(this.#store, this.#head)), signed.note));
+    await this.#mayGoOn();
+    return this.#reads.proof(index);
   }
 
-  async #pump(): Promise<void> {
-    this.#busy = true;
-    let batch: Waiting[] = [];
-    let uncounted: Uncounted[] = [];
-    try {
-      await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
-      while (this.#queue.length > 0 || this.#uncounted.length > 0) {
-        if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
-        const now = instant(Date.now());
-        if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
-          this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
-        }
-        [batch, uncounted] = [this.#takeBatch(), this.#uncounted.splice(0)];
-        if (uncounted.length > 0) await this.#addTally(uncounted);
-        if (batch.length > 0) await this.#commit(batch, this.#epoch);
-      }
-    } catch (fault) {
-      const told = new Error("ledger: the commit failed");
-      for (const { reject } of [...batch, ...this.#queue.splice(0), ...uncounted, ...this.#uncounted.splice(0)]) reject(told);
-      this.ctx.abort(fault instanceof Error ? fault.message : told.message);
-    } finally {
-      this.#busy = false;
-    }
+  /** Copies to R2. The runtime calls it; as an RPC it is refused. */
+  override alarm(): Promise<void> {
+    return this.#flush.run();
   }
 
-  /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
-  #takeBatch(): Waiting[] {
-    let [leaves, leafBytes, lineBytes, take] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
-    for (const { draft } of this.#queue) {
-      leaves += draft.records.length;
-      leafBytes += draft.leafBytes;
-      lineBytes += draft.lineBytes;
-      if (leaves > FRAME_LEAVES_MAX || leafBytes > FRAME_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) break;
-      take++;
-    }
-    const batch = this.#queue.splice(0, Math.max(take, 1)); // none when only refusals wait to be counted
-    for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
-    return batch;
-  }
-
-  async #addTally(uncounted: readonly Uncounted[]): Promise<void> {
-    const counts = new Map<string, number>();
-    for (const { reason } of uncounted) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-    this.ctx.storage.transactionSync(() => this.#store.addTally(counts));
-    await this.ctx.storage.sync();
-    this.#store.created();
-    for (const { resolve } of uncounted) resolve("counted");
-  }
-
-  /** The counts so far as a record, once a minute; undefined when there are none. */
-  #tallyEvent(now: Instant): Draft | undefined {
-    if (now - this.#tallied < TALLY_MS) return undefined;
-    const tally = this.#store.tally();
-    if (Object.keys(tally).length === 0) return undefined;
-    const event = { id: randomBytes(16).toString("hex"), at: now, kind: "refusals", patients: [], unnamed: [], counts: {}, tally };
-    return draftAppend([event], this.#config.subjectKey);
-  }
-
-  /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
-  async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
-    const now = instant(Date.now());
-    const { size } = this.#head;
-    const leaves: Uint8Array[] = [];
-    const lines: LeafLines[] = [];
-    if (size === 0) leaves.push(this.#shardOpen());
-    if (epoch.number > this.#keyEpoch) leaves.push(epoch.leaf);
-    const offsets = batch.map(({ draft }) => {
-      const offset = leaves.length;
-      for (const record of draft.records) {
-        if (record.lines.length > 0) lines.push({ index: size + leaves.length, seed: record.seed, contents: record.lines });
-        leaves.push(epoch.seal(record.plaintext, record.linesRoot));
-      }
-      return offset;
-    });
-    // After the batch, so that no position moves, and only where the frame has room: a full one is followed by another at once.
-    const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
-    const room = leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX;
-    const tally = room ? this.#tallyEvent(now) : undefined;
-    for (const { plaintext, linesRoot } of tally?.records ?? []) leaves.push(epoch.seal(plaintext, linesRoot));
-    const done = commit(this.#head, leaves, now);
-    const answers = batch.map(({ draft }, i) => {
-      const offset = offsets[i] ?? 0;
-      const leafHash = done.leafHashes[offset] ?? new Uint8Array();
-      return {
-        draft,
-        recorded: {
-          log: this.#log,
-          index: size + offset,
-          count: draft.records.length,
-          frame: done.number,
-          leafHash,
-          frameHash: done.frameHash,
-        },
-      };
-    });
-    const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
-    this.ctx.storage.transactionSync(() => {
-      this.#store.insert(done, packRecent(answers), box);
-      if (tally !== undefined) this.#store.clearTally();
-    });
-    await this.ctx.storage.sync();
-    this.#store.created();
-    this.#head = done.head;
-    this.#keyEpoch = epoch.number;
-    if (tally !== undefined) this.#tallied = now;
-    this.#recent.prune(now);
-    for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
-  }
-
-  #shardOpen(): Uint8Array {
-    const halfYear = parseLogName(this.#log)?.halfYear ?? "";
-    const body = encodeShardOpen({ origin: this.#head.origin, halfYear, auditors: this.#config.auditors.map(({ kid }) => kid) });
-    return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
+  /** A log that was rolled back must not show itself either: what it signed now would be a second history. */
+  async #mayGoOn(): Promise<void> {
+    await this.#flush.start(); // looks again when the last look failed
+    if (this.#flush.stopped !== undefined) throw new Error(`ledger: ${this.#flush.stopped}`);
   }
 }
-
-const isIndex = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
-const isTile = (level: unknown, width: unknown): boolean =>
-  isIndex(level) && level <= 63 && isIndex(width) && width >= 1 && width <= TILE_WIDTH;

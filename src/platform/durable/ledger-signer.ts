@@ -29,9 +29,9 @@ export class CheckpointSigner {
     const signed = store.signed();
     if (signed === undefined) return;
     const checkpoint = parseCheckpointText(signed.text);
-    if (!checkpoint.ok || !this.#extends(checkpoint.value, head))
+    if (!checkpoint.ok || !extendsCheckpoint(store, head, checkpoint.value))
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
-    this.#last = { checkpoint: checkpoint.value, note: this.#note(signed.text, head.origin), at: signed.at };
+    this.#last = { checkpoint: checkpoint.value, note: signText(config, head.origin, signed.text), at: signed.at };
   }
 
   /** A checkpoint of this committed head, or the last one while it is less than a second old. */
@@ -40,27 +40,29 @@ export class CheckpointSigner {
     // A clock that was set back must not freeze the log, hence the absolute difference.
     if (last && (last.checkpoint.size === head.size || Math.abs(now - last.at) < EVERY_MS))
       return { size: last.checkpoint.size, note: last.note };
-    if (last && !this.#extends(last.checkpoint, head)) throw new Error("ledger: a checkpoint was signed that this log does not extend");
+    if (last && !extendsCheckpoint(this.#store, head, last.checkpoint))
+      throw new Error("ledger: a checkpoint was signed that this log does not extend");
     const checkpoint = checkpointOf(head);
     const text = checkpointText(checkpoint);
     // Stored before it is released: the output gate holds the answer back until this row is durable.
     if (head.size > 0) this.#store.setSigned({ size: head.size, text, at: now });
-    const note = this.#note(text, head.origin);
+    const note = signText(this.#config, head.origin, text);
     this.#last = { checkpoint, note, at: now };
     return { size: head.size, note };
   }
-
-  #extends(earlier: Checkpoint, head: Head): boolean {
-    if (earlier.origin !== head.origin || earlier.size > head.size) return false;
-    if (earlier.size === 0) return true;
-    const frame = this.#store.frame(earlier.frame?.number ?? -1);
-    if (frame === undefined || earlier.frame === undefined || frame.size !== earlier.size || !sameBytes(frame.hash, earlier.frame.hash))
-      return false;
-    const proof = consistencyProof(earlier.size, head.size, hashAt(this.#store, head));
-    return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
-  }
-
-  #note(text: string, origin: string): string {
-    return noteOf(text, signerOf(this.#config, origin), new Uint8Array(sign(null, utf8(text), this.#config.checkpointKey.reveal())));
-  }
 }
+
+/** Whether a log at this head has an earlier checkpoint's frame, leaves and root in its past. */
+export function extendsCheckpoint(store: LedgerStore, head: Head, earlier: Checkpoint): boolean {
+  if (earlier.origin !== head.origin || earlier.size > head.size) return false;
+  if (earlier.size === 0) return true;
+  const frame = store.frame(earlier.frame?.number ?? -1);
+  if (frame === undefined || earlier.frame === undefined || frame.size !== earlier.size || !sameBytes(frame.hash, earlier.frame.hash))
+    return false;
+  const proof = consistencyProof(earlier.size, head.size, hashAt(store, head));
+  return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
+}
+
+/** A checkpoint text as a note signed by its log. */
+export const signText = (config: LedgerConfig, origin: string, text: string): string =>
+  noteOf(text, signerOf(config, origin), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal())));

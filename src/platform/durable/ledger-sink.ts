@@ -2,6 +2,7 @@ import type { AuditEvent } from "#audit/event";
 import type { AuditSink, Counted, Recorded } from "#audit/ports";
 import type { Clock } from "#kernel/clock";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
+import { within } from "./within.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 
 const TRIES = 3;
@@ -16,7 +17,7 @@ export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: n
         try {
           // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
           const answer: Promise<Recorded | Counted> = shards.getByName(log).append(events);
-          return await within(answer);
+          return await within(PATIENCE_MS, answer, "ledger: no answer in time");
         } catch (fault) {
           if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
         }
@@ -30,17 +31,4 @@ function mayBeTriedAgain(fault: unknown): boolean {
   if (!(fault instanceof Error)) return false;
   const said = fault as Error & { readonly retryable?: boolean; readonly overloaded?: boolean; readonly durableObjectReset?: boolean }; // workerd sets them
   return said.overloaded !== true && (said.retryable === true || said.durableObjectReset === true);
-}
-
-async function within<T>(answer: Promise<T>): Promise<T> {
-  const timer = new AbortController();
-  const late = scheduler.wait(PATIENCE_MS, { signal: timer.signal }).then(() => {
-    throw new Error("ledger: no answer in time");
-  });
-  late.catch(() => undefined); // aborted below once the answer is there
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    timer.abort();
-  }
 }

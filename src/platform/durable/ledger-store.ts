@@ -77,6 +77,19 @@ export class LedgerStore {
     return this.#frame("WHERE number = ?", number);
   }
 
+  /** From that number on, in order, without their bytes. */
+  *framesFrom(number: number): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+    if (!this.#exists) return;
+    const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number >= ? ORDER BY number";
+    yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
+  }
+
+  /** The time of a frame in seconds since 1970, or undefined when there is no such frame. */
+  frameSeconds(number: number): number | undefined {
+    if (!this.#exists) return undefined;
+    return this.#sql.exec<{ seconds: number }>("SELECT seconds FROM frames WHERE number = ?", number).toArray()[0]?.seconds;
+  }
+
   /** The number of the frame that holds a leaf: a search by halves, since an index by size would be one more row in every commit. */
   frameHolding(index: number, last: number): number {
     let [low, high] = [0, last];

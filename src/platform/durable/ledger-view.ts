@@ -1,5 +1,8 @@
 import { concat, sameBytes } from "#ledger/bytes";
+import type { Checkpoint } from "#ledger/checkpoint";
 import { emptyHead, type Head } from "#ledger/commit";
+import type { CopiedObject } from "#ledger/flush";
+import { joinFrames } from "#ledger/frame-copies";
 import { entry, type Frame, frameHash, parseFrame } from "#ledger/frame";
 import { type HashAt, leafHash, rangeRoot, rootAt } from "#ledger/merkle";
 import { parseLeaf } from "#ledger/leaf";
@@ -50,16 +53,39 @@ export function entriesOf(store: LedgerStore, head: Head, index: number, width: 
   return concat(leavesOf(store, from, from + width, head.frame.number).flatMap(entry));
 }
 
+/** What the log could have signed right after that frame. */
+export function checkpointAt(store: LedgerStore, origin: string, number: number): Checkpoint {
+  const body = bodyOf(store, number);
+  const { size, range } = readStored(body);
+  return { origin, size, root: rangeRoot(range), frame: { number, hash: frameHash(body) } };
+}
+
+/** The bytes of an object of the second copy, made from what is committed. */
+export function copyOf(store: LedgerStore, head: Head, object: CopiedObject): Uint8Array {
+  switch (object.kind) {
+    case "entries":
+      return entriesOf(store, head, object.index, TILE_WIDTH) ?? missing();
+    case "tile":
+      return store.tile(object.level, object.index) ?? missing();
+    case "frames":
+      return joinFrames(Array.from({ length: object.last - object.first + 1 }, (_, i) => bodyOf(store, object.first + i)));
+  }
+}
+
 function leavesOf(store: LedgerStore, from: number, to: number, last: number): Uint8Array[] {
   const leaves: Uint8Array[] = [];
   if (from === to) return leaves;
   for (let number = store.frameHolding(from, last); leaves.length < to - from; number++) {
-    const stored = store.frame(number);
-    if (stored === undefined) throw new Error("ledger: a frame is missing");
-    const frame = readStored(stored.body);
+    const frame = readStored(bodyOf(store, number));
     leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
   }
   return leaves;
+}
+
+const bodyOf = (store: LedgerStore, number: number): Uint8Array => store.frame(number)?.body ?? missing();
+
+function missing(): never {
+  throw new Error("ledger: a frame or a tile is missing");
 }
 
 function readStored(body: Uint8Array): Frame {

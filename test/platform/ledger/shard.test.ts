@@ -31,6 +31,7 @@ import {
 
 test("the shard's calls are exactly append, status and readers of public data", ({ expect }) => {
   expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
+    "alarm",
     "append",
     "checkpoint",
     "constructor",

@@ -1,0 +1,24 @@
+import type { Address } from "./address.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { fullTiles, partialWidth, TILE_WIDTH } from "./tile.ts";
+
+/** Whether an object is one of those that a whole copy of a log at this checkpoint consists of: no more, and no other widths. */
+export function belongs(address: Address, { size, frame }: Checkpoint): boolean {
+  switch (address.kind) {
+    case "checkpoint":
+      return true;
+    case "frame":
+      return frame !== undefined && address.number <= frame.number;
+    case "entries":
+      return isTileAt(size, 0, address.index, address.width);
+    case "tile":
+      return isTileAt(size, address.level, address.index, address.width);
+    case "proof":
+      return false; // made on demand
+  }
+}
+
+function isTileAt(size: number, level: number, index: number, width: number): boolean {
+  const full = fullTiles(level, size);
+  return width === TILE_WIDTH ? index < full : index === full && width === partialWidth(level, size);
+}

@@ -1,0 +1,72 @@
+import { fullTiles, TILE_WIDTH, tilePath } from "./tile.ts";
+
+/** How far something of a log reaches: how many frames, and the leaves in them. */
+export interface Reach {
+  readonly frames: number;
+  readonly size: number;
+}
+
+/** One create-only object of the bucket: a full bundle, a full tile, or frames `first` to `last` as copies. */
+export type CopiedObject =
+  | { readonly kind: "entries"; readonly index: number }
+  | { readonly kind: "tile"; readonly level: number; readonly index: number }
+  | { readonly kind: "frames"; readonly first: number; readonly last: number };
+
+/** How well the second copy keeps up. */
+export type CopyHealth = "good" | "degraded" | "refusing";
+
+export const nothing: Reach = { frames: 0, size: 0 };
+
+// One flush is one object of frames, held in memory with what it is joined from: 16 MiB of a Durable Object's 128.
+const FLUSH_BYTES_MAX = 8_388_608;
+const DEGRADED_AFTER_MS = 120_000; // two flushes were missed
+// The only copy is then one account's Durable Object, half an hour deep: long enough for an outage of R2 to be seen and mended.
+const REFUSE_AFTER_MS = 1_800_000;
+// A Durable Object holds 10 GB; the rest is room to flush and to seal.
+const DEGRADED_FROM_BYTES = 8_000_000_000;
+const REFUSE_FROM_BYTES = 9_500_000_000;
+
+/** Where a flush ends that begins with the first of these frames, given in order: as many as fit one object, at least one. */
+export function flushEnd(frames: Iterable<{ readonly number: number; readonly size: number; readonly bytes: number }>): Reach | undefined {
+  let [end, total]: [Reach | undefined, number] = [undefined, 0];
+  for (const { number, size, bytes } of frames) {
+    total += bytes;
+    if (end !== undefined && total > FLUSH_BYTES_MAX) break;
+    end = { frames: number + 1, size };
+  }
+  return end;
+}
+
+/** Every object that a flush from one reach to another has to write, a pure function of the two: to do it again writes the same. */
+export function objectsBetween(from: Reach, to: Reach): CopiedObject[] {
+  const objects: CopiedObject[] = [{ kind: "frames", first: from.frames, last: to.frames - 1 }];
+  for (let level = 0; fullTiles(level, to.size) > 0; level++) {
+    for (let index = fullTiles(level, from.size); index < fullTiles(level, to.size); index++) {
+      if (level === 0) objects.push({ kind: "entries", index });
+      objects.push({ kind: "tile", level, index });
+    }
+  }
+  return objects;
+}
+
+/** The key of an object: all of them below `log/`, the prefix that bucket locks are set on. */
+export function objectKey(origin: string, object: CopiedObject): string {
+  const prefix = `log/${origin}`;
+  switch (object.kind) {
+    case "entries":
+      return `${prefix}/tile/entries/${tilePath(object.index, TILE_WIDTH)}`;
+    case "tile":
+      return `${prefix}/tile/${object.level}/${tilePath(object.index, TILE_WIDTH)}`;
+    case "frames":
+      return `${prefix}/frames/${object.first}-${object.last}`;
+  }
+}
+
+/** The key of a log's published checkpoint, which is overwritten and so outside the locked prefix. */
+export const checkpointKey = (origin: string): string => `checkpoint/${origin}`;
+
+/** `behindMs`: how long the oldest frame without a copy has waited. `storedBytes`: what the shard's own storage holds. */
+export function copyHealth(behindMs: number, storedBytes: number): CopyHealth {
+  if (behindMs > REFUSE_AFTER_MS || storedBytes > REFUSE_FROM_BYTES) return "refusing";
+  return behindMs > DEGRADED_AFTER_MS || storedBytes > DEGRADED_FROM_BYTES ? "degraded" : "good";
+}

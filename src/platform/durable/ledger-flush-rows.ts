@@ -1,0 +1,36 @@
+import { nothing, type Reach } from "#ledger/flush";
+
+/** How far the second copy is known to reach, and the flush that is under way, if one is. */
+export interface FlushState {
+  readonly done: Reach;
+  readonly pending?: { readonly to: Reach; readonly note: string }; // the signed checkpoint at `to`
+}
+
+const schema = `CREATE TABLE IF NOT EXISTS flush (id INTEGER PRIMARY KEY CHECK (id = 1), frames INTEGER NOT NULL, size INTEGER NOT NULL,
+  to_frames INTEGER, to_size INTEGER, note TEXT) STRICT`;
+
+/** The one row that says where flushing stands; written whole, so that "published" and "no longer pending" are one change. */
+export class FlushRows {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  load(): FlushState {
+    if (this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'flush'").toArray().length === 0) return { done: nothing };
+    const [row] = this.#sql
+      .exec<{ frames: number; size: number; to_frames: number | null; to_size: number | null; note: string | null }>("SELECT * FROM flush")
+      .toArray();
+    if (row === undefined) return { done: nothing };
+    const done = { frames: row.frames, size: row.size };
+    if (row.to_frames === null || row.to_size === null || row.note === null) return { done };
+    return { done, pending: { to: { frames: row.to_frames, size: row.to_size }, note: row.note } };
+  }
+
+  save({ done, pending }: FlushState): void {
+    this.#sql.exec(schema);
+    const to = pending === undefined ? [null, null, null] : [pending.to.frames, pending.to.size, pending.note];
+    this.#sql.exec("INSERT OR REPLACE INTO flush VALUES (1, ?, ?, ?, ?, ?)", done.frames, done.size, ...to);
+  }
+}

@@ -1,0 +1,212 @@
+import { type Instant, instant } from "#kernel/clock";
+import { sameBytes, utf8 } from "#ledger/bytes";
+import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import type { Head } from "#ledger/commit";
+import {
+  checkpointKey,
+  type CopiedObject,
+  type CopyHealth,
+  copyHealth,
+  flushEnd,
+  nothing,
+  objectKey,
+  objectsBetween,
+  type Reach,
+} from "#ledger/flush";
+import type { LedgerBucket, ReadObject } from "./ledger-bucket.ts";
+import { type LedgerConfig, signerOf } from "./ledger-config.ts";
+import { FlushRows, type FlushState } from "./ledger-flush-rows.ts";
+import { extendsCheckpoint, signText } from "./ledger-signer.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import { checkpointAt, copyOf } from "./ledger-view.ts";
+
+// A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
+const FLUSH_EVERY_MS = 45_000;
+const RETRY_MS = 5_000;
+const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
+const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
+
+/** Why a log must not go on; `again` when a later look may find otherwise. */
+interface Stop {
+  readonly why: string;
+  readonly again: boolean;
+}
+
+class Stopped extends Error {}
+
+/**
+ * Copies a log to R2, and keeps a log from going on that is behind its own copy. The order is what makes a crash harmless:
+ * the plan with its signed checkpoint is durable, then every object is there, then the checkpoint, then the plan is done. All objects are
+ * a pure function of frames that are committed, and none is ever overwritten, so any step may be done again.
+ */
+export class LedgerFlush {
+  readonly #storage: DurableObjectStorage;
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  readonly #rows: FlushRows;
+  readonly #bucket: LedgerBucket;
+  readonly #head: () => Head;
+  #state: FlushState;
+  #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
+  #starting: Promise<void> | undefined;
+  #oldest: Instant | undefined; // when the oldest frame without a copy was committed
+  #storedBytes = 0;
+  #armed = true; // until the start has looked
+
+  constructor(storage: DurableObjectStorage, config: LedgerConfig, store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
+    this.#storage = storage;
+    this.#config = config;
+    this.#store = store;
+    this.#bucket = bucket;
+    this.#head = head;
+    this.#rows = new FlushRows(storage.sql);
+    this.#state = this.#rows.load();
+  }
+
+  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  get stopped(): string | undefined {
+    return this.#stop?.why;
+  }
+
+  /** How many leaves the published checkpoint covers. */
+  get copied(): number {
+    return this.#state.done.size;
+  }
+
+  health(now: Instant): CopyHealth {
+    if (this.#stop !== undefined) return "refusing";
+    return copyHealth(this.#oldest === undefined ? 0 : now - this.#oldest, this.#storedBytes);
+  }
+
+  /** Compares the log with its published checkpoint and finishes what a crash left. Never throws; what is wrong stands in `stopped`. */
+  start(): Promise<void> {
+    if (this.#stop?.again !== true) return Promise.resolve();
+    this.#starting ??= this.#begin().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Says that a frame was committed. Sets the alarm only when none is set: moving one would make the next commit wait for it. */
+  committed(now: Instant): void {
+    this.#oldest ??= now;
+    if (!this.#armed) this.#arm(FLUSH_EVERY_MS);
+  }
+
+  /** One flush, and the alarm for the next. A failure of R2 is no fault of the alarm: it is tried again, and the log's health tells. */
+  async run(): Promise<void> {
+    await this.start();
+    if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
+    const failed = this.#stop !== undefined || !(await this.#tried(() => this.#flush()));
+    this.#measure();
+    if (this.#oldest === undefined) this.#armed = false;
+    else if (failed) this.#arm(RETRY_MS);
+    else this.#arm(this.#isBacklog() ? BACKLOG_MS : FLUSH_EVERY_MS);
+  }
+
+  async #begin(): Promise<void> {
+    this.#stop = await this.#compare();
+    if (this.#stop === undefined && this.#state.pending !== undefined) await this.#tried(() => this.#flush());
+    this.#measure();
+    this.#armed = (await this.#storage.getAlarm()) !== null;
+    if (this.#oldest !== undefined && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
+  }
+
+  async #compare(): Promise<Stop | undefined> {
+    const published = await this.#bucket.read(checkpointKey(this.#head().origin)).catch(() => null);
+    if (published === null) return { why: "the published checkpoint cannot be read", again: true };
+    const checkpoint = this.#ownPast(published);
+    if (checkpoint instanceof Stopped) return { why: checkpoint.message, again: false };
+    // A bucket that shows less than it was given has lost something: copy again from where it stands.
+    const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
+    if (there.frames < this.#state.done.frames) this.#save({ done: there });
+    return undefined;
+  }
+
+  /** The published checkpoint, if there is one; a `Stopped` when it is not in this log's past: the shard was rolled back, or forked. */
+  #ownPast(published: ReadObject | undefined): Checkpoint | Stopped | undefined {
+    if (published === undefined) return undefined;
+    const head = this.#head();
+    const checkpoint = openCheckpoint(published.bytes, signerOf(this.#config, head.origin));
+    if (!checkpoint.ok) return new Stopped("the published checkpoint is not one that this log signed");
+    return extendsCheckpoint(this.#store, head, checkpoint.value)
+      ? checkpoint.value
+      : new Stopped("a checkpoint was published that this log does not extend");
+  }
+
+  /** Whether it went through. What tells a fork stops the log; any other failure is R2's. */
+  async #tried(step: () => Promise<void>): Promise<boolean> {
+    try {
+      await step();
+      return true;
+    } catch (fault) {
+      if (fault instanceof Stopped) this.#stop = { why: fault.message, again: false };
+      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#head().origin, stopped: fault instanceof Stopped }));
+      return false;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const { done, pending } = this.#state;
+    const plan = pending ?? this.#plan(done);
+    if (plan === undefined) return;
+    if (pending === undefined) {
+      this.#save({ done, pending: plan });
+      await this.#storage.sync();
+    }
+    const objects = objectsBetween(done, plan.to);
+    while (objects.length > 0) {
+      const kept = await Promise.allSettled(objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object))); // none still writes after it
+      const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+      if (faults.length > 0) throw faults.find((fault) => fault instanceof Stopped) ?? faults[0];
+    }
+    await this.#publish(plan.to, utf8(plan.note));
+    this.#save({ done: plan.to });
+  }
+
+  async #keep(object: CopiedObject): Promise<void> {
+    const key = objectKey(this.#head().origin, object);
+    const kept = await this.#bucket.keep(key, copyOf(this.#store, this.#head(), object));
+    if (kept === "other") throw new Stopped(`the bucket holds another ${key}`);
+  }
+
+  #plan(done: Reach): FlushState["pending"] {
+    const to = flushEnd(this.#store.framesFrom(done.frames));
+    if (to === undefined) return undefined;
+    const { origin } = this.#head();
+    return { to, note: signText(this.#config, origin, checkpointText(checkpointAt(this.#store, origin, to.frames - 1))) };
+  }
+
+  /** Puts the checkpoint in place of one that it extends. An earlier try may have gone through unseen: then it is there already. */
+  async #publish({ size }: Reach, note: Uint8Array): Promise<void> {
+    const key = checkpointKey(this.#head().origin);
+    const before = await this.#bucket.read(key);
+    if (before !== undefined && sameBytes(before.bytes, note)) return;
+    const checkpoint = this.#ownPast(before);
+    if (checkpoint instanceof Stopped) throw checkpoint;
+    if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
+    if (!(await this.#bucket.replace(key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
+  }
+
+  #save(state: FlushState): void {
+    this.#rows.save(state);
+    this.#state = state;
+  }
+
+  #measure(): void {
+    const seconds = this.#store.frameSeconds(this.#state.done.frames);
+    this.#oldest = seconds === undefined ? undefined : instant(seconds * 1000);
+    this.#storedBytes = this.#storage.sql.databaseSize;
+  }
+
+  /** Whether more is left than the next flush takes. */
+  #isBacklog(): boolean {
+    const end = flushEnd(this.#store.framesFrom(this.#state.done.frames));
+    return end !== undefined && end.frames <= (this.#head().frame?.number ?? -1);
+  }
+
+  #arm(milliseconds: number): void {
+    this.#armed = true;
+    void this.#storage.setAlarm(Date.now() + milliseconds); // a write that fails breaks the object, like any other
+  }
+}

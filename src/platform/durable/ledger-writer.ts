@@ -1,0 +1,238 @@
+import { randomBytes } from "node:crypto";
+import type { AuditEvent } from "#audit/event";
+import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
+import type { Counted, Recorded } from "#audit/ports";
+import { instant, type Instant } from "#kernel/clock";
+import { encodeShardOpen } from "#ledger/clear-body";
+import { commit, type Head } from "#ledger/commit";
+import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/frame";
+import { encodeLeaf, leafKinds } from "#ledger/leaf";
+import { isOpenLog, parseLogName } from "#ledger/log-name";
+import type { LedgerConfig } from "./ledger-config.ts";
+import { type Draft, draftAppend, LINE_BYTES_MAX } from "./ledger-draft.ts";
+import { Epoch, type LeafLines, random32 } from "./ledger-epoch.ts";
+import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import type { Restored } from "./ledger-view.ts";
+
+interface Waiting {
+  readonly draft: Draft;
+  readonly resolve: (recorded: Recorded) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+/** An anonymous refusal beyond the cap, waiting to be counted. */
+interface Uncounted {
+  readonly reason: string;
+  readonly resolve: (counted: Counted) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+// How long counts gather before they go on record, with the next append.
+const TALLY_MS = 60_000;
+const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
+// From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
+const CROWD = 8;
+const CROWD_WAIT_MS = 2;
+const WAITING_BYTES_MAX = 33_554_432;
+
+/**
+ * The queue of a log, and its commits. An append is answered when its frame is durable. When a commit fails, nobody waiting gets a
+ * position and the object is torn down; the next one starts from what is stored.
+ */
+export class LedgerWriter {
+  readonly #ctx: DurableObjectState;
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  readonly #log: string;
+  readonly #committed: (now: Instant) => void;
+  readonly #recent = new RecentAppends();
+  #head: Head;
+  #keyEpoch: number;
+  #epoch: Epoch | undefined;
+  #queue: Waiting[] = [];
+  #uncounted: Uncounted[] = [];
+  readonly #cap = new AnonymousCap();
+  #tallied = instant(0); // when the counts last went on record
+  #waitingBytes = 0;
+  #busy = false;
+
+  /** `committed` hears of each commit once its frame is durable and its appends are answered. */
+  constructor(
+    ctx: DurableObjectState,
+    config: LedgerConfig,
+    store: LedgerStore,
+    log: string,
+    restored: Restored,
+    committed: (now: Instant) => void,
+  ) {
+    this.#ctx = ctx;
+    this.#config = config;
+    this.#store = store;
+    this.#log = log;
+    this.#committed = committed;
+    ({ head: this.#head, keyEpoch: this.#keyEpoch } = restored);
+    if (this.#head.frame === undefined) return;
+    const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
+    for (const { number, seconds, hash, recent } of store.recent(since)) {
+      this.#recent.load(recent, { log, frame: number, frameHash: hash }, instant((seconds + 10) * 1000));
+    }
+  }
+
+  /** What is committed. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  get isOpen(): boolean {
+    return isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
+  }
+
+  async append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
+    const now = instant(Date.now());
+    if (!this.isOpen) throw notOpen();
+    const draft = draftAppend(events, this.#config.subjectKey);
+    const earlier = this.#recent.find(draft);
+    if (earlier !== undefined) return earlier;
+    if (events.every(isAnonymousRefusal) && !this.#cap.admits(now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
+    if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
+    const recorded = new Promise<Recorded>((resolve, reject) => {
+      this.#queue.push({ draft, resolve, reject });
+    });
+    this.#waitingBytes += draft.leafBytes;
+    this.#recent.add(draft, recorded, now);
+    if (!this.#busy) void this.#pump();
+    return recorded;
+  }
+
+  #count(reason: string): Promise<Counted> {
+    const counted = new Promise<Counted>((resolve, reject) => {
+      this.#uncounted.push({ reason, resolve, reject });
+    });
+    if (!this.#busy) void this.#pump();
+    return counted;
+  }
+
+  async #pump(): Promise<void> {
+    this.#busy = true;
+    let batch: Waiting[] = [];
+    let uncounted: Uncounted[] = [];
+    try {
+      await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
+      while (this.#queue.length > 0 || this.#uncounted.length > 0) {
+        if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
+        const now = instant(Date.now());
+        if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
+          this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
+        }
+        [batch, uncounted] = [this.#takeBatch(), this.#uncounted.splice(0)];
+        if (uncounted.length > 0) await this.#addTally(uncounted);
+        if (batch.length > 0) await this.#commit(batch, this.#epoch);
+      }
+    } catch (fault) {
+      const told = new Error("ledger: the commit failed");
+      for (const { reject } of [...batch, ...this.#queue.splice(0), ...uncounted, ...this.#uncounted.splice(0)]) reject(told);
+      this.#ctx.abort(fault instanceof Error ? fault.message : told.message);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
+  #takeBatch(): Waiting[] {
+    let [leaves, leafBytes, lineBytes, take] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
+    for (const { draft } of this.#queue) {
+      leaves += draft.records.length;
+      leafBytes += draft.leafBytes;
+      lineBytes += draft.lineBytes;
+      if (leaves > FRAME_LEAVES_MAX || leafBytes > FRAME_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) break;
+      take++;
+    }
+    const batch = this.#queue.splice(0, Math.max(take, 1)); // none when only refusals wait to be counted
+    for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
+    return batch;
+  }
+
+  async #addTally(uncounted: readonly Uncounted[]): Promise<void> {
+    const counts = new Map<string, number>();
+    for (const { reason } of uncounted) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    this.#ctx.storage.transactionSync(() => this.#store.addTally(counts));
+    await this.#ctx.storage.sync();
+    this.#store.created();
+    for (const { resolve } of uncounted) resolve("counted");
+  }
+
+  /** The counts so far as a record, once a minute; undefined when there are none. */
+  #tallyEvent(now: Instant): Draft | undefined {
+    if (now - this.#tallied < TALLY_MS) return undefined;
+    const tally = this.#store.tally();
+    if (Object.keys(tally).length === 0) return undefined;
+    const event = { id: randomBytes(16).toString("hex"), at: now, kind: "refusals", patients: [], unnamed: [], counts: {}, tally };
+    return draftAppend([event], this.#config.subjectKey);
+  }
+
+  /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
+  async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
+    const now = instant(Date.now());
+    if (!this.isOpen) {
+      // It waited past the end of the half-year: no verifier would take its record here, and its sender finds the next log.
+      for (const { reject } of batch) reject(notOpen());
+      return;
+    }
+    const { size } = this.#head;
+    const leaves: Uint8Array[] = [];
+    const lines: LeafLines[] = [];
+    if (size === 0) leaves.push(this.#shardOpen());
+    if (epoch.number > this.#keyEpoch) leaves.push(epoch.leaf);
+    const offsets = batch.map(({ draft }) => {
+      const offset = leaves.length;
+      for (const record of draft.records) {
+        if (record.lines.length > 0) lines.push({ index: size + leaves.length, seed: record.seed, contents: record.lines });
+        leaves.push(epoch.seal(record.plaintext, record.linesRoot));
+      }
+      return offset;
+    });
+    // After the batch, so that no position moves, and only where the frame has room: a full one is followed by another at once.
+    const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
+    const room = leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX;
+    const tally = room ? this.#tallyEvent(now) : undefined;
+    for (const { plaintext, linesRoot } of tally?.records ?? []) leaves.push(epoch.seal(plaintext, linesRoot));
+    const done = commit(this.#head, leaves, now);
+    const answers = batch.map(({ draft }, i) => {
+      const offset = offsets[i] ?? 0;
+      const leafHash = done.leafHashes[offset] ?? new Uint8Array();
+      return {
+        draft,
+        recorded: {
+          log: this.#log,
+          index: size + offset,
+          count: draft.records.length,
+          frame: done.number,
+          leafHash,
+          frameHash: done.frameHash,
+        },
+      };
+    });
+    const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
+    this.#ctx.storage.transactionSync(() => {
+      this.#store.insert(done, packRecent(answers), box);
+      if (tally !== undefined) this.#store.clearTally();
+    });
+    await this.#ctx.storage.sync();
+    this.#store.created();
+    this.#head = done.head;
+    this.#keyEpoch = epoch.number;
+    if (tally !== undefined) this.#tallied = now;
+    this.#recent.prune(now);
+    for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
+    this.#committed(now);
+  }
+
+  #shardOpen(): Uint8Array {
+    const halfYear = parseLogName(this.#log)?.halfYear ?? "";
+    const body = encodeShardOpen({ origin: this.#head.origin, halfYear, auditors: this.#config.auditors.map(({ kid }) => kid) });
+    return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
+  }
+}
+
+const notOpen = (): Error => new Error("ledger: this log is not open");
