@@ -105,7 +105,7 @@ export function evaluate(policy: CompiledPolicy, access: Access, interaction: In
   const { parameters, sort, posted } = interaction;
   const count = Math.min(interaction.count ?? countDefault, countMax);
   // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
-  const query = searchQuery([...parameters, ...narrowing(type, reach.value), ...holding(hold, type)], sort, originCount(count));
+  const query = searchQuery([...parameters, ...narrowing(type, reach.value), ...holding(hold, type, parameters)], sort, originCount(count));
   const question = searchQuery(parameters, sort, interaction.count);
   return ok(granted({ path: type, query, posted }, { kind: "search", type, question, posted, count }, reach.value));
 }

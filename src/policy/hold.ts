@@ -38,8 +38,8 @@ export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, b
 }
 
 /** The hold as a search parameter beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
-export function holding({ to }: Hold, type: string): readonly SearchParameter[] {
-  if (to === undefined) return [];
+export function holding({ to }: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
+  if (to === undefined || asked.some((parameter) => asksFor(parameter, type, to))) return [];
   const known = searchParametersOf(type);
   if (type === "Patient") {
     const definition = known.get("_id");
@@ -48,6 +48,16 @@ export function holding({ to }: Hold, type: string): readonly SearchParameter[] 
   const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
   const definition = owning.find(({ code }) => code === "patient") ?? owning[0];
   return definition === undefined ? [] : [{ definition, values: [{ kind: "reference", text: `Patient/${to}`, type: "Patient", id: to }] }];
+}
+
+/** Whether a parameter holds the search to this patient already, as most clients' own do: said twice it would cost the origin twice. */
+function asksFor({ definition, values }: SearchParameter, type: string, patient: string): boolean {
+  const [value, ...others] = values;
+  if (value === undefined || others.length > 0) return false;
+  if (type === "Patient") return definition.code === "_id" && value.kind === "token" && value.code === patient;
+  // A bare id may mean another type's where the parameter takes several.
+  const means = value.kind === "reference" && (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));
+  return means && value.id === patient && readsOwners(type, definition);
 }
 
 const readsOwners = (type: string, { paths, targets }: SearchParameterDefinition): boolean =>

@@ -20,11 +20,17 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
   expect(queryOf(held("Appointment"))).toBe("patient=Patient/amara");
   expect(queryOf(held("Coverage"))).toBe("patient=Patient/amara");
   expect(queryOf(grant(all, "Observation?code=a", "system/*.rs", "amara"))).toBe("code=a");
+  for (const own of ["patient=amara", "patient=Patient/amara", "subject=Patient/amara"]) {
+    expect(queryOf(held(`Observation?${own}`)), "said once").toBe(own);
+  }
+  for (const wider of ["patient=amara,bela", "subject=amara", "subject=Device/amara", "performer=Patient/amara", "_id=amara"]) {
+    expect(queryOf(held(`Observation?${wider}`)), wider).toBe(`${wider}&patient=Patient/amara`);
+  }
 });
 
 test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
-    expect(isResourceType(type) && holding({ to: "amara" }, type), type).toMatchObject([
+    expect(isResourceType(type) && holding({ to: "amara" }, type, []), type).toMatchObject([
       { values: [{ kind: type === "Patient" ? "token" : "reference" }] },
     ]);
   }
