@@ -44,8 +44,8 @@ export interface PagePlace {
   readonly posted: boolean;
   /** Of the origin's page that it begins on; `undefined`: the first one. */
   readonly link: string | undefined;
-  /** Entries of that page that earlier pages used up. */
-  readonly skip: number;
+  /** Id of the last row of that page that an earlier page showed. Not a number of rows: the list may have changed in the meantime. */
+  readonly after: string | undefined;
   /** Matches on the origin's pages before that one. */
   readonly seen: number;
 }

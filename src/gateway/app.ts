@@ -29,9 +29,10 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   });
   addDiscovery(app, ports);
 
-  app.all("/v1/fhir/*", async ({ req: { raw }, executionCtx }) => {
+  app.all("/v1/fhir/*", async (context) => {
+    const { raw } = context.req;
     const id = ports.newId();
-    const keepAlive = (work: Promise<void>) => executionCtx.waitUntil(work);
+    const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     try {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;

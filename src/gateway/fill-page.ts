@@ -1,4 +1,5 @@
-import { readFrame } from "#fhir/bundle";
+import { readEntry, readFrame } from "#fhir/bundle";
+import { textAt } from "#fhir/json";
 import { EntrySplitter } from "#fhir/entry-splitter";
 import { linkBelow } from "#fhir/origin-link";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
@@ -15,7 +16,7 @@ export type PageRefusal =
   | { readonly reason: "answer_not_whole" }
   /** A paging link that leads away from the origin's own base, or back to a page that was read. */
   | { readonly reason: "answer_link_elsewhere" | "answer_link_loops" }
-  /** The origin does not know its own paging link any longer. */
+  /** The origin does not know its own paging link any longer, or the row that the last page ended with. */
   | { readonly reason: "page_link_gone" };
 
 export interface Filled {
@@ -41,7 +42,7 @@ export async function fillPage(
   names: { readonly public: string; readonly name: string },
 ): Promise<Result<Filled, PageRefusal>> {
   const { question, posted } = expects;
-  let at: PagePlace = place ?? { question, posted, link: undefined, skip: 0, seen: 0 };
+  let at: PagePlace = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
   let page: Page | undefined;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
@@ -50,10 +51,10 @@ export async function fillPage(
     const { body, base } = answer.value;
     const bases: NamedBases = { ...names, origin: base };
     page ??= new Page(grant, expects, bases);
-    const read = await readOriginPage(body, page, at.skip);
+    const read = await readOriginPage(body, page, at.after);
     if (!read.ok) return read;
     followed.add(at.link);
-    if (read.value.beyond !== undefined) return ok({ page, next: { ...at, skip: read.value.beyond } });
+    if (read.value.isFull) return ok({ page, next: { ...at, after: read.value.last ?? at.after } });
 
     const seen = at.seen + read.value.matches;
     if (read.value.next === undefined) {
@@ -63,7 +64,7 @@ export async function fillPage(
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_elsewhere" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
-    at = { question, posted, link, skip: 0, seen };
+    at = { question, posted, link, after: undefined, seen };
     if (pages === originPagesMax) return ok({ page, next: at });
   }
 }
@@ -77,17 +78,19 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
 
 interface OriginPage {
   readonly matches: number;
-  /** The entry that found no room. */
-  readonly beyond: number | undefined;
+  /** A row that may be seen found no room. */
+  readonly isFull: boolean;
+  /** Id of the last row that was taken of this page. */
+  readonly last: string | undefined;
   readonly next: string | undefined;
   readonly total: number | undefined;
 }
 
-/** Reads one page of the origin's to its end and offers its rows, but the first ones, that an earlier page used up. */
-async function readOriginPage(body: OriginBody, page: Page, skip: number): Promise<Result<OriginPage, PageRefusal>> {
+/** Reads one page of the origin's to its end and offers its rows, from the one after `after` on. */
+async function readOriginPage(body: OriginBody, page: Page, after: string | undefined): Promise<Result<OriginPage, PageRefusal>> {
   const splitter = new EntrySplitter();
-  let [bytes, index, matches] = [0, 0, 0];
-  let beyond: number | undefined;
+  const rows = new Rows(page, after);
+  let bytes = 0;
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     bytes += chunk.value.length;
@@ -95,15 +98,49 @@ async function readOriginPage(body: OriginBody, page: Page, skip: number): Promi
     const entries = splitter.push(chunk.value);
     if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
     for (const entry of entries.value) {
-      const offered = index < skip || beyond !== undefined ? page.pass(entry) : page.offer(entry);
-      if (!offered.ok) return offered;
-      if (offered.value === "beyond") beyond = index;
-      if (offered.value !== "no match") matches += 1;
-      index += 1;
+      const refusal = rows.take(entry);
+      if (refusal !== undefined) return err(refusal);
     }
   }
   const rest = splitter.end();
   const frame = rest.ok ? readFrame(rest.value) : rest;
   if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
-  return ok({ matches, beyond, ...frame.value });
+  if (rows.stage === "before") return err({ reason: "page_link_gone" });
+  return ok({ matches: rows.matches, isFull: rows.stage === "full", last: rows.last, ...frame.value });
+}
+
+/** The rows of one page of the origin's on their way into the client's. */
+class Rows {
+  /** `before`: the row that the last page ended with did not come yet. */
+  stage: "before" | "filling" | "full";
+  matches = 0;
+  last: string | undefined;
+  readonly #page: Page;
+  readonly #after: string | undefined;
+
+  constructor(page: Page, after: string | undefined) {
+    this.#page = page;
+    this.#after = after;
+    this.stage = after === undefined ? "filling" : "before";
+  }
+
+  take(entry: Uint8Array): Withheld | undefined {
+    if (this.stage !== "filling") return this.#pass(entry);
+    const offered = this.#page.offer(entry);
+    if (!offered.ok) return offered.error;
+    if (offered.value !== "no match") this.matches += 1;
+    if (offered.value === "shown") this.last = this.#page.last;
+    if (offered.value === "beyond") this.stage = "full";
+    return undefined;
+  }
+
+  /** An entry of another page than this: it is only read, since it may say that the search failed. */
+  #pass(bytes: Uint8Array): Withheld | undefined {
+    const entry = readEntry(bytes);
+    if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
+    if (entry.value.mode !== "match") return undefined;
+    this.matches += 1;
+    if (this.stage === "before" && textAt(entry.value.resource, "id") === this.#after) this.stage = "filling";
+    return undefined;
+  }
 }

@@ -5,7 +5,7 @@ import { isOfPresentation } from "#fhir/search";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival, Call } from "./admit.ts";
-import { besidePage, pageBinding, sealedIn } from "./page-links.ts";
+import { pageBinding, sealedIn } from "./page-links.ts";
 
 export type InterpretRefusal =
   | InteractionRefusal
@@ -33,23 +33,29 @@ export async function interpret(
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
   const base = ports.fhirBase(call.origin);
-  const sealed = sealedIn(call.query);
-  const [type = ""] = call.segments;
-  if (call.method === "GET" && sealed !== undefined && call.segments.length === 1) {
-    const beside = besidePage(call.query).split("&");
-    if (!beside.every((part) => part === "" || isOfPresentation(part.replace(/=.*$/u, ""))))
-      return err({ reason: "page_link_with_parameters" });
-    const place = await ports.pages.open(sealed, pageBinding(who, type), call.at);
-    if (!place.ok) return place;
-    const { question, posted } = place.value;
-    const asked = readInteraction("GET", call.segments, [question, ...beside].filter((part) => part !== "").join("&"), base);
-    if (!asked.ok || asked.value.kind !== "search") return asked.ok ? err({ reason: "page_link_malformed" }) : asked;
-    return ok({ interaction: { ...asked.value, posted }, place: place.value });
-  }
+  const page = call.method === "GET" && call.segments.length === 1 ? sealedIn(call.query) : undefined;
+  if (page !== undefined) return openPage(call, page, who, ports);
   const form = await readForm(call, arrival);
   if (!form.ok) return form;
   const interaction = readInteraction(call.method, call.segments, call.query, base, form.value);
   return interaction.ok ? ok({ interaction: interaction.value, place: undefined }) : interaction;
+}
+
+async function openPage(
+  call: Call,
+  { sealed, beside }: { readonly sealed: string; readonly beside: readonly string[] },
+  who: Principal,
+  ports: InterpretPorts,
+): Promise<Result<Question, InterpretRefusal>> {
+  if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, "")))) return err({ reason: "page_link_with_parameters" });
+  const place = await ports.pages.open(sealed, pageBinding(who, call.segments[0] ?? ""), call.at);
+  if (!place.ok) return place;
+  const { question, posted } = place.value;
+  // As a form: what was posted may be longer than a query.
+  const asked = readInteraction("GET", call.segments, beside.join("&"), ports.fhirBase(call.origin), question);
+  if (!asked.ok) return asked;
+  if (asked.value.kind !== "search") return err({ reason: "page_link_malformed" });
+  return ok({ interaction: { ...asked.value, posted }, place: place.value });
 }
 
 /** Only `_search` takes a body, and only a form. Any other is left unread: it is refused by its method. */

@@ -7,15 +7,16 @@ export function pageBinding({ client, grant, patient }: Principal, type: string)
   return { client: client.id, origin, type, purpose, policyDigest, patient };
 }
 
-/** Finds the link in a query, whatever stands beside it. Phylax's own parameter: FHIR leaves the form of paging links to the server (R4 §3.1.1.3.2). */
-export const sealedIn = (query: string): string | undefined => /(?:^|&)_page=(?<sealed>[^&]*)/u.exec(query)?.groups?.["sealed"];
-
-/** The query without it. */
-export const besidePage = (query: string): string =>
-  query
-    .split("&")
-    .filter((part) => !part.startsWith("_page="))
-    .join("&");
+/**
+ * The sealed text of a page's link, and the parts of the query beside it. Phylax's own parameter: FHIR leaves the form of paging links to
+ * the server (R4 §3.1.1.3.2).
+ */
+export function sealedIn(query: string): { readonly sealed: string; readonly beside: readonly string[] } | undefined {
+  const parts = query.split("&").filter((part) => part !== "");
+  const at = parts.findIndex((part) => part.startsWith("_page="));
+  const page = parts[at];
+  return page === undefined ? undefined : { sealed: page.slice("_page=".length), beside: parts.toSpliced(at, 1) };
+}
 
 export const pageUrl = (base: string, type: string, sealed: string): string => `${base}/${type}?_page=${sealed}`;
 

@@ -1,5 +1,5 @@
 import { patientsAsked } from "#fhir/asked";
-import { readEntry, searchsetText } from "#fhir/bundle";
+import { searchsetText } from "#fhir/bundle";
 import { resourceBytesMax } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/evaluate";
@@ -9,8 +9,8 @@ import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 /** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
 export const pageBytesMax = resourceBytesMax;
 
-/** What became of a row: `beyond` is the first one that may be seen and has no room, and whether there is one is all that may be told of it. */
-export type Offered = "match" | "no match" | "beyond";
+/** What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one is all that may be told of it. */
+export type Offered = "shown" | "hidden" | "no match" | "beyond";
 
 /** A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken until it is full. */
 export class Page {
@@ -29,11 +29,9 @@ export class Page {
     this.#discloser = new Discloser(grant, bases);
   }
 
-  /** An entry of another page than this: it is only read, since it may say that the search failed. */
-  pass(entry: Uint8Array): Result<Offered, Withheld> {
-    const read = readEntry(entry);
-    if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
-    return ok(read.value.mode === "match" ? "match" : "no match");
+  /** Id of the last row that was taken. */
+  get last(): string | undefined {
+    return this.#rows.at(-1)?.id;
   }
 
   /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
@@ -44,14 +42,14 @@ export class Page {
     if (row === "no match") return ok(row);
     if (row === "hidden") {
       this.#withheld += 1;
-      return ok("match");
+      return ok(row);
     }
     if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
     if (this.#rows.length >= this.#expects.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#bytes += row.text.length;
-    return ok("match");
+    return ok("shown");
   }
 
   /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */

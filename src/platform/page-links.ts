@@ -15,9 +15,9 @@ const [nonceBytes, tagBytes] = [12, 16];
 export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   const importKey = () => crypto.subtle.importKey("raw", secret.reveal(), "AES-GCM", false, ["encrypt", "decrypt"]);
   return {
-    async seal({ question, posted, link, skip, seen }, binding, at) {
+    async seal({ question, posted, link, after, seen }, binding, at) {
       const expires = at + lifeMilliseconds;
-      const place = new TextEncoder().encode(JSON.stringify([question, posted, link ?? null, skip, seen, expires]));
+      const place = new TextEncoder().encode(JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]));
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
       const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(), place);
       return Buffer.concat([Buffer.of(version), nonce, new Uint8Array(sealed)]).toString("base64url");
@@ -42,9 +42,11 @@ function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, type, purpose
   return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(bound) };
 }
 
+type Sealed = [question: string, posted: boolean, link: string | null, after: string | null, seen: number, expires: number];
+
 function read(text: string) {
   // Authenticated: this deployment wrote it, in this version.
-  const [question, posted, link, skip, seen, expires] = JSON.parse(text) as [string, boolean, string | null, number, number, number];
-  const place: PagePlace = { question, posted, link: link ?? undefined, skip, seen };
+  const [question, posted, link, after, seen, expires] = JSON.parse(text) as Sealed;
+  const place: PagePlace = { question, posted, link: link ?? undefined, after: after ?? undefined, seen };
   return { place, expires: instant(expires) };
 }

@@ -121,10 +121,31 @@ test("what is hidden behind the last row that may be seen gives the page no next
   expect({ ids, next, total }).toEqual({ ids: ["o0", "o1"], next: undefined, total: 2 });
 });
 
+test("rows that come or go between two pages make no other row twice or missing; without the last row shown the link is gone", async ({
+  expect,
+}) => {
+  const list = rows([true, true, false, true, true, true]);
+  const first = await page(paged(list, 10), 2);
+  expect(first).toMatchObject({ ids: ["o0", "o1"], next: { after: "o1" } });
+  const less = list.slice(1);
+  expect(await page(paged(less, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"], next: { after: "o4" } });
+  const more = [{ id: "new", isVisible: true }, ...list];
+  expect(await page(paged(more, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"] });
+  expect(
+    await reasonOf(
+      paged(
+        list.filter(({ id }) => id !== "o1"),
+        10,
+      ),
+      first.next,
+    ),
+  ).toBe("page_link_gone");
+});
+
 test("after five pages of the origin a page is given as it is, and goes on from there", async ({ expect }) => {
   const list = rows([...Array.from({ length: 12 }, () => false), true]);
   const first = await page(paged(list, 2), 3);
-  expect(first).toMatchObject({ ids: [], total: undefined, next: { link: "?from=10", skip: 0, seen: 10 } });
+  expect(first).toMatchObject({ ids: [], total: undefined, next: { link: "?from=10", after: undefined, seen: 10 } });
   expect(await page(paged(list, 2), 3, first.next)).toMatchObject({ ids: ["o12"], next: undefined });
 });
 
@@ -143,7 +164,7 @@ test("an origin's link that leads elsewhere or in a circle, and a list that is n
     entry: rows([true]).map((row) => ({ resource: resource(row) })),
   }));
   expect(await reasonOf(cut)).toBe("answer_not_whole");
-  expect(await reasonOf(cut, { question: "", posted: false, link: "?from=4", skip: 0, seen: 4 })).toBe("filled");
+  expect(await reasonOf(cut, { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 })).toBe("filled");
 });
 
 test("a page's rows count only when its end says that it is a searchset", async ({ expect }) => {
@@ -158,7 +179,7 @@ test("a page's rows count only when its end says that it is a searchset", async 
 
 test("a page that the origin forgot is gone; a body that breaks off is the origin's failure", async ({ expect }) => {
   expect(await reasonOf(originOf(() => "absent"))).toBe("absent");
-  const place = { question: "", posted: false, link: "?from=4", skip: 0, seen: 4 };
+  const place = { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 };
   expect(
     await reasonOf(
       originOf(() => "absent"),

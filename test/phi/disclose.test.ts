@@ -281,7 +281,7 @@ test("a page ends early before its entries are over 8 MiB", ({ expect }) => {
   const page = new Page(grant, grant.expects, bases);
   const entry = new TextEncoder().encode(JSON.stringify({ resource: observation("1", { note: [{ text: "x".repeat(3_000_000) }] }) }));
   const offered = [1, 2, 3].map(() => page.offer(entry));
-  expect(offered.map((one) => one.ok && one.value)).toEqual(["match", "match", "beyond"]);
+  expect(offered.map((one) => one.ok && one.value)).toEqual(["shown", "shown", "beyond"]);
 });
 
 test("only matches of the asked type leave: includes and outcomes are dropped, anything else refuses the answer", ({ expect }) => {

@@ -3,7 +3,7 @@ import { EntrySplitter } from "#fhir/entry-splitter";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
-import { Page, type Offered } from "#phi/page";
+import { Page } from "#phi/page";
 import type { PolicyDocument } from "#policy/schema";
 import { decide } from "../policy/granting.ts";
 
@@ -33,11 +33,14 @@ function pageOf(body: Uint8Array, page: Page): Result<Disclosure, Withheld> {
   const splitter = new EntrySplitter();
   const entries = splitter.push(body);
   if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
-  let isFull = false;
+  let isFull = false; // what comes behind a full page is nobody's concern here
   for (const entry of entries.value) {
-    const offered: Result<Offered, Withheld> = isFull ? page.pass(entry) : page.offer(entry);
+    const offered = page.offer(entry);
     if (!offered.ok) return offered;
-    isFull ||= offered.value === "beyond";
+    if (offered.value === "beyond") {
+      isFull = true;
+      break;
+    }
   }
   const rest = splitter.end();
   const frame = rest.ok ? readFrame(rest.value) : rest;

@@ -1,0 +1,252 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, test } from "vitest";
+import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { pageLinks } from "#platform/page-links";
+import type { Reply } from "../../cli/mutual-tls.ts";
+import { openLedger } from "../support/auditor.ts";
+import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+let origin: PagingOrigin;
+beforeAll(async () => {
+  origin = await startPagingOrigin();
+  phylax = await startTestStack({ origin: origin.url });
+}, 60_000);
+afterAll(async () => {
+  await phylax.close();
+  await origin.close();
+});
+
+const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const observation = (id: string, isHidden: boolean, more: object = {}): Row => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  ...(isHidden ? { meta: restricted } : {}),
+  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "laboratory" }] }],
+  code: { coding: [{ system: "http://loinc.org", code: "718-7" }] },
+  subject: { reference: "Patient/amara" },
+  ...more,
+});
+// Every third is hidden from a payer, and so is a long run in the middle.
+const hidden = (n: number) => n % 3 === 1 || (n > 20 && n < 33);
+const list = Array.from({ length: 50 }, (_, n) => observation(`o${n}`, hidden(n)));
+const visible = list.filter((_, n) => !hidden(n)).map(({ id }) => id);
+
+beforeEach(() => {
+  Object.assign(origin, { rows: list, pageMax: 1_000, misleads: (link: string) => link });
+});
+
+interface Searchset {
+  readonly total?: number;
+  readonly link: readonly { readonly relation: string; readonly url: string }[];
+  readonly entry?: readonly { readonly resource: { readonly id: string } }[];
+}
+const searchset = ({ text }: Reply): Searchset => JSON.parse(text);
+const ids = (reply: Reply) => (searchset(reply).entry ?? []).map(({ resource }) => resource.id);
+const nextOf = (reply: Reply) => searchset(reply).link.find(({ relation }) => relation === "next")?.url;
+const recordOf = async (reply: Reply) =>
+  (await openLedger(phylax.dev)).map(({ event }) => event).find(({ id }) => id === reply.headers["x-request-id"]);
+
+async function pages(first: string): Promise<Reply[]> {
+  const replies: Reply[] = [];
+  for (let url: string | undefined = first; url !== undefined;) {
+    const reply: Reply = await phylax.ask("payer", url);
+    if (reply.status !== 200) throw new Error(`${reply.status} ${reply.text}`);
+    replies.push(reply);
+    url = nextOf(reply);
+  }
+  return replies;
+}
+
+test("the whole on one page has its total; pages of any length join to it, each full but the last", async ({ expect }) => {
+  const whole = await phylax.ask("payer", "Observation?patient=amara");
+  expect(ids(whole)).toEqual(visible);
+  expect(searchset(whole)).toMatchObject({ total: visible.length, link: [{ relation: "self" }] });
+  for (const [count, pageMax] of [
+    [1, 1_000],
+    [2, 7],
+    [5, 10],
+    [7, 50],
+    [visible.length, 11],
+    [100, 20],
+  ] as const) {
+    origin.pageMax = pageMax;
+    const replies = await pages(`Observation?patient=amara&_count=${count}`);
+    expect(replies.flatMap(ids), `${count} of ${pageMax}`).toEqual(visible);
+    for (const [index, reply] of replies.entries()) {
+      if (index < replies.length - 1) expect(ids(reply)).toHaveLength(count);
+      expect(searchset(reply).link[0]).toEqual({ relation: "self", url: `${phylax.dev.fhir}/Observation?patient=amara&_count=${count}` });
+      if (replies.length > 1) expect(searchset(reply)).not.toHaveProperty("total");
+      expect(reply.text).not.toContain("from=");
+    }
+  }
+});
+
+test("each page is a disclosure of its own on record, with its question and its patients", async ({ expect }) => {
+  const [, second] = await pages("Observation?patient=amara&_count=9");
+  if (second === undefined) throw new Error("one page");
+  expect(await recordOf(second)).toMatchObject({
+    kind: "disclosure",
+    what: { interaction: "search-type", type: "Observation", parameters: [["patient", "amara"]] },
+    counts: { Observation: 9 },
+    patients: [{ patient: "main/Patient/amara", counts: { Observation: 9 } }],
+  });
+});
+
+test("the origin pages a hundred rows and more at a time, and is asked for five pages at most", async ({ expect }) => {
+  origin.rows = [...Array.from({ length: 900 }, (_, n) => observation(`h${n}`, true)), observation("last", false)];
+  origin.requests.length = 0;
+  const first = await phylax.ask("payer", "Observation?patient=amara&_count=5");
+  expect({ status: first.status, ids: ids(first) }).toEqual({ status: 200, ids: [] });
+  expect(origin.requests).toHaveLength(5);
+  expect(origin.requests[0]).toContain("_count=100");
+  expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(["last"]);
+});
+
+test("a link opens for nobody else, not after its time, not altered, and with no parameter beside it", async ({ expect }) => {
+  const link = nextOf(await phylax.ask("payer", "Observation?patient=amara&_count=3")) ?? "";
+  const sealed = link.replace(/^.*_page=/u, "");
+  const altered = link.slice(0, -8) + (link.at(-8) === "A" ? "B" : "A") + link.slice(-7);
+  const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
+  const links = pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url"))));
+  const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
+  const binding = { client: "payer", origin: "main", type: "Observation", purpose: "HPAYMT", policyDigest, patient: undefined };
+  const place = { question: "patient=amara&_count=3", posted: false, link: undefined, after: "o3", seen: 0 };
+  const own = async (changes: object, minutes = 0) =>
+    `Observation?_page=${await links.seal({ ...place, ...changes }, { ...binding, ...changes }, instant(Date.now() - minutes * 60_000))}`;
+  expect(ids(await phylax.ask("payer", await own({}))), "the test's own key is the gateway's").toEqual(
+    ids(await phylax.ask("payer", link)),
+  );
+
+  const refused = [
+    ["page_link_foreign", await phylax.ask("public-health", link)],
+    ["page_link_foreign", await phylax.ask("payer", altered)],
+    ["page_link_foreign", await phylax.ask("payer", `Condition?_page=${sealed}`)],
+    ["page_link_foreign", await phylax.ask("payer", await own({ purpose: "TREAT" }))],
+    ["page_link_foreign", await phylax.ask("payer", await own({ policyDigest: "sha256:x" }))],
+    ["page_link_foreign", await phylax.ask("payer", await own({ patient: "amara" }))],
+    ["page_link_malformed", await phylax.ask("payer", "Observation?_page=x")],
+    ["page_link_expired", await phylax.ask("payer", await own({}, 16))],
+  ] as const;
+  for (const [reason, reply] of refused) {
+    expect(reply.status, reply.text).toBe(410);
+    expect(JSON.parse(reply.text)).toMatchObject({
+      issue: [{ code: "expired", details: { text: JSON.parse(refused[0][1].text).issue[0].details.text } }],
+    });
+    expect(await recordOf(reply)).toMatchObject({ kind: "refusal", outcome: { status: 410, reason } });
+  }
+  expect((await phylax.ask("payer", `${link}&_format=json&_pretty=true`)).status).toBe(200);
+  for (const beside of ["&patient=amara", "&_count=9", "&_page=x"])
+    expect((await phylax.ask("payer", link + beside)).status, beside).toBe(400);
+});
+
+test("a question in a link is judged as if it came now: what its client may not search by is refused", async ({ expect }) => {
+  const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
+  const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
+  const place = { question: "phone=555", posted: false, link: undefined, after: undefined, seen: 0 };
+  const sealed = await pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url")))).seal(
+    place,
+    { client: "payer", origin: "main", type: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined },
+    instant(Date.now()),
+  );
+  expect((await phylax.ask("payer", `Patient?_page=${sealed}`)).status).toBe(403);
+});
+
+test("a posted search answers as the same search by GET, on every page, and reaches the origin as a form", async ({ expect }) => {
+  const form = (body: string, path = "Observation/_search", type = "application/x-www-form-urlencoded") =>
+    phylax.ask("payer", path, { method: "POST", headers: { "content-type": type }, body });
+  const got = await phylax.ask("payer", "Observation?patient=amara&_count=4");
+  origin.requests.length = 0;
+  for (const posted of [await form("patient=amara&_count=4"), await form("patient=amara", "Observation/_search?_count=4")]) {
+    const { link, ...rest } = searchset(posted);
+    const { link: gotLink, ...gotRest } = searchset(got);
+    expect({ ...rest, self: link[0] }).toEqual({ ...gotRest, self: gotLink[0] });
+    expect(ids(await phylax.ask("payer", nextOf(posted) ?? ""))).toEqual(visible.slice(4, 8));
+  }
+  for (const request of origin.requests) expect(request).toMatch(/^POST \/fhir\/Observation\/_search patient=amara/u);
+
+  expect((await form("{}", undefined, "application/json")).status).toBe(415);
+  expect((await form(`patient=amara&code=${"a".repeat(70_000)}`)).status).toBe(413);
+  expect((await form("favourite-colour=blue")).status).toBe(400);
+  expect((await form("", "_search")).status).toBe(400);
+});
+
+test("a posted search may be longer than a URL's and still have further pages", async ({ expect }) => {
+  const codes = Array.from({ length: 90 }, (_, n) => `http://loinc.org|${String(n).repeat(50).slice(0, 50)}-${n}`).join(",");
+  const body = `patient=amara&code=${encodeURIComponent(codes)}&_count=2`;
+  const first = await phylax.ask("payer", "Observation/_search", {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: `${body}&code=${encodeURIComponent(codes.slice(0, 2_000))}`,
+  });
+  expect(first.status, first.text).toBe(200);
+  expect(ids(await phylax.ask("payer", nextOf(first) ?? ""))).toEqual(visible.slice(2, 4));
+});
+
+test("a search too long for a link of its own is told so when it has a second page", async ({ expect }) => {
+  const codes = Array.from({ length: 90 }, (_, n) => `http://loinc.org|${String(n).repeat(60).slice(0, 60)}`).join(",");
+  const body = `patient=amara&code=${encodeURIComponent(codes)}&code=${encodeURIComponent(codes)}&_count=2`;
+  const reply = await phylax.ask("payer", "Observation/_search", {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body,
+  });
+  expect({ status: reply.status, text: reply.text }).toMatchObject({ status: 400, text: expect.stringContaining("narrow") });
+});
+
+test("an origin's link that leads away is followed nowhere", async ({ expect }) => {
+  for (const away of ["http://evil.example/fhir?from=10", `${origin.url}x?from=10`, "//evil.example/fhir"]) {
+    Object.assign(origin, { pageMax: 10, misleads: () => away });
+    origin.requests.length = 0;
+    const reply = await phylax.ask("payer", "Observation?patient=amara");
+    expect(reply.status, away).toBe(502);
+    expect(reply.text).not.toMatch(/evil|from=/u);
+    expect(origin.requests).toHaveLength(1);
+  }
+});
+
+test("a version is read as the resource would be; a label that came later hides what was before it", async ({ expect }) => {
+  const versions = (...labels: readonly boolean[]): readonly Row[] =>
+    labels.map((isHidden, n) =>
+      observation("v", isHidden, { meta: { versionId: String(n + 1), ...(isHidden ? restricted : {}) }, valueQuantity: { value: n + 1 } }),
+    );
+  origin.rows = versions(false, false);
+  const old = await phylax.ask("payer", "Observation/v/_history/1");
+  expect(old.status, old.text).toBe(200);
+  expect(JSON.parse(old.text)).toMatchObject({ resourceType: "Observation", id: "v" });
+  expect(await recordOf(old)).toMatchObject({ kind: "disclosure", what: { interaction: "vread", id: "v" }, counts: { Observation: 1 } });
+
+  origin.rows = versions(false, true);
+  const absent = await phylax.ask("payer", "Observation/w/_history/1");
+  for (const reply of [
+    await phylax.ask("payer", "Observation/v/_history/1"),
+    await phylax.ask("payer", "Observation/v/_history/2"),
+    absent,
+  ]) {
+    expect(reply.status).toBe(404);
+    expect(JSON.parse(reply.text).issue[0].details).toEqual(JSON.parse(absent.text).issue[0].details);
+  }
+  origin.rows = versions(true, false);
+  expect((await phylax.ask("payer", "Observation/v/_history/1")).status).toBe(404);
+  expect((await phylax.ask("payer", "Observation/v/_history/2")).status).toBe(200);
+});
+
+test("a patient who was asked for in vain is named on the record of the refusal", async ({ expect }) => {
+  for (const path of ["Patient/nobody", "Patient/nobody/_history/3"])
+    expect(await recordOf(await phylax.ask("payer", path))).toMatchObject({
+      kind: "refusal",
+      outcome: { status: 404 },
+      patients: [{ patient: "main/Patient/nobody", counts: {} }],
+    });
+});
+
+test("metadata and the SMART configuration answer with a client's token, with none, and by either name of JSON", async ({ expect }) => {
+  for (const path of ["metadata", ".well-known/smart-configuration"])
+    for (const accept of ["application/json", "application/fhir+json"]) {
+      const reply = await phylax.ask("payer", path, { headers: { accept } });
+      expect({ status: reply.status, type: reply.headers["content-type"] }).toEqual({ status: 200, type: `${accept}; charset=utf-8` });
+    }
+});

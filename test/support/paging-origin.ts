@@ -1,0 +1,72 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Row {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly [element: string]: unknown;
+}
+
+/** A FHIR server of a few lines, whose rows and pages a test decides. It searches by `patient` and by nothing else. */
+export interface PagingOrigin {
+  readonly url: string;
+  /** In the order of their answers. A resource that is there twice is in two versions, the current one last. */
+  rows: readonly Row[];
+  /** The most entries of a page, whatever `_count` says. */
+  pageMax: number;
+  /** Changes the URL of a `next` link. */
+  misleads: (link: string) => string;
+  /** `GET /fhir/Patient?…`, with a posted form behind it. */
+  readonly requests: string[];
+  close(): Promise<void>;
+}
+
+export async function startPagingOrigin(): Promise<PagingOrigin> {
+  const origin = { rows: [] as readonly Row[], pageMax: 1_000, misleads: (link: string) => link, requests: [] as string[] };
+  const serve = async (req: IncomingMessage, res: ServerResponse) => {
+    const form = await textOf(req);
+    const url = new URL(req.url ?? "", `http://${req.headers.host}`);
+    origin.requests.push(`${req.method} ${req.url}${form === "" ? "" : ` ${form}`}`);
+    const body = answer(origin, `http://${req.headers.host}/fhir`, url, form);
+    res.writeHead(body === undefined ? 404 : 200, { "content-type": "application/fhir+json" }).end(JSON.stringify(body ?? {}));
+  };
+  const server = createServer((req, res) => void serve(req, res));
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  return Object.assign(origin, {
+    url: `http://127.0.0.1:${port}/fhir`,
+    close: () =>
+      new Promise<void>((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  });
+}
+
+async function textOf(req: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(Buffer.from(chunk as Uint8Array)); // a request without an encoding is bytes
+  return Buffer.concat(chunks).toString();
+}
+
+function answer({ rows, pageMax, misleads }: Pick<PagingOrigin, "rows" | "pageMax" | "misleads">, base: string, url: URL, form: string) {
+  const [type, id, history, version] = url.pathname.slice("/fhir/".length).split("/");
+  const versions = rows.filter((row) => row.resourceType === type && row.id === id);
+  if (history === "_history") return versions[Number(version) - 1];
+  if (id !== undefined && id !== "_search") return versions.at(-1);
+  const asked = new URLSearchParams(`${url.search.slice(1)}&${form}`);
+  const patient = asked.get("patient");
+  const found = rows.filter(
+    (row) => row.resourceType === type && (patient === null || JSON.stringify(row).includes(`Patient/${patient}"`)),
+  );
+  const [from, count] = [Number(asked.get("from") ?? 0), Math.min(pageMax, Number(asked.get("_count") ?? pageMax))];
+  asked.set("from", String(from + count));
+  const next = { relation: "next", url: misleads(`${base}/${type}?${asked.toString()}`) };
+  return {
+    resourceType: "Bundle",
+    type: "searchset",
+    total: found.length,
+    link: [{ relation: "self", url: url.href }, ...(from + count < found.length ? [next] : [])],
+    entry: found.slice(from, from + count).map((resource) => ({ fullUrl: `${base}/${type}/${resource.id}`, resource })),
+  };
+}
