@@ -1,0 +1,106 @@
+// The load generator: a process of its own, whose CPU time counts for nobody. Takes one order at a time over IPC.
+import { connect, type Answer, type Connection } from "./connection.ts";
+import type { Order, Outcome } from "./order.ts";
+
+const milliseconds = () => performance.now();
+
+process.on("message", (order: Order) => {
+  void carryOut(order).then((outcome) => process.send?.(outcome));
+});
+process.on("disconnect", () => process.exit(0));
+console.log("ready");
+
+async function carryOut(order: Order): Promise<Outcome> {
+  const connections = await Promise.all(Array.from({ length: order.connections }, () => connect(order.target)));
+  try {
+    return await (order.perSecond === undefined ? closedLoop(order, connections) : openLoop(order, order.perSecond, connections));
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+/** Counts answers; one with another status or length than expected is wrong, so a refusal never passes for a fast answer. */
+class Tally {
+  answers = 0;
+  wrong = 0;
+  readonly #order: Order;
+  readonly #latencies: number[] = [];
+
+  constructor(order: Order) {
+    this.#order = order;
+  }
+
+  count(answer: Answer | undefined, since: number): void {
+    if (answer?.status !== 200 || answer.body.length !== this.#order.bytes) this.wrong += 1;
+    else {
+      this.answers += 1;
+      this.#latencies.push(milliseconds() - since);
+    }
+  }
+
+  outcome(since: number): Outcome {
+    const sorted = Float64Array.from(this.#latencies).sort();
+    const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+    return {
+      answers: this.answers,
+      wrong: this.wrong,
+      seconds: (milliseconds() - since) / 1000,
+      p50Milliseconds: quantile(0.5),
+      p99Milliseconds: quantile(0.99),
+    };
+  }
+}
+
+/** Each connection asks again as soon as it is answered. */
+async function closedLoop(order: Order, connections: readonly Connection[]): Promise<Outcome> {
+  const request = Buffer.from(order.request);
+  const tally = new Tally(order);
+  const begun = milliseconds();
+  const until = begun + order.seconds * 1000;
+  await Promise.all(
+    connections.map(
+      (connection) =>
+        new Promise<void>((done) => {
+          const next = () => {
+            const since = milliseconds();
+            if (since >= until) return done();
+            connection.ask(request, (answer) => {
+              tally.count(answer, since);
+              if (answer === undefined) done();
+              else next();
+            });
+          };
+          next();
+        }),
+    ),
+  );
+  return tally.outcome(begun);
+}
+
+/** Asks at a fixed rate whatever the answers do: waiting for a free connection counts as latency. */
+async function openLoop(order: Order, perSecond: number, connections: readonly Connection[]): Promise<Outcome> {
+  const request = Buffer.from(order.request);
+  const tally = new Tally(order);
+  const free = [...connections];
+  const waiting: number[] = [];
+  const send = (connection: Connection, since: number) =>
+    connection.ask(request, (answer) => {
+      tally.count(answer, since);
+      const next = waiting.shift();
+      if (next === undefined) free.push(connection);
+      else send(connection, next);
+    });
+  const begun = milliseconds();
+  const total = Math.floor(order.seconds * perSecond);
+  for (let sent = 0; sent < total;) {
+    const due = Math.min(total, Math.floor(((milliseconds() - begun) / 1000) * perSecond) + 1);
+    for (; sent < due; sent++) {
+      const connection = free.pop();
+      if (connection === undefined) waiting.push(milliseconds());
+      else send(connection, milliseconds());
+    }
+    await new Promise((later) => setTimeout(later, 1));
+  }
+  while (tally.answers + tally.wrong < total) await new Promise((later) => setTimeout(later, 1));
+  return tally.outcome(begun);
+}

@@ -1,0 +1,29 @@
+import { parseArgs } from "node:util";
+import { err, ok, type Result } from "#kernel/result";
+
+export interface BenchOptions {
+  /** Where to write all figures as JSON. */
+  readonly json: string | undefined;
+  /** One short round, to see that everything answers: its figures mean little. */
+  readonly isShort: boolean;
+  readonly rounds: number;
+}
+
+export const usage = `usage: npm run bench -- [--json FILE] [--rounds N] [--short]
+  --json FILE  write every figure to a file, too
+  --rounds N   interleaved rounds, of which the medians are shown (5)
+  --short      one round of moments, to see that everything answers`;
+
+export function readOptions(args: readonly string[]): Result<BenchOptions, string> {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { json: { type: "string" }, short: { type: "boolean", default: false }, rounds: { type: "string", default: "5" } },
+    });
+    const rounds = values.short ? 1 : Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) return err("--rounds: expected a number from 1 to 100");
+    return ok({ json: values.json, isShort: values.short, rounds });
+  } catch (problem) {
+    return err(problem instanceof Error ? problem.message : "unreadable options");
+  }
+}

@@ -1,0 +1,50 @@
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
+import { start } from "../process.ts";
+import type { Peer } from "./peer.ts";
+
+/** A bare Hono proxy in `workerd serve`, of the very workerd that runs Phylax: neither wrangler nor Miniflare is between. */
+export async function startProxy(folder: string, origin: string): Promise<Peer> {
+  buildSync({
+    entryPoints: [join(import.meta.dirname, "proxy-worker.ts")],
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    outfile: join(folder, "proxy.js"),
+    logLevel: "error",
+  });
+  const config = join(folder, "proxy.capnp");
+  writeFileSync(config, workerdConfig(origin));
+  const binary: unknown = createRequire(fileURLToPath(import.meta.resolve("miniflare")))("workerd");
+  const program = String(Reflect.get(binary as object, "default")); // the package's export is the path of its binary
+  // It says its port on the descriptor it is given, here its standard output.
+  const running = await start("measured", [program, "serve", config, "--control-fd=1"], /"socket":"http","port":(?<port>\d+)/u);
+  return {
+    name: "proxy",
+    describe: "Hono proxy in raw workerd: no check, no cut, no record",
+    target: { host: "127.0.0.1", port: Number(running.ready["port"]) },
+    isFull: false,
+    headers: async () => [],
+    process: running,
+    close: () => running.close(),
+  };
+}
+
+const workerdConfig = (origin: string) => `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .proxy),
+    (name = "out", network = (allow = ["private"]))
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
+);
+const proxy :Workerd.Worker = (
+  modules = [(name = "proxy.js", esModule = embed "proxy.js")],
+  compatibilityDate = "2026-10-01",
+  bindings = [(name = "ORIGIN", text = "${origin}")],
+  globalOutbound = "out"
+);
+`;

@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Figure } from "./measure.ts";
+import type { Payload } from "./payloads.ts";
+import type { Peer } from "./peers/peer.ts";
+import { isPinned } from "./process.ts";
+
+/** Everything that the benchmark found, as `--json` writes it. */
+export interface Report {
+  readonly format: "phylax.bench.v1";
+  readonly at: string;
+  /** True: of moments only, so that no figure means anything. */
+  readonly isShort: boolean;
+  readonly rounds: number;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly kernel: string;
+    readonly node: string;
+    readonly workerd: string;
+    readonly isPinned: boolean;
+  };
+  readonly payloads: readonly (Payload & { readonly answerBytes: number })[];
+  readonly peers: readonly { readonly name: string; readonly describe: string }[];
+  /** Medians over the rounds. */
+  readonly figures: readonly (Figure & { readonly cpuRatios: Readonly<Record<string, number>> })[];
+}
+
+/** The peers that others are compared with. */
+const references = ["proxy", "fastify"] as const;
+
+export function report(
+  isShort: boolean,
+  rounds: number,
+  payloads: Report["payloads"],
+  peers: readonly Peer[],
+  figures: readonly Figure[],
+): Report {
+  return {
+    format: "phylax.bench.v1",
+    at: new Date().toISOString(),
+    isShort,
+    rounds,
+    machine: {
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      kernel: release(),
+      node: process.versions.node,
+      workerd: workerdVersion(),
+      isPinned,
+    },
+    payloads,
+    peers: peers.map(({ name, describe }) => ({ name, describe })),
+    figures: figures.map((figure) => ({ ...figure, cpuRatios: ratios(figure, figures) })),
+  };
+}
+
+/** In the closed loops only: at a low rate a process mostly wakes up. */
+function ratios(figure: Figure, all: readonly Figure[]): Record<string, number> {
+  if (figure.load.perSecond !== undefined) return {};
+  const isSame = (other: Figure) => other.payload === figure.payload && JSON.stringify(other.load) === JSON.stringify(figure.load);
+  return Object.fromEntries(
+    references.flatMap((name) => {
+      const reference = all.find((other) => other.peer === name && isSame(other));
+      return reference === undefined ? [] : [[name, figure.cpuMicrosPerRequest / reference.cpuMicrosPerRequest]];
+    }),
+  );
+}
+
+/** Of the workerd that miniflare brings. */
+function workerdVersion(): string {
+  const manifest: { dependencies: { workerd: string } } = JSON.parse(
+    readFileSync(join(dirname(fileURLToPath(import.meta.resolve("miniflare"))), "../../package.json"), "utf8"),
+  );
+  return manifest.dependencies.workerd;
+}
+
+/** The table for people: one for each payload. */
+export function table({ payloads, peers, figures, machine, rounds, isShort }: Report): string {
+  const head = `medians of ${rounds} interleaved round${rounds === 1 ? "" : "s"}; ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, workerd ${machine.workerd}`;
+  const tables = payloads.map((payload) => {
+    const rows = peers.map(({ name }) => {
+      const of = (connections: number, isOpen: boolean) =>
+        figures.find(
+          ({ peer, payload: asked, load }) =>
+            peer === name && asked === payload.name && load.connections === connections && (load.perSecond !== undefined) === isOpen,
+        );
+      const [four, many, open] = [of(4, false), of(32, false), of(64, true)];
+      return [
+        name,
+        whole(four?.cpuMicrosPerRequest),
+        whole(many?.cpuMicrosPerRequest),
+        times(many?.cpuRatios["proxy"]),
+        times(four?.cpuRatios["fastify"]),
+        times(many?.cpuRatios["fastify"]),
+        whole(four?.requestsPerSecond),
+        whole(many?.requestsPerSecond),
+        tenths(open?.p50Milliseconds),
+        tenths(open?.p99Milliseconds),
+      ];
+    });
+    const title = `${payload.name}: ${payload.originBytes} bytes at the origin, ${payload.answerBytes} after the cut`;
+    return `${title}\n${lines([columns, ...rows])}`;
+  });
+  const legend = peers.map(({ name, describe }) => `  ${name}: ${describe}`).join("\n");
+  return [head, ...tables, legend, ...(isShort ? ["a short run: these figures mean nothing"] : [])].join("\n\n");
+}
+
+const columns = [
+  "",
+  "CPU µs @4",
+  "CPU µs @32",
+  "× proxy @32",
+  "× fastify @4",
+  "× fastify @32",
+  "req/s @4",
+  "req/s @32",
+  "p50 ms",
+  "p99 ms",
+];
+const whole = (value = Number.NaN) => value.toFixed(0);
+const tenths = (value = Number.NaN) => value.toFixed(2);
+const times = (value = Number.NaN) => value.toFixed(2);
+
+function lines(rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows
+    .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "))
+    .join("\n");
+}

@@ -1,0 +1,37 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { test } from "vitest";
+import { cpuMicros } from "../../bench/cpu.ts";
+
+const isLinux = existsSync("/proc/self/stat");
+
+test.skipIf(!isLinux)(
+  "the work of children counts, while they live and after they ended (needs Linux)",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    const busy = "const until = performance.now() + 500; while (performance.now() < until);";
+    const parent = spawn(process.execPath, [
+      "-e",
+      `const { spawn } = require("node:child_process");
+     const child = spawn(process.execPath, ["-e", ${JSON.stringify(`${busy} console.log("worked"); setTimeout(() => {}, 1000)`)}]);
+     child.stdout.on("data", () => console.log("worked"));
+     child.on("close", () => { console.log("ended"); setTimeout(() => {}, 5000); });`,
+    ]);
+    const said = async () => new Promise<string>((heard) => parent.stdout.once("data", (chunk: Buffer) => heard(chunk.toString().trim())));
+    try {
+      expect(await said()).toBe("worked");
+      const living = cpuMicros(parent.pid ?? 0);
+      expect(await said()).toBe("ended");
+      const after = cpuMicros(parent.pid ?? 0);
+      // The child alone was busy for half a second, unless others had the machine.
+      expect(living).toBeGreaterThan(100_000);
+      expect(after).toBeGreaterThanOrEqual(living);
+    } finally {
+      parent.kill();
+    }
+  },
+);
+
+test.skipIf(!isLinux)("a process that ended has no figure (needs Linux)", ({ expect }) => {
+  expect(() => cpuMicros(2 ** 30)).toThrow("has ended");
+});
