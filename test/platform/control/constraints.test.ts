@@ -1,12 +1,13 @@
 import { beforeAll, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/apply-registry";
+import { withExternalClient } from "../../support/registry-file.ts";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 
 let registry: D1Database;
 beforeAll(async () => {
   registry = await emptyRegistry();
-  const applied = await applyRegistry(registry, await sampleFile(), "add", {
+  const applied = await applyRegistry(registry, await withExternalClient(await sampleFile()), "add", {
     clock: () => instant(1_000),
     publicUrl: "https://gateway.example.org",
   });
@@ -18,6 +19,20 @@ test.for([
   ["a client with no key to prove itself by", "UPDATE clients SET jwks = NULL"],
   ["a client with keys from two places", "UPDATE clients SET jwks_uri = 'https://a.example.org'"],
   ["an external client without an issuer", "UPDATE clients SET auth = 'external'"],
+  [
+    "an external client without the name that its issuer has for it",
+    "UPDATE clients SET external_client_id = NULL WHERE auth = 'external'",
+  ],
+  ["a client of an issuer that is not registered", "UPDATE clients SET issuer = 'https://other.example.org' WHERE auth = 'external'"],
+  [
+    "two clients of one name at an issuer",
+    "INSERT INTO clients SELECT 'second', kind, status, auth, issuer, external_client_id, jwks, jwks_uri, assertion_profile, dpop, patient FROM clients WHERE auth = 'external'",
+  ],
+  ["a client of its own with an issuer's name", "UPDATE clients SET issuer = 'https://issuer.example.org' WHERE auth <> 'external'"],
+  ["an issuer without keys", "UPDATE issuers SET jwks = NULL"],
+  ["an issuer with keys from two places", "UPDATE issuers SET jwks_uri = 'https://issuer.example.org/jwks'"],
+  ["an issuer without an audience", "UPDATE issuers SET audience = ''"],
+  ["an issuer taken away while a client is its", "DELETE FROM issuers"],
   ["a thumbprint that is none", "UPDATE certificates SET x5t = 'AA'"],
   ["a certificate that ends before it begins", "UPDATE certificates SET not_after = not_before - 1"],
   ["an agreement that ends before it begins", "UPDATE agreements SET ends = begins"],
