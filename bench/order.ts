@@ -1,4 +1,4 @@
-import { start, type Running } from "./process.ts";
+import { start } from "./process.ts";
 import type { Target } from "./connection.ts";
 
 /** One run of the load generator against one peer. */
@@ -25,12 +25,10 @@ export interface Outcome {
 
 export interface Generator {
   run(order: Order): Promise<Outcome>;
-  close(): Promise<void>;
 }
 
 export async function startGenerator(): Promise<Generator> {
-  const running: Running = await start("beside", [process.execPath, `${import.meta.dirname}/load.ts`], /^ready/mu, true);
-  const { child } = running;
+  const { child } = await start("beside", [process.execPath, `${import.meta.dirname}/load.ts`], /^ready/mu, true);
   return {
     run: (order) =>
       new Promise((done, failed) => {
@@ -42,6 +40,5 @@ export async function startGenerator(): Promise<Generator> {
         });
         child.send(order);
       }),
-    close: () => running.close(),
   };
 }

@@ -50,6 +50,11 @@ export async function start(place: Place, command: readonly [string, ...string[]
   };
 }
 
+/** Ends everything that was started, in its own time. */
+export async function endAll(): Promise<void> {
+  await Promise.all([...groups].map(end));
+}
+
 async function end(group: number): Promise<void> {
   signal(group, "SIGTERM");
   const until = Date.now() + 10_000;

@@ -9,8 +9,8 @@ import { takePayloads, type Payload } from "./payloads.ts";
 import { startFastify } from "./peers/fastify.ts";
 import type { Ledger, Peer } from "./peers/peer.ts";
 import { startPhylax } from "./peers/phylax.ts";
-import { startProxy } from "./peers/proxy.ts";
-import { start } from "./process.ts";
+import { startDevelopmentProxy, startProxy } from "./peers/proxy.ts";
+import { endAll, start } from "./process.ts";
 import { report, table, type Report } from "./report.ts";
 
 const options = readOptions(process.argv.slice(2));
@@ -24,17 +24,19 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const home = join(import.meta.dirname, "../.phylax");
 mkdirSync(home, { recursive: true });
 const folder = mkdtempSync(join(home, "bench-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
+let exitCode = 1;
 try {
   const found = await run(folder, options.value);
   console.log(table(found));
   if (options.value.json !== undefined) writeFileSync(options.value.json, `${JSON.stringify(found, undefined, 2)}\n`);
-  process.exit(0);
+  exitCode = 0;
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);
-  process.exit(1);
 }
+await endAll();
+process.exit(exitCode);
 
 /** Starts everything, measures round by round, and checks the records of what was answered. */
 async function run(folder: string, { isShort, rounds }: BenchOptions): Promise<Report> {
@@ -51,6 +53,7 @@ async function run(folder: string, { isShort, rounds }: BenchOptions): Promise<R
   });
   const peers = [
     await startProxy(folder, origin),
+    await startDevelopmentProxy(folder, origin),
     ...phylax.peers,
     await startFastify(folder, origin, phylax, false),
     await startFastify(folder, origin, phylax, true),

@@ -46,6 +46,5 @@ export async function startFastify(folder: string, origin: string, phylax: Phyla
     headers: async () => [`Authorization: Bearer ${await phylax.token()}`, `Client-Cert: ${phylax.certificate}`],
     process: running,
     ledger: { records: () => verifyChain(settings.ledger) },
-    close: () => running.close(),
   };
 }

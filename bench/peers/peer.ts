@@ -14,7 +14,6 @@ export interface Peer {
   readonly process: Running;
   /** Where its records are; two peers may share one. A bare one has none. */
   readonly ledger?: Ledger;
-  close(): Promise<void>;
 }
 
 export interface Ledger {

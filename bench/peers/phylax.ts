@@ -34,7 +34,6 @@ export interface Phylax {
   /** A token that is good for another four minutes. */
   token(): Promise<string>;
   jwks(): Promise<string>;
-  close(): Promise<void>;
 }
 
 const clientId = "bench";
@@ -73,7 +72,7 @@ export async function startPhylax(folder: string, take: (server: string) => Prom
   };
   const certificate = `:${new X509Certificate(readFileSync(cert)).raw.toString("base64")}:`;
   const ledger: Ledger = { records: async () => recordsIn(state) };
-  const common = { isFull: true, process, ledger, close: () => process.close() };
+  const common = { isFull: true, process, ledger };
   return {
     gateway: dev.gateway,
     audience: dev.audience,
@@ -97,7 +96,6 @@ export async function startPhylax(folder: string, take: (server: string) => Prom
         headers: async () => [`Authorization: Bearer ${await token()}`],
       },
     ],
-    close: () => process.close(),
   };
 }
 

@@ -3,34 +3,43 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
-import { start } from "../process.ts";
+import { start, type Running } from "../process.ts";
 import type { Peer } from "./peer.ts";
 
 /** A bare Hono proxy in `workerd serve`, of the very workerd that runs Phylax: neither wrangler nor Miniflare is between. */
 export async function startProxy(folder: string, origin: string): Promise<Peer> {
-  buildSync({
-    entryPoints: [join(import.meta.dirname, "proxy-worker.ts")],
-    bundle: true,
-    format: "esm",
-    target: "es2024",
-    outfile: join(folder, "proxy.js"),
-    logLevel: "error",
-  });
+  build(folder);
   const config = join(folder, "proxy.capnp");
   writeFileSync(config, workerdConfig(origin));
   const binary: unknown = createRequire(fileURLToPath(import.meta.resolve("miniflare")))("workerd");
   const program = String(Reflect.get(binary as object, "default")); // the package's export is the path of its binary
   // It says its port on the descriptor it is given, here its standard output.
   const running = await start("measured", [program, "serve", config, "--control-fd=1"], /"socket":"http","port":(?<port>\d+)/u);
-  return {
-    name: "proxy",
-    describe: "Hono proxy in raw workerd: no check, no cut, no record",
-    target: { host: "127.0.0.1", port: Number(running.ready["port"]) },
-    isFull: false,
-    headers: async () => [],
-    process: running,
-    close: () => running.close(),
-  };
+  return bare("proxy", "Hono proxy in raw workerd: no check, no cut, no record", running);
+}
+
+/** The same Worker in Miniflare, whose own Workers stand before and behind it, as they do for Phylax under `npm start`. */
+export async function startDevelopmentProxy(folder: string, origin: string): Promise<Peer> {
+  const server = join(import.meta.dirname, "proxy-dev-server.ts");
+  const running = await start("measured", [process.execPath, server, build(folder), origin], /^listening \S+:(?<port>\d+)$/mu);
+  return bare("proxy-dev", "the same in Miniflare, which npm start runs Phylax in", running);
+}
+
+const bare = (name: string, describe: string, process: Running): Peer => ({
+  name,
+  describe,
+  target: { host: "127.0.0.1", port: Number(process.ready["port"]) },
+  isFull: false,
+  headers: async () => [],
+  process,
+});
+
+/** Bundles the Worker. Answers the path. */
+function build(folder: string): string {
+  const outfile = join(folder, "proxy.js");
+  const entryPoints = [join(import.meta.dirname, "proxy-worker.ts")];
+  buildSync({ entryPoints, outfile, bundle: true, format: "esm", target: "es2024", logLevel: "error" });
+  return outfile;
 }
 
 const workerdConfig = (origin: string) => `using Workerd = import "/workerd/workerd.capnp";
