@@ -1,128 +1,101 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { toBase64 } from "#ledger/base64";
-import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
+import { openCheckpoint } from "#ledger/checkpoint";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
-import { parseVerifierKey, type Verifier } from "#ledger/signed-note";
-import { type Claims, type Finding, verifyLog } from "#ledger/verify";
+import type { Verifier } from "#ledger/signed-note";
+import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
+import { keysFile, ownKeys, type Report, verifyFolder } from "./ledger-folder.ts";
+import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { tell } from "./ledger-report.ts";
 
 export const ledgerVerifyUsage =
-  "phylax ledger verify [URL] (--key VKEY)… | --keys DEV.JSON  [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
+  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]…  [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /** A checkpoint is signed at most once a second and may be cached for one: a receipt can be this much ahead of it. */
 const CHECKPOINT_LAG_MS = 2200;
 
-class Misuse extends Error {}
-
 /**
- * Checks every log whose public key was given, over HTTP, and says what is wrong with which object. Keys come from the caller only:
- * a key that the server itself offers proves nothing.
+ * Checks every log whose public key is known, over HTTP or in an exported folder, and says what is wrong with which object. Keys come
+ * from the caller: those that lie in the folder itself are taken only when there are no others, and it is said what that is worth.
  */
 export async function ledgerVerify(args: readonly string[]): Promise<number> {
   try {
-    const request = readRequest(args);
-    let good = true;
-    for (const verifier of request.verifiers) good = (await verifyOne(request.url, verifier, request.claims)) && good;
-    return good ? 0 : 1;
+    const { target, keys, only, claimsOf } = await readRequest(args);
+    if (keys === undefined) return tell({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
+    const reports = target.kind === "folder" ? await verifyFolder(target.path, keys, claimsOf, only) : [];
+    for (const verifier of keys) {
+      const asked = target.kind === "url" && (only.length === 0 || only.includes(logOf(verifier)));
+      if (asked) reports.push(await verifyServed(target.url, verifier, claimsOf(verifier)));
+    }
+    const good = reports.map((report) => {
+      const verifier = keys.find((key) => logOf(key) === report.name);
+      return tell(report, verifier === undefined ? {} : claimsOf(verifier));
+    });
+    return good.every(Boolean) ? 0 : 1;
   } catch (fault) {
-    const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault); // parseArgs throws a TypeError with a code
-    console.error(fault instanceof Error ? fault.message : String(fault));
-    if (misuse) console.error(`usage: ${ledgerVerifyUsage}`);
-    return misuse ? 2 : 1;
+    return tellFault(fault, ledgerVerifyUsage);
   }
 }
 
-async function verifyOne(
-  url: string,
-  verifier: Verifier,
-  claims: { since: readonly Uint8Array[]; receipts: readonly Receipt[] },
-): Promise<boolean> {
-  const log = logOf(verifier);
-  const own: Claims = {
-    since: claims.since.flatMap((note) => earlier(note, verifier)),
-    receipts: claims.receipts.filter((receipt) => receipt.log === log),
-  };
-  let result = await verifyLog(httpLog(url, log), verifier, own);
+async function verifyServed(url: string, verifier: Verifier, claims: Claims): Promise<Report> {
+  const name = logOf(verifier);
+  let result = await verifyLog(httpLog(url, name), verifier, claims);
   if (!result.ok && result.error.problem.startsWith("does not reach the receipt")) {
     await wait(CHECKPOINT_LAG_MS);
-    result = await verifyLog(httpLog(url, log), verifier, own);
+    result = await verifyLog(httpLog(url, name), verifier, claims);
   }
-  if (!result.ok) {
-    console.error(`${log}: WRONG: ${sentence(result.error)}`);
-    return false;
-  }
-  const { size, frames, root } = result.value;
-  const claimed = [
-    ...(own.since ?? []).map(() => "extends the earlier checkpoint"),
-    ...(own.receipts ?? []).map(({ index }) => `has the receipt's leaf ${index}`),
-  ];
-  console.log([`${log}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`, ...claimed].join(", "));
-  return true;
-}
-
-const sentence = ({ object, index, problem }: Finding): string =>
-  `${object}${index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`}: ${problem.replaceAll("_", " ")}`;
-
-const logOf = (verifier: Verifier): string => verifier.name.slice(verifier.name.lastIndexOf("/") + 1);
-
-/** The earlier checkpoint when it is this log's; one that its key did not sign proves nothing and is refused before. */
-function earlier(note: Uint8Array, verifier: Verifier): Checkpoint[] {
-  const opened = openCheckpoint(note, verifier);
-  return opened.ok ? [opened.value] : [];
+  return result.ok ? { name, good: result.value } : { name, wrong: result.error };
 }
 
 interface VerifyRequest {
-  readonly url: string;
-  readonly verifiers: readonly Verifier[];
-  readonly claims: { readonly since: readonly Uint8Array[]; readonly receipts: readonly Receipt[] };
+  readonly target: { readonly kind: "url"; readonly url: string } | { readonly kind: "folder"; readonly path: string };
+  readonly keys: readonly Verifier[] | undefined; // undefined: a folder whose own keys, the only ones, cannot be read
+  readonly only: readonly string[]; // logs; empty for all
+  readonly claimsOf: (verifier: Verifier) => Claims;
 }
 
-function readRequest(args: readonly string[]): VerifyRequest {
+async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const many = { type: "string", multiple: true, default: [] as string[] } as const;
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: { key: many, keys: many, log: many, since: many, receipt: many },
   });
+  const given = givenKeys(values.key, values.keys);
   const [named, ...more] = positionals;
-  const url = named ?? values.keys.map(ledgerOf).find((found) => found !== undefined);
-  if (url === undefined || more.length > 0 || !/^https?:\/\//.test(url)) {
-    throw new Misuse("the ledger's URL is needed (a dev.json has one), and nothing more");
-  }
-  const all = [...values.key.map(readKey), ...values.keys.flatMap(readKeyFile)];
-  if (all.length === 0) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
-  const verifiers = values.log.length === 0 ? all : all.filter((verifier) => values.log.includes(logOf(verifier)));
-  const unknown = values.log.find((log) => !all.some((verifier) => logOf(verifier) === log));
+  const target = readTarget(named ?? given?.url);
+  if (target === undefined || more.length > 0) throw new Misuse("the ledger's URL or an exported folder is needed, and nothing more");
+  if (given === undefined && target.kind === "url") throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+  const keys = given?.keys ?? (target.kind === "folder" ? await ownKeys(target.path) : undefined);
+  if (given === undefined) console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
+  else if (values.key.length + values.keys.length === 0) console.log(`keys: of ${given.from}`);
+  if (keys === undefined) return { target, keys, only: [], claimsOf: () => ({}) };
+  const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
-  const since = values.since.map((file) => ownCheckpoint(file, verifiers));
-  const receipts = values.receipt.map((text) => ownReceipt(text, verifiers));
-  return { url, verifiers, claims: { since, receipts } };
+  const since = values.since.map((file) => ownCheckpoint(file, keys));
+  const receipts = values.receipt.map((text) => ownReceipt(text, keys));
+  return { target, keys, only: values.log, claimsOf: (verifier) => claimsFor(verifier, since, receipts) };
 }
 
-function readKey(text: string): Verifier {
-  const key = parseVerifierKey(text);
-  if (!key.ok) throw new Misuse(`not a verifier key: ${text}`);
-  return key.value;
+function readTarget(named: string | undefined): VerifyRequest["target"] | undefined {
+  if (named === undefined) return undefined;
+  if (/^https?:\/\//.test(named)) return { kind: "url", url: named };
+  const path = resolve(named);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Misuse(`${named} is neither a URL nor a folder`);
+  return { kind: "folder", path };
 }
 
-/** `ledger` of a dev.json: where, not what to trust. */
-function ledgerOf(file: string): string | undefined {
-  const { ledger }: { readonly ledger?: string } = JSON.parse(readFileSync(file, "utf8"));
-  return ledger;
-}
-
-/** `logs` of a dev.json (DESIGN §10): log name to verifier key. */
-function readKeyFile(file: string): Verifier[] {
-  const { logs }: { readonly logs?: Readonly<Record<string, unknown>> } = JSON.parse(readFileSync(file, "utf8"));
-  if (logs === undefined) throw new Misuse(`${file} has no logs`);
-  return Object.entries(logs).map(([log, text]) => {
-    const key = readKey(String(text));
-    if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} is another log's`);
-    return key;
-  });
-}
+/** What was claimed of this log. An earlier checkpoint that its key did not sign is another log's. */
+const claimsFor = (verifier: Verifier, since: readonly Uint8Array[], receipts: readonly Receipt[]): Claims => ({
+  since: since.flatMap((note) => {
+    const opened = openCheckpoint(note, verifier);
+    return opened.ok ? [opened.value] : [];
+  }),
+  receipts: receipts.filter(({ log }) => log === logOf(verifier)),
+});
 
 function ownCheckpoint(file: string, verifiers: readonly Verifier[]): Uint8Array {
   const note = new Uint8Array(readFileSync(file));

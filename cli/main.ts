@@ -1,4 +1,6 @@
+import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
+import { registryApply, registryApplyUsage } from "./registry-apply.ts";
 import { token, tokenUsage } from "./token.ts";
 
 /** `phylax <words> …`: each command answers an exit code (0 good, 1 found wrong or failed, 2 misused). */
@@ -8,6 +10,8 @@ const commands: readonly {
   readonly run: (args: string[]) => Promise<number>;
 }[] = [
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
+  { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
+  { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
   { words: ["token"], usage: tokenUsage, run: token },
 ];
 

@@ -1,14 +1,14 @@
 import type { Address } from "./address.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Reach } from "./flush.ts";
 import { fullTiles, partialWidth, TILE_WIDTH } from "./tile.ts";
 
-/** Whether an object is one of those that a whole copy of a log at this checkpoint consists of: no more, and no other widths. */
-export function belongs(address: Address, { size, frame }: Checkpoint): boolean {
+/** Whether an object is one of those that a whole copy of a log that reaches this far consists of: no more, and no other widths. */
+export function belongs(address: Address, { size, frames }: Reach): boolean {
   switch (address.kind) {
     case "checkpoint":
       return true;
     case "frame":
-      return frame !== undefined && address.number <= frame.number;
+      return address.number < frames;
     case "entries":
       return isTileAt(size, 0, address.index, address.width);
     case "tile":

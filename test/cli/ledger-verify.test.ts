@@ -1,45 +1,29 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, test } from "vitest";
 import { frameHash } from "#ledger/frame";
 import { leafHash } from "#ledger/merkle";
 import { formatReceipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/signed-note";
+import { logServer, phylax } from "./phylax.ts";
 import { sampleLog, type SampleLog } from "../ledger/sample-log.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "phylax-verify-"));
-let server: Server;
 let url: string;
 let served: SampleLog;
+const server = logServer(() => served);
 const log = await sampleLog([2, 3]);
 const key = verifierKey(log.verifier.name, log.verifier.publicKey);
 
 beforeAll(async () => {
-  served = log;
-  server = createServer((request, response) => {
-    const bytes = served.objects.get((request.url ?? "").replace("/ledger/s0-2026h2/", ""));
-    response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ledger/`; // a TCP server has an AddressInfo
+  url = await server.listen();
 });
 
 afterAll(() => {
   server.close();
   rmSync(folder, { recursive: true });
 });
-
-async function phylax(...args: readonly string[]): Promise<{ code: number | null; out: string; error: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  const done = new Promise<number | null>((resolve) => child.on("exit", resolve));
-  const [out, error] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  return { code: await done, out, error };
-}
 
 const file = (name: string, content: string | Uint8Array): string => {
   writeFileSync(join(folder, name), content);

@@ -1,0 +1,50 @@
+import { constants } from "node:fs";
+import { open, readdir } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { readAddress } from "#ledger/address";
+import { belongs } from "#ledger/belongs";
+import { FRAME_BYTES_MAX } from "#ledger/frame";
+import type { Reach } from "#ledger/flush";
+import type { LogReader } from "#ledger/ports";
+import { tilePath } from "#ledger/tile";
+
+/** One log in a folder, each object a file at its public path. A file that is not there is undefined; one that cannot be an object throws. */
+export function folderLog(folder: string): LogReader {
+  const object = (path: string): Promise<Uint8Array | undefined> => readObject(join(folder, path));
+  return {
+    checkpoint: () => object("checkpoint"),
+    tile: (level, index, width) => object(`tile/${level}/${tilePath(index, width)}`),
+    entries: (index, width) => object(`tile/entries/${tilePath(index, width)}`),
+    frame: (number) => object(`frame/${number}`),
+  };
+}
+
+/** The paths in a log's folder that a whole copy of it would not have. */
+export async function strayObjects(folder: string, log: string, reach: Reach): Promise<string[]> {
+  const stray: string[] = [];
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) continue;
+    const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
+    const address = readAddress(`/${log}/${path}`);
+    if (!entry.isFile() || !address.ok || !belongs(address.value, reach)) stray.push(path);
+  }
+  return stray.sort();
+}
+
+/** The bytes of a regular file of at most the longest frame's length; a symbolic link is none. */
+export async function readObject(path: string): Promise<Uint8Array | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((fault: unknown) => {
+    if (isCoded(fault) && ["ENOENT", "ENOTDIR"].includes(fault.code)) return undefined;
+    throw new Error(`${path} cannot be read`, { cause: fault });
+  });
+  if (file === undefined) return undefined;
+  try {
+    const about = await file.stat();
+    if (!about.isFile() || about.size > FRAME_BYTES_MAX) throw new Error(`${path} is not an object of a log`);
+    return new Uint8Array(await file.readFile());
+  } finally {
+    await file.close();
+  }
+}
+
+const isCoded = (fault: unknown): fault is { readonly code: string } => fault instanceof Error && "code" in fault;

@@ -1,0 +1,90 @@
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { toBase64 } from "#ledger/base64";
+import type { LogReader } from "#ledger/ports";
+import type { Verifier } from "#ledger/signed-note";
+import { tilePath } from "#ledger/tile";
+import { verifyLog } from "#ledger/verify";
+import { httpLog } from "./http-log.ts";
+import { keysFile, keysText, verifyFolder } from "./ledger-folder.ts";
+import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { sentence } from "./ledger-report.ts";
+
+export const ledgerExportUsage = "phylax ledger export DIR [URL] [--key VKEY]… [--keys DEV.JSON]…";
+
+/**
+ * Writes each log whose key is known to a folder, checked object by object on its way and once more from the disk. Checkpoints come
+ * last: a folder without one is nobody's export. What a failed export wrote is removed.
+ */
+export async function ledgerExport(args: readonly string[]): Promise<number> {
+  try {
+    const { folder, url, keys } = readRequest(args);
+    await mkdir(folder, { recursive: true });
+    if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty`);
+    try {
+      await write(folder, url, keys);
+      return 0;
+    } catch (fault) {
+      for (const name of [keysFile, ...keys.map(logOf)]) await rm(join(folder, name), { recursive: true, force: true });
+      throw fault;
+    }
+  } catch (fault) {
+    return tellFault(fault, ledgerExportUsage);
+  }
+}
+
+async function write(folder: string, url: string, keys: readonly Verifier[]): Promise<void> {
+  const checkpoints = new Map<string, Uint8Array>();
+  for (const verifier of keys) {
+    const log = logOf(verifier);
+    const result = await verifyLog(
+      copying(httpLog(url, log), join(folder, log), (note) => checkpoints.set(log, note)),
+      verifier,
+    );
+    if (!result.ok) throw new Error(`${log}: WRONG: ${sentence(result.error)}`);
+  }
+  for (const [log, note] of checkpoints) await writeObject(join(folder, log, "checkpoint"), note);
+  await writeObject(join(folder, keysFile), keysText(keys));
+  for (const report of await verifyFolder(folder, keys, () => ({}))) {
+    if ("wrong" in report) throw new Error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
+    const { size, frames, root } = report.good;
+    console.log(`${report.name}: exported: ${size} leaves in ${frames} frames, root ${toBase64(root)}`);
+  }
+}
+
+/** A reader that leaves a copy of each object it read in the folder, and of the checkpoint with the caller. */
+function copying(reader: LogReader, folder: string, keep: (checkpoint: Uint8Array) => void): LogReader {
+  const copied = async (path: string, bytes: Uint8Array | undefined): Promise<Uint8Array | undefined> => {
+    if (bytes !== undefined) await writeObject(join(folder, path), bytes);
+    return bytes;
+  };
+  return {
+    async checkpoint() {
+      const note = await reader.checkpoint();
+      if (note !== undefined) keep(note);
+      return note;
+    },
+    tile: async (level, index, width) => copied(`tile/${level}/${tilePath(index, width)}`, await reader.tile(level, index, width)),
+    entries: async (index, width) => copied(`tile/entries/${tilePath(index, width)}`, await reader.entries(index, width)),
+    frame: async (number) => copied(`frame/${number}`, await reader.frame(number)),
+  };
+}
+
+async function writeObject(path: string, content: Uint8Array | string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+
+function readRequest(args: readonly string[]): { readonly folder: string; readonly url: string; readonly keys: readonly Verifier[] } {
+  const many = { type: "string", multiple: true, default: [] as string[] } as const;
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: { key: many, keys: many } });
+  const given = givenKeys(values.key, values.keys);
+  const [folder, named, ...more] = positionals;
+  const url = named ?? given?.url;
+  if (folder === undefined || more.length > 0 || url === undefined || !/^https?:\/\//.test(url)) {
+    throw new Misuse("a folder is needed, and the ledger's URL when no dev.json has it, and nothing more");
+  }
+  if (given === undefined) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
+  return { folder: resolve(folder), url, keys: given.keys };
+}

@@ -1,0 +1,71 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fromUtf8 } from "#ledger/bytes";
+import { parseVerifierKey, type Verifier } from "#ledger/signed-note";
+import { type Claims, type Finding, verifyLog, type Verified } from "#ledger/verify";
+import { folderLog, readObject, strayObjects } from "./folder-log.ts";
+import { keyText, logOf } from "./ledger-keys.ts";
+
+/** What was found of one log, or of an object (`keys`, a file too many) beside them. */
+export type Report = { readonly name: string } & ({ readonly good: Verified } | { readonly wrong: Finding | string });
+
+export const keysFile = "keys";
+const keysHead =
+  "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too.\n";
+
+export const keysText = (keys: readonly Verifier[]): string =>
+  keysHead +
+  keys
+    .map((key) => `${keyText(key)}\n`)
+    .sort()
+    .join("");
+
+/** The keys that an exported folder carries; undefined when its file of keys is missing or not as an export writes it. */
+export async function ownKeys(folder: string): Promise<Verifier[] | undefined> {
+  const text = fromUtf8((await readObject(join(folder, keysFile))) ?? new Uint8Array());
+  const lines = text?.startsWith(keysHead) ? text.slice(keysHead.length).split("\n").slice(0, -1) : [];
+  const keys = lines.flatMap((line) => {
+    const key = parseVerifierKey(line);
+    return key.ok ? [key.value] : [];
+  });
+  return text === keysText(keys) && keys.length > 0 ? keys : undefined;
+}
+
+/**
+ * Checks an exported folder: each log whole, every known log there, nothing in it that does not belong, and its file of keys the
+ * keys that it was checked with. With `only`, these logs and nothing else.
+ */
+export async function verifyFolder(
+  folder: string,
+  keys: readonly Verifier[],
+  claimsOf: (verifier: Verifier) => Claims,
+  only: readonly string[] = [],
+): Promise<Report[]> {
+  const reports: Report[] = [await checkKeys(folder, keys)].filter((report) => "wrong" in report);
+  for (const verifier of keys) {
+    if (only.length === 0 || only.includes(logOf(verifier))) reports.push(await verifyOne(folder, verifier, claimsOf(verifier)));
+  }
+  if (only.length > 0) return reports;
+  const known = new Set([keysFile, ...keys.map(logOf)]);
+  const others = (await readdir(folder)).filter((name) => !known.has(name));
+  return [...reports, ...others.sort().map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }))];
+}
+
+async function verifyOne(folder: string, verifier: Verifier, claims: Claims): Promise<Report> {
+  const name = logOf(verifier);
+  const own = join(folder, name);
+  const result = await verifyLog(folderLog(own), verifier, claims);
+  if (!result.ok) return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
+  const [stray] = await strayObjects(own, name, result.value);
+  return stray === undefined ? { name, good: result.value } : { name, wrong: { object: stray, problem: "is no object of this log" } };
+}
+
+async function checkKeys(folder: string, keys: readonly Verifier[]): Promise<Report | { readonly name: string }> {
+  const written = await ownKeys(folder);
+  if (written === undefined) return { name: keysFile, wrong: "is missing or not as an export writes it" };
+  const texts = written.map(keyText);
+  const other = keys.find((key) => !texts.includes(keyText(key)));
+  return other === undefined ? { name: keysFile } : { name: keysFile, wrong: `does not have the key of ${logOf(other)} that was given` };
+}
+
+const hasEntry = async (folder: string, name: string): Promise<boolean> => (await readdir(folder)).includes(name);

@@ -1,0 +1,22 @@
+import { toBase64 } from "#ledger/base64";
+import type { Claims, Finding } from "#ledger/verify";
+import type { Report } from "./ledger-folder.ts";
+
+/** `frame/1 (frame 1): frame magic`, or what was said in words. */
+export function sentence(wrong: Finding | string): string {
+  if (typeof wrong === "string") return wrong;
+  const { object, index, problem } = wrong;
+  return `${object}${index === undefined ? "" : ` (${object.startsWith("frame/") ? "frame" : "leaf"} ${index})`}: ${problem.replaceAll("_", " ")}`;
+}
+
+/** Prints what was found, good on standard output and wrong on standard error. Whether it is good. */
+export function tell(report: Report, { since = [], receipts = [] }: Claims): boolean {
+  if ("wrong" in report) {
+    console.error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
+    return false;
+  }
+  const { size, frames, root } = report.good;
+  const claimed = [...since.map(() => "extends the earlier checkpoint"), ...receipts.map(({ index }) => `has the receipt's leaf ${index}`)];
+  console.log([`${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`, ...claimed].join(", "));
+  return true;
+}
