@@ -64,6 +64,7 @@ test("a participant counts only where no owner element is there in any form, and
   expect(performed({}, to("Patient/amara"), to("Patient/bela"))).toBe(false);
   expect(performed({}, to("Patient/amara"), { display: "Bela" })).toBe(false);
   expect(performed({}, to("Patient/amara"), to("#bela"))).toBe(false);
+  expect(performed({}, to("Patient/amara"), to("Group/belas"))).toBe(false);
   expect(performed({}, to("Practitioner/amara"))).toBe(false);
   expect(performed({})).toBe(false);
 });
