@@ -45,7 +45,7 @@ test("bad UTF-8, a byte-order mark, a deep tree and a long text are refused", ({
   expect(reason("\uFEFF{}")).toBe("not_json");
   expect(reason("[".repeat(101) + "]".repeat(101))).toBe("too_deep");
   expect(reason("[".repeat(100) + "]".repeat(100))).toBe("read");
-  expect(reason(`{"a":`.repeat(500_000))).toBe("too_large");
+  expect(reason(`{"a":`.repeat(2_000_000))).toBe("too_large");
   expect(reason(`{"a":`.repeat(50_000))).toBe("too_deep");
 });
 
