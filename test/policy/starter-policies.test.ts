@@ -33,9 +33,10 @@ test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests
   ] as const) {
     const interaction = readInteraction("GET", path.split("/"), query);
     if (!interaction.ok) return expect(interaction.error).toBeUndefined();
-    expect(evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }], patient: undefined }, interaction.value).ok, `${path}?${query}`).toBe(
-      true,
-    );
+    expect(
+      evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }], patient: undefined }, interaction.value).ok,
+      `${path}?${query}`,
+    ).toBe(true);
   }
 });
 
@@ -50,7 +51,10 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
     for (const type of types) {
       const interaction = readInteraction("GET", [type], "_lastUpdated=ge2026-01-01T00:00:00Z");
       if (!interaction.ok) return expect(interaction.error).toBeUndefined();
-      expect(evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined }, interaction.value).ok, type).toBe(true);
+      expect(
+        evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined }, interaction.value).ok,
+        type,
+      ).toBe(true);
     }
   },
 );
