@@ -36,7 +36,7 @@ const list = Array.from({ length: 50 }, (_, n) => observation(`o${n}`, hidden(n)
 const visible = list.filter((_, n) => !hidden(n)).map(({ id }) => id);
 
 beforeEach(() => {
-  Object.assign(origin, { rows: list, pageMax: 1_000, misleads: (link: string) => link });
+  Object.assign(origin, { rows: list, pageMax: 1_000, breaksAt: Infinity, misleads: (link: string) => link });
 });
 
 interface Searchset {
@@ -205,6 +205,17 @@ test("an origin's link that leads away is followed nowhere", async ({ expect }) 
     expect(reply.status, away).toBe(502);
     expect(reply.text).not.toMatch(/evil|from=/u);
     expect(origin.requests).toHaveLength(1);
+  }
+});
+
+test("an answer of the origin's that breaks off in the middle is the origin's failure, and nothing of it leaves", async ({ expect }) => {
+  origin.breaksAt = 900;
+  for (const path of ["Observation?patient=amara", "Observation/o0/_history/1"]) {
+    origin.rows = [observation("o0", false, { meta: { versionId: "1" }, note: [{ text: "n".repeat(2_000) }] })];
+    const reply = await phylax.ask("payer", path);
+    expect(reply.status, reply.text).toBe(502);
+    expect(JSON.parse(reply.text)).toMatchObject({ issue: [{ code: "exception" }] });
+    expect(await recordOf(reply)).toMatchObject({ kind: "refusal", outcome: { reason: "origin_unreachable" }, patients: [] });
   }
 });
 

@@ -45,15 +45,30 @@ async function inEachShard(sql: string): Promise<void> {
   }
 }
 
+const asTelehealth = () => {
+  const { cert, key } = phylax.client("telehealth");
+  return { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key), agent: false } as const;
+};
+
+/** Asks, and reads nothing but the head of the answer. */
+function hold(path: string, token: string): Promise<{ readonly requestId: unknown; readonly leave: () => void }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(`${phylax.dev.fhir}/${path}`, { ...asTelehealth(), headers: { authorization: `Bearer ${token}` } });
+    asked.on("response", (incoming) => {
+      incoming.pause().on("error", () => {});
+      resolve({ requestId: incoming.headers["x-request-id"], leave: () => asked.destroy() });
+    });
+    asked.on("error", reject).end();
+  });
+}
+
 /** Reads an answer as far as it comes. */
 function readAsFarAsItComes(
   path: string,
   token: string,
 ): Promise<{ status: number; requestId: unknown; text: string; end: "whole" | "broken" }> {
-  const { cert, key } = phylax.client("telehealth");
-  const identity = { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) };
   return new Promise((resolve, reject) => {
-    const asked = request(`${phylax.dev.fhir}/${path}`, { ...identity, agent: false, headers: { authorization: `Bearer ${token}` } });
+    const asked = request(`${phylax.dev.fhir}/${path}`, { ...asTelehealth(), headers: { authorization: `Bearer ${token}` } });
     asked.on("response", (incoming) => {
       let text = "";
       const ended = () =>
@@ -131,6 +146,20 @@ test("a page of more than 8 MiB ends early, and its next link goes on where it e
     ["o0", "o1", "o2", "o3"],
     ["o4", "o5", "o6"],
   ]);
+});
+
+test("when the client leaves at the first byte, the break is recorded and the whole is not", async ({ expect }) => {
+  origin.rows = Array.from({ length: 26 }, (_, n) => document(`o${n}`, 300_000, [`p${n}`]));
+  const token = await phylax.token("telehealth");
+  const { requestId, leave } = await hold("Observation?_count=50", token);
+  leave();
+  let events: readonly AuditEvent[] = [];
+  for (let i = 0; i < 40 && events.at(-1)?.kind !== "aborted"; i++) {
+    await new Promise((later) => setTimeout(later, 250));
+    events = await eventsOf(requestId);
+  }
+  expect(events.at(-1)).toMatchObject({ kind: "aborted", step: events.length - 1 });
+  expect(events.some(({ window }) => window?.complete === true)).toBe(false);
 });
 
 test("when the ledger fails at the third window the transfer breaks, two windows are on record, and the break is", async ({ expect }) => {

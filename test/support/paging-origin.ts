@@ -14,6 +14,8 @@ export interface PagingOrigin {
   rows: readonly Row[];
   /** The most entries of a page, whatever `_count` says. */
   pageMax: number;
+  /** The connection breaks after so many bytes of an answer's body. */
+  breaksAt: number;
   /** Changes the URL of a `next` link. */
   misleads: (link: string) => string;
   /** `GET /fhir/Patient?…`, with a posted form behind it. */
@@ -22,13 +24,22 @@ export interface PagingOrigin {
 }
 
 export async function startPagingOrigin(): Promise<PagingOrigin> {
-  const origin = { rows: [] as readonly Row[], pageMax: 1_000, misleads: (link: string) => link, requests: [] as string[] };
+  const origin = {
+    rows: [] as readonly Row[],
+    pageMax: 1_000,
+    breaksAt: Infinity,
+    misleads: (link: string) => link,
+    requests: [] as string[],
+  };
   const serve = async (req: IncomingMessage, res: ServerResponse) => {
     const form = await textOf(req);
     const url = new URL(req.url ?? "", `http://${req.headers.host}`);
     origin.requests.push(`${req.method} ${req.url}${form === "" ? "" : ` ${form}`}`);
     const body = answer(origin, `http://${req.headers.host}/fhir`, url, form);
-    res.writeHead(body === undefined ? 404 : 200, { "content-type": "application/fhir+json" }).end(JSON.stringify(body ?? {}));
+    const text = Buffer.from(JSON.stringify(body ?? {}));
+    res.writeHead(body === undefined ? 404 : 200, { "content-type": "application/fhir+json", "content-length": text.length });
+    if (text.length <= origin.breaksAt) res.end(text);
+    else res.write(text.subarray(0, origin.breaksAt), () => setTimeout(() => res.destroy(), 20)); // after they were sent
   };
   const server = createServer((req, res) => void serve(req, res));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
