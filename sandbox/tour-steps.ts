@@ -1,5 +1,5 @@
-import { dirname } from "node:path";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { parseReceipt } from "#ledger/receipt";
 import { x5tS256 } from "./certificates.ts";
@@ -36,6 +36,8 @@ export const steps: readonly Step[] = [
   { title: "A stolen token is worth nothing, and a lapsed agreement opens nothing", show: refusals },
   { title: "The plan's answer came with a receipt: the disclosure is on record", show: receipt },
   { title: "Anyone with the public keys can check the whole record, and that receipt in it", show: verified },
+  { title: "The record can be taken away, and checked where nobody of ours is", show: exported },
+  { title: "A copy in which one bit was changed is caught, by the name of the object", show: tampered },
 ];
 
 async function token(seen: Seen) {
@@ -111,6 +113,40 @@ async function verified({ devFile, receipt: text = "" }: Seen) {
   must(code === 0, said);
   must(said.includes("has the receipt's leaf"), "the receipt was not looked for");
   return ["$ npx phylax ledger verify --keys dev.json --receipt …", ...said.split("\n")];
+}
+
+async function exported({ devFile, folder, receipt: text = "" }: Seen) {
+  const copy = join(folder, "copy");
+  const taken = await phylax("ledger", "export", copy, "--keys", devFile);
+  must(taken.code === 0, taken.said);
+  const { code, said } = await phylax("ledger", "verify", copy, "--keys", devFile, "--receipt", text);
+  must(code === 0, said);
+  must(said.includes("has the receipt's leaf"), "the receipt is not in the copy");
+  return [
+    "$ npx phylax ledger export copy --keys dev.json",
+    "$ npx phylax ledger verify copy --keys dev.json --receipt …",
+    "good, the receipt's record included",
+  ];
+}
+
+async function tampered({ devFile, folder, receipt: text = "" }: Seen) {
+  const read = parseReceipt(text);
+  must(read.ok, "there is no receipt");
+  const { log } = read.value;
+  const files = readdirSync(join(folder, "copy", log, "tile", "entries"), { recursive: true, withFileTypes: true });
+  const bundle = files.find((one) => one.isFile());
+  must(bundle !== undefined, "the copy holds no records");
+  const path = join(bundle.parentPath, bundle.name);
+  const bytes = readFileSync(path);
+  const middle = Math.floor(bytes.length / 2);
+  bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+  const { code, said } = await phylax("ledger", "verify", join(folder, "copy"), "--keys", devFile);
+  const wrong = said.split("\n").filter((line) => line.includes("WRONG"));
+  must(code === 1 && wrong.length === 1, `the change was not found: ${said}`);
+  const object = relative(join(folder, "copy", log), path).replaceAll(sep, "/");
+  must(wrong[0]?.startsWith(`${log}: WRONG: ${object}`) === true, `the changed object was not named: ${said}`);
+  return [`one bit of ${log}/${object} turned`, "$ npx phylax ledger verify copy --keys dev.json", ...wrong];
 }
 
 function must(condition: boolean, otherwise: string): asserts condition {
