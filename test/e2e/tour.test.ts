@@ -25,7 +25,7 @@ function tour(folder: string): Promise<{ readonly code: number | null; readonly 
   return new Promise((done) => child.on("close", (code) => done({ code, said })));
 }
 
-test("the tour of a running Phylax shows every step in order, and leaves it running", { timeout: 60_000 }, async ({ expect }) => {
+test("the tour of a running Phylax shows every step in order, and leaves it running", { timeout: 120_000 }, async ({ expect }) => {
   const { code, said } = await tour(state);
   expect(code, said).toBe(0);
   const titles = [...said.matchAll(/^\d+\. (.+)$/gmu)].map(([, title]) => title);
@@ -35,7 +35,7 @@ test("the tour of a running Phylax shows every step in order, and leaves it runn
   expect((await phylax.ask("payer", "Patient/amara-okafor")).status).toBe(200);
 });
 
-test("with nothing running the tour starts its own, and ends it", { timeout: 60_000 }, async ({ expect }) => {
+test("with nothing running the tour starts its own, and ends it", { timeout: 120_000 }, async ({ expect }) => {
   const { code, said } = await tour(join(state, "nothing-here"));
   expect(code, said).toBe(0);
   const [, port = ""] = /record at https:\/\/localhost:(\d+)$/mu.exec(said) ?? [];
@@ -43,7 +43,7 @@ test("with nothing running the tour starts its own, and ends it", { timeout: 60_
   expect(fault).toMatchObject({ code: "ECONNREFUSED", port: Number(port) });
 });
 
-test("a step that does not show what it says ends the tour there, by exit code too", { timeout: 60_000 }, async ({ expect }) => {
+test("a step that does not show what it says ends the tour there, by exit code too", { timeout: 120_000 }, async ({ expect }) => {
   const [payer, telehealth] = [phylax.client("payer"), phylax.client("telehealth")];
   const folder = mkdtempSync(join(state, "wrong-"));
   const clients = phylax.dev.clients.map((one) => (one.id === "telehealth" ? { ...payer, id: telehealth.id, jwk: payer.jwk } : one));
