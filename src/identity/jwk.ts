@@ -31,8 +31,39 @@ export const publicJwk = z.discriminatedUnion("kty", [
 
 export type PublicJwk = z.infer<typeof publicJwk>;
 
-/** Sixteen keys: each may be tried against a signature that names none. */
-export const publicJwks = z.strictObject({ keys: z.array(publicJwk).min(1).max(16) });
+// A private or a shared key in a public document has been given away: it must not be taken for a key that only verifies.
+const nobodys = z.never().optional();
+const inTheWild = z.looseObject({
+  kty: z.enum(["RSA", "EC", "OKP"]),
+  ...{ d: nobodys, p: nobodys, q: nobodys, dp: nobodys, dq: nobodys, qi: nobodys, oth: nobodys, k: nobodys },
+});
+
+/**
+ * A key set as issuers publish it. RFC 7517 §4, §5: members that are not understood (`x5c`, `x5t`) are passed over, and keys that are for
+ * something else (encryption, another curve or algorithm) are left out; one at least must be of use. A key that is of use must be whole.
+ */
+export const publicJwks = z.object({ keys: z.array(inTheWild).min(1).max(32) }).transform((set, context) => {
+  const keys: PublicJwk[] = [];
+  for (const [index, key] of set.keys.entries()) {
+    if (isForSomethingElse(key)) continue;
+    const known = Object.fromEntries(Object.entries(key).filter(([name]) => members.has(name)));
+    const read = publicJwk.safeParse(known);
+    if (read.success) keys.push(read.data);
+    else for (const { path, message } of read.error.issues) context.addIssue({ code: "custom", message, path: ["keys", index, ...path] });
+  }
+  // Each may be tried against a signature that names none.
+  if (keys.length > 16) context.addIssue({ code: "custom", message: "at most 16 keys that verify signatures", path: ["keys"] });
+  if (keys.length === 0) context.addIssue({ code: "custom", message: "no key that verifies signatures here", path: ["keys"] });
+  return { keys };
+});
+
+const members: ReadonlySet<string> = new Set([...Object.keys(common), "kty", "crv", "n", "e", "x", "y"]);
+
+function isForSomethingElse({ use, alg, crv, kty }: z.infer<typeof inTheWild>): boolean {
+  const otherCurve = kty !== "RSA" && typeof crv === "string" && !["P-256", "P-384", "Ed25519"].includes(crv);
+  const otherAlgorithm = typeof alg === "string" && !common.alg.safeParse(alg).success;
+  return use === "enc" || otherCurve || otherAlgorithm;
+}
 
 /** Signature algorithms that any caller may use; which of them is a matter of the token's kind and the client's profile. */
 export type Algorithm = "PS256" | "ES256" | "EdDSA" | "Ed25519" | "RS384" | "ES384";

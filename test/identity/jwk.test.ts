@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { exportJWK, generateKeyPair } from "jose";
 import { test } from "vitest";
-import { publicJwk } from "#identity/jwk";
+import { publicJwk, publicJwks } from "#identity/jwk";
 
 const taken = (jwk: unknown) => publicJwk.safeParse(jwk).success;
 
@@ -26,4 +26,22 @@ test("a key has one spelling: other bits in the last character, a short coordina
   expect(taken({ ...jwk, x: `${jwk.x?.slice(0, -1)}${next}` })).toBe(false);
   expect(taken({ ...jwk, x: jwk.x?.slice(0, 42) })).toBe(false);
   expect(taken(await exportJWK(privateKey))).toBe(false);
+});
+
+test("a key set is taken as issuers publish it: what is not understood is passed over, what is for something else left out, and nothing private is", async ({
+  expect,
+}) => {
+  const make = async (alg: string) => exportJWK((await generateKeyPair(alg, { extractable: true })).publicKey);
+  const [es256, rs256, encrypts] = [await make("ES256"), await make("RS256"), await make("ECDH-ES")];
+  const published = [
+    { ...es256, kid: "a", alg: "ES256", use: "sig", x5c: ["MIIB"], x5t: "thumb", nbf: 1 },
+    { ...rs256, kid: "b", alg: "RS256", use: "sig" },
+    { ...encrypts, kid: "c", use: "enc" },
+  ];
+  const [kept] = [{ ...es256, kid: "a", alg: "ES256", use: "sig" }];
+  expect(publicJwks.parse({ keys: published, revoked: [] })).toEqual({ keys: [kept] });
+  expect(publicJwks.safeParse({ keys: published.slice(1) }).success).toBe(false);
+  expect(publicJwks.safeParse({ keys: [...published, { ...es256, d: "AA" }] }).error?.issues[0]?.path).toEqual(["keys", 3, "d"]);
+  expect(publicJwks.safeParse({ keys: [...published, { kty: "oct", k: "AA" }] }).error?.issues[0]?.path).toEqual(["keys", 3, "kty"]);
+  expect(publicJwks.safeParse({ keys: [{ ...es256, x: "AA" }] }).error?.issues[0]?.path.slice(0, 2)).toEqual(["keys", 0]);
 });
