@@ -52,6 +52,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     user: text,
     patient: text,
     operator: text,
+    jkt: text,
   },
   from: { address: text, country: text },
   what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },

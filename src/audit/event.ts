@@ -59,6 +59,7 @@ export interface Who {
   readonly subject?: string | undefined; // sub, as an external issuer names it
   readonly user?: string | undefined; // fhirUser
   readonly patient?: string | undefined; // FHIR id of the token's patient context
+  readonly jkt?: string | undefined; // thumbprint of the key of a DPoP proof
   readonly operator?: string | undefined; // who administers; never beside a client
 }
 

@@ -21,3 +21,21 @@ export type Counted = "counted";
 export interface AuditSink {
   record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
 }
+
+/** A DPoP proof as the ledger knows it: thumbprint of its key and `jti`. */
+export interface ProofUse {
+  readonly jkt: string;
+  readonly id: string;
+}
+
+/** Another request came with this proof before: nothing was recorded, and nothing may be released. */
+export type Replayed = "replayed";
+
+/** The ledger as doors see it that take DPoP proofs (RFC 9449 §11.1). */
+export interface ProofSink extends AuditSink {
+  /**
+   * Like `record`, for the first append of a request: uses its proof up in the same commit, in the log of the proof's key. Of all requests
+   * with one proof, wherever they arrive at once, one is recorded.
+   */
+  recordOnce(events: readonly AuditEvent[], proof: ProofUse): Promise<Recorded | Replayed>;
+}

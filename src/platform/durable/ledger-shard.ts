@@ -1,12 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Counted, Recorded } from "#audit/ports";
+import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { parseLogName } from "#ledger/log-name";
+import { predecessor } from "#ledger/predecessor";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
+import type { UsedProof } from "./ledger-proofs.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import { CheckpointSigner } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
@@ -25,7 +27,10 @@ export interface ShardStatus {
   readonly why: string | null; // a log that is stopped says why
 }
 
-type ShardEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket };
+type ShardEnv = LedgerEnv & {
+  readonly LEDGER_BUCKET: R2Bucket;
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+};
 
 /**
  * One log of the ledger. It does not start on rows that contradict each other or what it once signed; it starts but adds and shows
@@ -55,12 +60,24 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * Records events, all in one frame, and answers where the first record stands. Throws for an event that is not one (TypeError), for
    * more than a frame holds (RangeError), for a log that is not open or is stopped, and when the commit fails; then nothing was recorded
    * that anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
-   * An anonymous refusal beyond the cap is counted instead.
+   * An anonymous refusal beyond the cap is counted instead. With the hash of a DPoP proof: "replayed", and nothing is recorded, when
+   * another event used that proof before, in this log or the one before it.
    */
-  async append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
+  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed> {
     if (this.#flush.stopped !== undefined) await this.#mayGoOn();
     if (this.#flush.health(instant(Date.now())) === "refusing") throw new Error("ledger: too far behind its copy in R2");
-    return this.#writer.append(events);
+    const before = proofHash === undefined ? undefined : predecessor(this.#log, instant(Date.now()));
+    if (proofHash !== undefined && before !== undefined) {
+      const proof = { hash: proofHash, event: events[0]?.id ?? "" };
+      if (!(await this.env.LEDGER_SHARD.getByName(before).claimProof(proof))) return "replayed";
+    }
+    return this.#writer.append(events, proofHash);
+  }
+
+  /** Around a switch of half-years two logs take records of one key: the earlier one decides whose a proof is. */
+  async claimProof(proof: UsedProof): Promise<boolean> {
+    await this.#mayGoOn();
+    return this.#writer.claimProof(proof);
   }
 
   async status(): Promise<ShardStatus> {

@@ -1,5 +1,6 @@
 import type { AuditEvent } from "#audit/event";
-import type { AuditSink, Counted, Recorded } from "#audit/ports";
+import { createHash } from "node:crypto";
+import type { Counted, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
 import type { Clock } from "#kernel/clock";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
 import { within } from "./within.ts";
@@ -9,21 +10,36 @@ const TRIES = 3;
 const PATIENCE_MS = 5000;
 
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
-export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): AuditSink {
-  return {
-    async record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted> {
-      const log = chooseLog(sender, count, clock());
-      for (let attempt = 1; ; attempt++) {
-        try {
-          // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
-          const answer: Promise<Recorded | Counted> = shards.getByName(log).append(events);
-          return await within(PATIENCE_MS, answer, "ledger: no answer in time");
-        } catch (fault) {
-          if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
-        }
+export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): ProofSink {
+  const append = async (events: readonly AuditEvent[], sender: Sender, proof?: string): Promise<Recorded | Counted | Replayed> => {
+    const log = chooseLog(sender, count, clock());
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
+        const answer: Promise<Recorded | Counted | Replayed> = shards.getByName(log).append(events, proof);
+        return await within(PATIENCE_MS, answer, "ledger: no answer in time");
+      } catch (fault) {
+        if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
       }
+    }
+  };
+  return {
+    async record(events, sender) {
+      const answer = await append(events, sender);
+      if (answer === "replayed") throw new Error("ledger: replayed without a proof");
+      return answer;
+    },
+    async recordOnce(events, proof) {
+      const answer = await append(events, { kind: "key", jkt: proof.jkt }, hashOf(proof));
+      if (answer === "counted") throw new Error("ledger: counted with a proof");
+      return answer;
     },
   };
+}
+
+/** No `jkt` has a dot in it, so no two proofs have one text. */
+function hashOf({ jkt, id }: ProofUse): string {
+  return createHash("sha256").update(`${jkt}.${id}`).digest("base64url");
 }
 
 /** What Durable Objects say of a fault (docs: durable-objects/best-practices/error-handling). */

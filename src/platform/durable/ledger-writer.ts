@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { AuditEvent } from "#audit/event";
 import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
-import type { Counted, Recorded } from "#audit/ports";
+import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { encodeShardOpen } from "#ledger/clear-body";
 import { commit, type Head } from "#ledger/commit";
@@ -11,12 +11,14 @@ import { isOpenLog, parseLogName } from "#ledger/log-name";
 import type { LedgerConfig } from "./ledger-config.ts";
 import { type Draft, draftAppend, LINE_BYTES_MAX } from "./ledger-draft.ts";
 import { Epoch, type LeafLines, random32 } from "./ledger-epoch.ts";
+import { UsedProofs, type UsedProof } from "./ledger-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import type { Restored } from "./ledger-view.ts";
 
 interface Waiting {
   readonly draft: Draft;
+  readonly proof: UsedProof | undefined;
   readonly resolve: (recorded: Recorded) => void;
   readonly reject: (fault: Error) => void;
 }
@@ -47,6 +49,7 @@ export class LedgerWriter {
   readonly #log: string;
   readonly #committed: (now: Instant) => void;
   readonly #recent = new RecentAppends();
+  readonly #proofs: UsedProofs;
   #head: Head;
   #keyEpoch: number;
   #epoch: Epoch | undefined;
@@ -71,6 +74,7 @@ export class LedgerWriter {
     this.#store = store;
     this.#log = log;
     this.#committed = committed;
+    this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
     ({ head: this.#head, keyEpoch: this.#keyEpoch } = restored);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
@@ -88,7 +92,8 @@ export class LedgerWriter {
     return isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
   }
 
-  async append(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
+  /** `proofHash`: of the proof that the first append of a request uses up. */
+  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKey);
@@ -96,13 +101,25 @@ export class LedgerWriter {
     if (earlier !== undefined) return earlier;
     if (events.every(isAnonymousRefusal) && !this.#cap.admits(now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
     if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
+    const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
+    // Taken before it is stored: of two that came at once the second is refused even if the first one's commit then fails.
+    if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, resolve, reject });
+      this.#queue.push({ draft, proof, resolve, reject });
     });
     this.#waitingBytes += draft.leafBytes;
     this.#recent.add(draft, recorded, now);
     if (!this.#busy) void this.#pump();
     return recorded;
+  }
+
+  /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. */
+  async claimProof(proof: UsedProof): Promise<boolean> {
+    const now = instant(Date.now());
+    if (!this.#proofs.take(proof, now)) return false;
+    this.#ctx.storage.transactionSync(() => this.#proofs.store([proof], now));
+    await this.#ctx.storage.sync();
+    return true;
   }
 
   #count(reason: string): Promise<Counted> {
@@ -216,6 +233,10 @@ export class LedgerWriter {
     const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
     this.#ctx.storage.transactionSync(() => {
       this.#store.insert(done, packRecent(answers), box);
+      this.#proofs.store(
+        batch.flatMap(({ proof }) => proof ?? []),
+        now,
+      );
       if (tally !== undefined) this.#store.clearTally();
     });
     await this.#ctx.storage.sync();

@@ -1,5 +1,5 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
-import type { Counted, Recorded } from "#audit/ports";
+import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { env, exports } from "cloudflare:workers";
 import type { JWK } from "jose";
 import type { AuditEvent } from "#audit/event";
@@ -20,6 +20,7 @@ import type { LedgerShard } from "#platform/durable/ledger-shard";
 // The bindings that vitest.config.ts beside this file gives to the worker under test.
 export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
 };
 
@@ -31,9 +32,9 @@ export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearO
 
 export const shard = (log: string): DurableObjectStub<LedgerShard> => ledger.LEDGER_SHARD.getByName(log);
 
-/** The position of an append that must not have been merely counted. */
-export function own(answer: Recorded | Counted): Recorded {
-  if (answer === "counted") throw new Error("counted, not recorded");
+/** The position of an append that must not have been merely counted, nor refused. */
+export function own(answer: Recorded | Counted | Replayed): Recorded {
+  if (answer === "counted" || answer === "replayed") throw new Error(`${answer}, not recorded`);
   return answer;
 }
 

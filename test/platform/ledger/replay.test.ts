@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { predecessor } from "#ledger/predecessor";
+import { verifyLog } from "#ledger/verify";
+import { ledgerSink } from "#platform/durable/ledger-sink";
+import { disclosureOf, failure, ledger, newId, own, ownLog, publicReader, shard, verifierOf } from "./worker.ts";
+
+const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
+const rowsOf = (log: string) =>
+  runInDurableObject(shard(log), (_, state) =>
+    state.storage.sql.exec<{ seconds: number; used: ArrayBuffer }>("SELECT seconds, used FROM proofs").toArray(),
+  );
+
+test("T32: of 1,000 requests with one proof at the same moment, one is recorded", async ({ expect }) => {
+  const log = ownLog();
+  const proof = proofHash("one");
+  const stubs = Array.from({ length: 10 }, () => shard(log)); // as many places
+  const answers = await Promise.all(Array.from({ length: 1_000 }, (_, i) => stubs[i % 10]?.append([disclosureOf(1)], proof)));
+  expect(answers.filter((answer) => answer === "replayed")).toHaveLength(999);
+  expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, one record
+  expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
+});
+
+test("T32: the same event again is a lost answer, not a replay: it gets its first position, also from a later incarnation", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const [proof, event] = [proofHash("mine"), disclosureOf(1)];
+  const first = own(await shard(log).append([event], proof));
+  expect(await shard(log).append([event], proof)).toEqual(first);
+  expect(await shard(log).append([disclosureOf(1)], proof)).toBe("replayed");
+  await evictDurableObject(shard(log));
+  expect(await shard(log).append([event], proof)).toEqual(first);
+  expect(await shard(log).append([disclosureOf(1)], proof)).toBe("replayed");
+  expect(await shard(log).append([disclosureOf(1)], proofHash("another"))).toMatchObject({ index: first.index + 1 + 1 }); // after a new key-epoch
+});
+
+test("a proof is stored with the records that used it, or not at all: a commit that fails leaves it unused", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([disclosureOf(1)], proofHash("before"));
+  await runInDurableObject(shard(log), (_, { storage }) => {
+    storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'no'); END");
+  });
+  expect(await failure(() => shard(log).append([disclosureOf(1)], proofHash("unlucky")))).toMatch(/./u);
+  await runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec("DROP TRIGGER broken"));
+  expect(await shard(log).append([disclosureOf(1)], proofHash("unlucky"))).toMatchObject({ log });
+  expect(await shard(log).append([disclosureOf(1)], proofHash("before"))).toBe("replayed");
+});
+
+test("rows are packed, hold no text of a client, and go once no proof in them is good any more", async ({ expect }) => {
+  const log = ownLog();
+  await Promise.all(Array.from({ length: 20 }, (_, i) => shard(log).append([disclosureOf(1)], proofHash(`many-${i}`))));
+  const rows = await rowsOf(log);
+  expect(rows.reduce((sum, { used }) => sum + used.byteLength, 0)).toBe(20 * 48);
+  expect(rows.length).toBeLessThan(10);
+  await runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec("UPDATE proofs SET seconds = seconds - 132"));
+  await shard(log).append([disclosureOf(1)], proofHash("later"));
+  expect(await rowsOf(log)).toHaveLength(1);
+  await evictDurableObject(shard(log));
+  // Longer than any proof is good for: identity/proof refuses it by its age.
+  expect(await shard(log).append([disclosureOf(1)], proofHash("many-0"))).toMatchObject({ log });
+});
+
+test("records without a proof make no row for one", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([disclosureOf(1)]);
+  const tables = await runInDurableObject(shard(log), (_, state) =>
+    state.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'proofs'").toArray(),
+  );
+  expect(tables).toEqual([]);
+});
+
+test("around a switch of half-years the earlier log decides once, durably, whose a proof is", async ({ expect }) => {
+  const before = predecessor(ownLog(), instant(0)) ?? ""; // long ago every log still asks the one before it
+  const [proof, event] = [proofHash("at the switch"), newId()];
+  expect(await shard(before).claimProof({ hash: proof, event })).toBe(true);
+  expect(await shard(before).claimProof({ hash: proof, event })).toBe(true);
+  expect(await shard(before).claimProof({ hash: proof, event: newId() })).toBe(false);
+  await evictDurableObject(shard(before));
+  expect(await shard(before).claimProof({ hash: proof, event: newId() })).toBe(false);
+  expect(await failure(() => shard(before).claimProof({ hash: "short", event }))).toContain("not a proof");
+});
+
+test("the sink sends a key's records to one log, and says when a proof was used before", async ({ expect }) => {
+  const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
+  const proof = { jkt: proofHash("a key"), id: "jti-1" };
+  const first = await sink.recordOnce([disclosureOf(1)], proof);
+  expect(first).toMatchObject({ log: expect.stringMatching(/^s0-/u) });
+  expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
+  expect(await sink.recordOnce([disclosureOf(1)], { ...proof, id: "jti-2" })).toMatchObject({ count: 1 });
+  expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject({ count: 1 });
+});
