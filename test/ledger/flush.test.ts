@@ -1,0 +1,63 @@
+import fc from "fast-check";
+import { test } from "vitest";
+import { copyHealth, flushEnd, nothing, objectKey, objectsBetween } from "#ledger/flush";
+import { joinFrames, splitFrames } from "#ledger/frame-copies";
+import { sampleLog } from "./sample-log.ts";
+
+const origin = "ledger.test/s0-2026h2";
+const keys = (from: number, to: number): string[] =>
+  objectsBetween({ frames: from, size: from }, { frames: to, size: to }).map((object) => objectKey(origin, object));
+
+test("flushes in any steps write the same bundles and tiles as one flush, each once", () =>
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 6 }), (ends) => {
+      const steps = [0, ...ends.sort((a, b) => a - b)];
+      const tiles = (list: string[]): string[] => list.filter((key) => key.includes("/tile/"));
+      const stepwise = steps.slice(1).flatMap((end, i) => tiles(keys(steps[i] ?? 0, end)));
+      const atOnce = tiles(keys(0, steps.at(-1) ?? 0));
+      return new Set(stepwise).size === stepwise.length && stepwise.sort().join() === atOnce.sort().join();
+    }),
+  ));
+
+test("a bundle and its tile go with the leaf that fills them, a higher tile with the one that fills it", ({ expect }) => {
+  const below = `log/${origin}`;
+  expect(keys(0, 255)).toEqual([`${below}/frames/0-254`]);
+  expect(keys(255, 256)).toEqual([`${below}/frames/255-255`, `${below}/tile/entries/000`, `${below}/tile/0/000`]);
+  expect(keys(65_535, 65_536)).toEqual([
+    `${below}/frames/65535-65535`,
+    `${below}/tile/entries/255`,
+    `${below}/tile/0/255`,
+    `${below}/tile/1/000`,
+  ]);
+});
+
+test("a flush takes as many frames as fit one object, and always one", ({ expect }) => {
+  const frames = (bytes: readonly number[]) => bytes.map((bytes, i) => ({ number: 7 + i, size: 100 + i, bytes }));
+  expect(flushEnd([])).toBeUndefined();
+  expect(flushEnd(frames([10]))).toEqual({ frames: 8, size: 100 });
+  expect(flushEnd(frames([5_000_000, 3_000_000, 1_000_000]))).toEqual({ frames: 9, size: 101 });
+  expect(flushEnd(frames([9_000_000, 1]))).toEqual({ frames: 8, size: 100 });
+  expect(objectsBetween(nothing, { frames: 1, size: 3 })).toEqual([{ kind: "frames", first: 0, last: 0 }]);
+});
+
+test("joined frames split into what they were joined from, and into nothing when cut, padded or unmarked", async ({ expect }) => {
+  const { objects } = await sampleLog([2, 1, 1]);
+  const frames = [0, 1, 2].map((n) => objects.get(`frame/${n}`) ?? new Uint8Array());
+  const joined = joinFrames(frames);
+  expect(splitFrames(joined)).toEqual(frames);
+  expect(splitFrames(joined.subarray(0, -1))).toBeUndefined();
+  expect(splitFrames(Uint8Array.from([...joined, 0]))).toBeUndefined();
+  expect(splitFrames(joined.subarray(1))).toBeUndefined();
+  expect(splitFrames(joinFrames([]))).toBeUndefined();
+});
+
+test("a copy is late after two minutes, too late after thirty; a full object is the same", ({ expect }) => {
+  expect([0, 120_000, 120_001, 1_800_000, 1_800_001].map((behind) => copyHealth(behind, 0))).toEqual([
+    "good",
+    "good",
+    "degraded",
+    "degraded",
+    "refusing",
+  ]);
+  expect([8e9, 8.1e9, 9.6e9].map((stored) => copyHealth(0, stored))).toEqual(["good", "degraded", "refusing"]);
+});
