@@ -12,7 +12,7 @@ export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
   const cursor = new Cursor(bytes);
   if (!magic.every((byte) => byte === cursor.u8())) return undefined;
   const frames: Uint8Array[] = [];
-  while (cursor.remaining > 0) frames.push(cursor.bytes(cursor.u32()));
+  while (cursor.remaining > 0 && !cursor.short) frames.push(cursor.bytes(cursor.u32()));
   return cursor.finished && frames.length > 0 ? frames : undefined;
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, integer, property, uniqueArray } from "fast-check";
 import { test } from "vitest";
 import { copyHealth, flushEnd, nothing, objectKey, objectsBetween } from "#ledger/flush";
 import { joinFrames, splitFrames } from "#ledger/frame-copies";
@@ -9,8 +9,8 @@ const keys = (from: number, to: number): string[] =>
   objectsBetween({ frames: from, size: from }, { frames: to, size: to }).map((object) => objectKey(origin, object));
 
 test("flushes in any steps write the same bundles and tiles as one flush, each once", () =>
-  fc.assert(
-    fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 6 }), (ends) => {
+  assert(
+    property(uniqueArray(integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 6 }), (ends) => {
       const steps = [0, ...ends.sort((a, b) => a - b)];
       const tiles = (list: string[]): string[] => list.filter((key) => key.includes("/tile/"));
       const stepwise = steps.slice(1).flatMap((end, i) => tiles(keys(steps[i] ?? 0, end)));
