@@ -5,7 +5,7 @@ import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/evaluate";
-import { Tally, type Disclosure, type Released } from "./disclosure.ts";
+import { patientsMax, Tally, type Disclosure, type Released } from "./disclosure.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal } from "./redact.ts";
 
@@ -70,6 +70,7 @@ export class Discloser {
     const id = textAt(resource, "id");
     const cut = cutResource(resource, view, this.#context);
     if (!cut.ok || id === undefined || !isId(id)) return ok("hidden");
+    if (cut.value.patients.size > patientsMax) return err({ reason: "answer_too_large" });
     return ok({ ...cut.value, type, id, text: utf8(entryText(this.#bases.public, { type, id, resource: cut.value.resource })) });
   }
 
@@ -82,9 +83,9 @@ export class Discloser {
     const cut = cutResource(resource, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     const text = utf8(JSON.stringify(cut.value.resource));
-    // What stands for hidden elements may be longer than they were.
-    if (text.length > resourceBytesMax) return err({ reason: "answer_too_large" });
     const patients = new Set([...cut.value.patients, ...alsoConcerned]);
+    // What stands for hidden elements may be longer than they were.
+    if (text.length > resourceBytesMax || patients.size > patientsMax) return err({ reason: "answer_too_large" });
     const tally = new Tally(this.#bases.name);
     tally.add({ ...cut.value, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text, patients });
     return ok(tally.disclosure(this.#grant.withheldPaths));

@@ -34,6 +34,9 @@ export interface Released {
 /** Of output. What is not longer is recorded at once, before its first byte. */
 export const windowBytes = 1_048_576;
 
+/** Of one window: so many accounting lines and names fit one append of the ledger, whatever their length (platform/durable/ledger-draft). */
+export const patientsMax = 5_000;
+
 /** Puts the body of an answer together and counts, window by window, what leaves and whom it concerns. */
 export class Tally {
   readonly #origin: string;
@@ -77,9 +80,9 @@ export class Tally {
     this.#withheld += resources;
   }
 
-  /** Ends the window when it is long enough. What follows must be said of somebody, or be the end. */
-  mayClose(): void {
-    if (this.#length >= windowBytes) this.#close();
+  /** Ends the window when it is long enough, or the next resource has not room for whom it concerns. */
+  mayClose(next: Released): void {
+    if (this.#length >= windowBytes || this.#patients.size + next.patients.size > patientsMax) this.#close();
   }
 
   disclosure(withheldPaths: readonly string[]): Disclosure {

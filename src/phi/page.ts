@@ -64,7 +64,7 @@ export class Page {
     tally.write(utf8(before));
     for (const [index, row] of this.#rows.entries()) {
       if (index > 0) {
-        tally.mayClose();
+        tally.mayClose(row);
         tally.write(comma);
       }
       tally.add(row);

@@ -275,6 +275,22 @@ test("an answer over 1 MiB is windows of whole entries, each with its own patien
   }
 });
 
+test("a window concerns 5,000 patients at most, so that it fits one append; a resource that alone concerns more does not leave", ({
+  expect,
+}) => {
+  const crowd = (id: string, size: number) =>
+    observation(id, { performer: Array.from({ length: size }, (_, n) => ({ reference: `Patient/${id}-${n}` })) });
+  const grant = decide(open, "Observation");
+  if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
+  const page = new Page(grant, grant.expects, bases);
+  for (const id of ["a", "b", "c"])
+    expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource: crowd(id, 2_400) })))).toEqual({ ok: true, value: "shown" });
+  expect(page.finish(undefined, true).windows.map(({ patients }) => patients.length)).toEqual([4_801, 2_401]);
+  expect(reason("Observation/a", crowd("a", 4_999))).toBe("released");
+  expect(reason("Observation/a", crowd("a", 5_000))).toBe("answer_too_large");
+  expect(reason("Observation", bundle([crowd("a", 5_000)]))).toBe("answer_too_large");
+});
+
 test("a page ends early before its entries are over 8 MiB", ({ expect }) => {
   const grant = decide(open, "Observation");
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
