@@ -10,12 +10,19 @@ export async function readiness(
 ): Promise<Readonly<Record<"registry" | "ledger", boolean>>> {
   const [registryAnswers, ledgerAnswers] = await Promise.all([
     alive(registry.prepare("SELECT count(*) FROM origins").first()),
-    alive(shards.getByName(log).status()),
+    alive(takesRecords(shards, log)),
   ]);
   return { registry: registryAnswers, ledger: ledgerAnswers };
 }
 
-async function alive(sign: Promise<unknown>): Promise<boolean> {
+/** Resolves when a log could take a record now; a log that is only late with its copy can. */
+export async function takesRecords(shards: DurableObjectNamespace<LedgerShard>, log: string): Promise<void> {
+  const { health } = await shards.getByName(log).status();
+  if (health === "refusing") throw new Error("ledger: takes no records");
+}
+
+/** Whether a sign of life came in time. Never throws. */
+export async function alive(sign: Promise<unknown>): Promise<boolean> {
   const answered = sign.then(
     () => true,
     () => false,
