@@ -1,7 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
 import { importJWK, SignJWT, type JWK } from "jose";
 import type { DevClient, DevFile } from "./dev-file.ts";
+import { externalToken } from "./external-token.ts";
 import { send, type Reply } from "./mutual-tls.ts";
 
 export interface TokenRequest {
@@ -13,6 +14,7 @@ export interface TokenRequest {
 
 /** An assertion of RFC 7523 §2.2 for the token endpoint of a development stack: 60 seconds, once. */
 export async function clientAssertion(dev: DevFile, client: DevClient, changes: Record<string, unknown> = {}): Promise<string> {
+  if (client.jwk === null) throw new Error(`${client.id} has no key of its own`);
   const jwk: JWK = JSON.parse(readFileSync(client.jwk, "utf8"));
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: client.id, sub: client.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55, ...changes };
@@ -21,12 +23,26 @@ export async function clientAssertion(dev: DevFile, client: DevClient, changes: 
     .sign(await importJWK(jwk));
 }
 
-/** Asks `/oauth/token` by client_credentials and private_key_jwt over the client's own certificate, to which the token is bound. */
+/** How a client proves itself at the token endpoint: by an assertion, or by nothing but its certificate (RFC 8705 §2.1). */
+async function proof(dev: DevFile, client: DevClient): Promise<Record<string, string>> {
+  switch (client.auth) {
+    case "private_key_jwt":
+      return {
+        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        client_assertion: await clientAssertion(dev, client),
+      };
+    case "tls_client_auth":
+      return { client_id: client.id };
+    case "external":
+      throw new Error(`${client.id} gets its tokens from ${client.issuer}`);
+  }
+}
+
+/** Asks `/oauth/token` by client_credentials over the client's own certificate, to which the token is bound. */
 export async function requestToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<Reply> {
   const form = new URLSearchParams({
     grant_type: "client_credentials",
-    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-    client_assertion: await clientAssertion(dev, client),
+    ...(await proof(dev, client)),
     ...(request.purpose === undefined ? {} : { purpose_of_use: request.purpose }),
     ...(request.scope === undefined ? {} : { scope: request.scope }),
     ...(request.resource === undefined ? {} : { resource: request.resource }),
@@ -38,7 +54,9 @@ export async function requestToken(dev: DevFile, client: DevClient, request: Tok
   });
 }
 
+/** An access token for a development client: of the built-in issuer, or signed as the sandbox's issuer would. */
 export async function accessToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<string> {
+  if (client.auth === "external") return externalToken(dev, client, request);
   const reply = await requestToken(dev, client, request);
   const answer: { access_token?: string; error?: string; error_description?: string } = JSON.parse(reply.text);
   if (answer.access_token === undefined) throw new Error(`no token: ${answer.error ?? reply.status} ${answer.error_description ?? ""}`);

@@ -8,6 +8,7 @@ export interface DevFile {
   readonly audience: string;
   readonly tokenEndpoint: string;
   readonly ledger: string;
+  readonly ops: string;
   readonly origin: string;
   readonly ca: string;
   readonly clientCa: { readonly cert: string; readonly key: string };
@@ -15,18 +16,39 @@ export interface DevFile {
   /** Log name to C2SP verifier key. */
   readonly logs: Readonly<Record<string, string>>;
   readonly pid: number;
+  readonly issuers: readonly DevIssuer[];
   readonly auditors: readonly { readonly key: string }[];
+  readonly operators: readonly DevOperator[];
   readonly clients: readonly DevClient[];
+}
+
+/** An external issuer; `jwk` is its private key, which exists here because this is a development stack. */
+export interface DevIssuer {
+  readonly iss: string;
+  readonly jwk: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly audience: string;
+}
+
+export interface DevOperator {
+  readonly id: string;
+  readonly roles: readonly string[];
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface DevClient {
   readonly id: string;
   readonly kind: string;
-  readonly auth: "private_key_jwt";
+  readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
+  /** Whose tokens it brings: the gateway's own, or one of `issuers`. */
+  readonly issuer: string;
   readonly audience: string;
   readonly cert: string;
   readonly key: string;
-  readonly jwk: string;
+  /** Only of private_key_jwt. */
+  readonly jwk: string | null;
   readonly scope: string;
   readonly purpose: string;
   readonly purposes: readonly string[];
@@ -39,6 +61,12 @@ export interface DevClient {
 export function readDevFile(state: string): DevFile {
   const dev: DevFile = JSON.parse(readFileSync(join(state, "dev.json"), "utf8"));
   return dev;
+}
+
+export function operatorOf(dev: DevFile, id: string | undefined): DevOperator {
+  const operator = id === undefined ? dev.operators[0] : dev.operators.find((one) => one.id === id);
+  if (operator === undefined) throw new Error(`no such operator; there are: ${dev.operators.map((one) => one.id).join(", ")}`);
+  return operator;
 }
 
 export function clientOf(dev: DevFile, id: string): DevClient {

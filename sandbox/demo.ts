@@ -2,67 +2,22 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JWK } from "jose";
 import { issueClientCertificate, type CertificateFiles } from "./certificates.ts";
+import { demoClients, type DemoClient } from "./demo-clients.ts";
+import type { SandboxIssuer } from "./issuer.ts";
 import { keptKey, publicHalf } from "./keys.ts";
 
-/** A client of the demonstration: who it is, why it may ask, and what `npm start` says of it. */
-interface DemoClient {
-  readonly id: string;
-  readonly kind: string;
-  readonly subject: string;
-  readonly purpose: string;
-  /** File in `policies/`. */
-  readonly policy: string;
-  readonly requestsPerMinute: number;
-  readonly agreement: { readonly from: string; readonly to: string };
-  readonly describe: string;
+export interface DemoSetting {
+  readonly state: string;
+  readonly pki: string;
+  readonly origin: { readonly name: string; readonly url: string };
+  /** The built-in issuer. */
+  readonly gateway: string;
+  /** FHIR base: the audience of every token here. */
+  readonly audience: string;
+  /** A patient that is there; undefined: no client is held to one. */
+  readonly patient: string | undefined;
+  readonly issuer: SandboxIssuer;
 }
-
-const inForce = { from: "2026-01-01T00:00:00Z", to: "2036-01-01T00:00:00Z" };
-
-const demoClients: readonly DemoClient[] = [
-  {
-    id: "telehealth",
-    kind: "telehealth",
-    subject: "O=Lantern Telehealth, CN=telehealth",
-    purpose: "TREAT",
-    policy: "treat",
-    requestsPerMinute: 60_000,
-    agreement: inForce,
-    describe: "a telehealth service that treats: nearly everything is shown",
-  },
-  {
-    id: "payer",
-    kind: "payer",
-    subject: "O=Harbor Health Plan, CN=payer",
-    purpose: "HPAYMT",
-    policy: "hpaymt",
-    requestsPerMinute: 6_000,
-    agreement: inForce,
-    describe: "a health plan that pays: what a claim needs, no notes, no narrative",
-  },
-  {
-    id: "public-health",
-    kind: "public-health",
-    subject: "O=State Department of Health, CN=public-health",
-    purpose: "PUBHLTH",
-    policy: "pubhlth",
-    requestsPerMinute: 6_000,
-    agreement: inForce,
-    describe: "a public health authority: reportable conditions, labs and immunizations",
-  },
-  {
-    id: "lapsed",
-    kind: "telehealth",
-    subject: "O=Formerly Connected, CN=lapsed",
-    purpose: "TREAT",
-    policy: "treat",
-    requestsPerMinute: 6_000,
-    agreement: { from: "2024-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z" },
-    describe: "a client whose agreement has lapsed: it gets no token",
-  },
-];
-
-const scope = "system/*.rs";
 
 /** The demonstration's clients for `dev.json`, and the registry document that provisions them. */
 export interface Demo {
@@ -70,70 +25,94 @@ export interface Demo {
   readonly clients: readonly Record<string, unknown>[];
 }
 
+/** A client with its certificate, and with the key by which it proves itself if that is its way. */
+interface Equipped {
+  readonly client: DemoClient;
+  readonly files: CertificateFiles;
+  readonly key: { readonly path: string; readonly jwk: JWK } | undefined;
+  readonly patient: string | undefined;
+}
+
 /** Makes (or finds) each client's certificate and key below `state`, and writes the registry document for them. */
-export async function demo(
-  state: string,
-  pki: string,
-  origin: { readonly name: string; readonly url: string },
-  audience: string,
-): Promise<Demo> {
-  const made: { client: DemoClient; files: CertificateFiles; jwkPath: string; jwk: JWK }[] = [];
-  for (const client of demoClients) {
-    const jwkPath = join(state, "clients", `${client.id}.jwk.json`);
-    made.push({
-      client,
-      files: await issueClientCertificate(pki, client.id, client.subject),
-      jwkPath,
-      jwk: await keptKey(jwkPath, "ES256", `${client.id}-1`),
-    });
-  }
-  const policies = [...new Set(demoClients.map(({ policy }) => policy))];
-  const registry = {
+export async function demo(setting: DemoSetting): Promise<Demo> {
+  const chosen = demoClients.filter(({ ofPatient }) => ofPatient === undefined || setting.patient !== undefined);
+  const equipped: Equipped[] = [];
+  for (const client of chosen) equipped.push(await equip(client, setting));
+  return { registry: registryOf(equipped, setting), clients: equipped.map((one) => devClient(one, setting)) };
+}
+
+async function equip(client: DemoClient, { state, pki, patient }: DemoSetting): Promise<Equipped> {
+  const files = await issueClientCertificate(pki, client.id, client.subject);
+  const path = join(state, "clients", `${client.id}.jwk.json`);
+  const key = client.auth === "private_key_jwt" ? { path, jwk: await keptKey(path, "ES256", `${client.id}-1`) } : undefined;
+  return { client, files, key, patient: client.ofPatient && patient };
+}
+
+function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetting): unknown {
+  const policies = [...new Set(equipped.map(({ client }) => client.policy))];
+  return {
     origins: [{ name: origin.name, url: origin.url, credentials: { kind: "none" } }],
-    policies: policies.map((name) => ({
-      name,
-      body: JSON.parse(readFileSync(join(import.meta.dirname, "..", "policies", `${name}.json`), "utf8")),
-    })),
-    clients: made.map(({ client, files, jwk }) => ({
+    issuers: [
+      {
+        iss: issuer.iss,
+        jwks: { keys: [issuer.publicKey] },
+        algs: [issuer.alg],
+        audience: issuer.audience,
+        purpose: { fixed: ["PATRQT"] },
+        claims: { client: "client_id", patient: "patient", scope: "scope" },
+      },
+    ],
+    policies: policies.map((name) => ({ name, body: policyBody(name) })),
+    clients: equipped.map(({ client, files, key, patient }) => ({
       id: client.id,
       kind: client.kind,
       status: "active",
-      auth: "private_key_jwt",
-      jwks: { keys: [publicHalf(jwk)] },
+      auth: client.auth,
+      ...(client.auth === "external" && { issuer: issuer.iss, externalClientId: client.id }),
+      ...(key !== undefined && { jwks: { keys: [publicHalf(key.jwk)] } }),
       certificates: [readFileSync(files.cert, "utf8")],
+      ...(patient !== undefined && { patient }),
     })),
-    agreements: demoClients.map(({ id, purpose, agreement }) => ({
+    agreements: equipped.map(({ client: { id, purpose, agreement } }) => ({
       id: `${id}-agreement`,
       client: id,
       purposes: [purpose],
       ...agreement,
       documentHash: "0".repeat(64), // no document was signed in a sandbox
     })),
-    grants: demoClients.map(({ id, purpose, policy, requestsPerMinute }) => ({
+    grants: equipped.map(({ client: { id, purpose, policy, scope, quota } }) => ({
       client: id,
       origin: origin.name,
       purpose,
       agreement: `${id}-agreement`,
       policy,
       scopes: scope,
-      quotas: { default: { requests: requestsPerMinute, windowSeconds: 60 } },
+      quotas: { default: quota },
     })),
   };
-  const clients = made.map(({ client, files, jwkPath }) => ({
+}
+
+function policyBody(name: string): unknown {
+  return JSON.parse(readFileSync(join(import.meta.dirname, "..", "policies", `${name}.json`), "utf8"));
+}
+
+/** A client as `dev.json` says it: every key is there, null where it has no such thing. */
+function devClient({ client, files, key, patient }: Equipped, { audience, gateway, issuer }: DemoSetting): Record<string, unknown> {
+  return {
     id: client.id,
     kind: client.kind,
-    auth: "private_key_jwt",
+    auth: client.auth,
+    issuer: client.auth === "external" ? issuer.iss : gateway, // whose tokens it brings
     audience,
     cert: files.cert,
     key: files.key,
-    jwk: jwkPath,
-    scope,
+    jwk: key?.path ?? null,
+    scope: client.scope,
     purpose: client.purpose,
     purposes: [client.purpose],
     dpop: false,
-    sub: null,
-    patient: null,
+    sub: patient === undefined ? null : `user-of-${patient}`,
+    patient: patient ?? null,
     describe: client.describe,
-  }));
-  return { registry, clients };
+  };
 }

@@ -18,21 +18,55 @@ export interface WorkerSettings {
   readonly secrets?: Readonly<Record<string, string>>;
 }
 
+interface Socket {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** The workers in one local workerd, on loopback ports of its own choosing, their state on disk. */
 export interface Runtime {
   /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
-  readonly gateway: { readonly host: string; readonly port: number };
+  readonly gateway: Socket;
+  /** Likewise the operators' door. */
+  readonly ops: Socket;
   readonly ledgerUrl: string;
   readonly miniflare: Miniflare;
   /** Writes a registry document by way of `control`, in place of what it names. Throws with a JSON pointer when it does not fit. */
   applyRegistry(document: unknown): Promise<void>;
+  /** Merges a registry file by way of `control`: all of it, or nothing and what stands against it. */
+  addRegistry(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  admitOperator(operator: NewOperator): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The RPC of `control` that this launcher calls. */
-interface RegistryDesk {
-  apply(document: unknown, mode: "add" | "replace"): Promise<Result<unknown, RegistryProblem>>;
+interface Applied {
+  readonly added: number;
+  readonly changed: number;
 }
+
+interface NewOperator {
+  readonly id: string;
+  readonly x5t: string;
+  readonly roles: readonly string[];
+}
+
+/** The launcher's own way to `control`: in no deployment, on no port. Miniflare's RPC proxies would leave stubs behind, and workerd warns of them. */
+const launcher: V4WorkerOptions & { name: string } = {
+  name: "phylax-launcher",
+  compatibilityDate: "2026-10-01",
+  modules: true,
+  script: `export default {
+    async fetch(request, env) {
+      const { registry, mode, operator } = await request.json();
+      if (operator) await env.OPERATOR_DESK.admit(operator);
+      return Response.json(registry ? await env.REGISTRY_DESK.apply(registry, mode) : null);
+    },
+  };`,
+  serviceBindings: {
+    REGISTRY_DESK: { name: "phylax-control", entrypoint: "RegistryDesk" },
+    OPERATOR_DESK: { name: "phylax-control", entrypoint: "OperatorDesk" },
+  },
+};
 
 export async function startRuntime(
   statePath: string,
@@ -40,6 +74,9 @@ export async function startRuntime(
     readonly gateway: WorkerSettings;
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
+    readonly ops: WorkerSettings;
+    /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
+    readonly onCrash: () => void;
     /** Lets a test look into (and break) a Durable Object's storage. */
     readonly inspectStorage?: boolean;
   },
@@ -47,34 +84,59 @@ export async function startRuntime(
   const gateway = worker("phylax-gateway", "wrangler.toml", settings.gateway);
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
   const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
-  // A binding that only the launcher has: the operators' worker holds it in production.
-  gateway.serviceBindings = { ...gateway.serviceBindings, REGISTRY_DESK: { name: "phylax-control", entrypoint: "RegistryDesk" } };
-  ledger.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);
+  for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
 
   const options: V4MiniflareOptions = {
     host: "127.0.0.1",
     port: 0,
     cf: false, // no download of a sample cf object; the front gives the real one
-    log: new Log(LogLevel.WARN),
+    log: new CrashWatch(settings.onCrash),
     resourcePersistencePath: statePath,
-    workers: [gateway, control, ledger],
+    workers: [gateway, control, ledger, ops, launcher],
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   const entry = await miniflare.ready;
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
+  const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
   await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
+  const ask = async (wish: unknown) => {
+    const control = await miniflare.getWorker("phylax-launcher");
+    const response = await control.fetch("http://control/", { method: "POST", body: JSON.stringify(wish) });
+    if (!response.ok) throw new Error(`control answered ${response.status}`);
+    return response;
+  };
+  const apply = async (registry: unknown, mode: "add" | "replace") =>
+    (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>; // what RegistryDesk answers
   return {
     gateway: { host: entry.hostname, port: Number(entry.port) },
+    ops: { host: opsUrl.hostname, port: Number(opsUrl.port) },
     ledgerUrl: ledgerUrl.origin,
     miniflare,
     async applyRegistry(document) {
-      const { REGISTRY_DESK } = await miniflare.getBindings<{ REGISTRY_DESK: RegistryDesk }>("phylax-gateway");
-      const applied = await REGISTRY_DESK.apply(document, "replace");
+      const applied = await apply(document, "replace");
       if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
     },
+    addRegistry: (document) => apply(document, "add"),
+    admitOperator: async (operator) => void (await ask({ operator })),
     close: () => miniflare.dispose(),
   };
+}
+
+/** Miniflare tells of a dead workerd by its log alone, before it starts another. */
+class CrashWatch extends Log {
+  readonly #onCrash: () => void;
+
+  constructor(onCrash: () => void) {
+    super(LogLevel.WARN);
+    this.#onCrash = onCrash;
+  }
+
+  override warn(message: string): void {
+    if (message.includes("runtime crashed")) this.#onCrash();
+    else super.warn(message);
+  }
 }
 
 function worker(name: string, config: string, { vars, secrets }: WorkerSettings): V4WorkerOptions & { name: string } {

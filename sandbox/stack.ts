@@ -1,15 +1,16 @@
-import { createPublicKey } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { instant } from "#kernel/clock";
-import { openLogs } from "#ledger/log-name";
-import { verifierKey } from "#ledger/signed-note";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
+import { claim } from "./claim.ts";
 import { demo } from "./demo.ts";
+import { keepDevFile } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
-import { keptKey, keptSecret, publicHalf, writeWhole } from "./keys.ts";
+import { sandboxIssuer } from "./issuer.ts";
+import { keptKey, keptSecret, publicHalf } from "./keys.ts";
+import { operators } from "./operators.ts";
+import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import { startRuntime, type Runtime } from "./runtime.ts";
+import { StartRefusal } from "./start-refusal.ts";
 
 export interface StackOptions {
   readonly port: number;
@@ -17,6 +18,12 @@ export interface StackOptions {
   readonly bundles: string | undefined;
   /** Base of a FHIR server that is there already, without a trailing slash; `bundles` are of no use then. */
   readonly origin?: string | undefined;
+  /** A registry file to merge after the demonstration's. */
+  readonly registry?: string | undefined;
+  /** Throw the state away first. */
+  readonly reset?: boolean;
+  /** Called when workerd dies by itself: nothing of the stack answers any more, and it is for the caller to close it. */
+  readonly onCrash?: () => void;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
   /** Hears of each request that reaches the sandbox's origin. */
@@ -34,15 +41,17 @@ const ledgerName = "ledger.phylax.example";
 const ledgerShards = 4;
 const originName = "main";
 
-/** All of Phylax on this machine: origin, workers, TLS front, demo clients. Writes `<state>/dev.json` when all is up. */
+/**
+ * All of Phylax on this machine: origin, workers, TLS fronts, demo clients. Writes `<state>/dev.json` when all is up. Throws a
+ * StartRefusal for a registry file that cannot be had.
+ */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { port, state, say, inspectStorage = false } = options;
-  mkdirSync(state, { recursive: true, mode: 0o700 });
-  const release = claim(state);
+  const { port, state, say, reset = false } = options;
+  const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env); // before anything is thrown away
+  const release = claim(state, reset);
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const end of closers.splice(0).reverse()) await end();
-    rmSync(join(state, "dev.json"), { force: true });
     release();
   };
   try {
@@ -55,97 +64,112 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(() => origin.close());
     say(`origin: ${origin.describe} at ${origin.url}`);
 
-    const secret = (name: string) => join(state, "secrets", name);
-    const tokenKey = await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1");
-    const checkpointKey = await keptKey(secret("checkpoint.jwk.json"), "Ed25519", "checkpoint-1");
-    const auditorPaths = ["auditor-1", "auditor-2"].map((name) => join(state, "auditors", `${name}.jwk.json`));
-    const auditors = await Promise.all(auditorPaths.map((path, i) => keptKey(path, "ECDH-ES+A256KW", `auditor-${i + 1}`)));
-
+    const keys = await keysOf(state);
     const runtime = await startRuntime(join(state, "workers"), {
-      inspectStorage,
-      gateway: {
-        vars: { PUBLIC_URL: gateway, LEDGER_SHARDS: String(ledgerShards), ORIGIN_HOSTS: new URL(origin.url).host },
-        secrets: { TOKEN_SIGNING_KEY: JSON.stringify(tokenKey), PAGING_KEY: keptSecret(secret("paging")) },
-      },
-      control: { vars: { PUBLIC_URL: gateway } },
-      ledger: {
-        vars: {
-          LEDGER_NAME: ledgerName,
-          LEDGER_SHARDS: String(ledgerShards),
-          AUDITOR_KEYS: JSON.stringify({ keys: auditors.map(publicHalf) }),
-        },
-        secrets: {
-          CHECKPOINT_KEY: JSON.stringify(checkpointKey),
-          ACCOUNTING_KEY: keptSecret(secret("accounting")),
-          SUBJECT_KEY: keptSecret(secret("subject")),
-        },
-      },
+      inspectStorage: options.inspectStorage ?? false,
+      onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
+      ...settings({ gateway, originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])], originSecrets: file?.secrets ?? {} }, keys),
     });
     closers.push(() => runtime.close());
 
-    const { registry, clients } = await demo(state, pki, { name: originName, url: origin.url }, fhir);
+    const issuer = await sandboxIssuer(state, fhir);
+    const { patient } = origin;
+    const { registry, clients } = await demo({
+      state,
+      pki,
+      origin: { name: originName, url: origin.url },
+      gateway,
+      audience: fhir,
+      patient,
+      issuer,
+    });
     await runtime.applyRegistry(registry);
+    const admitted = await operators(pki);
+    for (const { id, roles, x5t } of admitted) await runtime.admitOperator({ id, roles, x5t });
+    if (file !== undefined) await addFile(runtime, file, say);
 
-    const front = await startFront({ port, server: await ensureServerCertificate(pki), clientCa: clientCa.cert, target: runtime.gateway });
+    const tls = { server: await ensureServerCertificate(pki), clientCa: clientCa.cert };
+    const front = await startFront({ port, ...tls, target: runtime.gateway });
     closers.push(() => front.close());
+    const opsFront = await startFront({ port: 0, ...tls, target: runtime.ops });
+    closers.push(() => opsFront.close());
 
-    const { x = "" } = createPublicKey({ key: { ...publicHalf(checkpointKey) }, format: "jwk" }).export({ format: "jwk" });
-    const dev = {
+    const content = {
       gateway,
       fhir,
       audience: fhir,
       tokenEndpoint: `${gateway}/oauth/token`,
       worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`, // behind the front, for the benchmark: this file names the CA key anyway
       ledger: runtime.ledgerUrl,
+      ops: `https://localhost:${opsFront.port}`,
       origin: origin.url,
       ca: serverCa.cert,
       clientCa,
-      ledgerName,
-      logs: verifierKeys(new Uint8Array(Buffer.from(x, "base64url"))),
       pid: process.pid,
-      issuers: [],
+      issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
       users: [],
-      auditors: auditorPaths.map((key) => ({ key })),
-      operators: [],
+      auditors: keys.auditors.map(({ path }) => ({ key: path })),
+      operators: admitted.map(({ id, roles, cert, key }) => ({ id, roles, cert, key })),
       clients,
     };
-    writeWhole(join(state, "dev.json"), `${JSON.stringify(dev, undefined, 2)}\n`);
-    const renewing = setInterval(() => {
-      const logs = verifierKeys(new Uint8Array(Buffer.from(x, "base64url")));
-      if (Object.keys(logs).some((log) => !(log in dev.logs))) {
-        Object.assign(dev.logs, logs); // a half-year begins: its logs join the list, the old ones stay
-        writeWhole(join(state, "dev.json"), `${JSON.stringify(dev, undefined, 2)}\n`);
-      }
-    }, 30_000);
-    closers.push(async () => clearInterval(renewing));
-    return { dev, runtime, close };
+    const devFile = keepDevFile(state, content, { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint });
+    closers.push(() => devFile.close());
+    return { dev: devFile.dev, runtime, close };
   } catch (fault) {
     await close();
     throw fault;
   }
 }
 
-/** Every log that takes records now, with the key that its checkpoints are checked with. */
-function verifierKeys(publicKey: Uint8Array): Record<string, string> {
-  const logs = openLogs(ledgerShards, instant(Date.now()));
-  return Object.fromEntries(logs.map((log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
+/** What a stack signs, seals and names people by: made once, kept with the state. */
+async function keysOf(state: string) {
+  const secret = (name: string) => join(state, "secrets", name);
+  const auditors = ["auditor-1", "auditor-2"].map(async (kid) => {
+    const path = join(state, "auditors", `${kid}.jwk.json`);
+    return { path, jwk: await keptKey(path, "ECDH-ES+A256KW", kid) };
+  });
+  return {
+    token: await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1"),
+    checkpoint: await keptKey(secret("checkpoint.jwk.json"), "Ed25519", "checkpoint-1"),
+    auditors: await Promise.all(auditors),
+    paging: keptSecret(secret("paging")),
+    dpopNonce: keptSecret(secret("dpop-nonce")),
+    accounting: keptSecret(secret("accounting")),
+    subject: keptSecret(secret("subject")),
+  };
 }
 
-/** Two stacks on one state would be two writers of one ledger: the first holds a file with its process id until it ends. */
-function claim(state: string): () => void {
-  const file = join(state, "running.pid");
-  const holder = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
-  if (holder > 0 && holder !== process.pid && isRunning(holder)) throw new Error(`${state} is in use by process ${holder}`);
-  rmSync(file, { force: true }); // of a stack that was killed
-  writeFileSync(file, String(process.pid), { flag: "wx" });
-  return () => rmSync(file, { force: true });
+interface Place {
+  readonly gateway: string;
+  readonly originHosts: readonly string[];
+  readonly originSecrets: Readonly<Record<string, string>>;
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** Each worker's variables and secrets. */
+function settings({ gateway, originHosts, originSecrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
+  const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  return {
+    gateway: {
+      vars: { PUBLIC_URL: gateway, ...shards, ORIGIN_HOSTS: originHosts.join(" ") },
+      secrets: {
+        ...originSecrets,
+        TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
+        PAGING_KEY: keys.paging,
+        DPOP_NONCE_KEY: keys.dpopNonce,
+      },
+    },
+    control: { vars: { PUBLIC_URL: gateway } },
+    ledger: {
+      vars: { LEDGER_NAME: ledgerName, ...shards, AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }) },
+      secrets: { CHECKPOINT_KEY: JSON.stringify(keys.checkpoint), ACCOUNTING_KEY: keys.accounting, SUBJECT_KEY: keys.subject },
+    },
+    ops: { vars: shards },
+  };
+}
+
+async function addFile(runtime: Runtime, { path, document, missing }: RegistryFile, say: (line: string) => void): Promise<void> {
+  const added = await runtime.addRegistry(document);
+  if (!added.ok) throw new StartRefusal(`${path}: ${added.error.pointer === "" ? '""' : added.error.pointer} ${added.error.problem}`); // RFC 6901 §5: "" is the whole file
+  say(`registry: ${path}: ${added.value.added} added, ${added.value.changed} changed`);
+  for (const name of missing) say(`registry: ${name} is not in the environment: the origin that names it cannot be asked`);
 }

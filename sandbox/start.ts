@@ -1,24 +1,31 @@
 // `npm start`: the whole of Phylax on this machine (DESIGN §10). Ends at SIGINT or SIGTERM with everything it started.
-import { rmSync } from "node:fs";
 import { relative } from "node:path";
 import { readOptions, usage } from "./options.ts";
-import { startStack } from "./stack.ts";
+import { startStack, type Stack } from "./stack.ts";
+import { StartRefusal } from "./start-refusal.ts";
 
 const options = readOptions(process.argv.slice(2), process.env["INIT_CWD"] ?? process.cwd());
 if (!options.ok) {
   console.error(`${options.error}\n${usage}`);
   process.exit(2);
 }
-const { state, reset } = options.value;
-if (reset) rmSync(state, { recursive: true, force: true });
+const { state } = options.value;
+
+let stack: Stack | undefined;
+/** Ends everything that was started, and this process with it: at once if something hangs. */
+const end = (code: number) => {
+  setTimeout(() => process.exit(code), 5_000).unref();
+  void (stack?.close() ?? Promise.resolve()).finally(() => process.exit(code));
+};
+process.once("SIGINT", () => end(0));
+process.once("SIGTERM", () => end(0));
+const onCrash = () => {
+  console.error("the Workers runtime died; everything ends. What was acknowledged is kept: start again with the same --state");
+  end(1);
+};
 
 try {
-  const stack = await startStack({ ...options.value, say: (line) => console.log(line) });
-  const end = () => {
-    void stack.close().then(() => process.exit(0));
-  };
-  process.once("SIGINT", end);
-  process.once("SIGTERM", end);
+  stack = await startStack({ ...options.value, onCrash, say: (line) => console.log(line) });
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
   console.log(`ledger: ${String(dev["ledger"])}   verify it: npx phylax ledger verify ${String(dev["ledger"])} --keys ${folder}/dev.json`);
@@ -26,5 +33,5 @@ try {
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);
-  process.exit(1);
+  process.exit(fault instanceof StartRefusal ? 2 : 1);
 }

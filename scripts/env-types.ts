@@ -6,6 +6,12 @@ const workers = [
   { config: "wrangler.toml", folder: "gateway", name: "GatewayEnv", others: ["workers/ledger/wrangler.toml"] },
   { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
   { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
+  {
+    config: "workers/ops/wrangler.toml",
+    folder: "ops",
+    name: "OpsEnv",
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml"],
+  },
 ] as const;
 
 for (const { config, folder, name, others } of workers) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
+import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
@@ -7,22 +8,13 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => phylax.close());
 
-/** Runs SQL inside every shard that has frames. */
-async function inEachShard(sql: string): Promise<void> {
-  for (const name of Object.keys(phylax.dev.logs)) {
-    const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
-    const [frames] = await storage.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'");
-    if (frames?.["n"] === 1) await storage.exec(sql);
-  }
-}
-
 test("when the ledger cannot record, no byte of PHI leaves, by no way out; when it can again, service goes on", async ({ expect }) => {
   const whole = await phylax.ask("telehealth", "Patient/amara-okafor");
   expect(whole.status).toBe(200);
   await Promise.all(Array.from({ length: 20 }, () => phylax.ask("telehealth", "Patient/amara-okafor")));
   const token = await phylax.token("telehealth");
 
-  await inEachShard("CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(ABORT, 'broken by the test'); END");
+  await inEachShard(phylax, breakLedger);
   const replies = await Promise.all([
     ...Array.from({ length: 20 }, () => phylax.ask("telehealth", "Patient/amara-okafor")),
     phylax.ask("telehealth", "Observation?patient=amara-okafor"),
@@ -37,6 +29,6 @@ test("when the ledger cannot record, no byte of PHI leaves, by no way out; when 
   await expect(phylax.token("telehealth"), "no token either: its issue could not be recorded").rejects.toThrow(/no token/u);
   expect(token).toBeTruthy();
 
-  await inEachShard("DROP TRIGGER broken");
+  await inEachShard(phylax, "DROP TRIGGER broken");
   expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
 });

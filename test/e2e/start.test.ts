@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -31,15 +31,18 @@ const env = {
     .join(delimiter),
 };
 
-async function start(port: number): Promise<ChildProcess> {
-  const child = spawn("npm", ["start", "--", "--port", String(port), "--state", state], { cwd: root, env, detached: true });
+const words = new Map<ChildProcess, string>();
+const saidBy = (child: ChildProcess): string => words.get(child) ?? "";
+
+async function start(port: number, ...options: string[]): Promise<ChildProcess> {
+  const child = spawn("npm", ["start", "--", "--port", String(port), "--state", state, ...options], { cwd: root, env, detached: true });
   running.push(child);
-  let said = "";
-  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  words.set(child, "");
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => words.set(child, saidBy(child) + chunk.toString()));
   const until = Date.now() + 60_000;
-  while (!/^ready/mu.test(said)) {
-    if (child.exitCode !== null || Date.now() > until) throw new Error(`not ready: ${said}`);
+  while (!/^ready/mu.test(saidBy(child))) {
+    if (child.exitCode !== null || Date.now() > until) throw new Error(`not ready: ${saidBy(child)}`);
     await wait(100);
   }
   return child;
@@ -74,6 +77,30 @@ function readmeCommand(n: number, port: number): string {
 }
 
 const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, env, encoding: "utf8" });
+
+/** A start that ends by itself: its exit code and what it said. */
+function failedStart(port: number, options: readonly string[], folder = root): { readonly code: number | null; readonly said: string } {
+  const given = ["--prefix", root, "start", "--", "--port", String(port), "--state", state, ...options];
+  const { status, stdout, stderr } = spawnSync("npm", given, { cwd: folder, env, encoding: "utf8" });
+  return { code: status, said: stdout + stderr };
+}
+
+/** The processes of a group that run a program of this name, out of Linux's /proc. */
+function processesOf(group: number, name: string): number[] {
+  const pids = readdirSync("/proc").filter((entry) => /^[0-9]+$/u.test(entry));
+  return pids.map(Number).filter((pid) => {
+    const [, comm, pgrp] = /^[0-9]+ \((.*)\) \S [0-9]+ ([0-9]+) /u.exec(statOf(pid)) ?? [];
+    return comm === name && Number(pgrp) === group;
+  });
+}
+
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return ""; // it ended meanwhile
+  }
+}
 
 const withoutCurl = spawnSync("curl", ["--version"]).status !== 0;
 
@@ -119,3 +146,68 @@ test("a second start on the same state, and an option that does not exist, are r
   await end(child, "SIGTERM", true);
   expect(spawnSync("npm", ["start", "--", "--prot", "1"], { cwd: root, env, encoding: "utf8" }).status).toBe(2);
 });
+
+test(
+  "a registry file is merged before ready, from the folder of the command, and again at the next start",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const client = { id: "from-a-file", kind: "payer", auth: "tls_client_auth", certificates: ["F".repeat(43)] };
+    const file = join(state, "registry.json");
+    const secretly = {
+      name: "elsewhere",
+      url: "https://fhir.example.org/r4",
+      credentials: { kind: "bearer", secret: "NOT_IN_THE_ENVIRONMENT" },
+    };
+    const port = await freePort();
+    writeFileSync(file, JSON.stringify({ clients: [client], origins: [secretly] }));
+    for (const added of ["3 added", "0 added"]) {
+      const child = await start(port, "--registry", file);
+      expect(saidBy(child)).toContain(added);
+      expect(saidBy(child)).toContain("NOT_IN_THE_ENVIRONMENT is not in the environment");
+      expect(
+        readDevFile(state).clients.map(({ id }) => id),
+        "of a stranger there is no private key",
+      ).not.toContain("from-a-file");
+      await end(child, "SIGTERM", true);
+    }
+
+    const refused: readonly (readonly [string, string])[] = [
+      [JSON.stringify({ clients: [{ ...client, kind: "other" }] }), "/clients/0/kind"], // a clash
+      [JSON.stringify({ clients: [{ ...client, dpop: true }] }), "/clients/0/dpop"], // not enforced by this version
+      [
+        JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "bearer", secret: "PAGING_KEY" } }] }),
+        "/origins/0/credentials/secret",
+      ],
+      ["{", "is not JSON"],
+      ['{"clients":[],"clients":[]}', "an object names a member twice"],
+    ];
+    for (const [content, reason] of refused) {
+      writeFileSync(file, content);
+      const { code, said } = failedStart(port, ["--registry", "registry.json"], state);
+      expect([code, said], reason).toEqual([2, expect.stringContaining(`${file}: ${reason}`)]);
+      expect(said).not.toMatch(/^ready/mu);
+      expect(existsSync(join(state, "dev.json"))).toBe(false);
+    }
+    const absent = failedStart(port, ["--registry", "absent.json", "--reset"], state);
+    expect([absent.code, absent.said]).toEqual([2, expect.stringContaining("absent.json: cannot be read")]);
+    expect(existsSync(file), "nothing was thrown away for a start that could not be").toBe(true);
+  },
+);
+
+test.skipIf(!existsSync("/proc/self/stat"))(
+  "when the Workers runtime dies, npm start says so and ends at once, with everything it started",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const child = await start(await freePort());
+    const group = child.pid ?? 0;
+    const [runtime, ...more] = processesOf(group, "workerd");
+    expect([typeof runtime, more.length]).toEqual(["number", 0]);
+    const began = Date.now();
+    process.kill(runtime ?? 0, "SIGKILL");
+    while (isLeft(group) && Date.now() - began < 10_000) await wait(20);
+    expect(isLeft(group)).toBe(false);
+    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(child.exitCode).toBe(1);
+    expect(saidBy(child)).toContain("the Workers runtime died");
+  },
+);

@@ -1,0 +1,106 @@
+/** A client of the demonstration: who it is, why it may ask, and what `npm start` says of it. */
+export interface DemoClient {
+  readonly id: string;
+  readonly kind: string;
+  /** Of its certificate, in encoding order. */
+  readonly subject: string;
+  readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
+  readonly purpose: string;
+  /** File in `policies/`. */
+  readonly policy: string;
+  readonly scope: string;
+  readonly quota: { readonly requests: number; readonly windowSeconds: number };
+  readonly agreement: { readonly from: string; readonly to: string };
+  /** Held to the one patient that the demonstration chose; left out where the data has none. */
+  readonly ofPatient?: true;
+  readonly describe: string;
+}
+
+const common = {
+  auth: "private_key_jwt",
+  scope: "system/*.rs",
+  quota: { requests: 6_000, windowSeconds: 60 },
+  agreement: { from: "2026-01-01T00:00:00Z", to: "2036-01-01T00:00:00Z" },
+} as const;
+
+export const demoClients: readonly DemoClient[] = [
+  {
+    ...common,
+    id: "telehealth",
+    kind: "telehealth",
+    subject: "O=Lantern Telehealth, CN=telehealth",
+    purpose: "TREAT",
+    policy: "treat",
+    quota: { requests: 60_000, windowSeconds: 60 },
+    describe: "a telehealth service that treats: nearly everything is shown",
+  },
+  {
+    ...common,
+    id: "payer",
+    kind: "payer",
+    subject: "O=Harbor Health Plan, CN=payer",
+    purpose: "HPAYMT",
+    policy: "hpaymt",
+    describe: "a health plan that pays: what a claim needs, no notes, no narrative",
+  },
+  {
+    ...common,
+    id: "public-health",
+    kind: "public-health",
+    subject: "O=State Department of Health, CN=public-health",
+    purpose: "PUBHLTH",
+    policy: "pubhlth",
+    describe: "a public health authority: reportable conditions, labs and immunizations",
+  },
+  {
+    ...common,
+    id: "operations",
+    kind: "operations",
+    subject: "O=Lantern Quality Review, CN=operations",
+    auth: "tls_client_auth",
+    purpose: "HOPERAT",
+    policy: "hoperat",
+    describe: "a quality review that proves itself at the token endpoint by its certificate alone",
+  },
+  {
+    ...common,
+    id: "research",
+    kind: "research",
+    subject: "O=Northern University, CN=research",
+    purpose: "HRESCH",
+    policy: "hresch",
+    describe: "a study under a data use agreement: a limited data set, no names, no exact places",
+  },
+  {
+    ...common,
+    id: "patient-app",
+    kind: "patient",
+    subject: "O=Open Chart, CN=patient-app",
+    auth: "external",
+    purpose: "PATRQT",
+    policy: "patrqt",
+    scope: "patient/*.rs",
+    ofPatient: true,
+    describe: "a patient's own app, held to one patient; its tokens come from the sandbox's issuer",
+  },
+  {
+    ...common,
+    id: "tiny",
+    kind: "tiny",
+    subject: "O=Small Steps, CN=tiny",
+    purpose: "TREAT",
+    policy: "treat",
+    quota: { requests: 5, windowSeconds: 60 },
+    describe: "a client with five requests a minute: the sixth is 429",
+  },
+  {
+    ...common,
+    id: "lapsed",
+    kind: "telehealth",
+    subject: "O=Formerly Connected, CN=lapsed",
+    purpose: "TREAT",
+    policy: "treat",
+    agreement: { from: "2024-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z" },
+    describe: "a client whose agreement has lapsed: it gets no token",
+  },
+];

@@ -1,0 +1,43 @@
+import { Hono } from "hono";
+import { json, problem } from "./answer.ts";
+import { applyRegistry } from "./apply-registry.ts";
+import type { AdminPorts } from "./ports.ts";
+
+/** The operators' HTTP surface. Hono's context ends here. */
+export function adminApp(ports: AdminPorts): Hono {
+  const app = new Hono();
+
+  app.get("/healthz", () => json(ports.newId(), 200, { status: "ok" }));
+  app.get("/readyz", async () => {
+    const dependencies = await ports.dependencies();
+    const ready = Object.values(dependencies).every(Boolean);
+    return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
+  });
+
+  app.post("/api/registry", async ({ req: { raw } }) => {
+    const id = ports.newId();
+    try {
+      const cf: unknown = Reflect.get(raw, "cf");
+      const arrival = {
+        id,
+        at: ports.clock(),
+        address: raw.headers.get("cf-connecting-ip") ?? "",
+        tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+      };
+      return await applyRegistry(arrival, { contentType: raw.headers.get("content-type"), body: raw.body }, ports);
+    } catch (fault) {
+      // Under the id of the request, which the ledger may have an intent of.
+      return unavailable(id, fault, ports);
+    }
+  });
+  app.all("/api/registry", () => problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }));
+
+  app.notFound(() => problem(ports.newId(), { status: 404, title: "Not Found" }));
+  app.onError((fault) => unavailable(ports.newId(), fault, ports));
+  return app;
+}
+
+function unavailable(requestId: string, fault: unknown, ports: AdminPorts): Response {
+  ports.onFault({ requestId, name: fault instanceof Error ? fault.name : "unknown" });
+  return problem(requestId, { status: 503, title: "Service Unavailable" });
+}

@@ -1,0 +1,36 @@
+import type { AuditSink } from "#audit/ports";
+import type { RegistryProblem } from "#identity/registry-document";
+import type { Clock } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+import type { Operator } from "./operator.ts";
+
+/** Who may administer, as `control` knows it. Throws when it cannot be known. */
+export interface OperatorRoll {
+  /** By `x5t#S256` of a certificate, suspended ones too. */
+  find(x5t: string): Promise<Operator | undefined>;
+}
+
+/** How many entries a registry file brought: both 0 when all of it was there. */
+export interface Applied {
+  readonly added: number;
+  readonly changed: number;
+}
+
+/** The registry's only writer. */
+export interface RegistryDesk {
+  /** Merges a registry file, never in place of what is there: all of it, or nothing and what stands against it. */
+  apply(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+}
+
+export interface AdminPorts {
+  readonly operators: OperatorRoll;
+  readonly registry: RegistryDesk;
+  readonly ledger: AuditSink;
+  readonly clock: Clock;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+  /** Whether each dependency answers; the keys are shown. */
+  readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
+}

@@ -1,0 +1,48 @@
+import { repeatsMember } from "#identity/repeated-member";
+import { err, ok, type Result } from "#kernel/result";
+
+// A thousand clients with their certificates and a policy of each starter are about 700 KB.
+export const documentBytesMax = 1_048_576;
+
+export type DocumentRefusal = { readonly reason: "media_type" | "too_large" | "not_json" };
+
+/** A document and the bytes that it was read from. */
+export interface Document {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly value: unknown;
+}
+
+/** Reads a JSON body strictly: at most 1 MiB, UTF-8 without a byte-order mark, no member twice in an object. */
+export async function readDocument(
+  contentType: string | null,
+  body: ReadableStream<Uint8Array> | null,
+): Promise<Result<Document, DocumentRefusal>> {
+  // Only this type: a page on another site can make an operator's browser post a form or plain text, certificate and all, but not JSON.
+  if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? "")) return err({ reason: "media_type" });
+  const bytes = await readAtMost(body);
+  if (bytes === undefined) return err({ reason: "too_large" });
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    return repeatsMember(text) ? err({ reason: "not_json" }) : ok({ bytes, value });
+  } catch {
+    return err({ reason: "not_json" });
+  }
+}
+
+async function readAtMost(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body ?? []) {
+    length += part.length;
+    if (length > documentBytesMax) return undefined; // leaving the loop cancels the stream
+    parts.push(part);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { openLedger } from "../support/auditor.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack();
+});
+afterAll(() => phylax.close());
+
+const keys = {
+  dev: "gateway fhir audience tokenEndpoint worker ledger ops origin ca clientCa ledgerName logs pid issuers users auditors operators clients",
+  client: "id kind auth issuer audience cert key jwk scope purpose purposes dpop sub patient describe",
+};
+
+test("dev.json has every key of its contract", ({ expect }) => {
+  const { dev } = phylax;
+  expect(Object.keys(dev).sort()).toEqual(keys.dev.split(" ").sort());
+  expect(dev.issuers).toEqual([
+    {
+      iss: expect.stringMatching(/^https:/u),
+      jwk: expect.stringMatching(/^\//u),
+      kid: expect.any(String),
+      alg: "ES256",
+      audience: dev.fhir,
+    },
+  ]);
+  expect(dev.operators).toEqual([
+    { id: "registrar", roles: ["registry-admin"], cert: expect.stringMatching(/^\//u), key: expect.stringMatching(/^\//u) },
+  ]);
+  for (const client of dev.clients) {
+    expect(Object.keys(client).sort()).toEqual(keys.client.split(" ").sort());
+    expect(client.jwk === null, client.id).toBe(client.auth !== "private_key_jwt");
+  }
+});
+
+describe("every client of the demonstration gets a token its own way and a view of its own", () => {
+  test.for(["telehealth", "payer", "operations", "patient-app", "tiny"])("%s reads a patient", async (id, { expect }) => {
+    const reply = await phylax.ask(id, "Patient/amara-okafor");
+    expect(reply.status, reply.text).toBe(200);
+    expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+  });
+
+  test.for(["research", "public-health"])("%s searches what its purpose is about", async (id, { expect }) => {
+    const reply = await phylax.ask(id, "Condition?_count=5");
+    expect(reply.status, reply.text).toBe(200);
+  });
+
+  test("lapsed gets none", async ({ expect }) => {
+    await expect(phylax.token("lapsed")).rejects.toThrow("unauthorized_client");
+  });
+});
+
+test("the patient's app reads its own patient's rows, another patient is not found, and its record names the patient's user", async ({
+  expect,
+}) => {
+  const own = await phylax.ask("patient-app", "Observation?_count=5");
+  expect(own.status, own.text).toBe(200);
+  const bundle: { readonly entry?: readonly { readonly resource: { readonly subject?: { readonly reference?: string } } }[] } = JSON.parse(
+    own.text,
+  );
+  expect(bundle.entry?.length).toBeGreaterThan(0);
+  expect(new Set(bundle.entry?.map(({ resource }) => resource.subject?.reference))).toEqual(new Set(["Patient/amara-okafor"]));
+  const others: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse(
+    (await phylax.ask("telehealth", "Patient?_count=2")).text,
+  );
+  const other = others.entry?.map(({ resource }) => resource.id).find((id) => id !== "amara-okafor");
+  expect((await phylax.ask("patient-app", `Patient/${other}`)).status).toBe(404);
+  const events = (await openLedger(phylax.dev)).map(({ event }) => event);
+  expect(events.find(({ who }) => who?.client === "patient-app")?.who).toMatchObject({
+    subject: "user-of-amara-okafor",
+    patient: "amara-okafor",
+  });
+});
+
+test("the sandbox's issuer signs for its own purpose only", async ({ expect }) => {
+  await expect(phylax.token("patient-app", { purpose: "TREAT" })).rejects.toThrow("PATRQT only");
+});
+
+test("tiny has five requests a minute, and the sixth is told when to come back", async ({ expect }) => {
+  const statuses: number[] = [];
+  for (let i = 0; i < 7; i++) statuses.push((await phylax.ask("tiny", "Patient/amara-okafor")).status);
+  expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(5);
+  expect(statuses.at(-1)).toBe(429);
+});

@@ -1,0 +1,166 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { operatorOf } from "../../cli/dev-file.ts";
+import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import { ensureAuthority, issueClientCertificate, x5tS256 } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import { breakLedger, inEachShard } from "../support/shards.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const state = mkdtempSync(join(tmpdir(), "phylax-ops-"));
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack({ state });
+});
+afterAll(async () => {
+  await phylax.close();
+  rmSync(state, { recursive: true, force: true });
+});
+
+interface Identity {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const registrar = (): Identity => operatorOf(phylax.dev, "registrar");
+const post = (document: unknown, who: Identity | "nobody" = registrar(), sending: Sending = {}): Promise<Reply> =>
+  send(phylax.dev, who === "nobody" ? undefined : who, `${phylax.dev.ops}/api/registry`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: typeof document === "string" ? document : JSON.stringify(document),
+    ...sending,
+  });
+
+/** A client by its certificate alone: what a registry file of somebody else might bring. */
+const fileWith = (id: string, x5t: string) => ({
+  clients: [{ id, kind: "payer", auth: "tls_client_auth", certificates: [x5t] }],
+  agreements: [{ id: `${id}-baa`, client: id, purposes: ["TREAT"], from: "2026-01-01", to: "2036-01-01", documentHash: "0".repeat(64) }],
+});
+
+async function operator(id: string, roles: readonly string[]): Promise<Identity> {
+  const files = await issueClientCertificate(join(state, "pki"), `operator-${id}`, `O=Test, CN=${id}`);
+  await phylax.stack.runtime.admitOperator({ id, roles, x5t: x5tS256(readFileSync(files.cert, "utf8")) });
+  return files;
+}
+
+/** The registrar's name on a certificate that our authority never saw. */
+async function stranger(): Promise<Identity> {
+  const pki = join(state, "other-pki");
+  await ensureAuthority(pki);
+  return issueClientCertificate(pki, "operator-registrar", "O=Phylax sandbox, CN=registrar");
+}
+
+const recordsOf = async (reply: Reply) =>
+  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+
+test("it is alive, and ready when control and the ledger answer", async ({ expect }) => {
+  expect((await send(phylax.dev, undefined, `${phylax.dev.ops}/healthz`)).status).toBe(200);
+  const ready = await send(phylax.dev, undefined, `${phylax.dev.ops}/readyz`);
+  expect([ready.status, JSON.parse(ready.text)]).toEqual([200, { status: "ready", dependencies: { control: true, ledger: true } }]);
+});
+
+test("a registry file is applied for the registrar, again with nothing to do, and both are on record before and after", async ({
+  expect,
+}) => {
+  const file = fileWith("newcomer", "N".repeat(43));
+  const first = await post(file);
+  expect([first.status, JSON.parse(first.text)]).toEqual([200, { added: 3, changed: 0 }]);
+  expect(first.headers).toMatchObject({ "cache-control": "no-store", "phylax-receipt": expect.stringContaining("index=") });
+  expect(JSON.parse((await post(file)).text)).toEqual({ added: 0, changed: 0 });
+
+  const records = await recordsOf(first);
+  expect(records.map(({ kind, step }) => [kind, step ?? 0])).toEqual([
+    ["administration", 0],
+    ["administration", 1],
+  ]);
+  expect(records[0]).toMatchObject({ who: { operator: "registrar" }, what: { id: expect.stringMatching(/^[0-9a-f]{64}$/u) } });
+  expect(records[1]?.outcome).toEqual({ status: 200 });
+});
+
+test("a client that came this way is believed at the gateway", async ({ expect }) => {
+  const files = await issueClientCertificate(join(state, "pki"), "walk-in", "O=Test, CN=walk-in");
+  const digest = (await recordsOf(await phylax.ask("telehealth", "Patient/amara-okafor")))[0]?.why?.policy;
+  const file = fileWith("walk-in", x5tS256(readFileSync(files.cert, "utf8")));
+  const grants = [
+    {
+      client: "walk-in",
+      origin: "main",
+      purpose: "TREAT",
+      agreement: "walk-in-baa",
+      policy: digest,
+      scopes: "system/Patient.r",
+      quotas: { default: { requests: 5, windowSeconds: 60 } },
+    },
+  ];
+  expect((await post({ ...file, grants })).status).toBe(200);
+  const reply = await send(phylax.dev, files, phylax.dev.tokenEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "grant_type=client_credentials&client_id=walk-in",
+  });
+  expect(reply.status, reply.text).toBe(200);
+});
+
+test("a clash is 422 with the place in the file, and nothing of the file is there", async ({ expect }) => {
+  const file = fileWith("half", "H".repeat(43));
+  const reply = await post({
+    ...file,
+    clients: [...file.clients, { id: "payer", kind: "other", auth: "tls_client_auth", certificates: ["P".repeat(43)] }],
+  });
+  expect(reply.status).toBe(422);
+  expect(reply.headers["content-type"]).toBe("application/problem+json");
+  expect(JSON.parse(reply.text)).toMatchObject({ status: 422, pointer: "/clients/1/kind", detail: expect.any(String) });
+  expect((await recordsOf(reply)).at(-1)?.outcome).toEqual({ status: 422, reason: "registry_clash" });
+  expect(JSON.parse((await post(file)).text)).toEqual({ added: 3, changed: 0 });
+});
+
+test("phylax registry apply says what was added, and on what line of the file it was refused", async ({ expect }) => {
+  const good = join(state, "good.json");
+  writeFileSync(good, JSON.stringify(fileWith("by-command", "C".repeat(43))));
+  expect(await phylaxCommand("registry", "apply", good, "--state", state)).toEqual([0, `${good}: 3 added, 0 changed\n`]);
+  const bad = join(state, "bad.json");
+  writeFileSync(bad, JSON.stringify({ clients: [{ id: "x", kind: "payer", auth: "none" }] }));
+  const [code, said] = await phylaxCommand("registry", "apply", bad, "--state", state);
+  expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
+  expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(1);
+  expect((await phylaxCommand("registry", "apply"))[0]).toBe(2);
+});
+
+function phylaxCommand(...args: string[]): Promise<readonly [number | null, string]> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args]);
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  return new Promise((done) => child.on("close", (code) => done([code, said])));
+}
+
+describe("nobody else is let in, and each refusal is on record", () => {
+  const file = fileWith("refused", "R".repeat(43));
+  const cases: readonly (readonly [string, () => Promise<Reply>, number, string])[] = [
+    ["no certificate", () => post(file, "nobody"), 403, "certificate_missing"],
+    ["a certificate of another authority", async () => post(file, await stranger()), 403, "certificate_unverified"],
+    ["a client's certificate", () => post(file, phylax.client("payer")), 403, "operator_unknown"],
+    ["an operator without the role", async () => post(file, await operator("reader", ["another-role"])), 403, "role_missing"],
+    ["a body of another type", () => post(file, registrar(), { headers: { "content-type": "text/plain" } }), 415, "media_type"],
+    ["a member named twice", () => post('{"clients":[],"clients":[]}'), 400, "not_json"],
+    ["a body that is no JSON", () => post("{"), 400, "not_json"],
+    ["a body over 1 MiB", () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })), 413, "too_large"],
+  ];
+  test.for(cases)("%s", async ([, attempt, status, reason], { expect }) => {
+    const reply = await attempt();
+    expect(reply.status, reply.text).toBe(status);
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+    expect(await recordsOf(reply)).toMatchObject([{ kind: "refusal", outcome: { status, reason } }]);
+  });
+});
+
+test("the ledger down: 503, and nothing is applied", async ({ expect }) => {
+  await inEachShard(phylax, breakLedger);
+  const file = fileWith("unrecorded", "U".repeat(43));
+  const reply = await post(file);
+  expect([reply.status, reply.headers["content-type"]]).toEqual([503, "application/problem+json"]);
+  const registry = await phylax.stack.runtime.miniflare.getD1Database("REGISTRY", "phylax-control");
+  expect(await registry.prepare("SELECT count(*) AS n FROM clients WHERE id = 'unrecorded'").first("n")).toBe(0);
+});
