@@ -14,8 +14,14 @@ export interface Call {
   readonly segments: readonly string[];
   /** Without the `?`. */
   readonly query: string;
-  /** The bearer credential (RFC 6750 §2.1), when one was sent. */
+  /** The path as it was asked, without the query: what a proof names. */
+  readonly path: string;
+  /** How the token was presented, when one was sent. */
+  readonly scheme: Scheme | undefined;
+  /** The access token (RFC 6750 §2.1, RFC 9449 §7.1), when one was sent. */
   readonly token: Secret | undefined;
+  /** The value of the `DPoP` header. Two of them arrive joined by a comma, which no proof holds. */
+  readonly proof: Secret | undefined;
   /** `cf.tlsClientAuth` as the edge gave it; unproven. */
   readonly tlsClientAuth: unknown;
   /** The client's address as the edge saw it. */
@@ -27,6 +33,8 @@ export interface Call {
   /** Trace id of a valid `traceparent` (W3C Trace Context §3.2). */
   readonly traceId: string | undefined;
 }
+
+export type Scheme = "bearer" | "dpop";
 
 export type AdmitRefusal = { readonly reason: AdmitReason };
 
@@ -58,7 +66,7 @@ const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
 const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_.-]+)*)\/?$/u;
-const bearer = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
+const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 /** Takes a request in or says why not. Proves nothing about the caller. */
@@ -75,8 +83,9 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
 
   // RFC 6750 §5.3: a token in a URL is in every log between here and the client.
   if (/(?:^|&)(?:access_token|id_token)=/iu.test(url.search.slice(1))) return err({ reason: "token_in_url" });
-  const token = credential(headers.get("authorization"));
-  if (!token.ok) return token;
+  const presented = credential(headers.get("authorization"));
+  if (!presented.ok) return presented;
+  const proof = headers.get("dpop");
 
   if ((headers.get("content-length") ?? "0") !== "0" || headers.has("transfer-encoding")) {
     if (arrival.method === "GET" || arrival.method === "HEAD") return err({ reason: "body_not_expected" });
@@ -91,7 +100,10 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
     origin: path["origin"],
     segments,
     query: url.search.slice(1),
-    token: token.value,
+    path: url.pathname,
+    scheme: presented.value?.scheme,
+    token: presented.value?.token,
+    proof: proof === null ? undefined : new Secret(proof),
     tlsClientAuth: arrival.tlsClientAuth,
     address: headers.get("cf-connecting-ip") ?? "",
     purpose: headers.get("phylax-purpose") || undefined,
@@ -110,12 +122,13 @@ function tooLarge(headers: Headers): boolean {
 }
 
 /** Two `Authorization` headers arrive joined by a comma, which no token holds: they fail here too. */
-function credential(header: string | null): Result<Secret | undefined, AdmitRefusal> {
+function credential(header: string | null): Result<{ readonly scheme: Scheme; readonly token: Secret } | undefined, AdmitRefusal> {
   if (header === null) return ok(undefined);
-  const parts = bearer.exec(header)?.groups;
+  const parts = authorization.exec(header)?.groups;
   if (parts?.["scheme"] === undefined || parts["token"] === undefined) return err({ reason: "malformed_authorization" });
-  if (parts["scheme"].toLowerCase() !== "bearer") return err({ reason: "unknown_scheme" });
-  return ok(new Secret(parts["token"]));
+  const scheme = parts["scheme"].toLowerCase(); // RFC 9110 §11.1: in any letter case
+  if (scheme !== "bearer" && scheme !== "dpop") return err({ reason: "unknown_scheme" });
+  return ok({ scheme, token: new Secret(parts["token"]) });
 }
 
 const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {

@@ -1,20 +1,33 @@
 import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import { identify, type Principal, type PrincipalRefusal } from "#identity/principal";
-import type { TokenRefusal } from "#identity/token";
-import { err, type Result } from "#kernel/result";
+import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
+import type { AccessToken, TokenRefusal } from "#identity/token";
+import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
 import type { Call } from "./admit.ts";
 
-export type AuthenticateRefusal = { readonly reason: "token_missing" } | CertificateRefusal | TokenRefusal | PrincipalRefusal;
+export type AuthenticateRefusal =
+  | { readonly reason: "token_missing" | "token_scheme_wrong" }
+  | CertificateRefusal
+  | TokenRefusal
+  | ProofRefusal
+  | PrincipalRefusal;
 
 export interface AuthenticatePorts {
   readonly tokens: TokenVerifier;
+  readonly proofs: ProofVerifier;
   readonly clients: ClientDirectory;
+  /** `https://host[:port]`, the name under which clients know the gateway. */
+  readonly publicUrl: string;
   /** FHIR base of an origin: the audience that its tokens name. */
   readonly fhirBase: (origin: string) => string;
 }
 
-/** Certificate, token, the binding between the two, and the registry's word on the client: all must hold. `seen` hears of a verified certificate even when the rest fails. */
+/**
+ * Certificate, token, what the token is bound to, and the registry's word on the client: all must hold. `seen` hears of a verified
+ * certificate even when the rest fails.
+ */
 export async function authenticate(
   call: Call,
   ports: AuthenticatePorts,
@@ -27,14 +40,33 @@ export async function authenticate(
   if (call.token === undefined) return err({ reason: "token_missing" });
   const token = await ports.tokens.verify(call.token, { audience: ports.fhirBase(call.origin), at: call.at });
   if (!token.ok) return token;
+  const proof = await proofOf(call, call.token, token.value, ports);
+  if (!proof.ok) return proof;
 
   const { issuedHere, issuer, client } = token.value;
   return identify({
     token: token.value,
     certificate: certificate.value,
+    proof: proof.value,
     client: await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client })),
     origin: call.origin,
     purpose: call.purpose,
     at: call.at,
   });
+}
+
+/** RFC 9449 §7.2: a token that is bound to a key comes under its own scheme, so that no server takes it for a bearer token, and no other token does. */
+async function proofOf(
+  { scheme, proof, method, path, at }: Call,
+  text: Secret,
+  { binding }: AccessToken,
+  { proofs, publicUrl }: AuthenticatePorts,
+): Promise<Result<Proof | undefined, AuthenticateRefusal>> {
+  switch (binding.kind) {
+    case "certificate":
+      return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_wrong" });
+    case "key":
+      if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });
+      return proofs.verify(proof, { method, url: publicUrl + path, at, token: { text, jkt: binding.jkt } });
+  }
 }

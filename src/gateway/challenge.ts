@@ -1,8 +1,36 @@
+import { proofAlgorithms, type ProofRefusal } from "#identity/proof";
+import type { Scheme } from "./admit.ts";
 import type { GatewayRefusal } from "./refusal.ts";
 
-/** `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9728 §5.1). Without a credential there is no error to name. */
-export function challenge(publicUrl: string, origin: string | undefined, { reason }: GatewayRefusal): string {
+/**
+ * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): both schemes that are taken, and what was wrong under the one
+ * that was used. Without a credential there is no error to name.
+ */
+export function challenge(publicUrl: string, origin: string | undefined, used: Scheme | undefined, refusal: GatewayRefusal): string {
   const metadata = origin === undefined ? [] : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
-  const error = reason === "token_missing" ? [] : ['error="invalid_token"'];
-  return `Bearer ${[...metadata, ...error].join(", ") || 'realm="phylax"'}`;
+  const error = [`error="${errors[refusal.reason] ?? "invalid_token"}"`];
+  const bearer = [...metadata, ...(used === "bearer" ? error : [])];
+  const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
+  return `Bearer ${bearer.join(", ") || 'realm="phylax"'}, DPoP ${dpop.join(", ")}`;
 }
+
+/** RFC 9449 §7.1 and §9: what the client should do differently; a client library repeats on `use_dpop_nonce` by itself. */
+const proofErrors: Readonly<Record<ProofRefusal["reason"], string>> = {
+  proof_missing: "invalid_dpop_proof",
+  proof_malformed: "invalid_dpop_proof",
+  proof_type_wrong: "invalid_dpop_proof",
+  proof_algorithm_not_allowed: "invalid_dpop_proof",
+  proof_critical_header: "invalid_dpop_proof",
+  proof_key_unusable: "invalid_dpop_proof",
+  proof_key_not_the_tokens: "invalid_dpop_proof",
+  proof_signature_wrong: "invalid_dpop_proof",
+  proof_method_wrong: "invalid_dpop_proof",
+  proof_url_wrong: "invalid_dpop_proof",
+  proof_token_wrong: "invalid_dpop_proof",
+  proof_expired: "invalid_dpop_proof",
+  proof_not_yet: "invalid_dpop_proof",
+  proof_replayed: "invalid_dpop_proof",
+  proof_nonce_missing: "use_dpop_nonce",
+  proof_nonce_old: "use_dpop_nonce",
+};
+const errors: Readonly<Record<string, string>> = proofErrors;

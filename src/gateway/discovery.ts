@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import { refusePresentation } from "#fhir/search";
 import { assertionRules } from "#identity/assertion";
+import { proofAlgorithms } from "#identity/proof";
 import { acceptable } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { faceOf } from "./refusal.ts";
@@ -20,13 +21,16 @@ export function protectedResource(base: string, publicUrl: string) {
     resource: base,
     authorization_servers: [publicUrl],
     bearer_methods_supported: ["header"],
+    // Each token is bound to one or the other; which, the client's registration says.
     tls_client_certificate_bound_access_tokens: true,
+    dpop_bound_access_tokens_required: false,
+    dpop_signing_alg_values_supported: proofAlgorithms,
     resource_name: "Phylax FHIR R4 gateway",
   };
 }
 
 /**
- * SMART App Launch 2.2 §2.12 (`.well-known/smart-configuration`): backend services only, so there is no authorization endpoint to name, and
+ * SMART App Launch 2, conformance (`.well-known/smart-configuration`): backend services only, so there is no authorization endpoint to name, and
  * no code challenge to make there.
  */
 export function smartConfiguration(publicUrl: string) {

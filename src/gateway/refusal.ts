@@ -25,6 +25,8 @@ export interface PublicFace {
 const face = (status: number, code: IssueType, text: string): PublicFace => ({ status, code, text });
 
 const badCredential = face(401, "login", "The credential is missing, not valid, or not the one that goes with this certificate.");
+const badProof = face(401, "login", "The DPoP proof is missing, not valid for this request, or was used before.");
+const useNonce = face(401, "login", "Repeat the request with a DPoP proof over the nonce of DPoP-Nonce.");
 const notPermitted = face(403, "forbidden", "Not permitted.");
 const hidden = face(403, "forbidden", "Not permitted: this would search by what may not be seen.");
 const notFound = face(404, "not-found", "Not found."); // whatever a row decided: the same face as absent
@@ -42,11 +44,29 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   malformed_path: face(404, "not-found", "There is no such path."),
   token_in_url: face(400, "security", "A token may not be in the URL."),
   malformed_authorization: badCredential,
-  unknown_scheme: face(401, "login", "Only the Bearer scheme is taken, with a certificate-bound token."),
+  unknown_scheme: face(401, "login", "Only a token that is bound to a certificate (Bearer) or to a key (DPoP) is taken."),
   body_not_expected: face(400, "invalid", "This method takes no body."),
   not_acceptable: face(406, "not-supported", "Only JSON is answered."),
   // authenticate
   token_missing: badCredential,
+  token_scheme_wrong: badCredential,
+  binding_not_the_clients: badCredential,
+  proof_missing: badProof,
+  proof_malformed: badProof,
+  proof_type_wrong: badProof,
+  proof_algorithm_not_allowed: badProof,
+  proof_critical_header: badProof,
+  proof_key_unusable: badProof,
+  proof_key_not_the_tokens: badProof,
+  proof_signature_wrong: badProof,
+  proof_method_wrong: badProof,
+  proof_url_wrong: badProof,
+  proof_token_wrong: badProof,
+  proof_expired: badProof,
+  proof_not_yet: badProof,
+  proof_replayed: badProof,
+  proof_nonce_missing: useNonce,
+  proof_nonce_old: useNonce,
   certificate_malformed: badCredential,
   certificate_unverified: badCredential,
   certificate_revoked: badCredential,

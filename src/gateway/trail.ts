@@ -1,7 +1,8 @@
 import type { AuditEvent, EventKind } from "#audit/event";
-import type { AuditSink, Counted, Recorded } from "#audit/ports";
+import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
 import type { Principal } from "#identity/principal";
+import type { ProofVerifier } from "#identity/proof";
 import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
@@ -14,7 +15,8 @@ import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { sendWindows } from "./windows.ts";
 
 export interface TrailPorts {
-  readonly ledger: AuditSink;
+  readonly ledger: ProofSink;
+  readonly proofs: ProofVerifier;
   /** Over how many logs one client's records are spread. */
   readonly ledgerSpread: number;
   readonly publicUrl: string;
@@ -43,6 +45,8 @@ export class Trail {
   readonly #arrival: Arrival;
   readonly #ports: TrailPorts;
   #facts: Facts = {};
+  /** The request's proof was used up by its first record, or by another request before it. */
+  #proofSpent = false;
 
   constructor(arrival: Arrival, ports: TrailPorts) {
     this.#arrival = arrival;
@@ -54,15 +58,18 @@ export class Trail {
   }
 
   async refuse(refusal: GatewayRefusal): Promise<Response> {
+    const { call } = this.#facts;
     const face = faceOf(refusal);
     const event = { ...this.#event("refusal", { status: face.status, reason: refusal.reason }), patients: this.#askedInVain(face.status) };
-    const recorded = await this.#record([event]);
+    const recorded = await this.#recordFirst([event]);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
     const headers = this.#headers(recorded);
+    if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
     if (refusal.reason === "quota_exhausted") {
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#ports.jitter()))) headers.set(name, value);
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
-    if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, this.#facts.call?.origin, refusal));
+    if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     return outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
   }
 
@@ -76,7 +83,9 @@ export class Trail {
     const withheld = withheldPaths.slice(0, withheldPathsMax);
     const event = (window: DisclosedWindow) => this.#disclosure(window, withheld);
     if (further.length === 0 && first.body.length <= windowBytes) {
-      return new Response(first.body, { status: 200, headers: this.#answerHeaders(await this.#record([event(first)])) });
+      const recorded = await this.#recordFirst([event(first)]);
+      if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+      return new Response(first.body, { status: 200, headers: this.#answerHeaders(recorded) });
     }
     const numbered = (window: DisclosedWindow, number: number): AuditEvent => ({
       ...event(window),
@@ -84,7 +93,9 @@ export class Trail {
       window: { number, complete: number === windows.length },
     });
     const intent: AuditEvent = { ...this.#event("intent", { status: 200 }), withheld: { paths: withheld } };
-    const headers = this.#answerHeaders(await this.#record([intent, numbered(first, 1)]));
+    const recorded = await this.#recordFirst([intent, numbered(first, 1)]);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    const headers = this.#answerHeaders(recorded);
     const { readable, work } = sendWindows(windows, {
       stillGood,
       record: async (window, number) => void (await this.#record([numbered(window, number)])),
@@ -101,7 +112,9 @@ export class Trail {
   #headers(recorded: Recorded | Counted): Headers {
     const headers = baseHeaders(this.#arrival.id);
     if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
-    const { budget } = this.#facts;
+    const { budget, principal } = this.#facts;
+    const jkt = principal?.proof?.jkt; // RFC 9449 §8.2: the next proof's nonce comes with this answer
+    if (jkt !== undefined) headers.set("dpop-nonce", this.#ports.proofs.nonce(jkt, this.#arrival.at));
     if (budget !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budget))) headers.set(name, value);
     return headers;
   }
@@ -110,6 +123,14 @@ export class Trail {
     const headers = this.#headers(recorded);
     headers.set("content-type", `${this.#mediaType}; charset=utf-8`);
     return headers;
+  }
+
+  /** The first append of this request uses its proof up: of all requests with one proof, one gets past here. */
+  async #recordFirst(events: readonly AuditEvent[]): Promise<Recorded | Counted | Replayed> {
+    const proof = this.#facts.principal?.proof;
+    if (proof === undefined || this.#proofSpent) return this.#record(events);
+    this.#proofSpent = true;
+    return this.#ports.ledger.recordOnce(events, proof);
   }
 
   #record(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
@@ -129,6 +150,7 @@ export class Trail {
       who: {
         client: principal?.client.id,
         certificate: principal?.certificate ?? certificate,
+        jkt: principal?.proof?.jkt,
         issuer: principal?.issuer,
         tokenId: principal?.tokenId,
         subject: principal?.client.external && principal.subject, // of the built-in issuer the client itself
@@ -164,9 +186,10 @@ export class Trail {
 
   /** An anonymous refusal stays with its address, so that a flood meets one log and its cap. */
   #sender(principal: Principal | undefined): Sender {
-    return principal === undefined
-      ? { kind: "address", address: this.#address }
-      : { kind: "client", client: principal.client.id, requestId: this.#arrival.id, spread: this.#ports.ledgerSpread };
+    if (principal === undefined) return { kind: "address", address: this.#address };
+    const { client, proof } = principal;
+    if (proof !== undefined) return { kind: "key", jkt: proof.jkt };
+    return { kind: "client", client: client.id, requestId: this.#arrival.id, spread: this.#ports.ledgerSpread };
   }
 }
 

@@ -2,6 +2,7 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
+import type { Binding } from "./binding.ts";
 import type { Certificate } from "./certificate.ts";
 import type { PublicJwk } from "./jwk.ts";
 import type { Purpose } from "./purpose.ts";
@@ -15,6 +16,8 @@ export interface ClientRecord {
   readonly status: "active" | "suspended";
   /** Its one way to prove itself; never another one. */
   readonly authentication: "private_key_jwt" | "tls_client_auth" | "external";
+  /** What its tokens are bound to, and nothing else: its certificate, or (`dpop`) a key that it proves with each request. */
+  readonly tokensBoundTo: Binding["kind"];
   readonly assertionProfile: AssertionProfile;
   /** Of `private_key_jwt`; none otherwise. */
   readonly keys: readonly PublicJwk[];
@@ -59,11 +62,19 @@ interface GrantQuota {
   readonly revision: number;
 }
 
-export type ClientRefusal = { readonly reason: "client_suspended" | "certificate_not_registered" | "certificate_outside_validity" };
+export type ClientRefusal = {
+  readonly reason: "client_suspended" | "certificate_missing" | "certificate_not_registered" | "certificate_outside_validity";
+};
 
-/** Whether this client may come with this certificate at this moment. */
-export function admitClient(client: ClientRecord, certificate: Certificate, at: Instant): Result<ClientRecord, ClientRefusal> {
+/**
+ * Whether this client may come with this certificate, or without one, at this moment. One whose tokens are bound to a key needs none, and
+ * one that it never registered says nothing about it; but where it registered some, no other may come in its name.
+ */
+export function admitClient(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Result<ClientRecord, ClientRefusal> {
   if (client.status !== "active") return err({ reason: "client_suspended" });
+  const needless = client.tokensBoundTo === "key" && (certificate === undefined || client.certificates.length === 0);
+  if (needless) return ok(client);
+  if (certificate === undefined) return err({ reason: "certificate_missing" });
   const registered = client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t));
   if (registered === undefined) return err({ reason: "certificate_not_registered" });
   if (at < (registered.from ?? 0) || at >= (registered.to ?? Number.POSITIVE_INFINITY))

@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { boundTo } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseSignedInScopes } from "./scopes.ts";
-import { boundTo, commonClaims, withinTimes, type AccessToken, type TokenRefusal } from "./token.ts";
+import { commonClaims, withinTimes, type AccessToken, type TokenRefusal } from "./token.ts";
 
 /** One hour: what a token says about a person's session is not believed for longer, whatever its issuer's habits. */
 const lifetimeSecondsMax = 3_600;
@@ -41,8 +42,8 @@ export function readExternalToken(
   if (!isFor(aud, issuer.audience, expected.base)) return err({ reason: "audience_wrong" });
   const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
   if (!times.ok) return times;
-  const x5t = boundTo(cnf);
-  if (!x5t.ok) return x5t;
+  const binding = boundTo(cnf);
+  if (!binding.ok) return binding;
 
   const said = readMapped(claims, issuer);
   if (!said.ok) return said;
@@ -54,7 +55,7 @@ export function readExternalToken(
     subject: sub,
     id: jti,
     expires: instant(exp * 1000),
-    x5t: x5t.value,
+    binding: binding.value,
     ...said.value,
   });
 }

@@ -2,6 +2,7 @@ import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import type { Assertion, AssertionRefusal } from "./assertion.ts";
+import type { Binding } from "./binding.ts";
 import type { ClientRecord, ExternalName } from "./client.ts";
 import type { TrustedIssuer } from "./issuer.ts";
 import type { PublicJwk } from "./jwk.ts";
@@ -21,7 +22,7 @@ interface TokenContent {
   readonly audience: string;
   readonly scopes: Scopes;
   readonly purposes: readonly Purpose[];
-  readonly x5t: string;
+  readonly binding: Binding;
   /** `jti`: 128 random bits in hex or base64url. */
   readonly id: string;
   readonly at: Instant;

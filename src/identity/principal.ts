@@ -1,9 +1,11 @@
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
+import type { Binding } from "./binding.ts";
 import type { Certificate } from "./certificate.ts";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
+import type { Proof } from "./proof.ts";
 import { sameText } from "./same-text.ts";
 import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken } from "./token.ts";
@@ -25,15 +27,24 @@ export interface Principal {
   readonly user: string | undefined;
   readonly tokenId: string;
   readonly tokenExpires: Instant;
-  /** `x5t#S256` of the certificate of this connection, the one that the token is bound to. */
-  readonly certificate: string;
+  /** `x5t#S256` of the verified certificate of this connection; there whenever the token is bound to one. */
+  readonly certificate: string | undefined;
+  /** The proof of the key that the token is bound to, if it is bound to a key. Not yet known to be its first use. */
+  readonly proof: Proof | undefined;
 }
 
 export type PrincipalRefusal =
   | ClientRefusal
   | AgreementRefusal
   | PurposeRefusal
-  | { readonly reason: "certificate_missing" | "certificate_not_the_tokens" | "client_unknown" }
+  | {
+      readonly reason:
+        | "certificate_missing"
+        | "certificate_not_the_tokens"
+        | "proof_missing"
+        | "binding_not_the_clients"
+        | "client_unknown";
+    }
   | { readonly reason: "grant_missing"; readonly purpose: Purpose }
   /** A scope is held to the token's patient, or the client is, and the token names none, or another one. */
   | { readonly reason: "patient_missing" | "patient_not_the_clients" | "patient_of_unknown_origin" };
@@ -41,6 +52,7 @@ export type PrincipalRefusal =
 export interface Evidence {
   readonly token: AccessToken;
   readonly certificate: Certificate | undefined;
+  readonly proof: Proof | undefined;
   /** The record of `token.client`, as its issuer names it. */
   readonly client: ClientRecord | undefined;
   readonly origin: string;
@@ -49,11 +61,12 @@ export interface Evidence {
   readonly at: Instant;
 }
 
-/** Joins a proven token, a verified certificate and the registry into one answer to "who is asking?". */
-export function identify({ token, certificate, client, origin, purpose, at }: Evidence): Result<Principal, PrincipalRefusal> {
-  if (certificate === undefined) return err({ reason: "certificate_missing" });
-  if (!sameText(token.x5t, certificate.x5t)) return err({ reason: "certificate_not_the_tokens" }); // RFC 8705 §3
+/** Joins a proven token, a verified certificate or a proven key, and the registry into one answer to "who is asking?". */
+export function identify({ token, certificate, proof, client, origin, purpose, at }: Evidence): Result<Principal, PrincipalRefusal> {
+  const bound = confirmed(token.binding, certificate, proof);
+  if (!bound.ok) return bound;
   if (client === undefined || !isClientOf(token, client)) return err({ reason: "client_unknown" });
+  if (client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_not_the_clients" });
   const admitted = admitClient(client, certificate, at);
   if (!admitted.ok) return admitted;
 
@@ -88,8 +101,20 @@ export function identify({ token, certificate, client, origin, purpose, at }: Ev
     user: token.user,
     tokenId: token.id,
     tokenExpires: token.expires,
-    certificate: certificate.x5t,
+    certificate: certificate?.x5t,
+    proof: token.binding.kind === "key" ? proof : undefined,
   });
+}
+
+/** Whether the sender holds what the token is bound to. */
+function confirmed(binding: Binding, certificate: Certificate | undefined, proof: Proof | undefined): Result<Binding, PrincipalRefusal> {
+  switch (binding.kind) {
+    case "certificate": // RFC 8705 §3
+      if (certificate === undefined) return err({ reason: "certificate_missing" });
+      return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_not_the_tokens" });
+    case "key": // RFC 9449 §7.1
+      return proof !== undefined && sameText(binding.jkt, proof.jkt) ? ok(binding) : err({ reason: "proof_missing" });
+  }
 }
 
 /** Each issuer speaks only of its own clients: the built-in one of those by registry id, an external one of those registered as its own. */

@@ -43,7 +43,6 @@ function unsupported({ issuers, clients, grants, origins }: RegistryDocument): R
   }
   for (const [i, client] of clients.entries()) {
     if (client.jwksUri !== undefined) return not(["clients", i, "jwksUri"], "keys that are fetched");
-    if (client.dpop) return not(["clients", i, "dpop"], "DPoP");
   }
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
@@ -112,8 +111,11 @@ function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProb
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
     if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
   }
-  // Tokens are bound to a certificate of the client: without one it could never be given any.
-  return client.certificates.length === 0 ? bad([...at, "certificates"], "at least one certificate is needed") : undefined;
+  // What its tokens are bound to, or how it proves itself: without one it could never be given any.
+  const needsCertificate = !client.dpop || client.auth === "tls_client_auth";
+  return needsCertificate && client.certificates.length === 0
+    ? bad([...at, "certificates"], "at least one certificate is needed")
+    : undefined;
 }
 
 const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -62,7 +62,10 @@ const client = z.strictObject({
     .default([])
     .meta({ description: "Each a PEM certificate or its x5t#S256; several at once for rotation." }),
   assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
-  dpop: z.boolean().default(false).meta({ description: "true: not in this version." }),
+  dpop: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: its tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate." }),
   patient: z
     .string()
     .regex(/^[A-Za-z0-9.-]{1,64}$/u)

@@ -6,7 +6,7 @@ type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonl
 
 /** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
 export type IssuerEntry = Omit<Of<"issuers">, "jwksUri">;
-export type ClientEntry = Omit<Of<"clients">, "jwksUri" | "certificates" | "dpop">;
+export type ClientEntry = Omit<Of<"clients">, "jwksUri" | "certificates">;
 export type OriginEntry = Of<"origins">;
 export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & { readonly from: Instant; readonly to: Instant };
 /** `policy` is the digest. */
@@ -45,8 +45,8 @@ export const issuerEntry = ({ iss, jwks, algs, audience, purpose, claims }: Of<"
 });
 
 export const clientEntry = (client: Of<"clients">): ClientEntry => {
-  const { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient } = client;
-  return { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient };
+  const { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient } = client;
+  return { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient };
 };
 
 export const agreementEntry = (agreement: Of<"agreements">): AgreementEntry => ({

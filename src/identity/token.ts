@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { boundTo, type Binding, type BindingRefusal } from "./binding.ts";
 import type { JwsRefusal } from "./compact-jws.ts";
 import type { Algorithm } from "./jwk.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
@@ -25,8 +26,7 @@ export interface AccessToken {
   readonly patient: string | undefined;
   /** Who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record only. */
   readonly user: string | undefined;
-  /** `cnf["x5t#S256"]` (RFC 8705 §3.1): the certificate that must come with it. */
-  readonly x5t: string;
+  readonly binding: Binding;
 }
 
 export type TokenRefusal =
@@ -89,8 +89,8 @@ export function readAccessToken(claims: unknown, expected: TokenExpectation): Re
   if (!aud.includes(expected.audience)) return err({ reason: "audience_wrong" });
   const times = withinTimes(read.data, expected.at, expected.lifetimeSecondsMax);
   if (!times.ok) return times;
-  const x5t = boundTo(read.data.cnf);
-  if (!x5t.ok) return x5t;
+  const binding = boundTo(read.data.cnf);
+  if (!binding.ok) return binding;
 
   const scopes = parseScopes(scope);
   if (!scopes.ok) return err({ reason: "claim_malformed", claim: "scope" });
@@ -106,7 +106,7 @@ export function readAccessToken(claims: unknown, expected: TokenExpectation): Re
     namesBase: true,
     patient: undefined,
     user: undefined,
-    x5t: x5t.value,
+    binding: binding.value,
   });
 }
 
@@ -124,15 +124,4 @@ export function withinTimes({ exp, iat, nbf = 0 }: Times, at: Instant, lifetimeS
   if (exp * 1000 <= at) return err({ reason: "token_expired" });
   if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax) return err({ reason: "token_not_yet" });
   return exp - iat > lifetimeSecondsMax ? err({ reason: "token_lives_too_long" }) : ok({ exp, iat, nbf });
-}
-
-export type BindingRefusal = { readonly reason: "token_unbound" | "binding_unsupported" };
-
-/** The certificate that a token is bound to (RFC 8705 §3.1). A bearer token is not taken (FAPI 2.0 §5.3.3). */
-export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Result<string, BindingRefusal> {
-  if (cnf === undefined) return err({ reason: "token_unbound" });
-  // A second method of confirmation would have to hold too (RFC 7800 §3.1), and this version cannot check one.
-  const { "x5t#S256": x5t, ...others } = cnf;
-  if (Object.keys(others).length > 0) return err({ reason: "binding_unsupported" });
-  return typeof x5t === "string" && /^[A-Za-z0-9_-]{43}$/u.test(x5t) ? ok(x5t) : err({ reason: "token_unbound" });
 }

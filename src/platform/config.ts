@@ -12,6 +12,8 @@ export interface GatewayConfig {
   readonly tokenSigningKey: Secret;
   /** 32 bytes. */
   readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** 32 bytes, the same in every place. */
+  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
 }
 
 export class ConfigError extends Error {
@@ -28,6 +30,7 @@ export function gatewayConfig(env: {
   readonly ORIGIN_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
   readonly PAGING_KEY: string;
+  readonly DPOP_NONCE_KEY: string;
 }): GatewayConfig {
   const url = URL.parse(env.PUBLIC_URL);
   if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL)
@@ -43,6 +46,7 @@ export function gatewayConfig(env: {
     originHosts: new Set(env.ORIGIN_HOSTS.split(/\s+/u).filter(Boolean)),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
     pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
+    dpopNonceKey: new Secret(key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY)),
   };
 }
 

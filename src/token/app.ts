@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import { assertionRules } from "#identity/assertion";
+import { proofAlgorithms } from "#identity/proof";
 import type { Clock } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
 import { serveToken, type TokenPorts } from "./serve-token.ts";
 import { formBytesMax } from "./token-request.ts";
 
@@ -24,6 +26,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
         at: ports.clock(),
         contentType: raw.headers.get("content-type") ?? undefined,
         body: await readAtMost(raw.body, formBytesMax),
+        proof: raw.headers.has("dpop") ? new Secret(raw.headers.get("dpop") ?? "") : undefined,
         tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
         address: raw.headers.get("cf-connecting-ip") ?? "",
       },
@@ -62,6 +65,7 @@ function metadata(issuer: string) {
     token_endpoint_auth_signing_alg_values_supported: algorithms,
     scopes_supported: ["system/*.rs"],
     tls_client_certificate_bound_access_tokens: true,
+    dpop_signing_alg_values_supported: proofAlgorithms,
   };
 }
 

@@ -1,46 +1,63 @@
 import type { Assertion, AssertionRefusal } from "#identity/assertion";
+import type { Binding } from "#identity/binding";
 import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
 import { readCompactJws } from "#identity/compact-jws";
 import type { AssertionMemory, AssertionVerifier, ClientDirectory } from "#identity/ports";
+import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
 import { decoyClient } from "./decoy-client.ts";
 import type { ClientCredential } from "./token-request.ts";
 
 export interface AuthenticatedClient {
   readonly client: ClientRecord;
-  readonly certificate: Certificate;
+  /** What its token will be bound to. */
+  readonly binding: Binding;
+  /** The proof of the key that the token will be bound to; not yet known to be its first use. */
+  readonly proof: Proof | undefined;
 }
 
 export type ClientAuthenticationRefusal =
   | CertificateRefusal
   | AssertionRefusal
   | ClientRefusal
-  | { readonly reason: "certificate_missing" | "client_unknown" | "client_id_wrong" | "client_method_wrong" | "assertion_replayed" };
+  | ProofRefusal
+  | { readonly reason: "client_unknown" | "client_id_wrong" | "client_method_wrong" | "assertion_replayed" | "proof_not_expected" };
 
 export interface ClientAuthenticationPorts {
   readonly clients: ClientDirectory;
   readonly assertions: AssertionVerifier;
   readonly memory: AssertionMemory;
+  readonly proofs: ProofVerifier;
+  /** The address that a proof must name. */
+  readonly tokenEndpoint: string;
+}
+
+/** What a client brings to prove itself. */
+export interface ClientEvidence {
+  readonly credential: ClientCredential;
+  /** `cf.tlsClientAuth` as the edge gave it. */
+  readonly tlsClientAuth: unknown;
+  /** The value of the `DPoP` header. */
+  readonly proof: Secret | undefined;
+  readonly at: Instant;
 }
 
 /**
- * Proves a client by the one method that it is registered with, never by the other, and by a certificate of its own in either case:
- * the token will be bound to that certificate, so whoever holds a stolen assertion alone gets none. Clients of external issuers get no
- * token here. `seen` hears of a verified certificate even when the rest fails.
+ * Proves a client by the one method that it is registered with, never by the other, and what its token will be bound to: a certificate of
+ * its own or a key that it proves now, so that whoever holds a stolen assertion alone gets none. Clients of external issuers get no token
+ * here. `seen` hears of a verified certificate even when the rest fails.
  */
 export async function authenticateClient(
-  credential: ClientCredential,
-  tlsClientAuth: unknown,
-  at: Instant,
+  { credential, tlsClientAuth, proof, at }: ClientEvidence,
   ports: ClientAuthenticationPorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<AuthenticatedClient, ClientAuthenticationRefusal>> {
   const certificate = await readCertificate(tlsClientAuth);
   if (!certificate.ok) return certificate;
-  if (certificate.value === undefined) return err({ reason: "certificate_missing" });
-  seen(certificate.value);
+  if (certificate.value !== undefined) seen(certificate.value);
 
   const claimed = claimedClient(credential);
   if (!claimed.ok) return claimed;
@@ -51,14 +68,39 @@ export async function authenticateClient(
   if (registered === undefined) return err({ reason: "client_unknown" });
   if (registered.authentication !== credential.method) return err({ reason: "client_method_wrong" });
   if (!assertion.ok) return assertion;
-  // RFC 8705 §2.1: here the registered certificate is the credential; with private_key_jwt it is what the token is bound to.
+  // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token is bound to.
+  if (credential.method === "tls_client_auth" && certificate.value === undefined) return err({ reason: "certificate_missing" });
   const admitted = admitClient(registered, certificate.value, at);
   if (!admitted.ok) return admitted;
-  // Last: an assertion that fails otherwise must not be used up by whoever caught it on the way.
+  const bound = await bindingOf(registered, certificate.value, proof, at, ports);
+  if (!bound.ok) return bound;
+  // Last: an assertion that fails otherwise must not be used up by whoever caught it on the way, nor by a client that has no nonce yet.
   if (assertion.value !== undefined && !(await ports.memory.first(registered.id, assertion.value))) {
     return err({ reason: "assertion_replayed" });
   }
-  return ok({ client: registered, certificate: certificate.value });
+  return ok({ client: registered, ...bound.value });
+}
+
+type Bound = Pick<AuthenticatedClient, "binding" | "proof">;
+
+async function bindingOf(
+  client: ClientRecord,
+  certificate: Certificate | undefined,
+  text: Secret | undefined,
+  at: Instant,
+  { proofs, tokenEndpoint }: ClientAuthenticationPorts,
+): Promise<Result<Bound, ClientAuthenticationRefusal>> {
+  switch (client.tokensBoundTo) {
+    case "certificate":
+      // Ignored, it would get a token of another type than the client means to use.
+      if (text !== undefined) return err({ reason: "proof_not_expected" });
+      if (certificate === undefined) return err({ reason: "certificate_missing" });
+      return ok({ binding: { kind: "certificate", x5t: certificate.x5t }, proof: undefined });
+    case "key": {
+      const proof = await proofs.verify(text, { method: "POST", url: tokenEndpoint, at, token: undefined });
+      return proof.ok ? ok({ binding: { kind: "key", jkt: proof.value.jkt }, proof: proof.value }) : proof;
+    }
+  }
 }
 
 /** Whose certificate or keys to look for: the request's own, still unproven, word. */

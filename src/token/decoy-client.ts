@@ -11,6 +11,7 @@ export function decoyClient(id: string, kid: unknown): ClientRecord {
     kind: "decoy",
     status: "suspended",
     authentication: "private_key_jwt",
+    tokensBoundTo: "certificate",
     assertionProfile: "smart",
     keys: typeof kid === "string" ? keys.map((key): PublicJwk => Object.assign({}, key, { kid })) : keys,
     external: undefined,

@@ -4,7 +4,7 @@ import type { TokenRequestRefusal } from "./token-request.ts";
 
 export type TokenRefusal = TokenRequestRefusal | ClientAuthenticationRefusal | DecisionRefusal;
 
-/** An error code of RFC 6749 §5.2 or RFC 8707 §2, with its status. */
+/** An error code of RFC 6749 §5.2, RFC 8707 §2 or RFC 9449 §5 and §8, with its status. */
 export interface OAuthError {
   readonly status: 400 | 401 | 413 | 415;
   readonly error:
@@ -13,7 +13,9 @@ export interface OAuthError {
     | "unauthorized_client"
     | "unsupported_grant_type"
     | "invalid_scope"
-    | "invalid_target";
+    | "invalid_target"
+    | "invalid_dpop_proof"
+    | "use_dpop_nonce";
   readonly description: string;
 }
 
@@ -21,6 +23,8 @@ const invalidRequest = (description: string): OAuthError => ({ status: 400, erro
 // One face for every way in which a client can fail to prove itself: which one it was is the ledger's.
 const invalidClient: OAuthError = { status: 401, error: "invalid_client", description: "Client authentication failed." };
 const invalidScope = (description: string): OAuthError => ({ status: 400, error: "invalid_scope", description });
+const badProof: OAuthError = { status: 400, error: "invalid_dpop_proof", description: "The DPoP proof is missing or not valid." };
+const useNonce: OAuthError = { status: 400, error: "use_dpop_nonce", description: "Repeat the request with the nonce of DPoP-Nonce." };
 const unauthorized = (description: string): OAuthError => ({ status: 400, error: "unauthorized_client", description });
 
 /** Each reason's public face. A new reason without a row does not compile. */
@@ -58,6 +62,24 @@ export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> =
   assertion_not_yet: invalidClient,
   assertion_lives_too_long: invalidClient,
   assertion_replayed: invalidClient,
+
+  proof_not_expected: invalidRequest("This client is not registered for DPoP."),
+  proof_missing: badProof,
+  proof_malformed: badProof,
+  proof_type_wrong: badProof,
+  proof_algorithm_not_allowed: badProof,
+  proof_critical_header: badProof,
+  proof_key_unusable: badProof,
+  proof_key_not_the_tokens: badProof,
+  proof_signature_wrong: badProof,
+  proof_method_wrong: badProof,
+  proof_url_wrong: badProof,
+  proof_token_wrong: badProof,
+  proof_expired: badProof,
+  proof_not_yet: badProof,
+  proof_replayed: badProof,
+  proof_nonce_missing: useNonce,
+  proof_nonce_old: useNonce,
 
   target_unknown: { status: 400, error: "invalid_target", description: "No grant for this resource." },
   target_not_chosen: { status: 400, error: "invalid_target", description: "Name the resource that the token is for." },

@@ -1,10 +1,13 @@
 import type { AuditEvent } from "#audit/event";
-import type { AuditSink } from "#audit/ports";
+import type { Counted, ProofSink, Recorded } from "#audit/ports";
+import type { Binding } from "#identity/binding";
 import type { ClientRecord } from "#identity/client";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import type { Instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
 import { formatReceipt } from "#ledger/receipt";
+import type { Sender } from "#ledger/shard-choice";
 import { authenticateClient, type ClientAuthenticationPorts } from "./authenticate-client.ts";
 import { decide, type Decision } from "./decide.ts";
 import { oauthErrors, type TokenRefusal } from "./oauth-error.ts";
@@ -12,7 +15,7 @@ import { readTokenRequest } from "./token-request.ts";
 
 export interface TokenPorts extends ClientAuthenticationPorts {
   readonly issuer: TokenIssuer;
-  readonly ledger: AuditSink;
+  readonly ledger: ProofSink;
   readonly ledgerSpread: number;
   readonly fhirBase: (origin: string) => string;
   /** 16 random bytes in hex. */
@@ -26,88 +29,94 @@ export interface TokenArrival {
   readonly contentType: string | undefined;
   readonly body: Uint8Array;
   readonly tlsClientAuth: unknown;
+  /** The value of the `DPoP` header. */
+  readonly proof: Secret | undefined;
   readonly address: string;
 }
 
 /** Issues a token or says why not. Both are on record before the answer; when the record fails, this throws and no token leaves. */
 export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Promise<Response> {
-  let certificate: string | undefined;
-  let client: ClientRecord | undefined;
+  let who: Who = { certificate: undefined };
   const refuse = async (refusal: TokenRefusal) => {
     const { status, error, description } = oauthErrors[refusal.reason];
-    const receipt = await record(arrival, ports, { kind: "refusal", client, certificate, status, reason: refusal.reason });
+    const recorded = await ports.ledger.record(
+      [eventOf(arrival, "refusal", who, { status, reason: refusal.reason })],
+      senderOf(arrival, who, ports),
+    );
     const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
-    return answer(arrival, status, { error, error_description: description }, { ...receipt, ...challenge });
+    const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : {};
+    return answer(arrival, status, { error, error_description: description }, { ...receiptOf(recorded), ...challenge, ...nonce });
   };
 
   const request = readTokenRequest(arrival.contentType, arrival.body);
   if (!request.ok) return refuse(request.error);
 
-  const proven = await authenticateClient(
-    request.value.credential,
-    arrival.tlsClientAuth,
-    arrival.at,
-    ports,
-    ({ x5t }) => (certificate = x5t),
-  );
+  const { tlsClientAuth, proof: text, at } = arrival;
+  const evidence = { credential: request.value.credential, tlsClientAuth, proof: text, at };
+  const proven = await authenticateClient(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
   if (!proven.ok) return refuse(proven.error);
-  client = proven.value.client;
+  const { client, binding, proof } = proven.value;
+  who = { ...who, client, jkt: proof?.jkt };
 
-  const decision = decide(client, request.value, arrival.at, ports.fhirBase);
+  const decision = decide(client, request.value, at, ports.fhirBase);
   if (!decision.ok) return refuse(decision.error);
 
   const { audience, purposes, scopes } = decision.value;
   const tokenId = ports.newId();
-  const token = await ports.issuer.issue({
-    client: client.id,
-    audience,
-    scopes,
-    purposes,
-    x5t: proven.value.certificate.x5t,
-    id: tokenId,
-    at: arrival.at,
-  });
-  const receipt = await record(arrival, ports, { kind: "token", client, certificate, status: 200, decision: decision.value, tokenId });
+  const token = await ports.issuer.issue({ client: client.id, audience, scopes, purposes, binding, id: tokenId, at });
+  const event = { ...eventOf(arrival, "token", { ...who, tokenId }, { status: 200 }), ...grounds(decision.value) };
+  const recorded = await (proof === undefined
+    ? ports.ledger.record([event], senderOf(arrival, who, ports))
+    : ports.ledger.recordOnce([event], proof));
+  if (recorded === "replayed") return refuse({ reason: "proof_replayed" });
   const grant = {
     access_token: token.reveal(),
-    token_type: "Bearer",
+    token_type: tokenTypes[binding.kind],
     expires_in: ports.issuer.lifetimeSeconds,
     scope: formatScopes(scopes),
     purpose_of_use: purposes,
   };
-  return answer(arrival, 200, grant, receipt);
+  const nonce = proof === undefined ? {} : { "dpop-nonce": ports.proofs.nonce(proof.jkt, at) };
+  return answer(arrival, 200, grant, { ...receiptOf(recorded), ...nonce });
 }
 
-interface Happening {
-  readonly kind: "token" | "refusal";
-  readonly client: ClientRecord | undefined;
+/** RFC 6749 §7.1: how the token is to be presented. One bound to a certificate is still a Bearer token (RFC 8705 §3), one to a key is not. */
+const tokenTypes: Readonly<Record<Binding["kind"], string>> = { certificate: "Bearer", key: "DPoP" };
+
+interface Who {
+  readonly client?: ClientRecord;
   readonly certificate: string | undefined;
-  readonly status: number;
-  readonly reason?: string;
-  readonly decision?: Decision;
+  readonly jkt?: string | undefined;
   readonly tokenId?: string;
 }
 
-async function record(arrival: TokenArrival, ports: TokenPorts, happening: Happening): Promise<Record<string, string>> {
-  const { kind, client, certificate, status, reason, decision, tokenId } = happening;
-  const event: AuditEvent = {
+function eventOf(arrival: TokenArrival, kind: "token" | "refusal", who: Who, outcome: AuditEvent["outcome"]): AuditEvent {
+  const { client, certificate, jkt, tokenId } = who;
+  return {
     id: arrival.id,
     at: arrival.at,
     kind,
-    who: { client: client?.id, certificate, tokenId },
+    who: { client: client?.id, certificate, jkt, tokenId },
     from: { address: arrival.address },
-    what: { interaction: "token", origin: decision?.origin, method: "POST" },
-    why: decision && { purposes: decision.purposes, agreement: decision.agreements.join(" ") },
-    outcome: { status, reason },
+    what: { interaction: "token", method: "POST" },
+    outcome,
     patients: [],
     unnamed: [],
     counts: {},
   };
-  const sender =
-    client === undefined
-      ? ({ kind: "address", address: arrival.address } as const)
-      : ({ kind: "client", client: client.id, requestId: arrival.id, spread: ports.ledgerSpread } as const);
-  const recorded = await ports.ledger.record([event], sender);
+}
+
+/** What a token rests on. */
+function grounds({ origin, purposes, agreements }: Decision): Pick<AuditEvent, "what" | "why"> {
+  return { what: { interaction: "token", origin, method: "POST" }, why: { purposes, agreement: agreements.join(" ") } };
+}
+
+function senderOf({ id, address }: TokenArrival, { client, jkt }: Who, { ledgerSpread }: TokenPorts): Sender {
+  if (jkt !== undefined) return { kind: "key", jkt };
+  return client === undefined ? { kind: "address", address } : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
+}
+
+function receiptOf(recorded: Recorded | Counted): Record<string, string> {
   return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
 }
 

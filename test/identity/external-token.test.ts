@@ -33,7 +33,15 @@ const read = (changes: Readonly<Record<string, unknown>> = {}, by: Partial<Trust
 test("what an external token says is read by the names that its issuer has for it", ({ expect }) => {
   expect(read()).toMatchObject({
     ok: true,
-    value: { issuedHere: false, issuer: issuer.iss, subject: "someone", client: "app", patient: "amara", user: "Patient/amara", x5t },
+    value: {
+      issuedHere: false,
+      issuer: issuer.iss,
+      subject: "someone",
+      client: "app",
+      patient: "amara",
+      user: "Patient/amara",
+      binding: { kind: "certificate", x5t },
+    },
   });
   const mapped = read(
     {
@@ -151,7 +159,7 @@ test("odd claims are refused or read, never thrown at, and never make a token th
     fc.property(fc.dictionary(fc.constantFrom(...Object.keys(claims)), odd, { maxKeys: 3 }), (changes) => {
       const token = read(changes);
       if (!token.ok) return;
-      expect(token.value).toMatchObject({ issuer: issuer.iss, x5t, issuedHere: false });
+      expect(token.value).toMatchObject({ issuer: issuer.iss, binding: { kind: "certificate", x5t }, issuedHere: false });
       expect([{ ...claims, ...changes }.aud].flat()).toContain("phylax");
       expect(token.value.patient ?? "x").toMatch(/^[A-Za-z0-9.-]{1,64}$/u);
     }),

@@ -90,7 +90,6 @@ test.for(badExternal)(
 const unsupported: readonly (readonly [string, string, unknown])[] = [
   ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"],
   ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"],
-  ["/clients/0/dpop", "/clients/0/dpop", true],
   ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs user/*.rs"],
   ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/Patient.r"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?category=laboratory"],
@@ -134,4 +133,17 @@ test("the format is published as a JSON Schema", ({ expect }) => {
     "origins",
     "policies",
   ]);
+});
+
+test("a client whose tokens are bound to a key needs no certificate, unless a certificate is how it proves itself", ({ expect }) => {
+  const keyBound = withValue(withValue(external, "/clients/0/dpop", true), "/clients/0/certificates", []);
+  expect(readRegistry(keyBound, publicUrl)).toMatchObject({ ok: true, value: { clients: [{ dpop: true, certificates: [] }, {}] } });
+  expect(
+    readRegistry(withValue(withValue(keyBound, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined), publicUrl),
+  ).toMatchObject({
+    ok: false,
+    error: { pointer: "/clients/0/certificates" },
+  });
+  const signedIn = withValue(withValue(external, "/clients/1/dpop", true), "/clients/1/certificates", []);
+  expect(readRegistry(signedIn, publicUrl)).toMatchObject({ ok: true });
 });

@@ -53,6 +53,7 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
     kind: "telehealth",
     status: "active",
     authentication: "private_key_jwt",
+    tokensBoundTo: "certificate",
     assertionProfile: "fapi2",
     keys: keys.map(({ jwk }) => jwk),
     external: undefined,

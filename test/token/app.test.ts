@@ -1,12 +1,13 @@
 import { decodeJwt, decodeProtectedHeader, exportJWK } from "jose";
 import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
-import type { AuditSink } from "#audit/ports";
+import type { ProofSink, Recorded } from "#audit/ports";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import type { AssertionMemory } from "#identity/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { proofVerifier } from "#platform/jose/proof-verifier";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { tokenApp } from "#token/app";
@@ -21,6 +22,7 @@ const signer = new Secret(JSON.stringify({ ...(await exportJWK(serverKey.private
 const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const record = clientRecord([clientKey]);
 const hash = new Uint8Array(32);
+const proofs = proofVerifier(new Secret(hash));
 
 /** The token endpoint with real signatures, and memories that last as long as the test. */
 function endpoint({
@@ -28,7 +30,7 @@ function endpoint({
   when = at,
   ledger,
   find,
-}: { client?: ClientRecord; when?: Instant; ledger?: AuditSink; find?: () => Promise<never> } = {}) {
+}: { client?: ClientRecord; when?: Instant; ledger?: ProofSink; find?: () => Promise<never> } = {}) {
   const events: AuditEvent[] = [];
   const used = new Set<string>();
   let ids = 0;
@@ -38,10 +40,15 @@ function endpoint({
       return Promise.resolve(used.size < used.add(name).size);
     },
   };
-  const sink: AuditSink = {
-    record: (some) => {
-      events.push(...some);
-      return Promise.resolve({ log: "s0-2026h2", index: events.length - 1, count: some.length, frame: 0, leafHash: hash, frameHash: hash });
+  const record = (some: readonly AuditEvent[]): Promise<Recorded> => {
+    events.push(...some);
+    return Promise.resolve({ log: "s0-2026h2", index: events.length - 1, count: some.length, frame: 0, leafHash: hash, frameHash: hash });
+  };
+  const sink: ProofSink = {
+    record,
+    recordOnce: (some, { jkt, id }) => {
+      const name = `${jkt} ${id}`;
+      return used.size < used.add(name).size ? record(some) : Promise.resolve("replayed");
     },
   };
   const issuer = tokenIssuer({ issuer: publicUrl, key: signer });
@@ -58,6 +65,8 @@ function endpoint({
     newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
+    proofs,
+    tokenEndpoint,
     memory,
     onFault: () => {},
   });
@@ -309,7 +318,8 @@ test("the form is read one way or not at all", async ({ expect }) => {
 });
 
 test("when the ledger cannot record, there is no token and nothing that quotes the fault", async ({ expect }) => {
-  const ledger: AuditSink = { record: () => Promise.reject(new Error("canary in a fault")) };
+  const record = () => Promise.reject(new Error("canary in a fault"));
+  const ledger: ProofSink = { record, recordOnce: record };
   for (const body of [await form(), await form({ grant_type: "password" })]) {
     const { status, body: said } = await ask(endpoint({ ledger }), post(body));
     expect(status).toBe(503);
@@ -338,6 +348,7 @@ test("metadata says what is true, and the key set holds no private part", async 
     token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
     token_endpoint_auth_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"],
     tls_client_certificate_bound_access_tokens: true,
+    dpop_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519"],
   });
   const jwks: unknown = await (await app.fetch(new Request(`${publicUrl}/oauth/jwks`))).json();
   expect(jwks).toMatchObject({ keys: [{ kid: "token-1", kty: "EC", use: "sig", alg: "ES256" }] });

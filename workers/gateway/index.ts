@@ -14,6 +14,7 @@ import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { proofVerifier } from "#platform/jose/proof-verifier";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { log } from "#platform/log";
@@ -35,6 +36,8 @@ function open(env: GatewayEnv): Hono {
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
+  const proofs = proofVerifier(config.dpopNonceKey);
+  const tokenEndpoint = `${publicUrl}/oauth/token`;
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
@@ -48,7 +51,9 @@ function open(env: GatewayEnv): Hono {
     clock,
     newId,
     issuer,
-    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint: `${publicUrl}/oauth/token` }),
+    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
+    proofs,
+    tokenEndpoint,
     memory: guardMemory(env.CLIENT_GUARD),
   });
   const gateway = gatewayApp({
@@ -60,6 +65,7 @@ function open(env: GatewayEnv): Hono {
     clock,
     newId,
     tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: issuerDirectory(env.REGISTRY, clock) }),
+    proofs,
     limiter: guardLimiter({ guards: env.CLIENT_GUARD, clock, newId, waitUntil }),
     policies: compiledPolicies(policyShelf(env.REGISTRY)),
     origins: upstream({

@@ -34,12 +34,13 @@ async function readClient(registry: D1Database, which: SQL | undefined): Promise
     db.select().from(grants).where(inArray(grants.client, its)),
   ]);
   if (client === undefined) return undefined;
-  if (client.dpop || client.jwksUri !== null) throw new Error("a client is registered with a feature that this version cannot enforce");
+  if (client.jwksUri !== null) throw new Error("a client is registered with a feature that this version cannot enforce");
   return {
     id: client.id,
     kind: client.kind,
     status: client.status,
     authentication: client.auth,
+    tokensBoundTo: client.dpop ? "key" : "certificate",
     assertionProfile: client.assertionProfile,
     keys: client.auth === "private_key_jwt" ? (client.jwks?.keys ?? []) : [],
     external:

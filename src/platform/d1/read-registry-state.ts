@@ -38,7 +38,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
       ]),
     ),
     clients: new Map(
-      everyClient.map(({ id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient }) => [
+      everyClient.map(({ id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient }) => [
         id,
         {
           id,
@@ -49,6 +49,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
           externalClientId: externalClientId ?? undefined,
           jwks: jwks ?? undefined,
           assertionProfile,
+          dpop,
           patient: patient ?? undefined,
         },
       ]),

@@ -19,7 +19,7 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
     ),
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values(issuer)),
     ...changes.issuers.changed.map(({ iss, ...issuer }) => db.update(issuers).set(issuer).where(eq(issuers.iss, iss))),
-    ...changes.clients.added.map((client) => db.insert(clients).values({ ...client, dpop: false })),
+    ...changes.clients.added.map((client) => db.insert(clients).values(client)),
     ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
@@ -49,7 +49,7 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
 }
 
 /** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
-const columns = ({ kind, status, auth, issuer, externalClientId, jwks, assertionProfile, patient }: ClientEntry) => ({
+const columns = ({ kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient }: ClientEntry) => ({
   kind,
   status,
   auth,
@@ -57,6 +57,7 @@ const columns = ({ kind, status, auth, issuer, externalClientId, jwks, assertion
   externalClientId: externalClientId ?? null,
   jwks: jwks ?? null,
   assertionProfile,
+  dpop,
   patient: patient ?? null,
 });
 

@@ -1,4 +1,5 @@
 import { SignJWT } from "jose";
+import { confirmation } from "#identity/binding";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
@@ -7,12 +8,12 @@ import { signingKey } from "./signing-key.ts";
 
 const lifetimeSeconds = 300;
 
-/** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3). `key`: a private JWK in JSON, P-256 or Ed25519. */
+/** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private JWK in JSON, P-256 or Ed25519. */
 export function tokenIssuer({ issuer, key }: { readonly issuer: string; readonly key: Secret }): TokenIssuer {
   const signer = signingKey(key);
   return {
     lifetimeSeconds,
-    async issue({ client, audience, scopes, purposes, x5t, id, at }) {
+    async issue({ client, audience, scopes, purposes, binding, id, at }) {
       const { algorithm, kid, privateKey } = await signer();
       const now = epochSeconds(at);
       const token = await new SignJWT({
@@ -25,7 +26,7 @@ export function tokenIssuer({ issuer, key }: { readonly issuer: string; readonly
         jti: id,
         scope: formatScopes(scopes),
         purpose_of_use: purposes,
-        cnf: { "x5t#S256": x5t },
+        cnf: confirmation(binding),
       })
         .setProtectedHeader({ alg: algorithm, typ: "at+jwt", kid })
         .sign(privateKey);

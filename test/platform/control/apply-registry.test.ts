@@ -26,6 +26,7 @@ test("what a file says is what the gateway reads: client, certificate, agreement
     status: "active",
     authentication: "private_key_jwt",
     assertionProfile: "fapi2",
+    tokensBoundTo: "certificate",
     keys: [{ kty: "EC", kid: "telehealth-1" }],
     certificates: [{ x5t, from, to }],
     agreements: [{ id: "telehealth-baa", from: Date.UTC(2026, 0, 1), to: Date.UTC(2028, 0, 1, 5) }],

@@ -55,7 +55,7 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
       audience,
       scopes: scopes.ok ? scopes.value : [],
       purposes: ["TREAT", "COC"],
-      x5t,
+      binding: { kind: "certificate", x5t } as const,
       id: "jti-1",
       at,
     };
@@ -63,7 +63,7 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
     const read = await tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none }).verify(token, { audience, at });
     expect(read).toMatchObject({
       ok: true,
-      value: { client: "telehealth", subject: "telehealth", purposes: ["TREAT", "COC"], x5t, id: "jti-1" },
+      value: { client: "telehealth", subject: "telehealth", purposes: ["TREAT", "COC"], binding: { kind: "certificate", x5t }, id: "jti-1" },
     });
     expect(decodeJwt(token.reveal())).toMatchObject({ iat: now, exp: now + 300, aud: audience, scope: "system/*.rs" });
     expect(JSON.stringify(await issuer.publicKeys())).not.toContain('"d"');
@@ -290,7 +290,7 @@ test("2,000 tokens of odd claims under a good signature: none throws, and one th
         const token = await signed(changes);
         const read = await verify(token);
         if (!read.ok) return;
-        expect(read.value).toMatchObject({ issuer: publicUrl, x5t });
+        expect(read.value).toMatchObject({ issuer: publicUrl, binding: { kind: "certificate", x5t } });
         expect(read.value.expires).toBeGreaterThan(at);
         expect([decodeJwt(token).aud].flat()).toContain(audience);
       },

@@ -17,7 +17,8 @@ test("T32: of 1,000 requests with one proof at the same moment, one is recorded"
   const log = ownLog();
   const proof = proofHash("one");
   const stubs = Array.from({ length: 10 }, () => shard(log)); // as many places
-  const answers = await Promise.all(Array.from({ length: 1_000 }, (_, i) => stubs[i % 10]?.append([disclosureOf(1)], proof)));
+  const asked = stubs.flatMap((stub) => Array.from({ length: 100 }, async () => stub.append([disclosureOf(1)], proof)));
+  const answers = await Promise.all(asked);
   expect(answers.filter((answer) => answer === "replayed")).toHaveLength(999);
   expect(await shard(log).status()).toMatchObject({ size: 3, frames: 1 }); // shard-open, key-epoch, one record
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });

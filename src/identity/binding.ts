@@ -1,0 +1,33 @@
+import { err, ok, type Result } from "#kernel/result";
+
+/** What a token is bound to: whoever brings it must show that it holds this (RFC 7800 §3.1). */
+export type Binding =
+  /** `cnf["x5t#S256"]` (RFC 8705 §3.1): the certificate of the connection. */
+  | { readonly kind: "certificate"; readonly x5t: string }
+  /** `cnf.jkt` (RFC 9449 §6.1): the key of a DPoP proof. */
+  | { readonly kind: "key"; readonly jkt: string };
+
+export type BindingRefusal = { readonly reason: "token_unbound" | "binding_unsupported" };
+
+const thumbprint = /^[A-Za-z0-9_-]{43}$/u;
+
+/** Reads `cnf`. A bearer token is not taken (FAPI 2.0 §5.3.3). */
+export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Result<Binding, BindingRefusal> {
+  const [member, ...others] = Object.entries(cnf ?? {});
+  if (member === undefined) return err({ reason: "token_unbound" });
+  const [method, value] = member;
+  // A second method of confirmation would have to hold too, and an unknown one cannot be checked.
+  if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt")) return err({ reason: "binding_unsupported" });
+  if (typeof value !== "string" || !thumbprint.test(value)) return err({ reason: "token_unbound" });
+  return ok(method === "jkt" ? { kind: "key", jkt: value } : { kind: "certificate", x5t: value });
+}
+
+/** `cnf` of a token with this binding. */
+export function confirmation(binding: Binding): Readonly<Record<string, string>> {
+  switch (binding.kind) {
+    case "certificate":
+      return { "x5t#S256": binding.x5t };
+    case "key":
+      return { jkt: binding.jkt };
+  }
+}

@@ -1,0 +1,268 @@
+import { generateKeyPair, generateProof } from "dpop";
+import { decodeJwt, exportJWK, exportPKCS8, SignJWT } from "jose";
+import * as oauth from "oauth4webapi";
+import { afterAll, beforeAll, test } from "vitest";
+import { clientAssertion } from "../../cli/access-token.ts";
+import { send } from "../../cli/mutual-tls.ts";
+import { openLedger } from "../support/auditor.ts";
+import { sign } from "../support/credentials.ts";
+import {
+  askWithProof,
+  keyBoundToken,
+  keyHolder,
+  keyHolderEntry,
+  proofFor,
+  requestKeyBoundToken,
+  type KeyHolder,
+} from "../support/key-holder.ts";
+import { clientEntries, issuerEntry, joined, outsider, starterPolicy } from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+import { verifyLedger } from "../support/verify.ts";
+
+const path = "Patient/amara-okafor";
+const elsewhere = await outsider("https://issuer.outside.example", "phylax");
+
+let phylax: TestStack;
+let holder: KeyHolder;
+let token: string;
+beforeAll(async () => {
+  phylax = await startTestStack();
+  holder = await keyHolder("key-holder");
+  const app = { id: "signed-in", kind: "patient", auth: "external", issuer: elsewhere.iss, externalClientId: "app", dpop: true };
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { policies: [starterPolicy("treat"), starterPolicy("patrqt")], issuers: [issuerEntry(elsewhere)] },
+      clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),
+      clientEntries(app, "PATRQT", "patrqt", "patient/*.rs"),
+    ),
+  );
+  token = await keyBoundToken(phylax, holder);
+}, 120_000);
+afterAll(() => phylax.close());
+
+async function reasonOf(requestId: unknown): Promise<string | undefined> {
+  return (await openLedger(phylax.dev)).find(({ event }) => event.id === requestId)?.event.outcome?.reason;
+}
+
+test("oauth4webapi, unmodified and without a certificate, gets a key-bound token, follows the nonces and reads", async ({ expect }) => {
+  // Its fetch trusts the sandbox's authority; nothing else is changed.
+  const customFetch: (url: string, init: { method: string; headers: Record<string, string>; body?: unknown }) => Promise<Response> = async (
+    url,
+    init,
+  ) => {
+    const body = init.body instanceof URLSearchParams ? { body: init.body.toString() } : {};
+    const reply = await send(phylax.dev, undefined, url, { method: init.method, headers: init.headers, ...body });
+    const headers = new Headers(Object.entries(reply.headers).map(([name, value]) => [name, String(value)]));
+    return new Response(reply.status === 204 ? null : reply.text, { status: reply.status, headers });
+  };
+  const options = { [oauth.customFetch]: customFetch };
+  const issuer = new URL(phylax.dev.gateway);
+  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }));
+  expect(server.dpop_signing_alg_values_supported).toContain("ES256");
+
+  const client: oauth.Client = { client_id: holder.id };
+  const key = await crypto.subtle.importKey(
+    "pkcs8",
+    Buffer.from((await exportPKCS8(holder.assertionKey.privateKey)).replaceAll(/-----[^-]+-----|\s/gu, ""), "base64"),
+    { name: "ECDSA", namedCurve: "P-256" },
+    false,
+    ["sign"],
+  );
+  const proofs = oauth.DPoP(client, await generateKeyPair("ES256"));
+  const ask = async () => {
+    const authentication = oauth.PrivateKeyJwt({ key, kid: `${holder.id}-1` });
+    const response = await oauth.clientCredentialsGrantRequest(server, client, authentication, {}, { ...options, DPoP: proofs });
+    return oauth.processClientCredentialsResponse(server, client, response);
+  };
+  const granted = await ask().catch((fault: unknown) => {
+    expect(oauth.isDPoPNonceError(fault)).toBe(true);
+    return ask();
+  });
+  expect(granted.token_type).toBe("dpop");
+  expect(decodeJwt(granted.access_token)["cnf"]).toEqual({ jkt: await proofs.calculateThumbprint() });
+
+  const url = new URL(`${phylax.dev.fhir}/${path}`);
+  for (let times = 0; times < 3; times += 1) {
+    const read = await oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, { ...options, DPoP: proofs });
+    expect(read.status).toBe(200);
+    expect(read.headers.get("dpop-nonce")).toMatch(/^[A-Za-z0-9_-]{43}$/u);
+  }
+});
+
+test("a read under a proof is on record with the key's thumbprint and no certificate, always in the same log", async ({ expect }) => {
+  const replies = [await askWithProof(phylax, holder, token, path), await askWithProof(phylax, holder, token, path)];
+  const logs = new Set(replies.map(({ headers }) => /log="(?<log>[^"]+)"/u.exec(String(headers["phylax-receipt"]))?.groups?.["log"]));
+  expect(logs.size).toBe(1);
+  const records = await openLedger(phylax.dev);
+  for (const reply of replies) {
+    expect(reply.status, reply.text).toBe(200);
+    const { event } = records.find(({ event }) => event.id === reply.headers["x-request-id"]) ?? {};
+    expect(event).toMatchObject({ kind: "disclosure", who: { client: "key-holder", jkt: holder.jkt } });
+    expect(event?.who?.certificate).toBeUndefined();
+  }
+});
+
+test(
+  "T32: of 1,000 requests with one proof at once, exactly one is answered; each of the others is on record as a replay",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const proof = await proofFor(phylax, holder, token, path);
+    const replies = await Promise.all(Array.from({ length: 1_000 }, () => askWithProof(phylax, holder, token, path, { proof })));
+    const taken = replies.filter(({ status }) => status === 200);
+    expect(taken).toHaveLength(1);
+    const refused = replies.filter(
+      ({ status, headers }) => status === 401 && String(headers["www-authenticate"]).includes('error="invalid_dpop_proof"'),
+    );
+    expect(refused).toHaveLength(999);
+    for (const { text } of refused) expect(text).not.toContain("amara");
+
+    const ids = new Set(replies.map(({ headers }) => headers["x-request-id"]));
+    const events = (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => ids.has(id));
+    expect(events.filter(({ kind }) => kind === "disclosure")).toHaveLength(1);
+    expect(events.filter(({ kind, outcome }) => kind === "refusal" && outcome?.reason === "proof_replayed")).toHaveLength(999);
+    expect(await verifyLedger(phylax.dev)).toMatchObject({ code: 0 });
+    // Later, and in another place, it is still used up.
+    expect((await askWithProof(phylax, holder, token, path, { proof })).status).toBe(401);
+  },
+);
+
+test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and the ledger knows which check it was", async ({ expect }) => {
+  const url = `${phylax.dev.fhir}/${path}`;
+  const { pair, nonce } = holder;
+  const good = () => proofFor(phylax, holder, token, path);
+  const stranger = await generateKeyPair("ES256");
+  const cases: readonly (readonly [string, string, string, Record<string, string | readonly string[]>])[] = [
+    ["T33 no nonce", "proof_nonce_missing", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", undefined, token) }],
+    ["T33 old nonce", "proof_nonce_old", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", "x".repeat(43), token) }],
+    ["T27 htm", "proof_method_wrong", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "POST", nonce, token) }],
+    [
+      "T27 htu",
+      "proof_url_wrong",
+      "invalid_dpop_proof",
+      { dpop: await generateProof(pair, url.replace("localhost", "127.0.0.1"), "GET", nonce, token) },
+    ],
+    ["T28 ath", "proof_token_wrong", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "GET", nonce, "another token") }],
+    ["T29 key", "proof_key_not_the_tokens", "invalid_dpop_proof", { dpop: await generateProof(stranger, url, "GET", nonce, token) }],
+    ["T31 iat", "proof_expired", "invalid_dpop_proof", { dpop: await old(url) }],
+    ["T4 two proofs", "proof_malformed", "invalid_dpop_proof", { dpop: [await good(), await good()] }],
+  ];
+  for (const [name, reason, error, headers] of cases) {
+    const reply = await askWithProof(phylax, holder, token, path, { headers });
+    expect(reply.status, name).toBe(401);
+    const challenge = String(reply.headers["www-authenticate"]);
+    expect(challenge, name).toContain('DPoP algs="PS256 ES256 EdDSA Ed25519"');
+    expect(challenge).toContain(`resource_metadata="${phylax.dev.gateway}/.well-known/oauth-protected-resource/v1/fhir/main"`);
+    expect(challenge, name).toContain(`error="${error}"`);
+    expect(reply.headers["dpop-nonce"] !== undefined, name).toBe(error === "use_dpop_nonce");
+    expect(reply.headers["cache-control"]).toBe("no-store");
+    expect(await reasonOf(reply.headers["x-request-id"]), name).toBe(reason);
+  }
+
+  async function old(htu: string): Promise<string> {
+    const jwk = await exportJWK(pair.publicKey);
+    const [, body = ""] = (await good()).split(".");
+    const claims = { ...JSON.parse(Buffer.from(body, "base64url").toString()), htu, iat: Math.floor(Date.now() / 1000) - 61 };
+    return new SignJWT(claims).setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk }).sign(pair.privateKey);
+  }
+});
+
+test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP token, and a proof goes with each request", async ({
+  expect,
+}) => {
+  const url = `${phylax.dev.fhir}/${path}`;
+  const proof = await proofFor(phylax, holder, token, path);
+  const bound = await phylax.token("telehealth");
+  const cases = [
+    ["token_scheme_wrong", undefined, { authorization: `Bearer ${token}`, dpop: proof }],
+    ["token_scheme_wrong", phylax.client("telehealth"), { authorization: `Bearer ${token}` }],
+    ["token_scheme_wrong", phylax.client("telehealth"), { authorization: `DPoP ${bound}`, dpop: proof }],
+    ["proof_missing", undefined, { authorization: `DPoP ${token}` }],
+  ] as const;
+  for (const [reason, identity, headers] of cases) {
+    const reply = await send(phylax.dev, identity, url, { headers });
+    expect(reply.status, reason).toBe(401);
+    expect(await reasonOf(reply.headers["x-request-id"])).toBe(reason);
+  }
+  // The scheme is not case-sensitive (RFC 9110 §11.1), and none of these used the proof up.
+  const reply = await askWithProof(phylax, holder, token, path, { proof, headers: { authorization: `dpop ${token}` } });
+  expect(reply.status, reply.text).toBe(200);
+});
+
+test("a refusal uses its proof up too, and a posted search is proven as what it is", async ({ expect }) => {
+  const absent = "Patient/nobody";
+  const proof = await proofFor(phylax, holder, token, absent);
+  expect((await askWithProof(phylax, holder, token, absent, { proof })).status).toBe(404);
+  expect((await askWithProof(phylax, holder, token, absent, { proof })).status).toBe(401);
+  const search = await askWithProof(phylax, holder, token, "Patient/_search", {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "_id=amara-okafor",
+  });
+  expect(search.status, search.text).toBe(200);
+});
+
+test("at the token endpoint: the nonce is asked for without using the assertion up, a proof is good once, and who is not registered for DPoP is told", async ({
+  expect,
+}) => {
+  const other = await keyHolder(holder.id);
+  const newcomer: KeyHolder = { ...other, assertionKey: holder.assertionKey };
+  const first = await requestKeyBoundToken(phylax, newcomer);
+  expect([first.status, JSON.parse(first.text).error]).toEqual([400, "use_dpop_nonce"]);
+  const proof = await generateProof(newcomer.pair, phylax.dev.tokenEndpoint, "POST", newcomer.nonce);
+  const second = await requestKeyBoundToken(phylax, newcomer, proof);
+  expect(JSON.parse(second.text)).toMatchObject({ token_type: "DPoP" });
+  expect(second.headers["dpop-nonce"]).toBeDefined();
+  const again = await requestKeyBoundToken(phylax, newcomer, proof);
+  expect([again.status, JSON.parse(again.text).error]).toEqual([400, "invalid_dpop_proof"]);
+  expect(await reasonOf(again.headers["x-request-id"])).toBe("proof_replayed");
+  const without = await requestKeyBoundToken(phylax, newcomer, null);
+  expect([without.status, JSON.parse(without.text).error]).toEqual([400, "invalid_dpop_proof"]);
+
+  const { dev } = phylax;
+  const unregistered = await send(dev, phylax.client("telehealth"), dev.tokenEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded", dpop: proof },
+    body: new URLSearchParams({
+      grant_type: "client_credentials",
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      client_assertion: await clientAssertion(dev, phylax.client("telehealth")),
+    }).toString(),
+  });
+  expect([unregistered.status, JSON.parse(unregistered.text).error]).toEqual([400, "invalid_request"]);
+});
+
+test("a patient's app without a certificate brings its own issuer's key-bound token and reads that patient", async ({ expect }) => {
+  const app = await keyHolder("signed-in");
+  const now = Math.floor(Date.now() / 1000);
+  const claims = {
+    iss: elsewhere.iss,
+    sub: "amara",
+    aud: "phylax",
+    iat: now,
+    exp: now + 300,
+    jti: "session-1",
+    azp: "app",
+    patient: "amara-okafor",
+    scope: "patient/*.rs",
+  };
+  const theirs = await sign(elsewhere.key, { ...claims, cnf: { jkt: app.jkt } }, { typ: "at+jwt" });
+  expect((await askWithProof(phylax, app, theirs, path)).status).toBe(401); // and brings the nonce
+  expect((await askWithProof(phylax, app, theirs, path)).status).toBe(200);
+  // Another holder's proof does not help a token that was caught.
+  holder.nonce = app.nonce;
+  expect((await askWithProof(phylax, holder, theirs, path)).status).toBe(401);
+});
+
+test("T42: the metadata say that DPoP is taken, and where", async ({ expect }) => {
+  const document = async (where: string) => JSON.parse((await send(phylax.dev, undefined, `${phylax.dev.gateway}${where}`)).text);
+  expect(await document("/.well-known/oauth-protected-resource/v1/fhir/main")).toMatchObject({
+    resource: phylax.dev.fhir,
+    bearer_methods_supported: ["header"],
+    tls_client_certificate_bound_access_tokens: true,
+    dpop_bound_access_tokens_required: false,
+    dpop_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519"],
+  });
+  expect(await document("/.well-known/oauth-authorization-server")).toMatchObject({
+    dpop_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519"],
+  });
+});
