@@ -1,0 +1,71 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, test } from "vitest";
+import { openCheckpoint } from "#ledger/checkpoint";
+import { checkpointKey } from "#ledger/flush";
+import { splitFrames } from "#ledger/frame-copies";
+import { parseReceipt } from "#ledger/receipt";
+import { parseVerifierKey } from "#ledger/signed-note";
+import { phylaxIn } from "../cli/phylax.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const parent = mkdtempSync(join(tmpdir(), "phylax-e2e-export-"));
+const state = join(parent, ".phylax");
+let phylax: TestStack;
+let receipt: string;
+let log: string; // that the receipt names
+const from = Date.now();
+beforeAll(async () => {
+  phylax = await startTestStack({ state });
+  const replies = await Promise.all(Array.from({ length: 30 }, () => phylax.ask("telehealth", "Patient/amara-okafor")));
+  receipt = String(replies.at(-1)?.headers["phylax-receipt"]);
+  const parsed = parseReceipt(receipt);
+  log = parsed.ok ? parsed.value.log : "";
+}, 60_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(parent, { recursive: true, force: true });
+});
+
+test("a running ledger is exported by its dev.json and verifies offline with a receipt; one flipped byte is named", async ({ expect }) => {
+  const exported = await phylaxIn(parent, "ledger", "export", "copy");
+  expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
+  const logs = Object.keys(phylax.dev.logs);
+  expect(readdirSync(join(parent, "copy")).sort()).toEqual(["keys", ...logs].sort());
+
+  const verified = await phylaxIn(parent, "ledger", "verify", "copy", "--receipt", receipt);
+  expect(verified, verified.error).toMatchObject({ code: 0, error: "" });
+  expect(verified.out).toContain("has the receipt's leaf");
+  expect((await phylaxIn(parent, "ledger", "verify", "copy", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code).toBe(0);
+  expect((await phylaxIn(parent, "ledger", "verify", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code, "the ledger itself").toBe(0);
+
+  const file = join(parent, "copy", log, "frame", "0");
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+  const { code, error } = await phylaxIn(parent, "ledger", "verify", "copy");
+  expect(code).toBe(1);
+  expect(error).toMatch(/^s\d-\d{4}h[12]: WRONG: frame\/0 /);
+});
+
+test(
+  "within 60 s of the first record its frame and checkpoint are in the bucket, on disk below the state folder",
+  { timeout: 90_000 },
+  async ({ expect }) => {
+    const origin = `${phylax.dev.ledgerName}/${log}`;
+    const bucket = await phylax.stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
+    let note = await bucket.get(checkpointKey(origin));
+    for (; note === null && Date.now() < from + 70_000; note = await bucket.get(checkpointKey(origin))) await wait(500);
+    const key = parseVerifierKey(phylax.dev.logs[log] ?? "");
+    const checkpoint = key.ok && note !== null ? openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value) : undefined;
+    expect(checkpoint).toMatchObject({ ok: true });
+    const { objects } = await bucket.list({ prefix: `log/${origin}/frames/` });
+    const first = await bucket.get(objects[0]?.key ?? "");
+    expect(splitFrames(new Uint8Array((await first?.arrayBuffer()) ?? []))?.length).toBeGreaterThan(0);
+    expect((note?.uploaded.getTime() ?? Infinity) - from).toBeLessThan(70_000); // the start of the stack counted in
+    const onDisk = readdirSync(join(state, "workers"), { recursive: true }).map(String);
+    expect(onDisk.some((path) => /r2.*phylax-ledger/u.test(path))).toBe(true);
+  },
+);
