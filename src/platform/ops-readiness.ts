@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import type { LedgerShard } from "./durable/ledger-shard.ts";
-import { alive } from "./readiness.ts";
+import { alive, takesRecords } from "./readiness.ts";
 
 // No certificate has it: the roll is read, and nobody is found.
 const nobody = "A".repeat(43);
@@ -14,6 +14,6 @@ export async function opsReadiness(
   at: Instant,
 ): Promise<Readonly<Record<"control" | "ledger", boolean>>> {
   const log = chooseLog({ kind: "address", address: "" }, count, at);
-  const [control, ledger] = await Promise.all([alive(roll.find(nobody)), alive(shards.getByName(log).status())]);
+  const [control, ledger] = await Promise.all([alive(roll.find(nobody)), alive(takesRecords(shards, log))]);
   return { control, ledger };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
@@ -7,10 +7,11 @@ import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
 import { startTestStack } from "../support/stack.ts";
 
 const state = mkdtempSync(join(tmpdir(), "phylax-origin-"));
+const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const servers: Origin[] = [];
 afterAll(async () => {
   for (const server of servers) await server.close();
-  rmSync(state, { recursive: true, force: true });
+  for (const folder of [state, bundles]) rmSync(folder, { recursive: true, force: true });
 });
 
 /** A FHIR server that was there before Phylax, and what reaches it. */
@@ -28,6 +29,8 @@ test("a FHIR server of one's own stands behind the gateway instead of the sandbo
   const first = await serverWith({ resourceType: "Patient", id: "of-the-first", birthDate: "1970-01-01" });
   const stack = await startTestStack({ state, origin: first.url });
   expect(stack.dev.origin).toBe(first.url);
+  expect(stack.client("patient-app").patient, "one that is there").toBe("of-the-first");
+  expect((await stack.ask("patient-app", "Patient/of-the-first")).status).toBe(200);
   const read = await stack.ask("telehealth", "Patient/of-the-first");
   expect(read.status, read.text).toBe(200);
   expect(first.asked).toContain("GET /fhir/Patient/of-the-first");
@@ -38,15 +41,30 @@ test("a FHIR server of one's own stands behind the gateway instead of the sandbo
   const second = await serverWith({ resourceType: "Patient", id: "of-the-second", birthDate: "1980-01-01" });
   const again = await startTestStack({ state, origin: second.url });
   expect(again.dev.origin).toBe(second.url);
+  expect(again.client("patient-app").patient).toBe("of-the-second");
   expect((await again.ask("telehealth", "Patient/of-the-second")).status).toBe(200);
   expect((await again.ask("telehealth", "Patient/of-the-first")).status).toBe(404);
   await again.close();
+});
+
+test("with bundles of one's own the patient's app is held to the first patient in them", async ({ expect }) => {
+  writeFileSync(join(bundles, "b.json"), JSON.stringify({ resourceType: "Patient", id: "second-in-the-folder" }));
+  writeFileSync(join(bundles, "a.json"), JSON.stringify({ resourceType: "Patient", id: "first-in-the-folder" }));
+  const stack = await startTestStack({ bundles });
+  expect(stack.client("patient-app").patient).toBe("first-in-the-folder");
+  expect((await stack.ask("patient-app", "Patient/first-in-the-folder")).status).toBe(200);
+  expect((await stack.ask("patient-app", "Patient/second-in-the-folder")).status).toBe(404);
+  await stack.close();
 });
 
 test("a server that does not answer is no reason not to start, and reads are refused until it does", async ({ expect }) => {
   const gone = await startOrigin();
   await gone.close();
   const stack = await startTestStack({ origin: gone.url });
+  expect(
+    stack.dev.clients.map(({ id }) => id),
+    "no client is held to a patient whom nobody knows",
+  ).not.toContain("patient-app");
   expect((await stack.ask("telehealth", "Patient/any")).status).toBe(502);
   await stack.close();
 });

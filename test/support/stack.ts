@@ -1,5 +1,6 @@
+import { randomInt } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessToken, type TokenRequest } from "../../cli/access-token.ts";
@@ -22,12 +23,19 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
+/** A port on which nobody listens, below those that a system gives out by itself: none of its own choices can take it before it is used. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
-  await new Promise((closed) => server.close(closed));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const server = createServer();
+    const listens = await new Promise<boolean>((settle) => {
+      server.once("error", () => settle(false));
+      server.listen(port, "127.0.0.1", () => settle(true));
+    });
+    if (!listens) continue;
+    await new Promise((closed) => server.close(closed));
+    return port;
+  }
 }
 
 export async function startTestStack(
