@@ -147,3 +147,39 @@ test("where a client has grants at several origins, a patient is one of the orig
   expect(identify({ ...theirs, token: saying({ scopes }), client: two })).toMatchObject({ ok: true });
   expect(identify({ ...theirs, token: saying({ namesBase: false }), client: two }), "no scope of a patient").toMatchObject({ ok: true });
 });
+
+const keyBound: Evidence = {
+  ...evidence,
+  token: { ...evidence.token, binding: { kind: "key", jkt: "K".repeat(43) } },
+  proof: { jkt: "K".repeat(43), id: "proof-1" },
+  certificate: undefined,
+  client: { ...client, tokensBoundTo: "key", certificates: [] },
+};
+const withCertificates: ClientRecord = { ...client, tokensBoundTo: "key" };
+
+test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({ expect }) => {
+  expect(identify(keyBound)).toMatchObject({ ok: true, value: { certificate: undefined, proof: { id: "proof-1" } } });
+  // A certificate that the registry does not know of says nothing about the client; one that was registered may be left out.
+  expect(identify({ ...keyBound, certificate: { x5t } })).toMatchObject({ ok: true, value: { certificate: x5t } });
+  expect(identify({ ...keyBound, client: withCertificates })).toMatchObject({ ok: true });
+  expect(identify({ ...keyBound, client: withCertificates, certificate: { x5t } })).toMatchObject({ ok: true });
+});
+
+test.for([
+  ["T29", "proof_missing", { proof: undefined }],
+  ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1" } }],
+  ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: { x5t } }],
+  ["T30: the client's tokens are bound to its certificate", "binding_not_the_clients", { client }],
+  [
+    "another certificate than those that are registered",
+    "certificate_not_registered",
+    { client: withCertificates, certificate: { x5t: "A".repeat(43) } },
+  ],
+  ["registry", "client_suspended", { client: { ...keyBound.client, status: "suspended" } as ClientRecord }],
+] as const)("%s: %s", ([, reason, change], { expect }) => {
+  expect(identify({ ...keyBound, ...change })).toMatchObject({ ok: false, error: { reason } });
+});
+
+test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({ expect }) => {
+  expect(identify({ ...evidence, client: withCertificates })).toMatchObject({ ok: false, error: { reason: "binding_not_the_clients" } });
+});

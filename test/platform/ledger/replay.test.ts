@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { predecessor } from "#ledger/predecessor";
 import { verifyLog } from "#ledger/verify";
@@ -92,4 +92,24 @@ test("the sink sends a key's records to one log, and says when a proof was used 
   expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, id: "jti-2" })).toMatchObject({ count: 1 });
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject({ count: 1 });
+});
+
+test("T32: a proof that the log of the ending half-year took is refused by the log that follows, and the other way round", async ({
+  expect,
+}) => {
+  const [before, after] = ["s63-2026h2", "s63-2027h1"];
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.UTC(2027, 0, 1, 0, 1) }); // both take records for 130 s
+  try {
+    const [early, late] = [proofHash("taken early"), proofHash("taken late")];
+    expect(await shard(before).append([disclosureOf(1)], early)).toMatchObject({ log: before });
+    expect(await shard(after).append([disclosureOf(1)], early)).toBe("replayed");
+    expect(await shard(after).append([disclosureOf(1)], late)).toMatchObject({ log: after });
+    expect(await shard(before).append([disclosureOf(1)], late)).toBe("replayed");
+    // A lost answer: the same event again is still no replay.
+    const [event, proof] = [disclosureOf(1), proofHash("twice")];
+    const first = await shard(after).append([event], proof);
+    expect(await shard(after).append([event], proof)).toEqual(first);
+  } finally {
+    vi.useRealTimers();
+  }
 });
