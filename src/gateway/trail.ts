@@ -99,7 +99,8 @@ export class Trail {
     const { readable, work } = sendWindows(windows, {
       stillGood,
       record: async (window, number) => void (await this.#record([numbered(window, number)])),
-      abort: async (recorded) => void (await this.#record([{ ...this.#event("aborted", {}), step: recorded + 1 }])),
+      // After every window there could be: one whose record got no answer may be on record all the same, under its own step.
+      abort: async (reason) => void (await this.#record([{ ...this.#event("aborted", { reason }), step: windows.length + 1 }])),
     });
     this.#ports.keepAlive(work);
     return new Response(readable, { status: 200, headers });

@@ -1,12 +1,15 @@
 import type { DisclosedWindow } from "#phi/disclosure";
 
+/** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
+export type BreakReason = "lease_lost" | "window_not_recorded" | "client_gone";
+
 export interface WindowDesk {
   /** Throws when the client may not be answered any longer, or nobody knows. */
   readonly stillGood: () => Promise<void>;
   /** Puts a window on record, durably. Throws when it cannot. */
   readonly record: (window: DisclosedWindow, number: number) => Promise<void>;
-  /** Puts on record that the answer broke off after so many recorded windows. */
-  readonly abort: (recorded: number) => Promise<void>;
+  /** Puts on record that the answer broke off. */
+  readonly abort: (reason: BreakReason) => Promise<void>;
 }
 
 /**
@@ -27,20 +30,22 @@ async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   desk: WindowDesk,
 ): Promise<void> {
-  let recorded = 1;
+  let at: BreakReason = "client_gone";
   try {
     for (const [index, window] of windows.entries()) {
       if (index > 0) {
+        at = "lease_lost";
         await desk.stillGood();
+        at = "window_not_recorded";
         await desk.record(window, index + 1);
-        recorded = index + 1;
       }
+      at = "client_gone";
       await writer.write(window.body);
     }
     await writer.close();
   } catch {
     // Best effort, both: the client may be gone already, and the ledger may be what failed.
     await writer.abort(new Error("the answer broke off")).catch(() => undefined);
-    await desk.abort(recorded).catch(() => undefined);
+    await desk.abort(at).catch(() => undefined);
   }
 }

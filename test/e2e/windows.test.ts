@@ -158,7 +158,7 @@ test("when the client leaves at the first byte, the break is recorded and the wh
     await new Promise((later) => setTimeout(later, 250));
     events = await eventsOf(requestId);
   }
-  expect(events.at(-1)).toMatchObject({ kind: "aborted", step: events.length - 1 });
+  expect(events.at(-1)).toMatchObject({ kind: "aborted", outcome: { reason: "client_gone" } });
   expect(events.some(({ window }) => window?.complete === true)).toBe(false);
 });
 
@@ -190,8 +190,9 @@ test("when the ledger fails at the third window the transfer breaks, two windows
     { kind: "intent", step: undefined, window: undefined },
     { kind: "disclosure", step: 1, window: { number: 1, complete: false } },
     { kind: "disclosure", step: 2, window: { number: 2, complete: false } },
-    { kind: "aborted", step: 3, window: undefined },
+    { kind: "aborted", step: 5, window: undefined },
   ]);
+  expect(events.at(-1)?.outcome).toEqual({ reason: "window_not_recorded" });
   expect(events.slice(1, 3).map(names)).toEqual([
     ["p0", "p1", "p2", "p3"],
     ["p4", "p5", "p6", "p7"],
