@@ -14,6 +14,14 @@ export function challenge(publicUrl: string, origin: string | undefined, used: S
   return `Bearer ${bearer.join(", ") || 'realm="phylax"'}, DPoP ${dpop.join(", ")}`;
 }
 
+/** `WWW-Authenticate` of the 403 for want of a scope, and the scope that would do (RFC 6750 §3.1). */
+export function scopeChallenge(used: Scheme, patient: string | undefined, { type, interaction }: OutOfScope): string {
+  const scope = `${patient === undefined ? "system" : "patient"}/${type}.${interaction === "read" ? "r" : "s"}`;
+  return `${used === "bearer" ? "Bearer" : "DPoP"} error="insufficient_scope", scope="${scope}"`;
+}
+
+type OutOfScope = Extract<GatewayRefusal, { readonly reason: "out_of_scope" }>;
+
 /** RFC 9449 §7.1 and §9: what the client should do differently; a client library repeats on `use_dpop_nonce` by itself. */
 const proofErrors: Readonly<Record<ProofRefusal["reason"], string>> = {
   proof_missing: "invalid_dpop_proof",

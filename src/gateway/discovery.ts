@@ -41,6 +41,7 @@ export function smartConfiguration(publicUrl: string) {
     grant_types_supported: ["client_credentials"],
     token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
     token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
+    dpop_signing_alg_values_supported: proofAlgorithms,
     scopes_supported: ["system/*.rs"],
     code_challenge_methods_supported: [],
     capabilities: ["client-confidential-asymmetric", "permission-v1", "permission-v2"],

@@ -10,7 +10,7 @@ import type { Budget } from "#limits/ports";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
-import { challenge } from "./challenge.ts";
+import { challenge, scopeChallenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { sendWindows } from "./windows.ts";
 
@@ -58,7 +58,7 @@ export class Trail {
   }
 
   async refuse(refusal: GatewayRefusal): Promise<Response> {
-    const { call } = this.#facts;
+    const { call, principal } = this.#facts;
     const face = faceOf(refusal);
     const event = { ...this.#event("refusal", { status: face.status, reason: refusal.reason }), patients: this.#askedInVain(face.status) };
     const recorded = await this.#recordFirst([event]);
@@ -70,6 +70,8 @@ export class Trail {
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
+    if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
+      headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
     return outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
   }
 

@@ -45,6 +45,16 @@ test("a token in the URL is refused, in any letter case and place (RFC 6750 §5.
   expect(reasonOf(`${base}/Patient/a?b=c&ACCESS_TOKEN=x`)).toBe("token_in_url");
 });
 
+test("a token comes under one of two schemes, in any letter case, and its proof beside it is a secret", ({ expect }) => {
+  for (const scheme of ["DPoP", "dpop", "Bearer", "BEARER"]) {
+    const call = admit(arrival(`${base}/Patient/a?_summary=false`, { authorization: `${scheme} token`, dpop: "canary" }));
+    expect(call.ok && call.value).toMatchObject({ scheme: scheme.toLowerCase(), path: "/v1/fhir/main/Patient/a" });
+    expect(call.ok && call.value.proof?.reveal()).toBe("canary");
+    expect(JSON.stringify(call)).not.toContain("canary");
+  }
+  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe("unknown_scheme");
+});
+
 test("only one well-formed bearer credential is taken", ({ expect }) => {
   const url = `${base}/Patient/a`;
   for (const header of ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b", "Bearer ünix", "a", "Bearer a,b"]) {
