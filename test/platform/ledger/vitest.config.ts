@@ -14,6 +14,7 @@ export default defineProject({
   plugins: [
     cloudflareTest({
       wrangler: { configPath: new URL("../../../workers/ledger/wrangler.toml", import.meta.url).pathname },
+      verbose: false, // these tests break the ledger on purpose, and the runtime would tell each broken call
       miniflare: {
         bindings: {
           LEDGER_NAME: "ledger.test",
