@@ -24,6 +24,7 @@ import { checkpointAt, copyOf } from "./ledger-view.ts";
 const FLUSH_EVERY_MS = 45_000;
 const RETRY_MS = 5_000;
 const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
+const START_MS = 15_000; // a start may take 30 s, then the object is reset: what a crash left goes on beside the first records
 const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
 
 /** Why a log must not go on; `again` when a later look may find otherwise. */
@@ -49,6 +50,7 @@ export class LedgerFlush {
   #state: FlushState;
   #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
   #starting: Promise<void> | undefined;
+  #copying: Promise<boolean> | undefined;
   #oldest: Instant | undefined; // when the oldest frame without a copy was committed
   #storedBytes = 0;
   #armed = true; // until the start has looked
@@ -97,7 +99,7 @@ export class LedgerFlush {
   async run(): Promise<void> {
     await this.start();
     if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
-    const failed = this.#stop !== undefined || !(await this.#tried(() => this.#flush()));
+    const failed = this.#stop !== undefined || !(await this.#copy());
     this.#measure();
     if (this.#oldest === undefined) this.#armed = false;
     else if (failed) this.#arm(RETRY_MS);
@@ -106,7 +108,7 @@ export class LedgerFlush {
 
   async #begin(): Promise<void> {
     this.#stop = await this.#compare();
-    if (this.#stop === undefined && this.#state.pending !== undefined) await this.#tried(() => this.#flush());
+    if (this.#stop === undefined && this.#state.pending !== undefined) await Promise.race([this.#copy(), scheduler.wait(START_MS)]);
     this.#measure();
     this.#armed = (await this.#storage.getAlarm()) !== null;
     if (this.#oldest !== undefined && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
@@ -134,10 +136,18 @@ export class LedgerFlush {
       : new Stopped("a checkpoint was published that this log does not extend");
   }
 
-  /** Whether it went through. What tells a fork stops the log; any other failure is R2's. */
-  async #tried(step: () => Promise<void>): Promise<boolean> {
+  /** One flush at a time; whether it went through. */
+  #copy(): Promise<boolean> {
+    this.#copying ??= this.#tried().finally(() => {
+      this.#copying = undefined;
+    });
+    return this.#copying;
+  }
+
+  /** What tells of a fork stops the log; any other failure is R2's. */
+  async #tried(): Promise<boolean> {
     try {
-      await step();
+      await this.#flush();
       return true;
     } catch (fault) {
       if (fault instanceof Stopped) this.#stop = { why: fault.message, again: false };

@@ -3,8 +3,9 @@ import { test, vi } from "vitest";
 import { formatReceipt } from "#ledger/receipt";
 import { checkpointKey } from "#ledger/flush";
 import { verifyLog } from "#ledger/verify";
+import { takesRecords } from "#platform/readiness";
 import { bucket, bucketReader, bytesAt, type Fault, faultyBucket, flush, flushWith, keysOf, originOf, startWith } from "./bucket.ts";
-import { disclosureOf, failure, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import { disclosureOf, failure, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
 
 const fill = (log: string, count: number) =>
   shard(log)
@@ -132,6 +133,8 @@ test("a shard behind its published checkpoint, or with another past, neither add
   expect(await seen(`/${log}/checkpoint`), "nor does it sign a second history").toEqual([503, "application/problem+json", "no-store"]);
   expect(await seen(`/${log}/frame/0`)).toEqual([503, "application/problem+json", "no-store"]);
 
+  expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "and it is not ready").toContain("takes no records");
+
   const lost = ownLog();
   await fill(lost, 5);
   await flush(lost);
@@ -196,6 +199,7 @@ test("a shard tells when its copy is late, and takes no more when it is far too 
     try {
       expect(await shardItself.status()).toMatchObject({ health: "degraded" });
       expect(await shardItself.append([refusal()])).toMatchObject({ frame: 1 });
+      expect(await failure(() => takesRecords(ledger.LEDGER_SHARD, log)), "late is still ready").toBe("no failure");
       vi.setSystemTime(Date.now() + 1_800_000);
       expect(await shardItself.status()).toMatchObject({ health: "refusing", why: null });
       expect(await failure(() => shardItself.append([refusal()]))).toContain("too far behind its copy");
