@@ -171,9 +171,11 @@ test(
       await end(child, "SIGTERM", true);
     }
 
+    const iss = "https://issuer.example.org";
+    const fetched = { iss, jwksUri: `${iss}/keys`, algs: ["ES256"], audience: "phylax", purpose: { fixed: ["TREAT"] } };
     const refused: readonly (readonly [string, string])[] = [
       [JSON.stringify({ clients: [{ ...client, kind: "other" }] }), "/clients/0/kind"], // a clash
-      [JSON.stringify({ clients: [{ ...client, dpop: true }] }), "/clients/0/dpop"], // not enforced by this version
+      [JSON.stringify({ issuers: [fetched] }), "/issuers/0/jwksUri"], // not enforced by this version
       [
         JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "bearer", secret: "PAGING_KEY" } }] }),
         "/origins/0/credentials/secret",
