@@ -28,6 +28,7 @@ export interface Filled {
 // For one answer: hidden rows may make it short, never the origin's work long.
 const originPagesMax = 5;
 const originPageBytesMax = 33_554_432;
+const originPageEntriesMax = 10_000; // a thousand are asked for; each costs some microseconds, however short it is
 
 /**
  * Fills a client's page from the origin's, from a place on. It is full when a row that may be seen found no room, so that what is hidden
@@ -90,13 +91,14 @@ interface OriginPage {
 async function readOriginPage(body: OriginBody, page: Page, after: string | undefined): Promise<Result<OriginPage, PageRefusal>> {
   const splitter = new EntrySplitter();
   const rows = new Rows(page, after);
-  let bytes = 0;
+  let [bytes, count] = [0, 0];
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     bytes += chunk.value.length;
-    if (bytes > originPageBytesMax) return err({ reason: "origin_answer_too_large" });
     const entries = splitter.push(chunk.value);
     if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
+    count += entries.value.length;
+    if (bytes > originPageBytesMax || count > originPageEntriesMax) return err({ reason: "origin_answer_too_large" });
     for (const entry of entries.value) {
       const refusal = rows.take(entry);
       if (refusal !== undefined) return err(refusal);

@@ -197,6 +197,17 @@ test("a page that the origin forgot is gone; a body that breaks off is the origi
   expect(await reasonOf({ asked: [], ask: breaking("timed_out") })).toBe("origin_timed_out");
 });
 
+test("a page of more entries than anybody asks for is refused, however short they are", async ({ expect }) => {
+  const including = (count: number) =>
+    originOf(() => ({
+      resourceType: "Bundle",
+      type: "searchset",
+      entry: Array.from({ length: count }, () => ({ search: { mode: "include" } })),
+    }));
+  expect(await reasonOf(including(10_000))).toBe("filled");
+  expect(await reasonOf(including(10_001))).toBe("origin_answer_too_large");
+});
+
 test("a page of the origin's over 32 MiB is not read on", async ({ expect }) => {
   let sent = 0;
   async function* endless(): OriginBody {
