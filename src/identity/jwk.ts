@@ -35,7 +35,7 @@ export type PublicJwk = z.infer<typeof publicJwk>;
 const nobodys = z.never().optional();
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
-  ...{ d: nobodys, p: nobodys, q: nobodys, dp: nobodys, dq: nobodys, qi: nobodys, oth: nobodys, k: nobodys },
+  ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, nobodys])),
 });
 
 /**
