@@ -1,0 +1,204 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, test } from "vitest";
+import { clientAssertion } from "../../cli/access-token.ts";
+import { send } from "../../cli/mutual-tls.ts";
+import { ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import { LogWatch } from "../support/log-watch.ts";
+import { breakLedger, inEachShard } from "../support/shards.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+let token: string;
+let url: string;
+beforeAll(async () => {
+  phylax = await startTestStack();
+  token = await phylax.token("telehealth");
+  url = `${phylax.dev.fhir}/Patient/amara-okafor`;
+}, 120_000);
+afterAll(() => phylax.close());
+
+const telehealth = () => phylax.client("telehealth");
+async function reasonOf(requestId: unknown): Promise<string | undefined> {
+  return (await openLedger(phylax.dev)).find(({ event }) => event.id === requestId)?.event.outcome?.reason;
+}
+
+test("T3: a token is taken from Authorization alone: in the URL it is 400, in a posted form it is nobody's", async ({ expect }) => {
+  expect((await send(phylax.dev, telehealth(), `${url}?access_token=${token}`)).status).toBe(400);
+  const posted = await send(phylax.dev, telehealth(), `${phylax.dev.fhir}/Patient/_search`, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: `_id=amara-okafor&access_token=${token}`,
+  });
+  expect(posted.status).toBe(401);
+  expect(await reasonOf(posted.headers["x-request-id"])).toBe("token_missing");
+});
+
+test("T4: two Authorization headers are no credential, even when each would do", async ({ expect }) => {
+  const reply = await send(phylax.dev, telehealth(), url, { headers: { authorization: [`Bearer ${token}`, `Bearer ${token}`] } });
+  expect(reply.status).toBeGreaterThanOrEqual(400);
+  expect(reply.status).toBeLessThan(500);
+  expect(reply.text).not.toContain("Okafor");
+});
+
+test("T19: too little scope is 403 and says which scope would do", async ({ expect }) => {
+  const narrow = await phylax.token("telehealth", { scope: "system/Patient.r" });
+  const reply = await send(phylax.dev, telehealth(), `${phylax.dev.fhir}/Observation?patient=amara-okafor`, {
+    headers: { authorization: `Bearer ${narrow}` },
+  });
+  expect(reply.status).toBe(403);
+  expect(reply.headers["www-authenticate"]).toBe('Bearer error="insufficient_scope", scope="system/Observation.s"');
+});
+
+test("T21: a token under another good certificate, or under none, is 401 invalid_token", async ({ expect }) => {
+  for (const identity of [phylax.client("payer"), undefined]) {
+    const reply = await send(phylax.dev, identity, url, { headers: { authorization: `Bearer ${token}` } });
+    expect(reply.status).toBe(401);
+    expect(reply.headers["www-authenticate"]).toContain('error="invalid_token"');
+  }
+});
+
+test("T22: a certificate that has ended, and one of another authority, are 401 though they are shown", async ({ expect }) => {
+  const pki = dirname(phylax.dev.clientCa.cert);
+  const ended = await issueClientCertificate(pki, "ended", "CN=telehealth", {
+    notBefore: new Date("2024-01-01"),
+    notAfter: new Date("2025-01-01"),
+  });
+  const foreign = await ensureServerCertificate(pki);
+  for (const identity of [ended, foreign]) {
+    const reply = await send(phylax.dev, identity, url, { headers: { authorization: `Bearer ${token}` } });
+    expect(reply.status).toBe(401);
+    expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_unverified");
+  }
+});
+
+test("T24: no header makes a certificate: what a proxy would say of one is dropped, whoever says it", async ({ expect }) => {
+  const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
+  const forged = {
+    "client-cert": `:${der}:`,
+    "cf-client-cert-der-base64": der,
+    "x-forwarded-client-cert": der,
+    "cf-client-cert-verified": "SUCCESS",
+    "mf-cf-blob": JSON.stringify({
+      tlsClientAuth: { certPresented: "1", certVerified: "SUCCESS", certRevoked: "0", certRFC9440: `:${der}:` },
+    }),
+  };
+  const reply = await send(phylax.dev, undefined, url, { headers: { authorization: `Bearer ${token}`, ...forged } });
+  expect(reply.status).toBe(401);
+  expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_missing");
+});
+
+test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem details, and nothing may keep either", async ({ expect }) => {
+  const routes = [
+    ["401", url, "application/fhir+json", {}],
+    ["403", `${phylax.dev.fhir}/Subscription/x`, "application/fhir+json", { authorization: `Bearer ${token}` }],
+    ["404", `${phylax.dev.fhir}/Patient/nobody`, "application/fhir+json", { authorization: `Bearer ${token}` }],
+    ["404", `${phylax.dev.gateway}/elsewhere`, "application/problem+json", {}],
+    ["405", phylax.dev.tokenEndpoint, "application/problem+json", {}],
+  ] as const;
+  for (const [status, where, type, headers] of routes) {
+    const reply = await send(phylax.dev, telehealth(), where, { headers });
+    expect(String(reply.status), where).toBe(status);
+    expect(reply.headers["content-type"], where).toContain(type);
+    expect(reply.headers["cache-control"], where).toBe("no-store");
+    expect(reply.headers["x-request-id"], where).toMatch(/^[0-9a-f]{32}$/u);
+  }
+  const read = await phylax.ask("telehealth", "Patient/amara-okafor");
+  expect(read.headers["cache-control"]).toBe("no-store");
+});
+
+test("T46: of 1,000 refused requests that carry a canary, no answer and no printed line holds it, nor any token or key", async ({
+  expect,
+}) => {
+  const canary = `canary${randomUUID().replaceAll("-", "")}`;
+  const state = dirname(dirname(phylax.dev.clientCa.cert));
+  const kept = readdirSync(join(state, "secrets")).map((name) => readFileSync(join(state, "secrets", name), "utf8").trim());
+  const printed = new LogWatch([canary, "Okafor", ...kept]);
+  const [, payload = ""] = token.split(".");
+  const assertion = await clientAssertion(phylax.dev, telehealth(), { jti: canary });
+  const ways: readonly (() => Promise<{ readonly status: number; readonly text: string; readonly headers: object }>)[] = [
+    () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${canary}` } }),
+    () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${token.replace(payload, canary)}` } }),
+    () => send(phylax.dev, telehealth(), url, { headers: { authorization: `DPoP ${token}`, dpop: canary } }),
+    () => send(phylax.dev, telehealth(), url, { headers: { authorization: `${canary} x` } }),
+    () => phylax.ask("telehealth", `Patient/${canary}`),
+    () => phylax.ask("telehealth", `Patient?favourite-colour=${canary}`),
+    () => phylax.ask("telehealth", `Patient?family=${canary}&birthdate=${canary}`),
+    () => phylax.ask("telehealth", "Patient/amara-okafor", { headers: { "phylax-purpose": canary } }),
+    () => phylax.ask("telehealth", "Patient/amara-okafor", { headers: { accept: `application/${canary}` } }),
+    () =>
+      send(phylax.dev, telehealth(), phylax.dev.tokenEndpoint, {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: `grant_type=client_credentials&scope=${canary}&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=${assertion}`,
+      }),
+  ];
+  const replies = [];
+  for (let times = 0; times < 100; times += 1) replies.push(...(await Promise.all(ways.map((way) => way()))));
+  // Faults too, which do print a line each.
+  await inEachShard(phylax, breakLedger);
+  for (const way of ways) replies.push(await way());
+  await inEachShard(phylax, "DROP TRIGGER broken");
+  const lines = printed.lines;
+  printed.end();
+  expect(lines).toBeGreaterThanOrEqual(1);
+  expect(replies.length).toBeGreaterThanOrEqual(1_000);
+  for (const { status, text, headers } of replies) {
+    expect(status).toBeGreaterThanOrEqual(400);
+    const answer = `${text}${JSON.stringify(headers)}`;
+    expect(answer).not.toContain(canary);
+    expect(answer).not.toContain(token);
+    expect(answer).not.toContain("Okafor");
+  }
+});
+
+test("T46: the watch itself sees a token and a secret that are printed", ({ expect }) => {
+  for (const line of ["fault at eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0ZWxlaGVhbHRoIn0.c2ln", "the key is kept-secret"]) {
+    const watch = new LogWatch(["kept-secret"]);
+    console.error(line);
+    expect(() => watch.end()).toThrow("printed");
+  }
+  const watch = new LogWatch(["kept-secret"]);
+  console.error("an ordinary line");
+  expect(() => watch.end()).not.toThrow();
+});
+
+test("T49: ids of requests and tokens are 128 random bits: no two alike, each bit as often set as not", async ({ expect }) => {
+  const replies = await Promise.all(Array.from({ length: 400 }, () => send(phylax.dev, undefined, url)));
+  const ids = replies.map(({ headers }) => String(headers["x-request-id"]));
+  expect(new Set(ids).size).toBe(400);
+  for (let bit = 0; bit < 128; bit += 1) {
+    const set = ids.filter((id) => (BigInt(`0x${id}`) >> BigInt(bit)) & 1n).length;
+    // 200 ± 6 standard deviations of 10: a bit that is stuck or leans by a third shows, chance does not.
+    expect(set, `bit ${bit}`).toBeGreaterThan(140);
+    expect(set, `bit ${bit}`).toBeLessThan(260);
+  }
+});
+
+test(
+  "T2: an origin whose certificate nobody vouches for is never asked: 502, and it hears of no request",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const heard: string[] = [];
+    const { cert, key } = await ensureServerCertificate(dirname(phylax.dev.clientCa.cert));
+    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, response) => {
+      heard.push(request.url ?? "");
+      response.end("{}");
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo; // a listening TCP server has one
+    const other = await startTestStack({ origin: `https://localhost:${port}/fhir` });
+    try {
+      const reply = await other.ask("telehealth", "Patient/anybody");
+      expect(reply.status).toBe(502);
+      expect(heard).toEqual([]);
+    } finally {
+      await other.close();
+      server.close();
+    }
+  },
+);
