@@ -19,6 +19,7 @@ import { FlushRows, type FlushState } from "./ledger-flush-rows.ts";
 import { extendsCheckpoint, signText } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { checkpointAt, copyOf } from "./ledger-view.ts";
+import { within } from "./within.ts";
 
 // A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
 const FLUSH_EVERY_MS = 45_000;
@@ -108,7 +109,8 @@ export class LedgerFlush {
 
   async #begin(): Promise<void> {
     this.#stop = await this.#compare();
-    if (this.#stop === undefined && this.#state.pending !== undefined) await Promise.race([this.#copy(), scheduler.wait(START_MS)]);
+    if (this.#stop === undefined && this.#state.pending !== undefined)
+      await within(START_MS, this.#copy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
     this.#measure();
     this.#armed = (await this.#storage.getAlarm()) !== null;
     if (this.#oldest !== undefined && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
