@@ -147,3 +147,10 @@ test("a client whose tokens are bound to a key needs no certificate, unless a ce
   const signedIn = withValue(withValue(external, "/clients/1/dpop", true), "/clients/1/certificates", []);
   expect(readRegistry(signedIn, publicUrl)).toMatchObject({ ok: true });
 });
+
+test("T2: an origin is asked by https, plain http is for a loopback host alone", ({ expect }) => {
+  const at = (url: string) => readRegistry(withValue(external, "/origins/0/url", url), publicUrl).ok;
+  for (const url of ["https://fhir.example.org/r4", "http://localhost:8080/r4", "http://127.0.0.1/r4"]) expect(at(url), url).toBe(true);
+  for (const url of ["http://fhir.example.org/r4", "http://10.0.0.1/r4", "http://localhost.example.org/r4", "ftp://localhost/r4"])
+    expect(at(url), url).toBe(false);
+});

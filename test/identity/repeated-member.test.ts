@@ -10,7 +10,7 @@ test.for([
   '{"cnf":{"x5t#S256":"a"},"sub":"b","cnf":{}}',
   '{"a":"\\"","a":"\\\\"}',
   '{"__proto__":1,"__proto__":2}',
-])("%s names a member twice", (json, { expect }) => {
+])("T14: %s names a member twice", (json, { expect }) => {
   expect(repeatsMember(json)).toBe(true);
 });
 

@@ -35,7 +35,7 @@ async function frontFor(answer: (...asked: Parameters<RequestListener>) => unkno
   return front(upstream.target);
 }
 
-test("nothing that only an edge may say gets past from a client", async ({ expect }) => {
+test("T24: nothing that only an edge may say gets past from a client", async ({ expect }) => {
   let seen: IncomingHttpHeaders = {};
   const { port } = await frontFor((req, res) => {
     seen = req.headers;
@@ -222,7 +222,7 @@ test("Expect: 100-continue is answered, and not passed on", async ({ expect }) =
   expect(expectation).toBeUndefined();
 });
 
-test("TLS 1.2 is refused, and no session is ever resumed", async ({ expect }) => {
+test("T1: TLS 1.2 is refused, and no session is ever resumed", async ({ expect }) => {
   const { port } = await frontFor((_req, res) => res.end());
   const old = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), maxVersion: "TLSv1.2" });
   await expect(once(old, "secureConnect")).rejects.toThrow(/protocol version/u);

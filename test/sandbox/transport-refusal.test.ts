@@ -91,7 +91,7 @@ test("a URL over 16 KB is 414, headers over 128 KB are 431, just under both pass
   }
 });
 
-test("a malformed request is 400 with an OperationOutcome, whatever is wrong with it", async ({ expect }) => {
+test("T48: a malformed request is 400 with an OperationOutcome, whatever is wrong with it", async ({ expect }) => {
   const host = "Host: localhost\r\n";
   for (const [what, bytes] of Object.entries({
     "no HTTP": "hello\r\n\r\n",
@@ -107,6 +107,7 @@ test("a malformed request is 400 with an OperationOutcome, whatever is wrong wit
     "a bad chunk": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
     "a bad length": `POST / HTTP/1.1\r\n${host}Content-Length: -1\r\n\r\n`,
     "a space in a header's name": `GET / HTTP/1.1\r\n${host}X Y: 1\r\n\r\n`,
+    "a NUL in a header": `GET / HTTP/1.1\r\n${host}X: a\u0000b\r\n\r\n`,
     "raw bytes in the path": `GET /\u00ff HTTP/1.1\r\n${host}\r\n`,
     "a proxy's form": `GET https://elsewhere/ HTTP/1.1\r\n${host}\r\n`,
     "an upgrade": `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
@@ -128,7 +129,7 @@ test("a Host that no URL can hold is 400, one that a URL can hold reaches the Wo
     expect((await from(host)).status, host).toBe(200);
 });
 
-test("a request within a request's body stays a body, whatever Connection names", async ({ expect }) => {
+test("T48: a request within a request's body stays a body, whatever Connection names", async ({ expect }) => {
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\nMF-CF-Blob: {"tlsClientAuth":{"certVerified":"SUCCESS"}}\r\n\r\n';
   const send = (method: string, connection: string) =>
     askRaw(
