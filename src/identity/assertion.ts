@@ -14,6 +14,12 @@ export interface Assertion {
   readonly expires: Instant;
 }
 
+/** An assertion whose signature was proven, and by which key of the client. */
+export interface ProvenAssertion extends Assertion {
+  /** Its `kid`, where it has one. */
+  readonly keyId: string | undefined;
+}
+
 export type AssertionRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }

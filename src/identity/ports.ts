@@ -1,19 +1,20 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
-import type { Assertion, AssertionRefusal } from "./assertion.ts";
+import type { Assertion, AssertionRefusal, ProvenAssertion } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
 import type { ClientRecord, ExternalName } from "./client.ts";
 import type { TrustedIssuer } from "./issuer.ts";
+import type { DeniedNames } from "./denial.ts";
 import type { PublicJwk } from "./jwk.ts";
 import type { Purpose } from "./purpose.ts";
 import type { Scopes } from "./scopes.ts";
-import type { AccessToken, TokenRefusal } from "./token.ts";
+import type { ProvenToken, TokenRefusal } from "./token.ts";
 
 /** Proves an access token. Never throws for a bad token: a bad token is an answer. */
 export interface TokenVerifier {
   /** `audience`: the FHIR base that is being asked. */
-  verify(token: Secret, expected: { readonly audience: string; readonly at: Instant }): Promise<Result<AccessToken, TokenRefusal>>;
+  verify(token: Secret, expected: { readonly audience: string; readonly at: Instant }): Promise<Result<ProvenToken, TokenRefusal>>;
 }
 
 /** What the built-in issuer is told to say in a token. */
@@ -38,7 +39,13 @@ export interface TokenIssuer {
 
 /** Proves a client assertion but for its being the first of its `jti`. Never throws for a bad one. */
 export interface AssertionVerifier {
-  verify(assertion: Secret, client: ClientRecord, at: Instant): Promise<Result<Assertion, AssertionRefusal>>;
+  verify(assertion: Secret, client: ClientRecord, at: Instant): Promise<Result<ProvenAssertion, AssertionRefusal>>;
+}
+
+/** Knows what is denied beside the registry. */
+export interface DenialList {
+  /** Names of all that concerns a client that comes with tokens or keys of this issuer, not older than ten seconds. Throws when nobody says. */
+  of(client: string, issuer: string): Promise<DeniedNames>;
 }
 
 /** Remembers what was used up. */

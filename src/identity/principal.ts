@@ -8,7 +8,7 @@ import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } f
 import type { Proof } from "./proof.ts";
 import { sameText } from "./same-text.ts";
 import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
-import type { AccessToken } from "./token.ts";
+import type { AccessToken, ProvenToken } from "./token.ts";
 
 /** Who asks, why, and under which grant: all proven. */
 export interface Principal {
@@ -27,6 +27,8 @@ export interface Principal {
   readonly user: string | undefined;
   readonly tokenId: string;
   readonly tokenExpires: Instant;
+  /** `kid` of the key that proved the token, where it has one. */
+  readonly keyId: string | undefined;
   /** `x5t#S256` of the verified certificate of this connection; there whenever the token is bound to one. */
   readonly certificate: string | undefined;
   /** The proof of the key that the token is bound to, if it is bound to a key. Not yet known to be its first use. */
@@ -50,7 +52,7 @@ export type PrincipalRefusal =
   | { readonly reason: "patient_missing" | "patient_not_the_clients" | "patient_of_unknown_origin" };
 
 export interface Evidence {
-  readonly token: AccessToken;
+  readonly token: ProvenToken;
   readonly certificate: Certificate | undefined;
   readonly proof: Proof | undefined;
   /** The record of `token.client`, as its issuer names it. */
@@ -101,6 +103,7 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
     user: token.user,
     tokenId: token.id,
     tokenExpires: token.expires,
+    keyId: token.keyId,
     certificate: certificate?.x5t,
     proof: token.binding.kind === "key" ? proof : undefined,
   });

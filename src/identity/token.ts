@@ -29,6 +29,12 @@ export interface AccessToken {
   readonly binding: Binding;
 }
 
+/** A token whose signature was proven, and by which key of its issuer. */
+export interface ProvenToken extends AccessToken {
+  /** Its `kid`, where it has one. */
+  readonly keyId: string | undefined;
+}
+
 export type TokenRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }

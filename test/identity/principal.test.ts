@@ -19,6 +19,7 @@ const evidence: Evidence = {
     expires: instant(at + 300_000),
     scopes: [{ context: "system", type: "Patient", permissions: ["c", "r"] }],
     purposes: ["TREAT"],
+    keyId: "token-1",
     binding: { kind: "certificate", x5t },
   },
   certificate: { x5t },

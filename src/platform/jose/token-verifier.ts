@@ -1,9 +1,17 @@
 import { readCompactJws } from "#identity/compact-jws";
 import { readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
+import type { PublicJwk } from "#identity/jwk";
 import type { IssuerDirectory, TokenIssuer, TokenVerifier } from "#identity/ports";
-import { isAccessTokenType, readAccessToken, tokenAlgorithms, type TokenRefusal } from "#identity/token";
-import { err, type Result } from "#kernel/result";
+import {
+  isAccessTokenType,
+  readAccessToken,
+  tokenAlgorithms,
+  type AccessToken,
+  type ProvenToken,
+  type TokenRefusal,
+} from "#identity/token";
+import { err, ok, type Result } from "#kernel/result";
 import { proveSignature } from "./verify-signature.ts";
 
 /**
@@ -27,7 +35,7 @@ export function tokenVerifier({
       const jws = readCompactJws(text);
       if (!jws.ok) return jws;
       const { header, claims } = jws.value;
-      const prove = async (by: Pick<TrustedIssuer, "keys" | "algorithms">): Promise<Result<unknown, TokenRefusal>> => {
+      const prove = async (by: Pick<TrustedIssuer, "keys" | "algorithms">): Promise<Result<PublicJwk, TokenRefusal>> => {
         const proven = await proveSignature(text, header, by.keys, by.algorithms);
         return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
       };
@@ -37,12 +45,17 @@ export function tokenVerifier({
       if (iss === issuer) {
         const proven = await prove({ keys: await keys.publicKeys(), algorithms: tokenAlgorithms });
         if (!proven.ok) return proven;
-        return readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds });
+        return signed(readAccessToken(claims, { issuer, audience, at, lifetimeSecondsMax: keys.lifetimeSeconds }), proven.value);
       }
       const trusted = await issuers.find(iss);
       if (trusted === undefined) return err({ reason: "issuer_unknown" });
       const proven = await prove(trusted);
-      return proven.ok ? readExternalToken(claims, trusted, { base: audience, at }) : proven;
+      return proven.ok ? signed(readExternalToken(claims, trusted, { base: audience, at }), proven.value) : proven;
     },
   };
+}
+
+/** Without a `kid` in its header a token may be proven by any key: it counts as signed with the one that did. */
+function signed(token: Result<AccessToken, TokenRefusal>, { kid }: PublicJwk): Result<ProvenToken, TokenRefusal> {
+  return token.ok ? ok({ ...token.value, keyId: kid }) : token;
 }

@@ -1,5 +1,5 @@
 import { compactVerify } from "jose";
-import { readCompactJws, type CompactJws, type JwsRefusal } from "#identity/compact-jws";
+import type { CompactJws, JwsRefusal } from "#identity/compact-jws";
 import { fits, type Algorithm, type PublicJwk } from "#identity/jwk";
 import { err, ok, type Result } from "#kernel/result";
 import { importPublicKey } from "./public-key.ts";
@@ -7,18 +7,6 @@ import { importPublicKey } from "./public-key.ts";
 export type SignatureRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" };
-
-/** Proves a compact JWS of JSON claims. */
-export async function verifySignature(
-  text: string,
-  keys: readonly PublicJwk[],
-  algorithms: readonly Algorithm[],
-): Promise<Result<CompactJws, SignatureRefusal>> {
-  const jws = readCompactJws(text);
-  if (!jws.ok) return jws;
-  const proven = await proveSignature(text, jws.value.header, keys, algorithms);
-  return proven.ok ? jws : proven;
-}
 
 /**
  * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never

@@ -1,0 +1,135 @@
+import * as z from "zod";
+import { instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Principal } from "./principal.ts";
+import { purposePattern } from "./purpose.ts";
+
+const text = z.string().min(1).max(512);
+const client = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/u);
+const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/u); // in base64url
+const time = z
+  .int()
+  .min(0)
+  .max(253_402_300_799_999)
+  .transform((milliseconds): Instant => instant(milliseconds));
+
+const schema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("token"), issuer: text, id: text, until: time }),
+  z.strictObject({ kind: z.literal("key"), issuer: text, keyId: text }),
+  z.strictObject({ kind: z.literal("certificate"), x5t: sha256 }),
+  z.strictObject({ kind: z.literal("proof_key"), jkt: sha256 }),
+  z.strictObject({ kind: z.literal("client"), client }),
+  z.strictObject({ kind: z.literal("agreement"), client, agreement: text }),
+  z.strictObject({ kind: z.literal("grant"), client, origin: text, purpose: z.string().regex(purposePattern) }),
+  z.strictObject({ kind: z.literal("policy"), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/u) }),
+]);
+
+/**
+ * What is refused from now on, whatever the registry says of it. A token by its issuer and `jti`, until its `exp`; a key
+ * by its issuer and `kid` (a client's own keys have the client's id for an issuer); all but the token until lifted.
+ */
+export type Denial = z.output<typeof schema>;
+
+type DeniedThing = Exclude<Denial, { kind: "token" }> | Omit<Extract<Denial, { kind: "token" }>, "until">;
+
+export interface DenialProblem {
+  readonly reason: "denial_malformed";
+  /** Which field, never its value. */
+  readonly field: string;
+}
+
+/** Reads what an operator asks to deny or to lift. */
+export function readDenial(value: unknown): Result<Denial, DenialProblem> {
+  const read = schema.safeParse(value);
+  return read.success ? ok(read.data) : err({ reason: "denial_malformed", field: read.error.issues[0]?.path.join("/") ?? "" });
+}
+
+/** One text for each thing denied, the same however it was asked for. */
+export function denialName(denial: DeniedThing): string {
+  const { kind } = denial;
+  switch (kind) {
+    case "token":
+      return JSON.stringify([kind, denial.issuer, denial.id]);
+    case "key":
+      return JSON.stringify([kind, denial.issuer, denial.keyId]);
+    case "certificate":
+      return JSON.stringify([kind, denial.x5t]);
+    case "proof_key":
+      return JSON.stringify([kind, denial.jkt]);
+    case "client":
+      return JSON.stringify([kind, denial.client]);
+    case "agreement":
+      return JSON.stringify([kind, denial.client, denial.agreement]);
+    case "grant":
+      return JSON.stringify([kind, denial.client, denial.origin, denial.purpose]);
+    case "policy":
+      return JSON.stringify([kind, denial.digest]);
+  }
+}
+
+/** Whom a denial is told: the guards of one client, those of one issuer's clients, or all. */
+export function denialReach(denial: Denial): { readonly client: string | null; readonly issuer: string | null } {
+  switch (denial.kind) {
+    case "client":
+    case "agreement":
+    case "grant":
+      return { client: denial.client, issuer: null };
+    case "token":
+    case "key":
+      return { client: null, issuer: denial.issuer };
+    case "certificate":
+    case "proof_key":
+    case "policy":
+      return { client: null, issuer: null };
+  }
+}
+
+/** What comes with a request to prove who asks. */
+export interface Credentials {
+  readonly client: string;
+  /** `x5t#S256` of the connection's certificate. */
+  readonly certificate: string | undefined;
+  /** The key that a DPoP proof was made with. */
+  readonly proof: { readonly jkt: string } | undefined;
+  /** `kid` of the key that proved the token or assertion, where it has one. */
+  readonly keyId: string | undefined;
+  /** Whose key that is. */
+  readonly issuer: string;
+}
+
+export interface CredentialDenied {
+  readonly reason: "client_denied" | "certificate_denied" | "proof_key_denied" | "key_denied";
+}
+
+/** The names of all live denials. */
+export type DeniedNames = Pick<ReadonlySet<string>, "has" | "size">;
+
+/** Which of the credentials is denied. */
+export function deniedCredential(denied: DeniedNames, of: Credentials): CredentialDenied | undefined {
+  if (denied.size === 0) return undefined;
+  const { client, certificate: x5t, proof, keyId, issuer } = of;
+  if (denied.has(denialName({ kind: "client", client }))) return { reason: "client_denied" };
+  if (x5t !== undefined && denied.has(denialName({ kind: "certificate", x5t }))) return { reason: "certificate_denied" };
+  if (proof !== undefined && denied.has(denialName({ kind: "proof_key", jkt: proof.jkt }))) return { reason: "proof_key_denied" };
+  if (keyId !== undefined && denied.has(denialName({ kind: "key", issuer, keyId }))) return { reason: "key_denied" };
+  return undefined;
+}
+
+export type PrincipalDenied =
+  | CredentialDenied
+  | { readonly reason: "token_denied" | "agreement_denied" | "grant_denied" | "policy_denied" };
+
+/** What of a proven principal is denied: the credentials first, then what it may do. */
+export function deniedPrincipal(denied: DeniedNames, who: Principal): PrincipalDenied | undefined {
+  if (denied.size === 0) return undefined;
+  const client = who.client.id;
+  const credential = deniedCredential(denied, { ...who, client });
+  if (credential !== undefined) return credential;
+  const { origin, purpose, policyDigest } = who.grant;
+  // A denied token is named without its end: that only says how long the denial is kept.
+  if (denied.has(denialName({ kind: "token", issuer: who.issuer, id: who.tokenId }))) return { reason: "token_denied" };
+  if (denied.has(denialName({ kind: "agreement", client, agreement: who.agreement }))) return { reason: "agreement_denied" };
+  if (denied.has(denialName({ kind: "grant", client, origin, purpose }))) return { reason: "grant_denied" };
+  if (denied.has(denialName({ kind: "policy", digest: policyDigest }))) return { reason: "policy_denied" };
+  return undefined;
+}

@@ -1,0 +1,85 @@
+import type { Instant } from "#kernel/clock";
+
+/** A record of the registry that a change names: `client/telehealth`, `origin/main`, `issuer/https://…`. */
+export type RecordName = `${"client" | "origin" | "issuer"}/${string}`;
+
+/** One step of the registry, or of what is denied beside it. Epochs grow by one and are never used twice. */
+export type Delta =
+  /** `until`: when it ends by itself. */
+  | { readonly epoch: number; readonly kind: "denied"; readonly name: string; readonly until: Instant | null }
+  | { readonly epoch: number; readonly kind: "lifted"; readonly name: string }
+  /** Told before a record is written, and again after. */
+  | { readonly epoch: number; readonly kind: "changed"; readonly name: RecordName };
+
+/** The name of a denial, and when it ends by itself. */
+interface Ending {
+  readonly name: string;
+  readonly until: Instant | null;
+}
+
+/** What a listener hears: only what it has missed, or all of it when nobody knows what it has missed. */
+export type News =
+  | { readonly kind: "deltas"; readonly since: number; readonly epoch: number; readonly deltas: readonly Delta[] }
+  | { readonly kind: "whole"; readonly epoch: number; readonly denied: readonly Ending[] };
+
+/** What a listener knows: everything up to `epoch`. Settled plain data. */
+export interface Heard {
+  readonly epoch: number;
+  readonly denied: ReadonlyMap<string, Instant | null>;
+}
+
+/**
+ * What is known after some news, and which cached records it makes worthless. `undefined`: the news begins after what is
+ * known, so something between was missed, and all must be asked for. News that came late changes nothing.
+ */
+export function hear(
+  heard: Heard | undefined,
+  news: News,
+): { readonly heard: Heard; readonly stale: readonly RecordName[] | "all" } | undefined {
+  switch (news.kind) {
+    case "whole":
+      if (heard !== undefined && heard.epoch >= news.epoch) return { heard, stale: [] };
+      // Who never heard anything has only what is too young to be worthless: caches have an age of their own.
+      return {
+        heard: { epoch: news.epoch, denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
+        stale: heard === undefined ? [] : "all",
+      };
+    case "deltas": {
+      if (heard === undefined || news.since > heard.epoch) return undefined;
+      const missed = news.deltas.filter(({ epoch }) => epoch > heard.epoch);
+      const denied = missed.some(({ kind }) => kind !== "changed") ? new Map(heard.denied) : heard.denied;
+      for (const delta of missed) apply(denied as Map<string, Instant | null>, delta); // its own copy, when a delta changes it
+      const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
+      return { heard: { epoch: Math.max(heard.epoch, news.epoch), denied }, stale };
+    }
+  }
+}
+
+function apply(denied: Map<string, Instant | null>, delta: Delta): void {
+  switch (delta.kind) {
+    case "denied":
+      denied.set(delta.name, delta.until);
+      return;
+    case "lifted":
+      denied.delete(delta.name);
+      return;
+    case "changed":
+      return;
+  }
+}
+
+/**
+ * What a teller that knows `heard`, and of the past the `deltas` after `from`, tells a listener who knows all up to `since`.
+ * Denials that are over are left out of the whole.
+ */
+export function tell(
+  heard: Heard,
+  past: { readonly from: number; readonly deltas: readonly Delta[] },
+  since: number | undefined,
+  at: Instant,
+): News {
+  if (since !== undefined && since >= past.from && since <= heard.epoch)
+    return { kind: "deltas", since, epoch: heard.epoch, deltas: past.deltas.filter(({ epoch }) => epoch > since) };
+  const denied = [...heard.denied].map(([name, until]) => ({ name, until }));
+  return { kind: "whole", epoch: heard.epoch, denied: denied.filter(({ until }) => until === null || until > at) };
+}

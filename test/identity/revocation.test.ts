@@ -1,0 +1,189 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { denialName, denialReach, deniedCredential, deniedPrincipal, readDenial, type Denial } from "#identity/denial";
+import type { Principal } from "#identity/principal";
+import { hear, tell, type Delta, type Heard } from "#identity/revocation";
+import { instant } from "#kernel/clock";
+import { clientRecord } from "../support/credentials.ts";
+
+const at = instant(1_800_000_000_000);
+const x5t = "A".repeat(43);
+const digest = `sha256:${"0".repeat(64)}`;
+const denials = {
+  client: { kind: "client", client: "telehealth" },
+  certificate: { kind: "certificate", x5t },
+  proof_key: { kind: "proof_key", jkt: "J".repeat(43) },
+  key: { kind: "key", issuer: "https://issuer.example", keyId: "key-1" },
+  token: { kind: "token", issuer: "https://issuer.example", id: "jti-1", until: at },
+  agreement: { kind: "agreement", client: "telehealth", agreement: "baa" },
+  grant: { kind: "grant", client: "telehealth", origin: "main", purpose: "TREAT" },
+  policy: { kind: "policy", digest },
+} as const satisfies Record<Denial["kind"], Denial>;
+const who: Principal = {
+  client: clientRecord([]),
+  purpose: "TREAT",
+  grant: {
+    origin: "main",
+    purpose: "TREAT",
+    agreement: "baa",
+    policyDigest: digest,
+    scopes: [],
+    quotas: { default: { requests: 1, windowSeconds: 1, revision: 1 } },
+  },
+  agreement: "baa",
+  scopes: [],
+  patient: undefined,
+  issuer: "https://issuer.example",
+  subject: "telehealth",
+  user: undefined,
+  tokenId: "jti-1",
+  tokenExpires: at,
+  keyId: "key-1",
+  certificate: x5t,
+  proof: { jkt: "J".repeat(43), id: "proof-1" },
+};
+const named = (...some: readonly Denial[]) => new Set(some.map(denialName));
+
+test.for(Object.values(denials))(
+  "a denied $kind is refused by its own name, also when asked for with other things denied",
+  (denial, { expect }) => {
+    expect(deniedPrincipal(named(denial), who)).toEqual({ reason: `${denial.kind}_denied` });
+    expect(deniedPrincipal(new Set(), who)).toBeUndefined();
+  },
+);
+
+test.for<readonly [string, Denial]>([
+  ["another client", { kind: "client", client: "payer" }],
+  ["another certificate", { kind: "certificate", x5t: "B".repeat(43) }],
+  ["another key of a proof", { kind: "proof_key", jkt: x5t }],
+  ["the same kid of another issuer", { ...denials.key, issuer: "https://other.example" }],
+  ["another kid", { ...denials.key, keyId: "key-2" }],
+  ["the same jti of another issuer", { ...denials.token, issuer: "https://other.example" }],
+  ["another jti", { ...denials.token, id: "jti-2" }],
+  ["the same agreement id of another client", { ...denials.agreement, client: "payer" }],
+  ["another purpose's grant", { ...denials.grant, purpose: "HPAYMT" }],
+  ["another policy", { kind: "policy", digest: `sha256:${"1".repeat(64)}` }],
+])("a denial of %s leaves this request alone", ([, denial], { expect }) => {
+  expect(deniedPrincipal(named(denial), who)).toBeUndefined();
+});
+
+test("what is denied first decides: a stolen key is a matter of who asks, not of what", ({ expect }) => {
+  expect(deniedPrincipal(named(...Object.values(denials)), who)).toEqual({ reason: "client_denied" });
+  expect(deniedPrincipal(named(denials.policy, denials.token), who)).toEqual({ reason: "token_denied" });
+});
+
+test("a client's own key is denied under the client's id", ({ expect }) => {
+  const credentials = { client: "telehealth", certificate: x5t, proof: undefined, keyId: "own-1", issuer: "telehealth" };
+  expect(deniedCredential(named({ kind: "key", issuer: "telehealth", keyId: "own-1" }), credentials)).toEqual({ reason: "key_denied" });
+  expect(deniedCredential(named({ kind: "key", issuer: "payer", keyId: "own-1" }), credentials)).toBeUndefined();
+  expect(deniedCredential(named(denials.key), { ...credentials, keyId: undefined })).toBeUndefined();
+});
+
+test("no two denials share a name, whatever their parts hold", ({ expect }) => {
+  const text = fc.string({ minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(text, text, text, text, (issuer, id, otherIssuer, otherId) => {
+      const same = issuer === otherIssuer && id === otherId;
+      const names = [denialName({ kind: "token", issuer, id }), denialName({ kind: "token", issuer: otherIssuer, id: otherId })];
+      expect(names[0] === names[1]).toBe(same);
+      expect(denialName({ kind: "key", issuer, keyId: id })).not.toBe(names[0]);
+    }),
+  );
+});
+
+test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({ expect }) => {
+  expect(denialReach(denials.grant)).toEqual({ client: "telehealth", issuer: null });
+  expect(denialReach(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
+  expect(denialReach(denials.certificate)).toEqual({ client: null, issuer: null });
+});
+
+test("a denial that is none is refused by the name of its field, never by its value", ({ expect }) => {
+  for (const denial of Object.values(denials)) expect(readDenial({ ...denial })).toEqual({ ok: true, value: denial });
+  expect(readDenial({ kind: "certificate", x5t: "secret" })).toEqual({ ok: false, error: { reason: "denial_malformed", field: "x5t" } });
+  for (const odd of [null, [], {}, { kind: "all" }, { ...denials.client, more: 1 }, { ...denials.token, until: "soon" }])
+    expect(readDenial(odd).ok).toBe(false);
+});
+
+const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
+  switch (kind) {
+    case "denied":
+      return { epoch, kind, name, until: null };
+    case "lifted":
+      return { epoch, kind, name };
+    case "changed":
+      return { epoch, kind, name: `client/${name}` };
+  }
+};
+const start: Heard = { epoch: 0, denied: new Map() };
+const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
+/** What is known after these, heard one by one. */
+const after = (deltas: readonly Delta[]): Heard => {
+  const heard = hear(start, { kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas });
+  return heard?.heard ?? start;
+};
+
+test("however news is split, repeated, late or lost, a listener knows what the teller knew, and nothing of its past stays cached", ({
+  expect,
+}) => {
+  const kinds = fc.constantFrom<Delta["kind"]>("denied", "lifted", "changed");
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(kinds, fc.constantFrom("a", "b", "c")), { minLength: 1, maxLength: 30 }),
+      fc.array(fc.record({ upTo: fc.nat(30), kept: fc.nat(30), lost: fc.boolean(), late: fc.boolean() }), { maxLength: 20 }),
+      (steps, talks) => {
+        const all = steps.map(([kind, name], i) => delta(i + 1, kind, name));
+        let heard: Heard | undefined;
+        const stale = new Set<string>();
+        const held: Parameters<typeof hear>[1][] = [];
+        const take = (news: Parameters<typeof hear>[1]) => {
+          const since = heard?.epoch;
+          const next = hear(heard, news);
+          if (next === undefined) {
+            expect(news.kind).toBe("deltas");
+            return;
+          }
+          for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale) stale.add(name);
+          expect(next.heard.epoch).toBeGreaterThanOrEqual(since ?? 0);
+          expect([...next.heard.denied.keys()].sort()).toEqual([...after(all.slice(0, next.heard.epoch)).denied.keys()].sort());
+          heard = next.heard;
+        };
+        take(tell(start, past([]), undefined, at));
+        for (const { upTo, kept, lost, late } of talks) {
+          const told = all.slice(0, upTo);
+          const gone = Math.max(0, told.length - kept);
+          const news = tell(after(told), { from: gone, deltas: told.slice(gone) }, heard?.epoch, at);
+          if (late) held.push(news);
+          else if (!lost) take(news);
+        }
+        for (const news of held) take(news);
+        for (const { kind, name } of all.slice(0, heard?.epoch)) if (kind === "changed") expect(stale).toContain(name);
+      },
+    ),
+  );
+});
+
+test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
+  const later = { kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
+  expect(hear(undefined, later)).toBeUndefined();
+  expect(hear({ epoch: 4, denied: new Map() }, later)).toBeUndefined();
+  expect(hear({ epoch: 5, denied: new Map() }, later)?.heard.denied.has("a")).toBe(true);
+});
+
+test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({ expect }) => {
+  const whole = tell(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
+  expect(whole.kind).toBe("whole");
+  expect(hear(start, whole)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
+  expect(hear(undefined, whole)?.stale).toEqual([]);
+});
+
+test("denials that are over are not told", ({ expect }) => {
+  const heard: Heard = {
+    epoch: 1,
+    denied: new Map([
+      ["over", at],
+      ["live", instant(at + 1)],
+      ["for good", null],
+    ]),
+  };
+  expect(tell(heard, past([]), undefined, at)).toMatchObject({ denied: [{ name: "live" }, { name: "for good" }] });
+});
