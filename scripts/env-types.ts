@@ -3,7 +3,12 @@ import { spawnSync } from "node:child_process";
 
 // Each worker's Env has a name of its own, so that one program can hold them all.
 const workers = [
-  { config: "wrangler.toml", folder: "gateway", name: "GatewayEnv", others: ["workers/ledger/wrangler.toml"] },
+  {
+    config: "wrangler.toml",
+    folder: "gateway",
+    name: "GatewayEnv",
+    others: ["workers/control/wrangler.toml", "workers/ledger/wrangler.toml"],
+  },
   { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
   { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
   {

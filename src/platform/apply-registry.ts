@@ -1,6 +1,7 @@
 import { mergeRegistry, type MergeMode, type RegistryChanges } from "#identity/merge-registry";
 import { readRegistry } from "#identity/read-registry";
 import type { RegistryProblem } from "#identity/registry-document";
+import type { RecordName } from "#identity/revocation";
 import type { Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import { prepareRegistry } from "./prepare-registry.ts";
@@ -13,12 +14,19 @@ export interface Applied {
   readonly changed: number;
 }
 
+export interface ApplyPorts {
+  readonly clock: Clock;
+  readonly publicUrl: string;
+  /** Hears which records are about to be written; nothing is written before it is done. */
+  readonly begin?: (records: readonly RecordName[]) => Promise<void>;
+}
+
 /** Merges a registry file into the registry: all of it, or nothing and the place in the file that stands against it. Throws when D1 fails. */
 export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  { clock, publicUrl }: { readonly clock: Clock; readonly publicUrl: string },
+  { clock, publicUrl, begin }: ApplyPorts,
 ): Promise<Result<Applied, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
@@ -26,18 +34,36 @@ export async function applyRegistry(
   if (!prepared.ok) return prepared;
 
   const merge = async () => mergeRegistry(await readRegistryState(registry), file.value, prepared.value, mode);
+  const write = async (changes: RegistryChanges) => {
+    const records = recordsOf(changes);
+    if (records.length > 0) await begin?.(records);
+    await writeRegistry(registry, changes, clock());
+    return ok(count(changes));
+  };
   const changes = await merge();
   if (!changes.ok) return changes;
   try {
-    await writeRegistry(registry, changes.value, clock());
-    return ok(count(changes.value));
+    return await write(changes.value);
   } catch {
     // Somebody else may have written between the reading and the writing: look once more at what is there now.
     const again = await merge();
     if (!again.ok) return again;
-    await writeRegistry(registry, again.value, clock());
-    return ok(count(again.value));
+    return await write(again.value);
   }
+}
+
+/** The records that readers keep a copy of: an agreement, a certificate and a grant are part of their client's. */
+function recordsOf({ issuers, clients, certificates, agreements, grants, origins }: RegistryChanges): readonly RecordName[] {
+  const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [...added, ...changed];
+  const names: RecordName[] = [
+    ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
+    ...all(origins).map(({ name }): RecordName => `origin/${name}`),
+    ...all(clients).map(({ id }): RecordName => `client/${id}`),
+    ...[...certificates.added, ...certificates.removed, ...all(agreements), ...all(grants)].map(
+      ({ client }): RecordName => `client/${client}`,
+    ),
+  ];
+  return [...new Set(names)];
 }
 
 function count({ issuers, clients, certificates, agreements, policies, grants, origins }: RegistryChanges): Applied {

@@ -1,20 +1,33 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { MergeMode } from "#identity/merge-registry";
 import type { RegistryProblem } from "#identity/registry-document";
-import { instant } from "#kernel/clock";
-import type { Result } from "#kernel/result";
-import { applyRegistry, type Applied } from "#platform/apply-registry";
+import { readDenial, type DenialProblem } from "#identity/denial";
+import { ok, type Result } from "#kernel/result";
+import type { Applied } from "#platform/apply-registry";
 import { admitOperator, type NewOperator } from "#platform/d1/admit-operator";
 import { findOperator, type OperatorEntry } from "#platform/d1/operators";
+import { RevocationFeed } from "#platform/revocation-feed";
+import { Revocations, revocationsOf } from "#platform/revocations";
+
+export { RevocationFeed, Revocations };
 
 /** The one way to write the registry. */
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
   /** Merges a registry file (DESIGN §5): all of it, or nothing and a JSON pointer to what stands against it. */
   async apply(document: unknown, mode: MergeMode = "add"): Promise<Result<Applied, RegistryProblem>> {
-    return await applyRegistry(this.env.REGISTRY, document, mode, {
-      clock: () => instant(Date.now()),
-      publicUrl: this.env.PUBLIC_URL,
-    });
+    return await revocationsOf(this.env).apply(document, mode);
+  }
+
+  /** Denies a token, key, certificate, client, agreement, grant or policy from now on: DESIGN §5. */
+  async revoke(denial: unknown): Promise<Result<void, DenialProblem>> {
+    const read = readDenial(denial);
+    return read.ok ? ok(await revocationsOf(this.env).deny(read.value)) : read;
+  }
+
+  /** Ends a denial; `false` when there was none. */
+  async lift(denial: unknown): Promise<Result<boolean, DenialProblem>> {
+    const read = readDenial(denial);
+    return read.ok ? ok(await revocationsOf(this.env).lift(read.value)) : read;
   }
 }
 

@@ -1,0 +1,162 @@
+import type { MergeMode } from "#identity/merge-registry";
+import type { Delta, News, RecordName } from "#identity/revocation";
+import { instant, type Instant } from "#kernel/clock";
+import type { Listener } from "./guard-epoch.ts";
+
+/** Whom a delta is told: one client's guard, the guards of one issuer's clients, or all. */
+interface Reach {
+  readonly client: string | null;
+  readonly issuer: string | null;
+}
+
+interface Pending {
+  readonly id: number;
+  readonly document: string;
+  readonly mode: MergeMode;
+  readonly begun: Instant;
+}
+
+// Two hours of a change each second; a guard that was away longer is told the whole.
+const deltasMax = 7_200;
+// At 100 bytes each 10 MB; more live denials than that is a misuse, and none may be forgotten.
+const denialsMax = 100_000;
+// Clocks of isolates and issuers differ: a denied token is kept a little past its end.
+const graceMilliseconds = 120_000;
+
+/** What is denied, every delta with its epoch, and the registry writes that are not known to be done. */
+export class RevocationStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#sql.exec(schema);
+  }
+
+  news({ client, issuers: [first = "", second = ""] }: Listener, since: number | undefined, at: Instant): News {
+    const { from, epoch } = this.#sql
+      .exec<{ from: number; epoch: number }>('SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch FROM deltas')
+      .one();
+    const reach = [client, first, second];
+    if (since !== undefined && since >= from && since <= epoch) {
+      const rows = this.#sql.exec<DeltaRow>(`SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`, since, ...reach);
+      return { kind: "deltas", since, epoch, deltas: rows.toArray().map(deltaOf) };
+    }
+    const rows = this.#sql.exec<{ name: string; until: number | null }>(
+      `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${reached}`,
+      at - graceMilliseconds,
+      ...reach,
+    );
+    return { kind: "whole", epoch, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
+  }
+
+  /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
+  deny(name: string, reach: Reach, until: Instant | null, at: Instant): void {
+    this.#storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM denials WHERE until < ?", at - graceMilliseconds);
+      const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
+      if (live >= denialsMax) throw new Error("more is denied than can be kept");
+      const [known] = this.#sql.exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name).toArray();
+      // Of two ends the later one counts: nobody shortens a denial but by lifting it.
+      if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO denials (name, client, issuer, until) VALUES (?, ?, ?, ?)",
+        name,
+        reach.client,
+        reach.issuer,
+        until,
+      );
+      this.#tell("denied", name, reach, until);
+    });
+  }
+
+  lift(name: string, reach: Reach): boolean {
+    return this.#storage.transactionSync(() => {
+      const lifted = this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
+      if (lifted) this.#tell("lifted", name, reach, null);
+      return lifted;
+    });
+  }
+
+  /** Writes down what is to be written, and tells of it. `id`: of a write that had begun before, which takes these records too. */
+  begin(id: number | undefined, document: string, mode: MergeMode, records: readonly RecordName[], at: Instant): number {
+    return this.#storage.transactionSync(() => {
+      const begun =
+        id ??
+        this.#sql
+          .exec<{ id: number }>("INSERT INTO pending (document, mode, begun) VALUES (?, ?, ?) RETURNING id", document, mode, at)
+          .one().id;
+      for (const record of records) {
+        this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", begun, record);
+        this.#tell("changed", record, recordReach(record), null);
+      }
+      return begun;
+    });
+  }
+
+  /** Tells once more of every record that the write named: it is known what they are now. */
+  finish(id: number): void {
+    this.#storage.transactionSync(() => {
+      const records = this.#sql.exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id).toArray();
+      for (const { name } of records) this.#tell("changed", name, recordReach(name), null);
+      this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
+    });
+  }
+
+  pending(): readonly Pending[] {
+    return this.#sql
+      .exec<{ id: number; document: string; mode: MergeMode; begun: number }>("SELECT id, document, mode, begun FROM pending ORDER BY id")
+      .toArray()
+      .map(({ id, document, mode, begun }) => ({ id, document, mode, begun: instant(begun) }));
+  }
+
+  /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
+  #tell(kind: Delta["kind"], name: string, { client, issuer }: Reach, until: Instant | null): void {
+    const { epoch } = this.#sql
+      .exec<{
+        epoch: number;
+      }>("INSERT INTO deltas (kind, name, client, issuer, until) VALUES (?, ?, ?, ?, ?) RETURNING epoch", kind, name, client, issuer, until)
+      .one();
+    this.#sql.exec("DELETE FROM deltas WHERE epoch <= ?", epoch - deltasMax);
+  }
+}
+
+const reached = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT, until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS denials_by_end ON denials (until);
+  CREATE TABLE IF NOT EXISTS deltas (
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, client TEXT, issuer TEXT, until INTEGER
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS pending (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, mode TEXT NOT NULL, begun INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
+`;
+
+interface DeltaRow extends Record<string, SqlStorageValue> {
+  epoch: number;
+  kind: Delta["kind"];
+  name: string;
+  until: number | null;
+}
+
+function deltaOf({ epoch, kind, name, until }: DeltaRow): Delta {
+  switch (kind) {
+    case "denied":
+      return { epoch, kind, name, until: instantOrNull(until) };
+    case "lifted":
+      return { epoch, kind, name };
+    case "changed":
+      return { epoch, kind, name: name as RecordName }; // what `begin` stored
+  }
+}
+
+/** A client's record concerns its own guard; origins and issuers serve every client. */
+function recordReach(record: RecordName): Reach {
+  return { client: record.startsWith("client/") ? record.slice("client/".length) : null, issuer: null };
+}
+
+const instantOrNull = (milliseconds: number | null): Instant | null => (milliseconds === null ? null : instant(milliseconds));

@@ -1,0 +1,91 @@
+import { DurableObject } from "cloudflare:workers";
+import { denialName, denialReach, type Denial } from "#identity/denial";
+import type { MergeMode } from "#identity/merge-registry";
+import type { RegistryProblem } from "#identity/registry-document";
+import type { News } from "#identity/revocation";
+import { instant, type Instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+import { applyRegistry, type Applied } from "./apply-registry.ts";
+import type { Listener } from "./durable/guard-epoch.ts";
+import { RevocationStore } from "./durable/revocation-store.ts";
+
+export interface RevocationsEnv {
+  readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
+  readonly REGISTRY: D1Database;
+  readonly PUBLIC_URL: string;
+}
+
+/** The one object of its kind: a global one, off the path of requests, read by guards (DESIGN §11). */
+export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> => env.REVOCATIONS.getByName("registry");
+
+// An apply takes a second or two; when it is not over by then, whoever began it is gone.
+const redriveMilliseconds = 10_000;
+
+/**
+ * Says what is revoked, and orders every write of the registry (DESIGN §5): a write is told as begun, durably, before D1
+ * knows of it, and as done after; one that was cut off between is done again by the alarm. A denial needs no D1.
+ */
+export class Revocations extends DurableObject<RevocationsEnv> {
+  readonly #store: RevocationStore;
+  readonly #underWay = new Set<number>();
+
+  constructor(state: DurableObjectState, env: RevocationsEnv) {
+    super(state, env);
+    this.#store = new RevocationStore(state.storage);
+  }
+
+  /** All after `since` that concerns the listener, or the whole where the past is not kept that long. */
+  news(listener: Listener, since?: number): News {
+    return this.#store.news(listener, since, now());
+  }
+
+  /** In force when it returns: within seven seconds no lease is left that does not know it. */
+  deny(denial: Denial): void {
+    this.#store.deny(denialName(denial), denialReach(denial), denial.kind === "token" ? denial.until : null, now());
+  }
+
+  /** False when nothing of that name was denied. */
+  lift(denial: Denial): boolean {
+    return this.#store.lift(denialName(denial), denialReach(denial));
+  }
+
+  /** Merges a registry file (see `applyRegistry`). Throws when D1 fails: what had begun is tried again by the alarm. */
+  async apply(document: unknown, mode: MergeMode): Promise<Result<Applied, RegistryProblem>> {
+    return await this.#apply(document, mode, undefined);
+  }
+
+  override async alarm(): Promise<void> {
+    for (const { id, document, mode, begun } of this.#store.pending()) {
+      if (this.#underWay.has(id) || now() - begun < redriveMilliseconds) continue;
+      try {
+        await this.#apply(JSON.parse(document), mode, id);
+      } catch {
+        // D1 does not answer: the write stays pending, and the next alarm tries again.
+      }
+    }
+    if (this.#store.pending().length > 0) await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
+  }
+
+  async #apply(document: unknown, mode: MergeMode, again: number | undefined): Promise<Result<Applied, RegistryProblem>> {
+    let id = again;
+    if (id !== undefined) this.#underWay.add(id);
+    try {
+      const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
+        clock: now,
+        publicUrl: this.env.PUBLIC_URL,
+        begin: async (records) => {
+          id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
+          this.#underWay.add(id);
+          await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
+          await this.ctx.storage.sync(); // D1 must not know of it first
+        },
+      });
+      if (id !== undefined) this.#store.finish(id);
+      return applied;
+    } finally {
+      if (id !== undefined) this.#underWay.delete(id);
+    }
+  }
+}
+
+const now = (): Instant => instant(Date.now());

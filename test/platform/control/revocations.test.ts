@@ -1,0 +1,138 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { afterEach, beforeEach, test, vi } from "vitest";
+import { denialName, type Denial } from "#identity/denial";
+import type { News } from "#identity/revocation";
+import { Revocations, revocationsOf } from "#platform/revocations";
+import { withValue, type RegistryFile } from "../../support/registry-file.ts";
+import { emptyRegistry, everything, sampleFile } from "./registry.ts";
+
+const desk = exports.RegistryDesk;
+const revocations = () => revocationsOf(env);
+const telehealth = { client: "telehealth", issuers: ["https://gateway.example", "telehealth"] };
+const denial: Denial = { kind: "client", client: "telehealth" };
+let registry: D1Database;
+let file: RegistryFile;
+
+/** The names that the news tells as changed, with those that come twice. */
+const changed = (news: News) =>
+  news.kind === "deltas" ? news.deltas.filter(({ kind }) => kind === "changed").map(({ name }) => name) : [];
+const pending = () => runInDurableObject(revocations(), (_, { storage }) => storage.sql.exec("SELECT id FROM pending").toArray().length);
+/** As if D1 took no writes. */
+const broken = () => registry.exec("CREATE TRIGGER broken BEFORE INSERT ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
+
+async function failure(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call();
+  } catch (fault) {
+    return String(fault);
+  }
+  return "no failure";
+}
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
+  registry = await emptyRegistry();
+  file = await sampleFile();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("each record that a registry file writes is told of before it is written and after; a file that changes nothing tells nothing", async ({
+  expect,
+}) => {
+  expect(await desk.apply(file, "add")).toMatchObject({ ok: true });
+  const news = await revocations().news(telehealth, 0);
+  expect(changed(news).toSorted()).toEqual(["client/telehealth", "client/telehealth", "origin/main", "origin/main"]);
+  expect(await pending()).toBe(0);
+  expect(await desk.apply(file, "add")).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect((await revocations().news(telehealth, 0)).epoch).toBe(news.epoch);
+});
+
+test("a grant, an agreement, a certificate or a client that changes is told as its client, and to its client alone", async ({ expect }) => {
+  await desk.apply(file, "add");
+  const changes: readonly (readonly [pointer: string, value: unknown])[] = [
+    ["/grants/0/quotas/default/requests", 7],
+    ["/clients/0/certificates", ["A".repeat(43)]],
+    ["/clients/0/status", "suspended"],
+  ];
+  for (const [pointer, value] of changes) {
+    file = withValue(file, pointer, value);
+    const { epoch } = await revocations().news(telehealth);
+    expect(await desk.apply(file, "replace"), pointer).toMatchObject({ ok: true });
+    expect(changed(await revocations().news(telehealth, epoch)), pointer).toEqual(["client/telehealth", "client/telehealth"]);
+    expect(changed(await revocations().news({ ...telehealth, client: "payer" }, epoch)), pointer).toEqual([]);
+  }
+});
+
+test("when D1 takes no writes the change stays pending, told as begun, and the alarm finishes it once D1 works again", async ({
+  expect,
+}) => {
+  const before = await everything(registry);
+  await broken();
+  expect(await failure(() => desk.apply(file, "add"))).not.toBe("no failure");
+  expect(await pending()).toBe(1);
+  expect(await everything(registry)).toEqual(before);
+  const { epoch } = await revocations().news(telehealth);
+
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await pending(), "D1 still takes none").toBe(1);
+
+  await registry.exec("DROP TRIGGER broken");
+  await evictDurableObject(revocations());
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await pending()).toBe(0);
+  expect(changed(await revocations().news(telehealth, epoch))).toContain("client/telehealth");
+  expect(await desk.apply(file, "add"), "all of it is there").toEqual({ ok: true, value: { added: 0, changed: 0 } });
+});
+
+test("a pending change that cannot be made any more is told as over", async ({ expect }) => {
+  await broken();
+  await failure(() => desk.apply(file, "add"));
+  await registry.exec("DROP TRIGGER broken");
+  await desk.apply(withValue(file, "/clients/0/kind", "payer"), "add"); // somebody else was quicker: the file clashes now
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await pending()).toBe(0);
+});
+
+test("what an operator denies is in force when the call returns, once, and until it is lifted", async ({ expect }) => {
+  expect(await desk.revoke(denial)).toMatchObject({ ok: true });
+  const news = await revocations().news(telehealth);
+  expect(news).toMatchObject({ kind: "whole", denied: [{ name: denialName(denial), until: null }] });
+  expect(await desk.revoke(denial)).toMatchObject({ ok: true });
+  expect((await revocations().news(telehealth)).epoch, "denied already").toBe(news.epoch);
+  await evictDurableObject(revocations());
+  expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ name: denialName(denial) }] });
+  expect(await desk.lift(denial)).toEqual({ ok: true, value: true });
+  expect(await desk.lift(denial)).toEqual({ ok: true, value: false });
+  expect(await revocations().news(telehealth, news.epoch)).toMatchObject({ deltas: [{ kind: "lifted", name: denialName(denial) }] });
+});
+
+test("a token's denial is only ever made longer", async ({ expect }) => {
+  const until = (seconds: number) => ({ kind: "token", issuer: "https://gateway.example", id: "jti", until: Date.now() + seconds * 1_000 });
+  for (const seconds of [300, 60, 600]) await desk.revoke(until(seconds));
+  expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ until: Date.now() + 600_000 }] });
+});
+
+test("what is no denial is refused with the name of the field", async ({ expect }) => {
+  expect(await desk.revoke({ kind: "client" })).toEqual({ ok: false, error: { reason: "denial_malformed", field: "client" } });
+  expect(await desk.lift("everything")).toMatchObject({ ok: false });
+});
+
+test("guards can hear of the revocations, and nothing else", async ({ expect }) => {
+  await desk.revoke(denial);
+  expect(await exports.RevocationFeed.news(telehealth)).toMatchObject({ denied: [{ name: denialName(denial) }] });
+  for (const name of ["deny", "lift", "apply"]) {
+    const call: unknown = Reflect.get(exports.RevocationFeed, name);
+    expect(await failure(async () => (call as (value: unknown) => Promise<unknown>)(denial)), name).not.toBe("no failure"); // an RPC stub says so when called
+  }
+});
+
+test("the calls of the revocations are exactly these", ({ expect }) => {
+  const names = Object.getOwnPropertyNames(Revocations.prototype).sort();
+  expect(names).toEqual(["alarm", "apply", "constructor", "deny", "lift", "news"]);
+});
