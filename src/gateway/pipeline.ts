@@ -1,11 +1,12 @@
 import type { Clock } from "#kernel/clock";
-import type { Limiter, Spend } from "#limits/ports";
-import type { Principal } from "#identity/principal";
+import type { Limiter } from "#limits/ports";
+import { deniedPrincipal, type DeniedNames } from "#identity/denial";
 import { evaluate } from "#policy/evaluate";
 import { admit, type Arrival } from "./admit.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
 import { gather, type GatherPorts } from "./gather.ts";
+import { askEarly, spendOf } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 
@@ -23,11 +24,17 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   if (!call.ok) return trail.refuse(call.error);
   trail.learn({ call: call.value });
 
-  const who = await authenticate(call.value, ports, ({ x5t }) => trail.learn({ certificate: x5t }));
+  let share = Promise.resolve();
+  const who = await authenticate(call.value, ports, (certificate) => {
+    trail.learn({ certificate: certificate.x5t });
+    share = askEarly(call.value, certificate, ports); // beside the proof of the token
+  });
   if (!who.ok) return trail.refuse(who.error);
   trail.learn({ principal: who.value });
+  await share;
 
-  const budget = await ports.limiter.spend(spendOf(who.value));
+  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value);
+  const budget = await ports.limiter.spend(spendOf(who.value), denied);
   if (!budget.ok) return trail.refuse(budget.error);
   trail.learn({ budget: budget.value });
 
@@ -48,14 +55,10 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
   // The origin may have taken longer than the lease lives: an ended one is asked for again, without spending, and no answer is a no.
-  let { livesUntil } = budget.value;
-  const stillGood = async () => {
-    if (ports.clock() >= livesUntil) ({ livesUntil } = await ports.limiter.renew(spendOf(who.value)));
-  };
-  await stillGood();
-  return trail.release(disclosed.value, stillGood);
-}
-
-function spendOf({ client, grant }: Principal): Spend {
-  return { client: client.id, key: `${grant.origin}/${grant.purpose}`, quota: grant.quotas.default };
+  const still = await ports.limiter.renew(spendOf(who.value), denied);
+  if (!still.ok) return trail.refuse(still.error);
+  return trail.release(disclosed.value, async () => {
+    const still = await ports.limiter.renew(spendOf(who.value), denied);
+    if (!still.ok) throw new Error("denied in the middle of the answer");
+  });
 }

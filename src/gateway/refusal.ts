@@ -1,4 +1,5 @@
 import type { IssueType } from "#fhir/outcome";
+import type { PrincipalDenied } from "#identity/denial";
 import type { Exhausted } from "#limits/ports";
 import type { PolicyRefusal } from "#policy/evaluate";
 import type { AdmitRefusal } from "./admit.ts";
@@ -10,6 +11,7 @@ export type GatewayRefusal =
   | AdmitRefusal
   | AuthenticateRefusal
   | Exhausted
+  | PrincipalDenied
   | InterpretRefusal
   | { readonly reason: "policy_missing" }
   | PolicyRefusal
@@ -105,6 +107,15 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   purpose_malformed: face(400, "invalid", "Phylax-Purpose is not a purpose of use."),
   purpose_not_granted: face(403, "forbidden", "The token is not for this purpose of use."),
   purpose_not_chosen: face(403, "forbidden", "The token is for several purposes: choose one with Phylax-Purpose."),
+  // denied beside the registry
+  client_denied: badCredential,
+  certificate_denied: badCredential,
+  key_denied: badCredential,
+  proof_key_denied: badCredential,
+  token_denied: badCredential,
+  agreement_denied: face(403, "forbidden", "No agreement is in force."),
+  grant_denied: notPermitted,
+  policy_denied: notPermitted,
   // throttle
   quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
   // interpret

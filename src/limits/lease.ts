@@ -6,7 +6,9 @@ import { giveBack, remaining, take, windowAt, windowEnd, type Window } from "./w
 /** A window as storage keeps it. */
 export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
 
-const leaseMillisecondsMax = 5_000; // what a revocation may take to be felt: DESIGN §5
+// DESIGN §5: what a revocation may take to be felt, however old the guard's own knowledge was.
+const leaseMillisecondsMax = 5_000;
+const afterEpochMillisecondsMax = 7_000;
 // What another isolate holds may come back soon; when none does, only the end of the window brings more.
 const denyMilliseconds = { othersHold: 250, alone: 1_000 };
 const holdersMax = 10_000;
@@ -28,8 +30,12 @@ export class LeaseBook {
     this.#windows = new Map(stored.map(({ key, ...window }) => [key, { ...window, granted: window.reserved }]));
   }
 
-  /** `store` must be durable before the answer leaves. */
-  lease(call: LeaseCall, at: Instant): { readonly answer: LeaseAnswer; readonly store: StoredWindow | undefined } {
+  /**
+   * `store` must be durable before the answer leaves.
+   *
+   * @param epochRead when the guard last asked what is revoked.
+   */
+  lease(call: LeaseCall, at: Instant, epochRead: Instant): { readonly answer: LeaseAnswer; readonly store: StoredWindow | undefined } {
     const before = this.#calls.answerTo(call.id);
     if (before !== undefined) return { answer: before, store: undefined };
 
@@ -47,7 +53,7 @@ export class LeaseBook {
     const window = take(settled, granted);
 
     this.#windows.set(call.key, window);
-    const answer = this.#answer(window, granted, call.want, at);
+    const answer = this.#answer(window, granted, call.want, at, epochRead);
     this.#calls.remember(call.id, answer, brought > 0 ? windowEnd(window) : undefined);
     return {
       answer,
@@ -69,7 +75,7 @@ export class LeaseBook {
     return this.#holders.size;
   }
 
-  #answer(window: Window, granted: number, want: number, at: Instant): LeaseAnswer {
+  #answer(window: Window, granted: number, want: number, at: Instant, epochRead: Instant): LeaseAnswer {
     const windowMillisecondsLeft = windowEnd(window) - at;
     const deny = this.#holders.size > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
     return {
@@ -79,7 +85,7 @@ export class LeaseBook {
       windowSeconds: window.quota.windowSeconds,
       windowStart: window.start,
       windowMillisecondsLeft,
-      lifeMilliseconds: Math.min(leaseMillisecondsMax, windowMillisecondsLeft),
+      lifeMilliseconds: Math.max(0, Math.min(leaseMillisecondsMax, windowMillisecondsLeft, epochRead + afterEpochMillisecondsMax - at)),
       incarnation: this.#incarnation,
       ...(granted === 0 && want > 0 ? { denyMilliseconds: Math.min(deny, windowMillisecondsLeft) } : {}),
     };

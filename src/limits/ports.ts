@@ -28,14 +28,22 @@ export interface Spend {
   /** `<origin>/<purpose>`: each grant has its own quota. */
   readonly key: string;
   readonly quota: Quota;
+  /** Whose tokens the client comes with: the denials of these are told with its leases. */
+  readonly issuer: string;
 }
 
-/** The client's counters. Throws when they cannot be reached: no answer, no admission. */
+/** Names of all that is denied, as the guard's last answer has it. */
+export type Denied = Pick<ReadonlySet<string>, "has" | "size">;
+
+/**
+ * The client's counters, and what is denied to it: both come with a lease, and without one that lives nothing is
+ * admitted. `revoked` says whether the request is among the denied. Throws when the counters cannot be reached.
+ */
 export interface Limiter {
   /** Asks for a share where none is at hand, and spends nothing: for a client that is not proven yet. Never throws. */
   prepare(of: Spend): Promise<void>;
-  /** Spends one request of a quota, out of what the isolate holds where it can. */
-  spend(of: Spend): Promise<Result<Budget, Exhausted>>;
-  /** How things stand, without spending: for a request that was admitted and took longer than its lease. */
-  renew(of: Spend): Promise<Budget>;
+  /** Spends one request of a quota, out of what the isolate holds where it can. A revoked one spends nothing. */
+  spend<R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, Exhausted | R>>;
+  /** How things stand, without spending: for a request that was admitted some time ago. Of the refusals only "revoked". */
+  renew<R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Budget, R>>;
 }

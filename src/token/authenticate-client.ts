@@ -1,9 +1,10 @@
-import type { Assertion, AssertionRefusal } from "#identity/assertion";
+import type { AssertionRefusal, ProvenAssertion } from "#identity/assertion";
 import type { Binding } from "#identity/binding";
 import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
 import { readCompactJws } from "#identity/compact-jws";
-import type { AssertionMemory, AssertionVerifier, ClientDirectory } from "#identity/ports";
+import { deniedCredential, type CredentialDenied } from "#identity/denial";
+import type { AssertionMemory, AssertionVerifier, ClientDirectory, DenialList } from "#identity/ports";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -23,6 +24,7 @@ export type ClientAuthenticationRefusal =
   | CertificateRefusal
   | AssertionRefusal
   | ClientRefusal
+  | CredentialDenied
   | ProofRefusal
   | { readonly reason: "client_unknown" | "client_id_wrong" | "client_method_wrong" | "assertion_replayed" | "proof_not_expected" };
 
@@ -30,6 +32,7 @@ export interface ClientAuthenticationPorts {
   readonly clients: ClientDirectory;
   readonly assertions: AssertionVerifier;
   readonly memory: AssertionMemory;
+  readonly denials: DenialList;
   readonly proofs: ProofVerifier;
   /** The address that a proof must name. */
   readonly tokenEndpoint: string;
@@ -74,6 +77,14 @@ export async function authenticateClient(
   if (!admitted.ok) return admitted;
   const bound = await bindingOf(registered, certificate.value, proof, at, ports);
   if (!bound.ok) return bound;
+  const denied = deniedCredential(await ports.denials.of(registered.id, registered.id), {
+    client: registered.id,
+    certificate: certificate.value?.x5t,
+    proof: bound.value.proof,
+    keyId: assertion.value?.keyId,
+    issuer: registered.id, // of the keys that a client signs its assertions with
+  });
+  if (denied !== undefined) return err(denied);
   // Last: an assertion that fails otherwise must not be used up by whoever caught it on the way, nor by a client that has no nonce yet.
   if (assertion.value !== undefined && !(await ports.memory.first(registered.id, assertion.value))) {
     return err({ reason: "assertion_replayed" });
@@ -124,6 +135,6 @@ async function provenAssertion(
   client: ClientRecord,
   at: Instant,
   { assertions }: ClientAuthenticationPorts,
-): Promise<Result<Assertion | undefined, AssertionRefusal>> {
+): Promise<Result<ProvenAssertion | undefined, AssertionRefusal>> {
   return credential.method === "tls_client_auth" ? ok(undefined) : assertions.verify(credential.assertion, client, at);
 }

@@ -18,14 +18,14 @@ const start = instant(60_000 * 1000);
 
 test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({ expect }) => {
   const book = new LeaseBook("one", []);
-  const answers = Array.from({ length: 500 }, (_, n) => book.lease(call(`${n}`), instant(start + 15_500)).answer);
+  const answers = Array.from({ length: 500 }, (_, n) => book.lease(call(`${n}`), instant(start + 15_500), instant(start + 15_500)).answer);
   expect(answers.filter(({ granted }) => granted === 1)).toHaveLength(100);
   expect(answers.at(-1)).toMatchObject({ granted: 0, remaining: 0, limit: 100, windowMillisecondsLeft: 44_500, denyMilliseconds: 1_000 });
 });
 
 test("the next window has its own tokens, and a clock that steps back does not open the last one again", ({ expect }) => {
   const book = new LeaseBook("one", []);
-  const spend = (n: number, at: Instant) => book.lease(call(`${n}`), at).answer;
+  const spend = (n: number, at: Instant) => book.lease(call(`${n}`), at, at).answer;
   for (let n = 0; n < 100; n += 1) spend(n, start);
   expect(spend(100, instant(start + 59_999)).granted).toBe(0);
   expect(spend(101, instant(start + 60_000))).toMatchObject({ granted: 1, remaining: 99 });
@@ -34,35 +34,35 @@ test("the next window has its own tokens, and a clock that steps back does not o
 
 test("a call repeated with its id is answered as before and changes nothing", ({ expect }) => {
   const book = new LeaseBook("one", []);
-  const { answer } = book.lease(call("x", { want: 5 }), start);
-  expect(book.lease(call("x", { want: 5 }), instant(start + 1)).answer).toBe(answer);
+  const { answer } = book.lease(call("x", { want: 5 }), start, start);
+  expect(book.lease(call("x", { want: 5 }), instant(start + 1), instant(start + 1)).answer).toBe(answer);
   const back = { want: 0, returned: 3, incarnation: "one", windowStart: answer.windowStart };
-  expect(book.lease(call("y", back), start).answer.remaining).toBe(98);
-  expect(book.lease(call("y", back), start).answer.remaining).toBe(98);
+  expect(book.lease(call("y", back), start, start).answer.remaining).toBe(98);
+  expect(book.lease(call("y", back), start, start).answer.remaining).toBe(98);
 });
 
 test("tokens of another incarnation or another window come back as spent", ({ expect }) => {
   const book = new LeaseBook("two", []);
-  const { windowStart } = book.lease(call("x", { want: 5 }), start).answer;
-  expect(book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start).answer.remaining).toBe(95);
+  const { windowStart } = book.lease(call("x", { want: 5 }), start, start).answer;
+  expect(book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start, start).answer.remaining).toBe(95);
   const old = instant(windowStart - 60_000);
-  expect(book.lease(call("z", { want: 0, returned: 3, incarnation: "two", windowStart: old }), start).answer.remaining).toBe(95);
+  expect(book.lease(call("z", { want: 0, returned: 3, incarnation: "two", windowStart: old }), start, start).answer.remaining).toBe(95);
 });
 
 test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({ expect }) => {
   const book = new LeaseBook("one", []);
   const large = { ...quota, requests: 1_000_000 };
-  const { windowStart } = book.lease(call("first", { quota: large, want: 100 }), start).answer;
+  const { windowStart } = book.lease(call("first", { quota: large, want: 100 }), start, start).answer;
   const back = { quota: large, want: 0, returned: 60, incarnation: "one", windowStart };
-  expect(book.lease(call("back", back), start).answer.remaining).toBe(999_960);
-  for (let n = 0; n < 10_001; n += 1) book.lease(call(`n${n}`, { quota: large, want: 0 }), start);
-  expect(book.lease(call("back", back), start).answer.remaining, "the repeat of a forgotten call").toBe(999_960);
+  expect(book.lease(call("back", back), start, start).answer.remaining).toBe(999_960);
+  for (let n = 0; n < 10_001; n += 1) book.lease(call(`n${n}`, { quota: large, want: 0 }), start, start);
+  expect(book.lease(call("back", back), start, start).answer.remaining, "the repeat of a forgotten call").toBe(999_960);
 });
 
 test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({ expect }) => {
   const book = new LeaseBook("one", []);
   const limitFor = (id: string, requests: number, revision: number) =>
-    book.lease(call(id, { want: 0, quota: { ...quota, requests, revision } }), start).answer.limit;
+    book.lease(call(id, { want: 0, quota: { ...quota, requests, revision } }), start, start).answer.limit;
   expect(limitFor("a", 100, 5)).toBe(100);
   expect(limitFor("b", 900, 4)).toBe(100);
   expect(limitFor("c", 900, 5)).toBe(100);
@@ -72,10 +72,15 @@ test("a larger quota from a stale isolate is not believed, and a smaller one of 
 
 test("a window whose length changes while it runs hands its count on", ({ expect }) => {
   const book = new LeaseBook("one", []);
-  for (let n = 0; n < 100; n += 1) book.lease(call(`${n}`), start);
+  for (let n = 0; n < 100; n += 1) book.lease(call(`${n}`), start, start);
   const shorter = { requests: 100, windowSeconds: 10, revision: 2 };
-  expect(book.lease(call("x", { quota: shorter }), instant(start + 1_000)).answer.granted).toBe(0);
-  expect(book.lease(call("y", { quota: shorter }), instant(start + 10_000)).answer.granted).toBe(1);
+  expect(book.lease(call("x", { quota: shorter }), instant(start + 1_000), instant(start + 1_000)).answer.granted).toBe(0);
+  expect(book.lease(call("y", { quota: shorter }), instant(start + 10_000), instant(start + 10_000)).answer.granted).toBe(1);
+});
+
+test("a lease lives five seconds, and never past seven after the guard last asked what is revoked", ({ expect }) => {
+  const lifeAfter = (age: number) => new LeaseBook("one", []).lease(call("x"), instant(start + age), start).answer.lifeMilliseconds;
+  expect([0, 1_000, 2_000, 2_001, 5_000, 7_000, 9_000].map(lifeAfter)).toEqual([5_000, 5_000, 5_000, 4_999, 2_000, 0, 0]);
 });
 
 test("leases shrink to one near the limit, and are never over a twentieth of the quota", ({ expect }) => {
@@ -139,7 +144,7 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
         const sent: LeaseCall[] = [];
         const admitted = new Map<number, number>();
         const send = (made: LeaseCall): LeaseAnswer => {
-          const { answer, store } = book.lease(made, instant(at));
+          const { answer, store } = book.lease(made, instant(at), instant(at));
           if (store !== undefined) stored.set(store.key, store);
           return answer;
         };
@@ -202,7 +207,7 @@ test("without crashes the whole quota can be used, and a crash costs at most one
       let [book, admitted] = [new LeaseBook("0", []), 0];
       for (let n = 0; n < requests + 5; n += 1) {
         if (n === crashAfter) book = new LeaseBook("1", row === undefined ? [] : [row]);
-        const { answer, store } = book.lease(call(`${n}`, { quota: size }), start);
+        const { answer, store } = book.lease(call(`${n}`, { quota: size }), start, start);
         row = store ?? row;
         admitted += answer.granted;
       }

@@ -276,7 +276,7 @@ class Network {
   }
 
   #carry(sent: Sent): Answered {
-    const { answer, store } = this.#book.lease(sent.call, instant(this.#now));
+    const { answer, store } = this.#book.lease(sent.call, instant(this.#now), instant(this.#now));
     if (store !== undefined) this.#stored.set(store.key, store);
     return { ...sent, answer };
   }

@@ -91,7 +91,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
       const begun = beginAsk(purse, id, least, clock());
       ({ purse } = begun);
       agenda.add(agenda.now + trip, () => {
-        const { answer } = book.lease({ id, holder: `${trip}`, key: "k", quota, ...begun.call }, clock());
+        const { answer } = book.lease({ id, holder: `${trip}`, key: "k", quota, ...begun.call }, clock(), clock());
         agenda.add(agenda.now + trip, () => {
           purse = settleAsk(purse, id, answer, clock());
           then(answer);

@@ -3,6 +3,7 @@ import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import type { ProofSink, Recorded } from "#audit/ports";
 import type { ClientGrant, ClientRecord } from "#identity/client";
+import { denialName, type Denial } from "#identity/denial";
 import type { AssertionMemory } from "#identity/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
@@ -30,7 +31,8 @@ function endpoint({
   when = at,
   ledger,
   find,
-}: { client?: ClientRecord; when?: Instant; ledger?: ProofSink; find?: () => Promise<never> } = {}) {
+  denied = [],
+}: { client?: ClientRecord; when?: Instant; ledger?: ProofSink; find?: () => Promise<never>; denied?: readonly Denial[] } = {}) {
   const events: AuditEvent[] = [];
   const used = new Set<string>();
   let ids = 0;
@@ -68,6 +70,7 @@ function endpoint({
     proofs,
     tokenEndpoint,
     memory,
+    denials: { of: () => Promise.resolve(new Set(denied.map(denialName))) },
     onFault: () => {},
   });
   return {
@@ -166,6 +169,9 @@ test("who is not registered, who signs with a wrong key, who is suspended and wh
     [endpoint(), await form({ client_assertion: await assertion({}, stranger) }), "signature_wrong"],
     [endpoint({ client: { ...record, status: "suspended" } }), await form(), "client_suspended"],
     [endpoint(), once, "assertion_replayed"],
+    [endpoint({ denied: [{ kind: "client", client: "telehealth" }] }), await form(), "client_denied"],
+    [endpoint({ denied: [{ kind: "certificate", x5t: presented("telehealth").x5t }] }), await form(), "certificate_denied"],
+    [endpoint({ denied: [{ kind: "key", issuer: "telehealth", keyId: clientKey.jwk.kid ?? "" }] }), await form(), "key_denied"],
   ] as const;
   await ask(cases[3][0], post(once));
   const faces = new Set<string>();

@@ -6,10 +6,12 @@ import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import { gatewayConfig } from "#platform/config";
 import { clientDirectory } from "#platform/d1/client-directory";
+import { forgetStale } from "#platform/d1/forget-stale";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { ClientGuard } from "#platform/durable/client-guard";
+import { guardDenials } from "#platform/durable/guard-denials";
 import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
@@ -36,6 +38,7 @@ function open(env: GatewayEnv): Hono {
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
+  const issuers = issuerDirectory(env.REGISTRY, clock);
   const proofs = proofVerifier(config.dpopNonceKey);
   const tokenEndpoint = `${publicUrl}/oauth/token`;
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
@@ -55,6 +58,7 @@ function open(env: GatewayEnv): Hono {
     proofs,
     tokenEndpoint,
     memory: guardMemory(env.CLIENT_GUARD),
+    denials: guardDenials(env.CLIENT_GUARD),
   });
   const gateway = gatewayApp({
     publicUrl,
@@ -64,9 +68,15 @@ function open(env: GatewayEnv): Hono {
     clients,
     clock,
     newId,
-    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: issuerDirectory(env.REGISTRY, clock) }),
+    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers }),
     proofs,
-    limiter: guardLimiter({ guards: env.CLIENT_GUARD, clock, newId, waitUntil }),
+    limiter: guardLimiter({
+      guards: env.CLIENT_GUARD,
+      clock,
+      newId,
+      waitUntil,
+      onStale: forgetStale({ client: clients, origin: origins, issuer: issuers }),
+    }),
     policies: compiledPolicies(policyShelf(env.REGISTRY)),
     origins: upstream({
       find: async (name) => {

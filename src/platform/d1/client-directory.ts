@@ -5,17 +5,28 @@ import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
 import type { Clock } from "#kernel/clock";
 import { registryLimits } from "./registry-limits.ts";
-import { IsolateCache } from "./isolate-cache.ts";
+import { IsolateCache, type Forgetful } from "./isolate-cache.ts";
 import { agreementPurposes, agreements, certificates, clients, grants } from "./schema.ts";
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
-export function clientDirectory(registry: D1Database, clock: Clock): ClientDirectory {
+export function clientDirectory(registry: D1Database, clock: Clock): ClientDirectory & Forgetful {
   const byId = new IsolateCache(registryLimits, clock, (id) => readClient(registry, eq(clients.id, id)));
   const byName = new IsolateCache(registryLimits, clock, (name) => {
     const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
     return readClient(registry, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
   });
-  return { find: (id) => byId.get(id), findExternal: ({ issuer, id }) => byName.get(JSON.stringify([issuer, id])) };
+  return {
+    find: (id) => byId.get(id),
+    findExternal: ({ issuer, id }) => byName.get(JSON.stringify([issuer, id])),
+    forget(id) {
+      byId.forget(id);
+      byName.forgetAll(); // which name it had, and has now, is not known here
+    },
+    forgetAll() {
+      byId.forgetAll();
+      byName.forgetAll();
+    },
+  };
 }
 
 /** `which` names at most one client: by its key, or by the unique index on issuer and external id. */

@@ -10,6 +10,12 @@ export interface CacheLimits {
   readonly entriesMax: number;
 }
 
+/** Has copies of the registry's records, and drops one, or all, when told that it has changed. */
+export interface Forgetful {
+  forget(key: string): void;
+  forgetAll(): void;
+}
+
 interface Entry<T> {
   readonly value: T;
   readonly read: Instant;
@@ -23,12 +29,13 @@ const claimMilliseconds = 1_000;
  * One isolate's memory of what a store said. Holds settled plain data: no request ever waits for another's read (DESIGN §4).
  * An answer's age counts from when its read began.
  */
-export class IsolateCache<T> {
+export class IsolateCache<T> implements Forgetful {
   readonly #limits: CacheLimits;
   readonly #clock: Clock;
   readonly #load: (key: string) => Promise<T | undefined>;
   readonly #present = new Map<string, Entry<T>>(); // oldest first
   readonly #absent = new Map<string, Instant>(); // apart, so that made-up keys push nothing out
+  #forgotten = 0; // times that something was forgotten: a read that began before is not kept
 
   constructor(limits: CacheLimits, clock: Clock, load: (key: string) => Promise<T | undefined>) {
     this.#limits = limits;
@@ -51,15 +58,30 @@ export class IsolateCache<T> {
     if (absent !== undefined && at - absent < this.#limits.absentMilliseconds) return undefined;
 
     if (entry !== undefined) entry.claimed = at;
+    const forgotten = this.#forgotten;
     let value: T | undefined;
     try {
       value = await this.#load(key);
       if (this.#clock() - at >= this.#limits.hardMilliseconds) throw new Error("the store's answer came too late to be believed");
     } catch (fault) {
-      if (entry !== undefined && this.#clock() - entry.read < this.#limits.hardMilliseconds) return entry.value;
+      const known = this.#present.get(key); // what was forgotten meanwhile is no comfort
+      if (known !== undefined && this.#clock() - known.read < this.#limits.hardMilliseconds) return known.value;
       throw fault;
     }
-    return this.#keep(key, value, at);
+    return forgotten === this.#forgotten ? this.#keep(key, value, at) : value;
+  }
+
+  /** What the store says of a key has changed. */
+  forget(key: string): void {
+    this.#forgotten += 1;
+    this.#present.delete(key);
+    this.#absent.delete(key);
+  }
+
+  forgetAll(): void {
+    this.#forgotten += 1;
+    this.#present.clear();
+    this.#absent.clear();
   }
 
   /** A read that began earlier never takes the place of one that began later. */

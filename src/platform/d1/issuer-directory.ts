@@ -2,7 +2,7 @@ import { drizzle } from "drizzle-orm/d1";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { IssuerDirectory } from "#identity/ports";
 import type { Clock } from "#kernel/clock";
-import { IsolateCache } from "./isolate-cache.ts";
+import { IsolateCache, type Forgetful } from "./isolate-cache.ts";
 import { registryLimits } from "./registry-limits.ts";
 import { issuers } from "./schema.ts";
 
@@ -10,12 +10,13 @@ import { issuers } from "./schema.ts";
  * The registry's external issuers out of D1, remembered for seconds. Only reads. All are read at once: there are few, and an `iss` that
  * somebody made up must cost no read, since it comes before any signature is proven.
  */
-export function issuerDirectory(registry: D1Database, clock: Clock): IssuerDirectory {
+export function issuerDirectory(registry: D1Database, clock: Clock): IssuerDirectory & Forgetful {
   const cache = new IsolateCache(registryLimits, clock, async () => {
     const rows = await drizzle(registry).select().from(issuers);
     return new Map(rows.map((row) => [row.iss, issuerOf(row)]));
   });
-  return { find: async (iss) => (await cache.get("all"))?.get(iss) };
+  const forgetAll = () => cache.forgetAll();
+  return { find: async (iss) => (await cache.get("all"))?.get(iss), forget: forgetAll, forgetAll };
 }
 
 function issuerOf({ iss, jwks, algs, audience, purpose, claims }: typeof issuers.$inferSelect): TrustedIssuer {

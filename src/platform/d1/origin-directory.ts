@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
 import type { OriginEntry } from "#identity/registry-state";
 import type { Clock } from "#kernel/clock";
-import { IsolateCache } from "./isolate-cache.ts";
+import { IsolateCache, type Forgetful } from "./isolate-cache.ts";
 import { registryLimits } from "./registry-limits.ts";
 import { origins } from "./schema.ts";
 
@@ -11,10 +11,10 @@ export interface OriginDirectory {
   find(name: string): Promise<OriginEntry | undefined>;
 }
 
-export function originDirectory(registry: D1Database, clock: Clock): OriginDirectory {
+export function originDirectory(registry: D1Database, clock: Clock): OriginDirectory & Forgetful {
   const cache = new IsolateCache<OriginEntry>(registryLimits, clock, async (name) => {
     const [row] = await drizzle(registry).select().from(origins).where(eq(origins.name, name));
     return row;
   });
-  return { find: (name) => cache.get(name) };
+  return { find: (name) => cache.get(name), forget: (name) => cache.forget(name), forgetAll: () => cache.forgetAll() };
 }

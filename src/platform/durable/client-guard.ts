@@ -1,7 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
+import type { News } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { LeaseBook, type StoredWindow } from "#limits/lease";
-import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
+import { readLeaseCall, type LeaseCall } from "#limits/lease-call";
+import { GuardEpoch, type RevocationSource } from "./guard-epoch.ts";
+import type { Told } from "./guard-told.ts";
 
 // What a client can have alive at once: 300 seconds of assertions at 30 a second.
 const assertionsMax = 10_000;
@@ -9,22 +12,41 @@ const assertionMillisecondsMax = 400_000;
 // Isolates' clocks differ from the guard's: an id is kept past the end of its assertion, so none is forgotten while it still passes.
 const graceMilliseconds = 60_000;
 
-/** Storage and a clock around limits/lease and the ids of used assertions. One object per client, named by its id. */
+interface GuardEnv {
+  readonly REVOCATION_FEED: RevocationSource;
+}
+
+/** Whose lease is asked for: an isolate that knows the revocations up to `since`, or none. */
+interface Asker {
+  readonly client: string;
+  /** Of the tokens that the client comes with. */
+  readonly issuer: string;
+  readonly since?: number;
+}
+
+/** Storage and a clock around limits/lease, what is revoked, and the ids of used assertions. One object per client, named by its id. */
 export class ClientGuard extends DurableObject {
   readonly #sql: SqlStorage;
   readonly #book: LeaseBook;
+  readonly #epoch: GuardEpoch;
 
   constructor(state: DurableObjectState, env: unknown) {
-    super(state, env as Cloudflare.Env); // unused here: the guard has no bindings
+    super(state, env as Cloudflare.Env); // read below, by the one name this object uses
+    this.#epoch = new GuardEpoch((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
     this.#sql = state.storage.sql;
     this.#sql.exec(schema);
     const stored = this.#sql.exec<Row>("SELECT * FROM windows").toArray().map(windowOf);
     this.#book = new LeaseBook(crypto.randomUUID(), stored);
   }
 
-  /** Grants a share of a quota's window. Throws for a malformed call, with nothing written. */
-  lease(call: LeaseCall): LeaseAnswer {
-    const { answer, store } = this.#book.lease(readLeaseCall(call), now());
+  /**
+   * Grants a share of a quota's window, and tells what is revoked. Throws, with nothing written, for a malformed call and
+   * while nobody says what is revoked.
+   */
+  async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<Told> {
+    const read = readLeaseCall(call);
+    const epochRead = await this.#epoch.readFor(client, issuer);
+    const { answer, store } = this.#book.lease(read, now(), epochRead);
     if (store !== undefined) {
       const { key, quota, start, reserved } = store;
       this.#sql.exec(
@@ -37,7 +59,13 @@ export class ClientGuard extends DurableObject {
         reserved,
       );
     }
-    return answer;
+    return { answer, news: this.#epoch.tell(since) };
+  }
+
+  /** All that is denied to the client. Throws while nobody says. */
+  async denials({ client, issuer }: Asker): Promise<News> {
+    await this.#epoch.readFor(client, issuer);
+    return this.#epoch.tell(undefined);
   }
 
   /**

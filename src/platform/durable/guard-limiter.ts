@@ -1,9 +1,11 @@
+import { hear, type RecordName } from "#identity/revocation";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import type { Limiter, Spend } from "#limits/ports";
 import { abandonAsk, beginAsk, demanded, mayAsk, renewalDue, settleAsk, spend, spendAnswered, standing } from "#limits/purse";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { ClientGuard } from "./client-guard.ts";
+import type { Told } from "./guard-told.ts";
 import { Purses } from "./purses.ts";
 
 export interface GuardLimiterOptions {
@@ -13,6 +15,8 @@ export interface GuardLimiterOptions {
   readonly newId: () => string;
   /** Lets a call outlive the request that began it. */
   readonly waitUntil: (work: Promise<unknown>) => void;
+  /** Hears which records of the registry are not what they were. */
+  readonly onStale: (records: readonly RecordName[] | "all") => void;
 }
 
 // A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
@@ -37,14 +41,16 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       waitUntil(asked); // this request may be refused meanwhile, and the answer's tokens are the isolate's
       await asked;
     },
-    async spend(of) {
+    async spend(of, revoked) {
       purses.set(of, demanded(purses.of(of), clock()));
       for (let looks = 0; looks < looksMax; looks += 1) {
-        let { purse, outcome } = spend(purses.of(of), clock());
-        if (outcome.kind === "empty" && mayAsk(purse, clock())) {
-          const answer = await ask(of, 1);
-          ({ purse, outcome } = spendAnswered(purses.of(of), answer, clock()));
-        }
+        let answer: LeaseAnswer | undefined;
+        const before = spend(purses.of(of), clock()).outcome.kind;
+        if (before === "empty" && mayAsk(purses.of(of), clock())) answer = await ask(of, 1);
+        // What is denied is as young as the lease that is spent from, and a thief spends nothing of the quota.
+        const refusal = answer === undefined && before === "empty" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+        if (refusal !== undefined) return err(refusal);
+        const { purse, outcome } = answer === undefined ? spend(purses.of(of), clock()) : spendAnswered(purses.of(of), answer, clock());
         purses.set(of, purse);
         switch (outcome.kind) {
           case "spent":
@@ -58,19 +64,23 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
       }
       throw new Error("the client's guard does not answer");
     },
-    async renew(of) {
-      const known = standing(purses.of(of), clock());
-      if (known?.alive === true) return known.budget;
-      await ask(of, 0);
+    async renew(of, revoked) {
+      if (standing(purses.of(of), clock())?.alive !== true) await ask(of, 0);
+      const refusal = revoked(purses.heard(of)?.denied ?? nobodyKnows());
+      if (refusal !== undefined) return err(refusal);
       const heard = standing(purses.of(of), clock()); // alive when the guard answered, be it the last moment of a window
       if (heard === undefined) throw new Error("the client's guard answered too late");
-      return heard.budget;
+      return ok(heard.budget);
     },
   };
 }
 
+function nobodyKnows(): never {
+  throw new Error("a lease came without what is revoked");
+}
+
 /** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
-function asker({ guards, clock, newId }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
+function asker({ guards, clock, newId, onStale }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   return async (of, least) => {
     holder ??= newId();
@@ -78,7 +88,12 @@ function asker({ guards, clock, newId }: GuardLimiterOptions, purses: Purses): (
     const { purse, call } = beginAsk(purses.of(of), id, least, clock());
     purses.set(of, purse);
     try {
-      const answer = await send(guards, of.client, { id, holder, key: of.key, quota: of.quota, ...call });
+      const since = purses.heard(of)?.epoch;
+      const { answer, news } = await send(guards, of, { id, holder, key: of.key, quota: of.quota, ...call }, since);
+      const heard = hear(purses.heard(of), news);
+      if (heard === undefined) throw new Error("news of revocations were missed");
+      purses.setHeard(of, heard.heard);
+      if (heard.stale.length > 0) onStale(heard.stale);
       purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
       return answer;
     } catch (fault) {
@@ -89,11 +104,17 @@ function asker({ guards, clock, newId }: GuardLimiterOptions, purses: Purses): (
 }
 
 /** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */
-async function send(guards: DurableObjectNamespace<ClientGuard>, client: string, call: LeaseCall): Promise<LeaseAnswer> {
+async function send(
+  guards: DurableObjectNamespace<ClientGuard>,
+  { client, issuer }: Spend,
+  call: LeaseCall,
+  since: number | undefined,
+): Promise<Told> {
+  const listener = { client, issuer, ...(since !== undefined && { since }) };
   try {
-    return await guards.getByName(client).lease(call);
+    return await guards.getByName(client).lease(call, listener);
   } catch (fault) {
     if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-    return await guards.getByName(client).lease(call);
+    return await guards.getByName(client).lease(call, listener);
   }
 }

@@ -1,29 +1,50 @@
+import type { Heard } from "#identity/revocation";
 import type { Clock } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
 import { emptyPurse, type Purse } from "#limits/purse";
 
-// A purse is some 500 bytes. What one that is pushed out held counts as spent.
-const pursesMax = 2_000;
+interface Holding {
+  heard: Heard | undefined;
+  readonly purses: Map<string, Purse>; // by the key of the quota: as many as the client has grants
+}
 
-/** The isolate's purses, one for each quota of each client, the least lately used pushed out first. */
+// A client's holding is a KiB or so. What one that is pushed out held counts as spent, and what it had heard is asked for again.
+const clientsMax = 2_000;
+
+/** What this isolate holds of each client's quotas and has heard of its revocations, the least lately used pushed out first. */
 export class Purses {
-  readonly #purses = new Map<string, Purse>();
+  readonly #holdings = new Map<string, Holding>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  of(quota: Spend): Purse {
-    return this.#purses.get(keyOf(quota)) ?? emptyPurse(this.#clock());
+  of(spend: Spend): Purse {
+    return this.#holdings.get(holder(spend))?.purses.get(spend.key) ?? emptyPurse(this.#clock());
   }
 
-  set(quota: Spend, purse: Purse): void {
-    const key = keyOf(quota);
-    this.#purses.delete(key);
-    this.#purses.set(key, purse);
-    if (this.#purses.size > pursesMax) this.#purses.delete(this.#purses.keys().next().value ?? "");
+  set(spend: Spend, purse: Purse): void {
+    this.#touch(holder(spend)).purses.set(spend.key, purse);
+  }
+
+  /** Pushed out together with the purses, so that a lease never outlives what came with it. */
+  heard(spend: Spend): Heard | undefined {
+    return this.#holdings.get(holder(spend))?.heard;
+  }
+
+  setHeard(spend: Spend, heard: Heard): void {
+    this.#touch(holder(spend)).heard = heard;
+  }
+
+  #touch(key: string): Holding {
+    const holding = this.#holdings.get(key) ?? { heard: undefined, purses: new Map<string, Purse>() };
+    this.#holdings.delete(key);
+    this.#holdings.set(key, holding);
+    if (this.#holdings.size > clientsMax) this.#holdings.delete(this.#holdings.keys().next().value ?? "");
+    return holding;
   }
 }
 
-const keyOf = ({ client, key }: Spend): string => `${client} ${key}`; // a client's id has no space
+/** What was heard for one issuer says nothing of another's tokens. A client's id has no space. */
+const holder = ({ client, issuer }: Spend): string => `${client} ${issuer}`;

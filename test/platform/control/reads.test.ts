@@ -2,6 +2,7 @@ import { beforeAll, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/apply-registry";
 import { clientDirectory } from "#platform/d1/client-directory";
+import { forgetStale } from "#platform/d1/forget-stale";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
@@ -97,6 +98,41 @@ test("when D1 is down a known client goes on for ten seconds from its reading an
   await expect(directory.find("telehealth")).rejects.toThrow();
   cut(false);
   expect((await directory.find("telehealth"))?.id).toBe("telehealth");
+});
+
+test("a record that has changed is read anew, and what was being read before it changed is not kept", async ({ expect }) => {
+  const { database, roundTrips } = watched();
+  const [clients, origins, issuers] = [
+    clientDirectory(database, clock),
+    originDirectory(database, clock),
+    issuerDirectory(database, clock),
+  ];
+  const readAll = async () => {
+    await Promise.all([
+      clients.find("telehealth"),
+      clients.find("nobody"),
+      origins.find("main"),
+      issuers.find("https://issuer.example.org"),
+    ]);
+    return roundTrips();
+  };
+  const stale = forgetStale({ client: clients, origin: origins, issuer: issuers });
+  const first = await readAll();
+  expect(await readAll()).toBe(first);
+  stale(["client/nobody", "origin/other"]);
+  expect(await readAll(), "the client that there was none of").toBe(first + 1);
+  stale(["client/telehealth", "issuer/https://issuer.example.org"]);
+  expect(await readAll()).toBe(first + 3);
+  stale("all");
+  expect(await readAll()).toBe(first + 7);
+
+  stale(["client/telehealth"]);
+  const reading = clients.find("telehealth");
+  stale(["client/telehealth"]);
+  await reading;
+  const before = roundTrips();
+  await clients.find("telehealth");
+  expect(roundTrips()).toBe(before + 1);
 });
 
 test("a body that is not the one of its digest is a fault, not a policy", async ({ expect }) => {

@@ -12,12 +12,19 @@ const clock = () => instant(Date.now());
 /** Each call of a limiter has an id of its own. */
 const isolate = (onCall = () => {}) => {
   const newId = () => (onCall(), crypto.randomUUID());
-  return guardLimiter({ guards, clock, newId, waitUntil });
+  const limiter = guardLimiter({ guards, clock, newId, waitUntil, onStale: () => {} });
+  const nothing = () => undefined; // is revoked here
+  return {
+    prepare: (of: Spend) => limiter.prepare(of),
+    spend: (of: Spend) => limiter.spend<never>(of, nothing),
+    renew: (of: Spend) => limiter.renew<never>(of, nothing),
+  };
 };
 const hourly = (client: string, requests: number): Spend => ({
   client,
   key: "main/TREAT",
   quota: { requests, windowSeconds: 3_600, revision: 1 },
+  issuer: "https://gateway.example",
 });
 
 /** The message of the error that a call ends in. (`expect(…).rejects` leaves the promise of an RPC call unhandled.) */
@@ -70,8 +77,8 @@ test("looking at the budget again spends nothing of it, also when nothing is lef
   const one = hourly("renewed", 1);
   await limiter.spend(one);
   const budget = await limiter.renew(one);
-  expect(budget).toMatchObject({ limit: 1, remaining: 0 });
-  expect(budget.livesUntil).toBeGreaterThan(clock());
+  expect(budget).toMatchObject({ ok: true, value: { limit: 1, remaining: 0 } });
+  expect(budget.ok && budget.value.livesUntil).toBeGreaterThan(clock());
 });
 
 test("of 200 requests at once from four isolates on a quota of 100 exactly 100 are admitted, and the guard is not asked for each", async ({
@@ -113,7 +120,7 @@ test("a share asked for beside authentication is there when it is needed, and sp
   const spend = hourly("prepared", 100);
   await limiter.prepare(spend);
   await limiter.prepare(spend);
-  expect(await limiter.renew(spend)).toMatchObject({ limit: 100, remaining: 100 });
+  expect(await limiter.renew(spend)).toMatchObject({ ok: true, value: { limit: 100, remaining: 100 } });
   await evictDurableObject(guards.getByName("prepared"));
   expect((await limiter.spend(spend)).ok, "by the share alone").toBe(true);
   await other.prepare(hourly("prepared-small", 39));
@@ -140,7 +147,7 @@ test("after a restart a smaller quota is still known, and the larger one of a st
 test("a malformed call throws and nothing is written", async ({ expect }) => {
   const guard = guards.getByName("malformed");
   const call = { id: "a", holder: "b", key: "main/TREAT", quota: { requests: 5, windowSeconds: 60, revision: 1 }, want: -1, returned: 0 };
-  expect(await failure(() => guard.lease(call))).not.toBe("no failure");
+  expect(await failure(() => guard.lease(call, { client: "malformed", issuer: "https://gateway.example" }))).not.toBe("no failure");
   const rows = await runInDurableObject(guard, (_, { storage }) => storage.sql.exec("SELECT * FROM windows").toArray());
   expect(rows).toEqual([]);
 });
@@ -192,6 +199,6 @@ test("more live assertions than are kept is a fault, never a forgotten one", asy
   expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain("too many");
 });
 
-test("the guard's calls are exactly lease and assertionOnce", ({ expect }) => {
-  expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual(["assertionOnce", "constructor", "lease"]);
+test("the guard's calls are exactly lease, denials and assertionOnce", ({ expect }) => {
+  expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual(["assertionOnce", "constructor", "denials", "lease"]);
 });

@@ -1,3 +1,20 @@
+import type { News } from "#identity/revocation";
+import { RevocationFeed } from "#platform/revocation-feed";
+
 export { ClientGuard } from "#platform/durable/client-guard";
+export { Revocations } from "#platform/revocations";
+
+/** What stands between a guard and the revocations, as a test wishes. */
+export const line = { state: "up" as "up" | "down" | "silent", reads: 0 };
+
+/** The feed of `control`, behind a line that can break. */
+export class Feed extends RevocationFeed {
+  override async news(...asked: Parameters<RevocationFeed["news"]>): Promise<News> {
+    line.reads += 1;
+    if (line.state === "silent") await scheduler.wait(60_000);
+    if (line.state !== "up") throw new Error("the line is down");
+    return await super.news(...asked);
+  }
+}
 
 export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler;

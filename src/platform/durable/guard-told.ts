@@ -1,0 +1,8 @@
+import type { News } from "#identity/revocation";
+import type { LeaseAnswer } from "#limits/lease-call";
+
+/** A guard's whole answer: the share, and what its holder must know to use it. */
+export interface Told {
+  readonly answer: LeaseAnswer;
+  readonly news: News;
+}

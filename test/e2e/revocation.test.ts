@@ -1,0 +1,94 @@
+import { decodeJwt } from "jose";
+import { afterAll, beforeAll, test } from "vitest";
+import type { Denial } from "#identity/denial";
+import { instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+import { send } from "../../cli/mutual-tls.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+interface Desk {
+  revoke(denial: Denial): Promise<Result<unknown, unknown>>;
+  lift(denial: Denial): Promise<Result<unknown, unknown>>;
+}
+
+const patient = "Patient/amara-okafor";
+let phylax: TestStack;
+let desk: Desk;
+beforeAll(async () => {
+  phylax = await startTestStack();
+  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-ops"));
+}, 60_000);
+afterAll(() => phylax.close());
+
+const read = async (client: string, token: string) =>
+  (await send(phylax.dev, phylax.client(client), `${phylax.dev.fhir}/${patient}`, { headers: { authorization: `Bearer ${token}` } }))
+    .status;
+const isGivenToken = async (client: string) => {
+  try {
+    await phylax.token(client);
+    return true;
+  } catch (fault) {
+    if (!String(fault).includes("invalid_client")) throw fault;
+    return false;
+  }
+};
+
+/** Milliseconds until an answer is so, asked for ten times a second; more than eleven seconds when it never is. */
+async function until(status: unknown, ask: () => Promise<unknown>): Promise<number> {
+  const begun = Date.now();
+  while (Date.now() - begun < 11_000) {
+    if ((await ask()) === status) return Date.now() - begun;
+    await new Promise((later) => setTimeout(later, 100));
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+test("T20: a denied token, certificate, client and key are refused everywhere within ten seconds, and nothing else is", async ({
+  expect,
+}) => {
+  const [stolen, kept] = [await phylax.token("telehealth"), await phylax.token("telehealth")];
+  const [payer, health] = [await phylax.token("payer"), await phylax.token("public-health")];
+  const reads = {
+    stolen: () => read("telehealth", stolen),
+    payer: () => read("payer", payer),
+    health: () => read("public-health", health),
+  };
+  for (const ask of [...Object.values(reads), () => read("telehealth", kept)]) expect(await ask()).toBe(200);
+
+  const { jti = "", exp = 0 } = decodeJwt(stolen);
+  const x5t = String((decodeJwt(payer)["cnf"] as Record<string, unknown>)["x5t#S256"]); // every token of ours is bound
+  const denials: readonly Denial[] = [
+    { kind: "token", issuer: phylax.dev.gateway, id: jti, until: instant(exp * 1000) },
+    { kind: "certificate", x5t },
+    { kind: "client", client: "public-health" },
+    { kind: "key", issuer: "telehealth", keyId: "telehealth-1" },
+  ];
+  for (const denial of denials) expect(await desk.revoke(denial)).toMatchObject({ ok: true });
+  const slowest = Math.max(
+    ...(await Promise.all([
+      ...Object.values(reads).map((ask) => until(401, ask)),
+      ...["telehealth", "payer", "public-health"].map((client) => until(false, () => isGivenToken(client))),
+    ])),
+  );
+  expect(slowest).toBeLessThanOrEqual(10_000);
+  expect(await read("telehealth", kept), "another token of the same client").toBe(200);
+
+  const signingKey: Denial = { kind: "key", issuer: phylax.dev.gateway, keyId: "token-1" };
+  await desk.revoke(signingKey);
+  expect(await until(401, () => read("telehealth", kept)), "every token that the key signed").toBeLessThanOrEqual(10_000);
+
+  for (const denial of [...denials, signingKey]) await desk.lift(denial);
+  const back = [...Object.values(reads), () => read("telehealth", kept)].map((ask) => until(200, ask));
+  expect(Math.max(...(await Promise.all(back)))).toBeLessThanOrEqual(10_000);
+}, 60_000);
+
+test("a denied agreement is forbidden within ten seconds, though who asks is proven", async ({ expect }) => {
+  const token = await phylax.token("payer");
+  const ask = () => read("payer", token);
+  expect(await ask()).toBe(200);
+  const denial: Denial = { kind: "agreement", client: "payer", agreement: "payer-agreement" };
+  await desk.revoke(denial);
+  expect(await until(403, ask)).toBeLessThanOrEqual(10_000);
+  await desk.lift(denial);
+  expect(await until(200, ask)).toBeLessThanOrEqual(10_000);
+}, 30_000);

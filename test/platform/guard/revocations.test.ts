@@ -1,0 +1,201 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env, waitUntil } from "cloudflare:workers";
+import { afterEach, beforeEach, test, vi } from "vitest";
+import { denialName, type Denial } from "#identity/denial";
+import type { RecordName } from "#identity/revocation";
+import { instant } from "#kernel/clock";
+import type { Denied, Spend } from "#limits/ports";
+import { guardLimiter } from "#platform/durable/guard-limiter";
+import { revocationsOf } from "#platform/revocations";
+import { line } from "./worker.ts";
+
+const guards = env.CLIENT_GUARD;
+const revocations = revocationsOf(env);
+const issuer = "https://gateway.example";
+const spendOf = (client: string): Spend => ({
+  client,
+  key: "main/TREAT",
+  quota: { requests: 100_000, windowSeconds: 3_600, revision: 1 },
+  issuer,
+});
+const isolate = (onStale: (records: readonly RecordName[] | "all") => void = () => {}) =>
+  guardLimiter({ guards, clock: () => instant(Date.now()), newId: () => crypto.randomUUID(), waitUntil, onStale });
+const refusesWhat = (denial: Denial) => (denied: Denied) => (denied.has(denialName(denial)) ? ("denied" as const) : undefined);
+const pass = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
+
+async function failure(call: () => Promise<unknown>): Promise<string> {
+  try {
+    await call();
+  } catch (fault) {
+    return String(fault);
+  }
+  return "no failure";
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
+  Object.assign(line, { state: "up", reads: 0 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const each = (client: string): readonly Denial[] => [
+  { kind: "client", client },
+  { kind: "certificate", x5t: `${client}${"A".repeat(43)}`.slice(0, 43) },
+  { kind: "key", issuer, keyId: `${client}-key` },
+  { kind: "key", issuer: client, keyId: "own-key" },
+  { kind: "token", issuer, id: `${client}-jti`, until: instant(Date.UTC(2026, 10, 25)) },
+  { kind: "agreement", client, agreement: "baa" },
+  { kind: "grant", client, origin: "main", purpose: "TREAT" },
+  { kind: "policy", digest: `sha256:${"0".repeat(64)}` },
+];
+
+test("T20: whatever is denied, no isolate admits it seven seconds later, and what is lifted is admitted again as soon", async ({
+  expect,
+}) => {
+  let slowest = 0;
+  for (const [n, denial] of each("measured").entries()) {
+    const limiters = Array.from({ length: 6 }, () => isolate());
+    const admits = async () => {
+      const spent = await Promise.all(limiters.map((limiter) => limiter.spend(spendOf("measured"), refusesWhat(denial))));
+      return spent.some(({ ok }) => ok);
+    };
+    // Leases of every age, and a guard that has just heard that all is well.
+    for (const limiter of limiters) {
+      await limiter.spend(spendOf("measured"), refusesWhat(denial));
+      pass(430 + n * 37);
+    }
+    const denied = Date.now();
+    await revocations.deny(denial);
+    while (await admits()) pass(50);
+    slowest = Math.max(slowest, Date.now() - denied);
+
+    const lifted = Date.now();
+    expect(await revocations.lift(denial)).toBe(true);
+    while (!(await admits())) pass(50);
+    expect(Date.now() - lifted).toBeLessThanOrEqual(7_000);
+    pass(20_000);
+  }
+  expect(slowest).toBeLessThanOrEqual(7_000);
+  expect(slowest, "the test sees leases that outlive the denial").toBeGreaterThan(1_000);
+});
+
+test("a request that was admitted before is refused at its end, and one that comes later spends nothing", async ({ expect }) => {
+  const [denial] = each("slow");
+  if (denial === undefined) throw new Error("there is one");
+  const slow = isolate();
+  const refuses = refusesWhat(denial);
+  expect((await slow.spend(spendOf("slow"), refuses)).ok).toBe(true);
+  await revocations.deny(denial);
+  expect((await slow.renew(spendOf("slow"), refuses)).ok, "its lease lives").toBe(true);
+  pass(5_000);
+  expect(await slow.renew(spendOf("slow"), refuses)).toEqual({ ok: false, error: "denied" });
+  expect(await slow.spend(spendOf("slow"), refuses)).toEqual({ ok: false, error: "denied" });
+  expect(await slow.renew(spendOf("slow"), () => undefined), "the first request alone was spent").toMatchObject({
+    ok: true,
+    value: { remaining: 99_999 },
+  });
+});
+
+test("other clients and other issuers' clients do not hear of what does not concern them", async ({ expect }) => {
+  const names = async (client: string, iss: string) => {
+    const limiter = isolate();
+    let names: Denied | undefined;
+    await limiter.spend({ ...spendOf(client), issuer: iss }, (denied) => void (names = denied));
+    return names;
+  };
+  const [client, , key, own] = each("talked-about");
+  for (const denial of each("talked-about")) await revocations.deny(denial);
+  const theirs = await names("talked-about", issuer);
+  const others = await names("not-talked-about", issuer);
+  const elsewhere = await names("elsewhere", "https://other.example");
+  for (const denial of [client, own]) {
+    expect(theirs?.has(denialName(denial ?? { kind: "client", client: "" }))).toBe(true);
+    expect(others?.has(denialName(denial ?? { kind: "client", client: "" }))).toBe(false);
+  }
+  expect(others?.has(denialName(key ?? { kind: "client", client: "" }))).toBe(true);
+  expect(elsewhere?.has(denialName(key ?? { kind: "client", client: "" }))).toBe(false);
+  for (const denial of each("talked-about")) await revocations.lift(denial);
+});
+
+test("a client that comes with another issuer's tokens from now on hears of that issuer's denials", async ({ expect }) => {
+  const limiter = isolate();
+  const denial: Denial = { kind: "key", issuer: "https://next.example", keyId: "stolen" };
+  await revocations.deny(denial);
+  expect((await limiter.spend(spendOf("moving"), refusesWhat(denial))).ok).toBe(true);
+  const moved = { ...spendOf("moving"), issuer: "https://next.example" };
+  expect(await limiter.spend(moved, refusesWhat(denial))).toEqual({ ok: false, error: "denied" });
+  pass(6_000);
+  expect((await limiter.spend(spendOf("moving"), refusesWhat(denial))).ok, "and back").toBe(true);
+});
+
+test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({ expect }) => {
+  const limiters = Array.from({ length: 20 }, () => isolate());
+  await Promise.all(limiters.map((limiter) => limiter.spend(spendOf("busy"), () => undefined)));
+  expect(line.reads).toBe(1);
+  pass(1_999);
+  await isolate().spend(spendOf("busy"), () => undefined);
+  expect(line.reads).toBe(1);
+  pass(1);
+  await isolate().spend(spendOf("busy"), () => undefined);
+  expect(line.reads).toBe(2);
+});
+
+test.for(["down", "silent"] as const)(
+  "with the line to the revocations %s, leases are granted for five seconds and then no more",
+  async (state, { expect }) => {
+    const client = `line-${state}`;
+    const spend = () => isolate().spend(spendOf(client), () => undefined);
+    expect((await spend()).ok).toBe(true);
+    line.state = state;
+    pass(5_000);
+    const last = await spend();
+    expect(last.ok && last.value.livesUntil - Date.now(), "two seconds, less the drift of clocks").toBe(1_750);
+    pass(1);
+    expect(await failure(spend)).toContain("nobody says what is revoked");
+    expect(await failure(() => guards.getByName(client).denials({ client, issuer })), "the token endpoint likewise").toContain(
+      "nobody says",
+    );
+    line.state = "up";
+    expect((await spend()).ok).toBe(true);
+  },
+);
+
+test("a guard that was never told what is revoked grants nothing", async ({ expect }) => {
+  line.state = "down";
+  expect(await failure(() => isolate().spend(spendOf("never-told"), () => undefined))).toContain("nobody says what is revoked");
+});
+
+test.for(["evicted", "kept"] as const)(
+  "an isolate that was away for 300 changes hears the whole from a guard that was %s",
+  async (guard, { expect }) => {
+    const stale: (readonly RecordName[] | "all")[] = [];
+    const limiter = isolate((records) => stale.push(records));
+    const denial: Denial = { kind: "client", client: `away-${guard}` };
+    const spend = spendOf(`away-${guard}`);
+    await limiter.spend(spend, refusesWhat(denial));
+    await revocations.deny(denial);
+    await Promise.all(Array.from({ length: 300 }, (_, n) => revocations.deny({ kind: "key", issuer, keyId: `${guard}-${n}` })));
+    if (guard === "evicted") await evictDurableObject(guards.getByName(`away-${guard}`));
+    pass(6_000);
+    expect((await limiter.spend(spend, refusesWhat(denial))).ok).toBe(false);
+    expect(stale, "nobody knows which records changed meanwhile").toEqual(["all"]);
+  },
+);
+
+test("tokens are denied until they have ended, then forgotten", async ({ expect }) => {
+  const kept = () =>
+    runInDurableObject(
+      revocations,
+      (_, { storage }) => storage.sql.exec("SELECT name FROM denials WHERE until IS NOT NULL").toArray().length,
+    );
+  const before = await kept();
+  const token = (id: string): Denial => ({ kind: "token", issuer, id, until: instant(Date.now() + 300_000) });
+  await revocations.deny(token("ends"));
+  expect(await kept()).toBe(before + 1);
+  pass(421_000);
+  await revocations.deny(token("next"));
+  expect(await kept(), "two minutes past its end").toBeLessThanOrEqual(before + 1);
+  expect(await revocations.lift({ ...token("ends") })).toBe(false);
+});
