@@ -3,15 +3,18 @@ import type { Scheme } from "./admit.ts";
 import type { GatewayRefusal } from "./refusal.ts";
 
 /**
- * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): both schemes that are taken, and what was wrong under the one
- * that was used. Without a credential there is no error to name.
+ * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): what was wrong, under the scheme that was used and alone, since
+ * client libraries follow a nonce only where it is the one challenge. Without a credential there is no error to name, and under the wrong
+ * scheme the other one is worth telling: then both that are taken.
  */
 export function challenge(publicUrl: string, origin: string | undefined, used: Scheme | undefined, refusal: GatewayRefusal): string {
   const metadata = origin === undefined ? [] : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
   const error = [`error="${errors[refusal.reason] ?? "invalid_token"}"`];
   const bearer = [...metadata, ...(used === "bearer" ? error : [])];
   const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
-  return `Bearer ${bearer.join(", ") || 'realm="phylax"'}, DPoP ${dpop.join(", ")}`;
+  const [asBearer, asDpop] = [`Bearer ${bearer.join(", ") || 'realm="phylax"'}`, `DPoP ${dpop.join(", ")}`];
+  if (used === undefined || refusal.reason === "token_scheme_wrong") return `${asBearer}, ${asDpop}`;
+  return used === "bearer" ? asBearer : asDpop;
 }
 
 /** `WWW-Authenticate` of the 403 for want of a scope, and the scope that would do (RFC 6750 §3.1). */

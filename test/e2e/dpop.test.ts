@@ -68,7 +68,8 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
     false,
     ["sign"],
   );
-  const proofs = oauth.DPoP(client, await generateKeyPair("ES256"));
+  const pair = await generateKeyPair("ES256");
+  const proofs = oauth.DPoP(client, pair);
   const ask = async () => {
     const authentication = oauth.PrivateKeyJwt({ key, kid: `${holder.id}-1` });
     const response = await oauth.clientCredentialsGrantRequest(server, client, authentication, {}, { ...options, DPoP: proofs });
@@ -82,10 +83,15 @@ test("oauth4webapi, unmodified and without a certificate, gets a key-bound token
   expect(decodeJwt(granted.access_token)["cnf"]).toEqual({ jkt: await proofs.calculateThumbprint() });
 
   const url = new URL(`${phylax.dev.fhir}/${path}`);
+  const later = oauth.DPoP(client, pair); // as after a restart: the same key, no nonce yet
+  const read = () => oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, { ...options, DPoP: later });
+  const refused: unknown = await read().catch((fault: unknown) => fault);
+  expect(oauth.isDPoPNonceError(refused)).toBe(true);
+  expect(refused).toMatchObject({ cause: [{ scheme: "dpop", parameters: { error: "use_dpop_nonce" } }] }); // the one challenge
   for (let times = 0; times < 3; times += 1) {
-    const read = await oauth.protectedResourceRequest(granted.access_token, "GET", url, new Headers(), null, { ...options, DPoP: proofs });
-    expect(read.status).toBe(200);
-    expect(read.headers.get("dpop-nonce")).toMatch(/^[A-Za-z0-9_-]{43}$/u);
+    const answer = await read();
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("dpop-nonce")).toMatch(/^[A-Za-z0-9_-]{43}$/u);
   }
 });
 

@@ -14,14 +14,16 @@ test("before a path is known there is no metadata to point to", ({ expect }) => 
 });
 
 test("an error stands under the scheme that was used: the token's, the proof's, or that a nonce is wanted", ({ expect }) => {
-  expect(challenge(url, "main", "bearer", { reason: "token_expired" })).toBe(
-    `Bearer ${metadata}, error="invalid_token", DPoP ${algs}, ${metadata}`,
-  );
-  expect(challenge(url, "main", "dpop", { reason: "token_expired" })).toBe(
-    `Bearer ${metadata}, DPoP ${algs}, ${metadata}, error="invalid_token"`,
-  );
+  expect(challenge(url, "main", "bearer", { reason: "token_expired" })).toBe(`Bearer ${metadata}, error="invalid_token"`);
+  expect(challenge(url, "main", "dpop", { reason: "token_expired" })).toBe(`DPoP ${algs}, ${metadata}, error="invalid_token"`);
   expect(challenge(url, "main", "dpop", { reason: "proof_replayed" })).toContain('error="invalid_dpop_proof"');
   expect(challenge(url, "main", "dpop", { reason: "proof_nonce_old", nonce: "n" })).toContain('error="use_dpop_nonce"');
+});
+
+test("T30: who uses the wrong scheme is told of the other one", ({ expect }) => {
+  expect(challenge(url, "main", "bearer", { reason: "token_scheme_wrong" })).toBe(
+    `Bearer ${metadata}, error="invalid_token", DPoP ${algs}, ${metadata}`,
+  );
 });
 
 test("T19: a 403 for want of a scope names the scope that would do", ({ expect }) => {
