@@ -3,14 +3,12 @@ import type { AuditEvent } from "#audit/event";
 import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
 import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
-import { encodeShardOpen } from "#ledger/clear-body";
 import { commit, type Head } from "#ledger/commit";
-import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/frame";
-import { encodeLeaf, leafKinds } from "#ledger/leaf";
-import { isOpenLog, parseLogName } from "#ledger/log-name";
+import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
+import { howManyFit, sealBatch } from "./ledger-batch.ts";
 import type { LedgerConfig } from "./ledger-config.ts";
-import { type Draft, draftAppend, LINE_BYTES_MAX } from "./ledger-draft.ts";
-import { Epoch, type LeafLines, random32 } from "./ledger-epoch.ts";
+import { type Draft, draftAppend } from "./ledger-draft.ts";
+import { Epoch } from "./ledger-epoch.ts";
 import { UsedProofs, type UsedProof } from "./ledger-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
 import type { LedgerStore } from "./ledger-store.ts";
@@ -32,7 +30,6 @@ interface Uncounted {
 
 // How long counts gather before they go on record, with the next append.
 const TALLY_MS = 60_000;
-const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
 // From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
@@ -113,9 +110,10 @@ export class LedgerWriter {
     return recorded;
   }
 
-  /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. */
+  /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. Throws once nobody should ask. */
   async claimProof(proof: UsedProof): Promise<boolean> {
     const now = instant(Date.now());
+    if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS))) throw notOpen();
     if (!this.#proofs.take(proof, now)) return false;
     this.#ctx.storage.transactionSync(() => this.#proofs.store([proof], now));
     await this.#ctx.storage.sync();
@@ -157,15 +155,7 @@ export class LedgerWriter {
 
   /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
   #takeBatch(): Waiting[] {
-    let [leaves, leafBytes, lineBytes, take] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
-    for (const { draft } of this.#queue) {
-      leaves += draft.records.length;
-      leafBytes += draft.leafBytes;
-      lineBytes += draft.lineBytes;
-      if (leaves > FRAME_LEAVES_MAX || leafBytes > FRAME_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) break;
-      take++;
-    }
-    const batch = this.#queue.splice(0, Math.max(take, 1)); // none when only refusals wait to be counted
+    const batch = this.#queue.splice(0, howManyFit(this.#queue)); // none when only refusals wait to be counted
     for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
     return batch;
   }
@@ -196,39 +186,16 @@ export class LedgerWriter {
       for (const { reject } of batch) reject(notOpen());
       return;
     }
-    const { size } = this.#head;
-    const leaves: Uint8Array[] = [];
-    const lines: LeafLines[] = [];
-    if (size === 0) leaves.push(this.#shardOpen());
-    if (epoch.number > this.#keyEpoch) leaves.push(epoch.leaf);
-    const offsets = batch.map(({ draft }) => {
-      const offset = leaves.length;
-      for (const record of draft.records) {
-        if (record.lines.length > 0) lines.push({ index: size + leaves.length, seed: record.seed, contents: record.lines });
-        leaves.push(epoch.seal(record.plaintext, record.linesRoot));
-      }
-      return offset;
-    });
-    // After the batch, so that no position moves, and only where the frame has room: a full one is followed by another at once.
-    const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
-    const room = leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX;
-    const tally = room ? this.#tallyEvent(now) : undefined;
-    for (const { plaintext, linesRoot } of tally?.records ?? []) leaves.push(epoch.seal(plaintext, linesRoot));
-    const done = commit(this.#head, leaves, now);
-    const answers = batch.map(({ draft }, i) => {
+    const drafts = batch.map(({ draft }) => draft);
+    const { leaves, offsets, lines, roomForTally } = sealBatch(this.#config, this.#head, this.#keyEpoch, epoch, drafts);
+    const tally = roomForTally ? this.#tallyEvent(now) : undefined; // after the batch, so that no position moves
+    const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) => epoch.seal(plaintext, linesRoot));
+    const done = commit(this.#head, [...leaves, ...counted], now);
+    const answers = drafts.map((draft, i) => {
       const offset = offsets[i] ?? 0;
       const leafHash = done.leafHashes[offset] ?? new Uint8Array();
-      return {
-        draft,
-        recorded: {
-          log: this.#log,
-          index: size + offset,
-          count: draft.records.length,
-          frame: done.number,
-          leafHash,
-          frameHash: done.frameHash,
-        },
-      };
+      const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
+      return { draft, recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash } };
     });
     const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
     this.#ctx.storage.transactionSync(() => {
@@ -247,12 +214,6 @@ export class LedgerWriter {
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
     this.#committed(now);
-  }
-
-  #shardOpen(): Uint8Array {
-    const halfYear = parseLogName(this.#log)?.halfYear ?? "";
-    const body = encodeShardOpen({ origin: this.#head.origin, halfYear, auditors: this.#config.auditors.map(({ kid }) => kid) });
-    return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
   }
 }
 
