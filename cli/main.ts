@@ -21,5 +21,9 @@ if (command === undefined) {
   console.error(["usage:", ...commands.map(({ usage }) => `  ${usage}`)].join("\n"));
   process.exitCode = 2;
 } else {
-  process.exitCode = await command.run(args.slice(command.words.length));
+  process.exitCode = await command.run(args.slice(command.words.length)).catch((fault: unknown) => {
+    if (!(fault instanceof TypeError && String(Reflect.get(fault, "code")).startsWith("ERR_PARSE_ARGS_"))) throw fault;
+    console.error(`${fault.message}\nusage: ${command.usage}`);
+    return 2;
+  });
 }

@@ -8,20 +8,12 @@ export const registryApplyUsage = "phylax registry apply FILE [--operator ID] [-
 
 /** Sends a registry file to the operators' door with an operator's certificate. Answers 0 when all of it holds, 2 when it is refused. */
 export async function registryApply(args: readonly string[]): Promise<number> {
-  let file: string | undefined, more: string[], values: { readonly state: string; readonly operator?: string };
-  try {
-    ({
-      values,
-      positionals: [file, ...more],
-    } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { state: { type: "string", default: ".phylax" }, operator: { type: "string" } },
-    }));
-  } catch (problem) {
-    console.error(`${problem instanceof Error ? problem.message : "unreadable options"}\nusage: ${registryApplyUsage}`);
-    return 2;
-  }
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { state: { type: "string", default: ".phylax" }, operator: { type: "string" } },
+  });
+  const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) {
     console.error(`usage: ${registryApplyUsage}`);
     return 2;

@@ -14,21 +14,17 @@ export interface RegistryFile {
   readonly missing: readonly string[];
 }
 
-/** The gateway's own secrets: an origin that named one would be sent it. */
-const reserved: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "PAGING_KEY"]);
-
 /** Reads a registry file before anything is started. Throws a StartRefusal; never quotes what the file holds. */
 export function readRegistryFile(path: string, environment: Readonly<Record<string, string | undefined>>): RegistryFile {
   const document = parse(path, readText(path));
   const hosts: string[] = [];
   const missing: string[] = [];
   const secrets: Record<string, string> = {};
-  for (const [i, origin] of originsOf(document).entries()) {
+  for (const origin of originsOf(document)) {
     const host = URL.parse(String(origin.url))?.host;
     if (host !== undefined) hosts.push(host);
     if (origin.credentials?.kind !== "bearer") continue;
     const name = String(origin.credentials.secret);
-    if (reserved.has(name)) throw new StartRefusal(`${path}: /origins/${i}/credentials/secret names a secret that is the gateway's own`);
     const value = environment[name];
     if (value === undefined || value === "") missing.push(name);
     else secrets[name] = value;

@@ -16,6 +16,9 @@ export interface GatewayConfig {
   readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
 }
 
+/** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
+export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
+
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   constructor(key: string, expected: string) {

@@ -1,6 +1,6 @@
 import type { OriginEntry } from "#identity/registry-state";
 import { Secret } from "#kernel/secret";
-import { ConfigError } from "./config.ts";
+import { ConfigError, ownSecrets } from "./config.ts";
 import type { OriginAddress } from "./upstream.ts";
 
 /** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment lacks it. */
@@ -9,7 +9,7 @@ export function originAddress({ url, credentials }: OriginEntry, secretOf: (name
     case "none":
       return { base: url, bearer: undefined };
     case "bearer": {
-      const secret = secretOf(credentials.secret);
+      const secret = ownSecrets.has(credentials.secret) ? undefined : secretOf(credentials.secret);
       if (typeof secret !== "string" || secret === "") throw new ConfigError(credentials.secret, "an origin's bearer token");
       return { base: url, bearer: new Secret(secret) };
     }

@@ -8,6 +8,7 @@ import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { proveExamples } from "#phi/prove-examples";
 import { parsePolicyDocument, policyDigest, type PolicyDocument, type PolicyProblem } from "#policy/document";
+import { ownSecrets } from "./config.ts";
 import { isPublicKey } from "./jose/public-key.ts";
 
 /** Looks into what a registry file carries: purposes, keys, certificates and policy documents, whose examples must hold. */
@@ -19,6 +20,10 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
   for (const [i, { purpose }] of file.issuers.entries()) {
     const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
     if (unknown !== -1) return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
+  }
+  for (const [i, { credentials }] of file.origins.entries()) {
+    if (credentials.kind === "bearer" && ownSecrets.has(credentials.secret))
+      return err(invalid(["origins", i, "credentials", "secret"], "is one of the gateway's own, not an origin's"));
   }
   for (const list of ["issuers", "clients"] as const) {
     for (const [i, { jwks }] of file[list].entries()) {

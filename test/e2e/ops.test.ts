@@ -117,7 +117,7 @@ test("a clash is 422 with the place in the file, and nothing of the file is ther
   expect(JSON.parse((await post(file)).text)).toEqual({ added: 3, changed: 0 });
 });
 
-test("phylax registry apply says what was added, and on what line of the file it was refused", async ({ expect }) => {
+test("phylax registry apply says what was added, and at what place of the file it was refused", async ({ expect }) => {
   const good = join(state, "good.json");
   writeFileSync(good, JSON.stringify(fileWith("by-command", "C".repeat(43))));
   expect(await phylaxCommand("registry", "apply", good, "--state", state)).toEqual([0, `${good}: 3 added, 0 changed\n`]);
@@ -127,6 +127,11 @@ test("phylax registry apply says what was added, and on what line of the file it
   expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
   expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(1);
   expect((await phylaxCommand("registry", "apply"))[0]).toBe(2);
+  for (const words of [
+    ["registry", "apply", good],
+    ["token", "payer"],
+  ])
+    expect(await phylaxCommand(...words, "--stat", state)).toEqual([2, expect.stringContaining("usage: phylax")]);
 });
 
 function phylaxCommand(...args: string[]): Promise<readonly [number | null, string]> {

@@ -68,6 +68,7 @@ const bad: readonly (readonly [string, string, unknown])[] = [
   ["/agreements/0/purposes/1", "/agreements/0/purposes/1", "WHATEVER"],
   ["/policies/0/body/rules/0/show/0", "/policies/0/body/rules/0/show/0", "no.such.element"],
   ["/policies/0/body/rules/0/examples/0/becomes/birthDate", "/policies/0/body/rules/0/examples/0", "1999-09-09"], // an example that is not true
+  ["/origins/0/credentials/secret", "/origins/0/credentials/secret", "TOKEN_SIGNING_KEY"],
   ["/policies/0/body/surprise", "/policies/0/body", 1],
   ["/grants/0/purpose", "/grants/0/purpose", "COC"],
   ["/grants/0/scopes", "/grants/0/scopes", "user/*.rs"],
