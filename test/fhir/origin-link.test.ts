@@ -44,3 +44,12 @@ test("a base without a path has everything of its host below it, and nothing els
   expect(linkBelow("http://origin.internal", "http://origin.internal:80?x=1")).toBe("/?x=1");
   expect(linkBelow("http://origin.internal", "http://origin.internal:81?x=1")).toBeUndefined();
 });
+
+test("on the loopback address a server may go by another name, on its own port only", ({ expect }) => {
+  const local = "http://127.0.0.1:8080/fhir";
+  for (const host of ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "127.1:8080"])
+    expect(linkBelow(local, `http://${host}/fhir?page=2`), host).toBe("?page=2");
+  for (const host of ["localhost:8081", "localhost", "127.0.0.1.example:8080", "example:8080"])
+    expect(linkBelow(local, `http://${host}/fhir?page=2`), host).toBeUndefined();
+  expect(linkBelow(base, "https://localhost:8443/r4?page=2")).toBeUndefined();
+});
