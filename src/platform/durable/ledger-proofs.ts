@@ -10,6 +10,7 @@ export interface UsedProof {
 }
 
 const ENTRY_BYTES = 48;
+const SWEEP_SECONDS = 30; // looking for old rows reads them all
 const schema = "CREATE TABLE IF NOT EXISTS proofs (seconds INTEGER NOT NULL, used BLOB NOT NULL) STRICT";
 
 /**
@@ -19,6 +20,7 @@ const schema = "CREATE TABLE IF NOT EXISTS proofs (seconds INTEGER NOT NULL, use
 export class UsedProofs {
   readonly #sql: SqlStorage;
   readonly #entries = new Map<string, { readonly event: string; readonly until: number }>(); // in order of time
+  #swept = 0;
 
   constructor(sql: SqlStorage, now: Instant) {
     this.#sql = sql;
@@ -49,9 +51,13 @@ export class UsedProofs {
   /** Call inside the transaction of what used them. */
   store(used: readonly UsedProof[], now: Instant): void {
     if (used.length === 0) return;
+    const seconds = secondsOf(now);
     this.#sql.exec(schema);
-    this.#sql.exec("DELETE FROM proofs WHERE seconds < ?", secondsOf(now) - RECENT_MS / 1000 - 1);
-    this.#sql.exec("INSERT INTO proofs VALUES (?, ?)", secondsOf(now), pack(used));
+    if (seconds >= this.#swept + SWEEP_SECONDS) {
+      this.#sql.exec("DELETE FROM proofs WHERE seconds < ?", seconds - RECENT_MS / 1000 - 1);
+      this.#swept = seconds;
+    }
+    this.#sql.exec("INSERT INTO proofs VALUES (?, ?)", seconds, pack(used));
   }
 }
 
