@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { importJWK, SignJWT, type JWK } from "jose";
 import type { DevClient, DevFile } from "./dev-file.ts";
 import { externalToken } from "./external-token.ts";
+import { keyProof } from "./key-proof.ts";
 import { send, type Reply } from "./mutual-tls.ts";
 
 export interface TokenRequest {
@@ -14,13 +15,17 @@ export interface TokenRequest {
 
 /** An assertion of RFC 7523 §2.2 for the token endpoint of a development stack: 60 seconds, once. */
 export async function clientAssertion(dev: DevFile, client: DevClient, changes: Record<string, unknown> = {}): Promise<string> {
-  if (client.jwk === null) throw new Error(`${client.id} has no key of its own`);
-  const jwk: JWK = JSON.parse(readFileSync(client.jwk, "utf8"));
+  const jwk = keyOf(client);
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: client.id, sub: client.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55, ...changes };
   return new SignJWT(claims)
     .setProtectedHeader({ alg: jwk.alg ?? "ES256", ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
     .sign(await importJWK(jwk));
+}
+
+function keyOf({ id, jwk }: DevClient): JWK {
+  if (jwk === null) throw new Error(`${id} has no key of its own`);
+  return JSON.parse(readFileSync(jwk, "utf8"));
 }
 
 /** How a client proves itself at the token endpoint: by an assertion, or by nothing but its certificate (RFC 8705 §2.1). */
@@ -38,8 +43,16 @@ async function proof(dev: DevFile, client: DevClient): Promise<Record<string, st
   }
 }
 
-/** Asks `/oauth/token` by client_credentials over the client's own certificate, to which the token is bound. */
+/** Asks `/oauth/token` by client_credentials: over the client's own certificate, or with a proof of its key, to which the token is bound. */
 export async function requestToken(dev: DevFile, client: DevClient, request: TokenRequest = {}): Promise<Reply> {
+  if (!client.dpop) return ask(dev, client, request);
+  const first = await ask(dev, client, request, await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST" }));
+  const nonce = first.headers["dpop-nonce"]?.toString();
+  if (first.status !== 400 || nonce === undefined) return first;
+  return ask(dev, client, request, await keyProof(keyOf(client), { url: dev.tokenEndpoint, method: "POST", nonce }));
+}
+
+async function ask(dev: DevFile, client: DevClient, request: TokenRequest, dpop?: string): Promise<Reply> {
   const form = new URLSearchParams({
     grant_type: "client_credentials",
     ...(await proof(dev, client)),
@@ -47,9 +60,9 @@ export async function requestToken(dev: DevFile, client: DevClient, request: Tok
     ...(request.scope === undefined ? {} : { scope: request.scope }),
     ...(request.resource === undefined ? {} : { resource: request.resource }),
   });
-  return send(dev, client, dev.tokenEndpoint, {
+  return send(dev, client.dpop ? undefined : client, dev.tokenEndpoint, {
     method: "POST",
-    headers: { "content-type": "application/x-www-form-urlencoded" },
+    headers: { "content-type": "application/x-www-form-urlencoded", ...(dpop !== undefined && { dpop }) },
     body: form.toString(),
   });
 }

@@ -52,6 +52,7 @@ export interface DevClient {
   readonly scope: string;
   readonly purpose: string;
   readonly purposes: readonly string[];
+  /** Its tokens are bound to a key that it proves with each request (RFC 9449), here `jwk`; its certificate is not registered. */
   readonly dpop: boolean;
   readonly sub: string | null;
   readonly patient: string | null;

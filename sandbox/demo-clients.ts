@@ -5,6 +5,8 @@ export interface DemoClient {
   /** Of its certificate, in encoding order. */
   readonly subject: string;
   readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
+  /** It proves a key with each request and has no certificate in the registry. */
+  readonly dpop?: true;
   readonly purpose: string;
   /** File in `policies/`. */
   readonly policy: string;
@@ -33,6 +35,16 @@ export const demoClients: readonly DemoClient[] = [
     policy: "treat",
     quota: { requests: 60_000, windowSeconds: 60 },
     describe: "a telehealth service that treats: nearly everything is shown",
+  },
+  {
+    ...common,
+    id: "telehealth-mobile",
+    kind: "telehealth",
+    subject: "O=Lantern Telehealth, CN=telehealth-mobile",
+    dpop: true,
+    purpose: "TREAT",
+    policy: "treat",
+    describe: "the same service without a certificate: it proves a key with each request (DPoP)",
   },
   {
     ...common,

@@ -70,7 +70,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       auth: client.auth,
       ...(client.auth === "external" && { issuer: issuer.iss, externalClientId: client.id }),
       ...(key !== undefined && { jwks: { keys: [publicHalf(key.jwk)] } }),
-      certificates: [readFileSync(files.cert, "utf8")],
+      ...(client.dpop ? { dpop: true } : { certificates: [readFileSync(files.cert, "utf8")] }),
       ...(patient !== undefined && { patient }),
     })),
     agreements: equipped.map(({ client: { id, purpose, agreement } }) => ({
@@ -110,7 +110,7 @@ function devClient({ client, files, key, patient }: Equipped, { audience, gatewa
     scope: client.scope,
     purpose: client.purpose,
     purposes: [client.purpose],
-    dpop: false,
+    dpop: client.dpop ?? false,
     sub: patient === undefined ? null : `user-of-${patient}`,
     patient: patient ?? null,
     describe: client.describe,

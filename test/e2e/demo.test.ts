@@ -1,4 +1,8 @@
+import { readFileSync } from "node:fs";
+import type { JWK } from "jose";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { keyProof } from "../../cli/key-proof.ts";
+import { send } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
@@ -44,6 +48,23 @@ describe("every client of the demonstration gets a token its own way and a view 
   test.for(["research", "public-health"])("%s searches what its purpose is about", async (id, { expect }) => {
     const reply = await phylax.ask(id, "Condition?_count=5");
     expect(reply.status, reply.text).toBe(200);
+  });
+
+  test("telehealth-mobile reads a patient over a connection without a certificate, by a proof of its key", async ({ expect }) => {
+    const { dev } = phylax;
+    const client = phylax.client("telehealth-mobile");
+    expect(client).toMatchObject({ dpop: true, auth: "private_key_jwt" });
+    const key: JWK = JSON.parse(readFileSync(client.jwk ?? "", "utf8"));
+    const token = await phylax.token("telehealth-mobile");
+    const read = async (nonce?: string) => {
+      const proven = { url: `${dev.fhir}/Patient/amara-okafor`, method: "GET", nonce, token };
+      return send(dev, undefined, proven.url, { headers: { authorization: `DPoP ${token}`, dpop: await keyProof(key, proven) } });
+    };
+    const first = await read();
+    expect(first.status).toBe(401);
+    const second = await read(String(first.headers["dpop-nonce"]));
+    expect(second.status, second.text).toBe(200);
+    expect(JSON.parse(second.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   });
 
   test("lapsed gets none", async ({ expect }) => {
