@@ -10,9 +10,10 @@ const planted: string[] = [];
 function lint(cases: readonly (readonly [room: string, source: string])[]): string[] {
   const folders = cases.map(([room], index) => join(room, `planted-${process.pid}-${planted.length + index}`));
   planted.push(...folders);
-  for (const [index, folder] of folders.entries()) {
-    mkdirSync(join(root, folder), { recursive: true });
-    writeFileSync(join(root, folder, "bad.ts"), cases[index]![1]);
+  for (const [index, [, source]] of cases.entries()) {
+    const folder = join(root, folders[index] ?? "");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "bad.ts"), source);
   }
   const { stdout } = spawnSync("oxlint", ["--format=json", ...folders.map((folder) => join(folder, "bad.ts"))], {
     cwd: root,
