@@ -4,6 +4,7 @@ import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, test } from "vitest";
 import { clientAssertion } from "../../cli/access-token.ts";
 import { send } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { sign } from "../support/credentials.ts";
 import {
@@ -15,7 +16,7 @@ import {
   requestKeyBoundToken,
   type KeyHolder,
 } from "../support/key-holder.ts";
-import { clientEntries, issuerEntry, joined, outsider, starterPolicy } from "../support/outside.ts";
+import { certificateFor, clientEntries, issuerEntry, joined, outsider, starterPolicy, thumbprint } from "../support/outside.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
 
@@ -25,15 +26,23 @@ const elsewhere = await outsider("https://issuer.outside.example", "phylax");
 let phylax: TestStack;
 let holder: KeyHolder;
 let token: string;
+let certificate: CertificateFiles;
 beforeAll(async () => {
   phylax = await startTestStack();
   holder = await keyHolder("key-holder");
+  certificate = await certificateFor(phylax, "both");
   const app = { id: "signed-in", kind: "patient", auth: "external", issuer: elsewhere.iss, externalClientId: "app", dpop: true };
   await phylax.stack.runtime.applyRegistry(
     joined(
       { policies: [starterPolicy("treat"), starterPolicy("patrqt")], issuers: [issuerEntry(elsewhere)] },
       clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs"),
       clientEntries(app, "PATRQT", "patrqt", "patient/*.rs"),
+      clientEntries(
+        { id: "both", kind: "telehealth", auth: "tls_client_auth", certificates: [thumbprint(certificate)], dpop: true },
+        "TREAT",
+        "treat",
+        "system/*.rs",
+      ),
     ),
   );
   token = await keyBoundToken(phylax, holder);
@@ -235,6 +244,34 @@ test("at the token endpoint: the nonce is asked for without using the assertion 
     }).toString(),
   });
   expect([unregistered.status, JSON.parse(unregistered.text).error]).toEqual([400, "invalid_request"]);
+});
+
+test("a client may prove itself by its certificate and bind its token to a key: with that certificate or none it is served, with another not", async ({
+  expect,
+}) => {
+  const both = await keyHolder("both");
+  const { dev } = phylax;
+  const ask = async (identity: CertificateFiles | undefined, nonce?: string) =>
+    send(dev, identity, dev.tokenEndpoint, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        dpop: await generateProof(both.pair, dev.tokenEndpoint, "POST", nonce),
+      },
+      body: "grant_type=client_credentials&client_id=both",
+    });
+  both.nonce = String((await ask(certificate)).headers["dpop-nonce"]);
+  expect((await ask(undefined, both.nonce)).status).toBe(401);
+  expect((await ask(phylax.client("payer"), both.nonce)).status).toBe(401);
+  const granted = JSON.parse((await ask(certificate, both.nonce)).text);
+  expect(granted).toMatchObject({ token_type: "DPoP" });
+  const read = async (identity: CertificateFiles | undefined) => {
+    const dpop = await proofFor(phylax, both, granted.access_token, path);
+    return send(dev, identity, `${dev.fhir}/${path}`, { headers: { authorization: `DPoP ${granted.access_token}`, dpop } });
+  };
+  expect((await read(certificate)).status).toBe(200);
+  expect((await read(undefined)).status).toBe(200);
+  expect((await read(phylax.client("payer"))).status).toBe(401);
 });
 
 test("a patient's app without a certificate brings its own issuer's key-bound token and reads that patient", async ({ expect }) => {
