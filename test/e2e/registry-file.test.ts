@@ -32,7 +32,7 @@ const issuer = await outsider("https://login.example", "phylax");
 beforeAll(async () => {
   phylax = await startTestStack();
   certificate = await certificateFor(phylax, "file-app");
-  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-gateway"));
+  ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-ops"));
 }, 120_000);
 afterAll(() => phylax.close());
 
