@@ -57,7 +57,6 @@ test("a file that is refused leaves nothing that works, and the same file put ri
     ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://login.example/jwks"],
     ["/issuers/0/iss", "/issuers/0/iss", phylax.dev.gateway],
     ["/clients/0/issuer", "/issuers", []],
-    ["/clients/0/dpop", "/clients/0/dpop", true],
     ["/clients/0/id", "/clients/0/id", "no such id"],
     ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/*.rs"],
     ["/grants/0/scopes", "/grants/0/scopes", "patient/Observation.rs?category=laboratory"],
