@@ -8,7 +8,7 @@ export interface DemoOperator extends CertificateFiles {
   readonly x5t: string;
 }
 
-const demoOperators = [{ id: "registrar", roles: ["registry-admin"], subject: "O=Phylax sandbox, CN=registrar" }] as const;
+const demoOperators = [{ id: "registrar", roles: ["registry-admin", "revoker"], subject: "O=Phylax sandbox, CN=registrar" }] as const;
 
 /** Makes (or finds) each operator's certificate. */
 export async function operators(pki: string): Promise<readonly DemoOperator[]> {

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
+import { administer } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistry } from "./apply-registry.ts";
 import type { AdminPorts } from "./ports.ts";
+import { lift, revoke } from "./revoke.ts";
 
 /** The operators' HTTP surface. Hono's context ends here. */
 export function adminApp(ports: AdminPorts): Hono {
@@ -14,23 +16,25 @@ export function adminApp(ports: AdminPorts): Hono {
     return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
   });
 
-  app.post("/api/registry", async ({ req: { raw } }) => {
-    const id = ports.newId();
-    try {
-      const cf: unknown = Reflect.get(raw, "cf");
-      const arrival = {
-        id,
-        at: ports.clock(),
-        address: raw.headers.get("cf-connecting-ip") ?? "",
-        tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
-      };
-      return await applyRegistry(arrival, { contentType: raw.headers.get("content-type"), body: raw.body }, ports);
-    } catch (fault) {
-      // Under the id of the request, which the ledger may have an intent of.
-      return unavailable(id, fault, ports);
-    }
-  });
-  app.all("/api/registry", () => problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }));
+  for (const verb of [applyRegistry(ports.registry), revoke(ports.registry), lift(ports.registry)]) {
+    app.post(`/${verb.path}`, async ({ req: { raw } }) => {
+      const id = ports.newId();
+      try {
+        const cf: unknown = Reflect.get(raw, "cf");
+        const arrival = {
+          id,
+          at: ports.clock(),
+          address: raw.headers.get("cf-connecting-ip") ?? "",
+          tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+        };
+        return await administer(arrival, { contentType: raw.headers.get("content-type"), body: raw.body }, ports, verb);
+      } catch (fault) {
+        // Under the id of the request, which the ledger may have an intent of.
+        return unavailable(id, fault, ports);
+      }
+    });
+    app.all(`/${verb.path}`, () => problem(ports.newId(), { status: 405, title: "Method Not Allowed" }, { allow: "POST" }));
+  }
 
   app.notFound(() => problem(ports.newId(), { status: 404, title: "Not Found" }));
   app.onError((fault) => unavailable(ports.newId(), fault, ports));

@@ -3,7 +3,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { OperatorRoll } from "./ports.ts";
 
 /** What a role lets its holder do; one that this version does not know lets nothing. */
-export type Role = "registry-admin";
+export type Role = "registry-admin" | "revoker";
 
 /** A person or a machine that administers, proven by a certificate. */
 export interface Operator {

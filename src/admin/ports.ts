@@ -1,4 +1,5 @@
 import type { AuditSink } from "#audit/ports";
+import type { DenialProblem } from "#identity/denial";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
@@ -20,6 +21,10 @@ export interface Applied {
 export interface RegistryDesk {
   /** Merges a registry file, never in place of what is there: all of it, or nothing and what stands against it. */
   apply(document: unknown): Promise<Result<Applied, RegistryProblem>>;
+  /** In force when it returns, and everywhere within ten seconds. */
+  revoke(denial: unknown): Promise<Result<void, DenialProblem>>;
+  /** False when nothing of that name was denied. */
+  lift(denial: unknown): Promise<Result<boolean, DenialProblem>>;
 }
 
 export interface AdminPorts {

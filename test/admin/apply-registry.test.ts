@@ -21,6 +21,8 @@ function door(changes: Partial<AdminPorts> = {}) {
         book.push("applied");
         return ok({ added: 1, changed: 0 });
       },
+      revoke: async () => ok(undefined),
+      lift: async () => ok(false),
     },
     ledger: {
       record: async (recorded) => {

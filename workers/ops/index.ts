@@ -12,7 +12,11 @@ function open(env: OpsEnv): Hono {
   const clock = () => instant(Date.now());
   return adminApp({
     operators: env.OPERATOR_ROLL,
-    registry: { apply: (document) => env.REGISTRY_DESK.apply(document, "add") },
+    registry: {
+      apply: (document) => env.REGISTRY_DESK.apply(document, "add"),
+      revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
+      lift: (denial) => env.REGISTRY_DESK.lift(denial),
+    },
     ledger: ledgerSink(env.LEDGER_SHARD, shards, clock),
     clock,
     newId: () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(""),

@@ -1,0 +1,31 @@
+import type { DenialProblem } from "#identity/denial";
+import { err, ok, type Result } from "#kernel/result";
+import type { Rejected, Verb } from "./administer.ts";
+import type { RegistryDesk } from "./ports.ts";
+
+/** Denies a token, key, certificate, client, agreement, grant or policy for an operator with the role `revoker`: docs/revocation.md. */
+export const revoke = (registry: Pick<RegistryDesk, "revoke">): Verb => ({
+  interaction: "revoke",
+  path: "api/revocations",
+  role: "revoker",
+  async act(document) {
+    const revoked = await registry.revoke(document);
+    return revoked.ok ? ok({ revoked: true }) : rejected(revoked.error);
+  },
+});
+
+/** Ends a denial. `lifted` is false when there was none. */
+export const lift = (registry: Pick<RegistryDesk, "lift">): Verb => ({
+  interaction: "lift-revocation",
+  path: "api/revocations/lift",
+  role: "revoker",
+  async act(document) {
+    const lifted = await registry.lift(document);
+    return lifted.ok ? ok({ lifted: lifted.value }) : rejected(lifted.error);
+  },
+});
+
+function rejected({ reason, field }: DenialProblem): Result<never, Rejected> {
+  const pointer = field === "" ? "" : `/${field}`;
+  return err({ reason, title: "This denies nothing that can be denied.", pointer, detail: "is missing, malformed or not known" });
+}

@@ -1,0 +1,81 @@
+import { test } from "vitest";
+import { adminApp } from "#admin/app";
+import type { AuditEvent } from "#audit/event";
+import { readDenial } from "#identity/denial";
+import { err, ok } from "#kernel/result";
+import { at, presented } from "../support/credentials.ts";
+
+const { x5t, tlsClientAuth } = presented("on-call");
+const denial = { kind: "client", client: "payer" };
+
+/** The operators' door, control behind it, and a book of what happened in which order. */
+function door(roles: readonly string[] = ["revoker"]) {
+  const book: string[] = [];
+  const events: AuditEvent[] = [];
+  const denied = new Set<string>();
+  const name = (value: unknown) => readDenial(value);
+  const app = adminApp({
+    operators: { find: (asked) => Promise.resolve(asked === x5t ? { id: "on-call", status: "active", roles } : undefined) },
+    registry: {
+      apply: () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "not asked for here" })),
+      revoke(value) {
+        const read = name(value);
+        if (!read.ok) return Promise.resolve(read);
+        book.push("revoked");
+        denied.add(read.value.kind);
+        return Promise.resolve(ok(undefined));
+      },
+      lift(value) {
+        const read = name(value);
+        if (!read.ok) return Promise.resolve(read);
+        book.push("lifted");
+        return Promise.resolve(ok(denied.delete(read.value.kind)));
+      },
+    },
+    ledger: {
+      record: (recorded) => {
+        events.push(...recorded);
+        book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
+        return Promise.resolve("counted" as const);
+      },
+    },
+    clock: () => at,
+    newId: () => "0123456789abcdef0123456789abcdef",
+    dependencies: () => Promise.resolve({}),
+    onFault: () => {},
+  });
+  const post = async (path: string, body: unknown) => {
+    const headers = { "content-type": "application/json" };
+    const request = new Request(`https://ops.example.org/${path}`, { method: "POST", body: JSON.stringify(body), headers });
+    const reply = await app.request(Object.assign(request, { cf: { tlsClientAuth } }));
+    return [reply.status, await reply.json<Record<string, unknown>>()] as const;
+  };
+  return { post, book, events };
+}
+
+test("a denial, and its end, are on record before they are made and after", async ({ expect }) => {
+  const { post, book, events } = door();
+  expect(await post("api/revocations", denial)).toEqual([200, { revoked: true }]);
+  expect(await post("api/revocations/lift", denial)).toEqual([200, { lifted: true }]);
+  expect(await post("api/revocations/lift", denial)).toEqual([200, { lifted: false }]);
+  expect(book.slice(0, 6)).toEqual(["administration 0", "revoked", "administration 1", "administration 0", "lifted", "administration 1"]);
+  expect(events[0]).toMatchObject({ who: { operator: "on-call" }, what: { interaction: "revoke", path: "api/revocations" } });
+  expect(events[2]).toMatchObject({ what: { interaction: "lift-revocation" } });
+});
+
+test("who may change the registry may not revoke by that, nor the other way round", async ({ expect }) => {
+  const { post, book } = door(["registry-admin"]);
+  for (const path of ["api/revocations", "api/revocations/lift"]) expect((await post(path, denial))[0]).toBe(403);
+  expect(book).toEqual(["refusal 0", "refusal 0"]);
+  expect((await door().post("api/registry", {}))[0]).toBe(403);
+});
+
+test("what can not be denied is 422 with the place in the document, and nothing is denied", async ({ expect }) => {
+  const { post, book, events } = door();
+  const [status, said] = await post("api/revocations", { kind: "client", client: "no such id" });
+  expect([status, said]).toEqual([422, expect.objectContaining({ pointer: "/client", status: 422 })]);
+  expect(JSON.stringify(said)).not.toContain("no such id");
+  expect((await post("api/revocations/lift", "everything"))[0]).toBe(422);
+  expect(book).not.toContain("revoked");
+  expect(events[1]?.outcome).toEqual({ status: 422, reason: "denial_malformed" });
+});
