@@ -3,12 +3,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { clientAssertion } from "../../cli/access-token.ts";
-import { send } from "../../cli/mutual-tls.ts";
+import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
+import { keyHolder, proofFor } from "../support/key-holder.ts";
 import { LogWatch } from "../support/log-watch.ts";
+import { mangled } from "../support/mangled.ts";
 import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
@@ -165,6 +168,35 @@ test("T46: the watch itself sees a token and a secret that are printed", ({ expe
   const watch = new LogWatch(["kept-secret"]);
   console.error("an ordinary line");
   expect(() => watch.end()).not.toThrow();
+});
+
+test("mangled tokens, proofs and assertions are 4xx at both doors, never a fault", { timeout: 120_000 }, async ({ expect }) => {
+  const holder = await keyHolder("nobody");
+  const proof = await proofFor(phylax, holder, token, "Patient/amara-okafor");
+  const assertion = await clientAssertion(phylax.dev, telehealth());
+  // What a header can carry at all: the client's own library refuses the rest.
+  const carried = (good: string) => mangled(good).filter((text) => /^[\x21-\x7e]*$/u.test(text));
+  const form = "application/x-www-form-urlencoded";
+  const tokenRequest = (text: string) =>
+    `grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=${encodeURIComponent(text)}`;
+  const ways: readonly [fc.Arbitrary<string>, (text: string) => Promise<Reply>][] = [
+    [carried(token), (text) => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${text}` } })],
+    [carried(token), (text) => send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${text}`, dpop: proof } })],
+    [carried(proof), (text) => send(phylax.dev, undefined, url, { headers: { authorization: `DPoP ${token}`, dpop: text } })],
+    [
+      carried(assertion),
+      (text) =>
+        send(phylax.dev, telehealth(), phylax.dev.tokenEndpoint, {
+          method: "POST",
+          headers: { "content-type": form },
+          body: tokenRequest(text),
+        }),
+    ],
+  ];
+  for (const [texts, way] of ways) {
+    const statuses = await Promise.all(fc.sample(texts, 150).map(async (text) => (await way(text)).status));
+    expect(statuses.filter((status) => status < 400 || status > 499)).toEqual([]);
+  }
 });
 
 test("T49: ids of requests and tokens are 128 random bits: no two alike, each bit as often set as not", async ({ expect }) => {

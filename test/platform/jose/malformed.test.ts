@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { test } from "vitest";
@@ -8,6 +7,7 @@ import { Secret } from "#kernel/secret";
 import { proofVerifier } from "#platform/jose/proof-verifier";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
+import { mangled } from "../../support/mangled.ts";
 
 const runs = 2_500; // four properties: 10,000 malformed credentials
 
@@ -51,27 +51,6 @@ const proofHeader = { typ: "dpop+jwt", jwk };
 const proof = await sign(proofKey, proofClaims, proofHeader);
 const proofTaken = async (text: string) =>
   (await proofs.verify(new Secret(text), { method: "GET", url, at, token: { text: new Secret(token), jkt } })).ok;
-
-/** Another text than this one, made from it by what goes wrong on the way and by what attackers try. */
-function mangled(good: string): fc.Arbitrary<string> {
-  const place = fc.nat(good.length - 1);
-  const parts = good.split(".");
-  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value) ?? "").toString("base64url");
-  return fc
-    .oneof(
-      fc.tuple(place, fc.string({ minLength: 1, maxLength: 1, unit: "binary" })).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
-      fc.tuple(place, fc.constantFrom(...Array.from("ABCwxyz0189-_.=+/ "))).map(([i, c]) => good.slice(0, i) + c + good.slice(i + 1)),
-      fc.tuple(place, fc.string()).map(([i, text]) => good.slice(0, i) + text + good.slice(i)),
-      fc.tuple(place, place).map(([i, j]) => good.slice(0, Math.min(i, j)) + good.slice(Math.max(i, j))),
-      fc.shuffledSubarray([...parts, ...parts], { minLength: 1 }).map((some) => some.join(".")),
-      fc
-        .tuple(fc.nat(2), fc.string({ unit: fc.constantFrom(...Array.from("ABCwxyz0189-_")) }))
-        .map(([i, text]) => parts.with(i, text).join(".")),
-      fc.tuple(fc.nat(1), fc.jsonValue()).map(([i, value]) => parts.with(i, encoded(value)).join(".")),
-      fc.string({ unit: "binary", maxLength: 200 }),
-    )
-    .filter((text) => text !== good);
-}
 
 /** Claims and header with one member replaced by a value that cannot be right, and the true key's signature over it. */
 type Members = Readonly<Record<string, unknown>>;
