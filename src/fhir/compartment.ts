@@ -71,15 +71,19 @@ export function isOwnedBy(resource: JsonObject, patient: string, base: string): 
   return taking.includes("the patient") && !taking.includes("unproven");
 }
 
-/** Whether a resource inside another one says that it is a different patient's than its container. */
+/**
+ * Whether a resource inside another one is, or may be, a different patient's than its container. One that names nobody goes with it, and so
+ * does one that refers to it or beside itself (`#id`). Types outside the compartment count by whom they are about: a contained Task or
+ * Device tells of its patient just as well.
+ */
 export function isOwnedByAnother(inside: JsonObject, patient: string, base: string): boolean {
   const type = textAt(inside, "resourceType") ?? "";
-  return (owners.get(type) ?? [])
-    .flatMap((path) => valuesAt(inside, path))
-    .flatMap((value) => (isObject(value) ? (textAt(value, "reference") ?? []) : []))
-    .map((text) => parseReference(text, base))
-    .some((owner) => (owner.kind === "local" && owner.type === "Patient" && owner.id !== patient) || owner.kind === "foreign");
+  return [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])]
+    .flatMap((path) => presentAt(inside, path))
+    .some((value) => !isFragment(value) && standingOf(value, patient, base) === "unproven");
 }
+
+const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
 
 /** `somebody's`: it belongs to a patient, and only that resource itself could say to whom. */
 type Standing = "the patient" | "nobody's" | "somebody's" | "unproven";

@@ -138,15 +138,27 @@ test("no resource of any type that has another owner, or one that nobody can nam
 test("a resource inside belongs to its container, unless it names another owner", ({ expect }) => {
   const inside = (subject?: Json) =>
     isOwnedByAnother({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }, "amara", base);
-  for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Group/g"), { display: "Bela" }])
-    expect(inside(subject)).toBe(false);
+  for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Location/l")]) expect(inside(subject)).toBe(false);
   for (const subject of [
     to("Patient/bela"),
     to(`${base}/Patient/bela`),
     to("https://elsewhere.example.org/Patient/amara"),
     [to("Patient/amara"), to("Patient/bela")],
+    to("Group/g"),
+    to("urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"),
+    { identifier: { value: "bela" } },
+    { display: "Bela" },
   ]) {
     expect(inside(subject)).toBe(true);
+  }
+  // Outside the compartment, and about somebody all the same.
+  for (const [resourceType, element] of [
+    ["Task", "for"],
+    ["Device", "patient"],
+    ["Contract", "subject"],
+  ] as const) {
+    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, "amara", base), resourceType).toBe(true);
+    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/amara") }, "amara", base), resourceType).toBe(false);
   }
   expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, "amara", base)).toBe(false);
 });
