@@ -36,7 +36,7 @@ export class Discloser {
 
   /** The answer to a read. */
   read(body: Uint8Array, type: string, id: string): Result<Disclosure, Withheld> {
-    const resource = askedIn(body, type, id);
+    const resource = this.#askedIn(body, type, id);
     return resource.ok ? this.#whole(resource.value, this.#viewOf(resource.value)) : resource;
   }
 
@@ -45,9 +45,10 @@ export class Discloser {
    * condition that came later hides what was before it.
    */
   version(body: Uint8Array, current: Uint8Array, { type, id, version }: AskedVersion): Result<Disclosure, Withheld> {
-    const [old, now] = [askedIn(body, type, id), askedIn(current, type, id)];
-    if (!old.ok) return old;
+    const now = this.#askedIn(current, type, id); // first: what is wrong with a version of a hidden row must not decide the status
     if (!now.ok) return now;
+    const old = this.#askedIn(body, type, id);
+    if (!old.ok) return old;
     const meta = property(old.value, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_not_asked" });
     const view = this.#viewOf(now.value);
@@ -74,6 +75,14 @@ export class Discloser {
     return ok({ ...cut.value, type, id, text: utf8(entryText(this.#bases.public, { type, id, resource: cut.value.resource })) });
   }
 
+  /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */
+  #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
+    const answer = readJson(body);
+    if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
+    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_out_of_reach" });
+    return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_not_asked" });
+  }
+
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
     return this.#grant.viewOf(resource, this.#bases.origin, ...versions);
   }
@@ -97,12 +106,6 @@ export interface AskedVersion {
   readonly type: string;
   readonly id: string;
   readonly version: string;
-}
-
-function askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
-  const answer = readJson(body);
-  if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
-  return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_not_asked" });
 }
 
 const isAsked = (value: Json, type: string, id: string): value is JsonObject =>

@@ -114,6 +114,12 @@ test("a read gives the patient's own, and of everything else exactly what is giv
     const own = id.startsWith("own-") || id === "amara";
     expect(reply.status, id).toBe(own ? 200 : 404);
     if (!own) expect(reply.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
+    // Of a version too, also where the origin answers another one than was asked for, or fails at it.
+    for (const version of ["9", "fails"]) {
+      const old = await ask(`${resourceType}/${id}/_history/${version}`);
+      expect(old.status, `${id} ${version}`).toBe(own ? 502 : 404);
+      if (!own) expect(old.text.replaceAll(/[0-9a-f]{32}/gu, ""), id).toBe(absent);
+    }
   }
 });
 

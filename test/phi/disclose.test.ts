@@ -243,6 +243,16 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   ])
     expect(version(wrong, now)).toBe("answer_not_asked");
   expect(version(old, { ...now, id: "2" })).toBe("answer_not_asked");
+  // A hidden row that comes otherwise than it was asked for looks like any hidden row.
+  const hidden = observation("1", { category: [] });
+  for (const wrong of [
+    { ...old, id: "2" },
+    { ...old, meta: undefined },
+    { ...old, ...hidden },
+  ])
+    expect(version(wrong, hidden)).toBe("row_out_of_reach");
+  expect(version(old, { ...hidden, id: "2" })).toBe("row_out_of_reach");
+  expect(reason("Observation/1", { ...hidden, id: "2" })).toBe("row_out_of_reach");
 
   // Two rules of one type: what is now in the narrow one's rows alone never shows by the wide one.
   const code = (value: string) => ({ category: [{ coding: [{ system: "urn:c", code: value }] }] });
