@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "#ledger/bytes";
-import { parseVerifierKey, type Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/signed-note";
 import { type Claims, type Finding, verifyLog, type Verified } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
-import { keyText, logOf } from "./ledger-keys.ts";
+import { keyText, logOf, parseLogKey } from "./ledger-keys.ts";
 
 /** What was found of one log, or of an object (`keys`, a file too many) beside them. */
 export type Report = { readonly name: string } & ({ readonly good: Verified } | { readonly wrong: Finding | string });
@@ -24,10 +24,7 @@ export const keysText = (keys: readonly Verifier[]): string =>
 export async function ownKeys(folder: string): Promise<Verifier[] | undefined> {
   const text = fromUtf8((await readObject(join(folder, keysFile))) ?? new Uint8Array());
   const lines = text?.startsWith(keysHead) ? text.slice(keysHead.length).split("\n").slice(0, -1) : [];
-  const keys = lines.flatMap((line) => {
-    const key = parseVerifierKey(line);
-    return key.ok ? [key.value] : [];
-  });
+  const keys = lines.flatMap((line) => parseLogKey(line) ?? []);
   return text === keysText(keys) && keys.length > 0 ? keys : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseLogName } from "#ledger/log-name";
 import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/signed-note";
 
 /** A command that was called in a way that means nothing. */
@@ -35,14 +36,20 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
   return { from: [...key.map(() => "--key"), ...read].join(", "), keys, ...(url === undefined ? {} : { url }) };
 }
 
+/** The key of a log. Its name becomes that of a folder, which a failed export removes: a name like `..` is none. */
+export function parseLogKey(text: string): Verifier | undefined {
+  const key = parseVerifierKey(text);
+  return key.ok && parseLogName(logOf(key.value)) !== undefined ? key.value : undefined;
+}
+
 export const logOf = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
 
 export const keyText = ({ name, publicKey }: Verifier): string => verifierKey(name, publicKey);
 
 function readKey(text: string): Verifier {
-  const key = parseVerifierKey(text);
-  if (!key.ok) throw new Misuse(`not a verifier key: ${text}`);
-  return key.value;
+  const key = parseLogKey(text);
+  if (key === undefined) throw new Misuse(`not the verifier key of a log: ${text}`);
+  return key;
 }
 
 /** `logs` of a dev.json (DESIGN §10): log name to verifier key; and `ledger`: where, not what to trust. */

@@ -180,3 +180,17 @@ test("an export of a ledger that lacks anything fails, names it, and leaves noth
   expect(filesIn(whole).length).toBe(log.objects.size + 1);
   expect((await phylax("ledger", "export", target, url)).code, "no key").toBe(2);
 });
+
+test("a key whose log has no log's name is no key: an export would write, and remove, what lies beside its folder", async ({ expect }) => {
+  const beside = join(folder, "beside");
+  const target = join(beside, "target");
+  mkdirSync(target, { recursive: true });
+  writeFileSync(join(beside, "precious"), "");
+  for (const name of ["ledger.test/..", "ledger.test/.", "ledger.test/", "ledger.test/keys", "ledger.test/s0-2026h2/../.."]) {
+    const strange = verifierKey(name, log.verifier.publicKey);
+    expect((await phylax("ledger", "export", target, url, "--key", strange)).code, name).toBe(2);
+    expect(filesIn(beside), name).toEqual(["precious"]);
+    const copy = copyOf({ keys: new TextEncoder().encode(readFileSync(join(whole, "keys"), "utf8").replace(key, strange)) });
+    expect((await phylax("ledger", "verify", copy)).error, name).toContain("keys: WRONG: is missing or not as an export writes it");
+  }
+});
