@@ -44,7 +44,8 @@ export class GuardEpoch {
       this.#read = instant(0);
       this.#reading = undefined;
     }
-    if (this.#age >= freshMilliseconds || this.#age < 0) {
+    if (this.#age < 0) this.#read = instant(0); // a clock that stepped back says nothing of how old this is
+    if (this.#age >= freshMilliseconds) {
       // Within one Durable Object all calls may wait for one promise: to the runtime they are one.
       this.#reading ??= this.#begin({ client, issuers: [issuer, client] });
       await this.#reading;

@@ -162,6 +162,18 @@ test.for(["down", "silent"] as const)(
   },
 );
 
+test("a guard whose clock steps back asks again, and grants nothing while nobody answers", async ({ expect }) => {
+  const denial: Denial = { kind: "client", client: "back" };
+  const spend = () => isolate().spend(spendOf("back"), refusesWhat(denial));
+  expect((await spend()).ok).toBe(true);
+  await revocations.deny(denial);
+  pass(-60_000);
+  line.state = "down";
+  expect(await failure(spend)).toContain("nobody says what is revoked");
+  line.state = "up";
+  expect(await spend()).toEqual({ ok: false, error: "denied" });
+});
+
 test("a guard that was never told what is revoked grants nothing", async ({ expect }) => {
   line.state = "down";
   expect(await failure(() => isolate().spend(spendOf("never-told"), () => undefined))).toContain("nobody says what is revoked");
