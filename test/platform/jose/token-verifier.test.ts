@@ -63,7 +63,13 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
     const read = await tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none }).verify(token, { audience, at });
     expect(read).toMatchObject({
       ok: true,
-      value: { client: "telehealth", subject: "telehealth", purposes: ["TREAT", "COC"], binding: { kind: "certificate", x5t }, id: "jti-1" },
+      value: {
+        client: "telehealth",
+        subject: "telehealth",
+        purposes: ["TREAT", "COC"],
+        binding: { kind: "certificate", x5t },
+        id: "jti-1",
+      },
     });
     expect(decodeJwt(token.reveal())).toMatchObject({ iat: now, exp: now + 300, aud: audience, scope: "system/*.rs" });
     expect(JSON.stringify(await issuer.publicKeys())).not.toContain('"d"');
