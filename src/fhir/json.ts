@@ -16,12 +16,12 @@ export const resourceBytesMax = 8_388_608;
 // A Questionnaire with twenty levels of items is 45 deep. Deeper trees would reach the stack before the size limit.
 const depthMax = 100;
 
-interface JsonWithSource {
-  parse(text: string, reviver: (key: string, value: Json, context: { readonly source?: string }) => unknown): Json;
+interface JsonWithRaw {
+  parse(text: string): Fresh;
   rawJSON(text: string): JsonNumber;
   isRawJSON(value: unknown): value is JsonNumber;
 }
-const json = JSON as unknown as JsonWithSource; // "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
+const json = JSON as unknown as JsonWithRaw; // "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -34,18 +34,14 @@ export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
   } catch {
     return err({ reason: "not_utf8" });
   }
-  const members = countMembers(text);
-  if (members === undefined) return err({ reason: "too_deep" });
-  let found = -1; // the root is visited as well, as a member of nothing
-  const visit = (_key: string, value: Json, { source }: { readonly source?: string }) => {
-    found += isArray(value) ? 1 - value.length : 1; // a list's items are visited, and are no members
-    return typeof value === "number" && source !== undefined ? json.rawJSON(source) : value;
-  };
+  const outline = outlineOf(text);
+  if (outline === undefined) return err({ reason: "too_deep" });
   try {
-    const value = json.parse(text, visit);
-    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice. It is also seen here
-    // when V8 (13.6) loses a member, as it may beside names like `"` and `\\`, which no FHIR element has.
-    return found === members ? ok(value) : err({ reason: "duplicate_key" });
+    const numbers = outline.numbers.map((number) => json.rawJSON(number)); // throws for what is no number of JSON, like `01`
+    const found = { members: 0 };
+    const value = settle(json.parse(outline.numbered), numbers, found);
+    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice.
+    return found.members === outline.members ? ok(value) : err({ reason: "duplicate_key" });
   } catch {
     return err({ reason: "not_json" });
   }
@@ -73,12 +69,46 @@ export function valuesAt(value: Json | undefined, path: readonly string[]): read
   return isObject(value) ? valuesAt(property(value, first), rest) : [];
 }
 
-const [quote, backslash, colon] = [0x22, 0x5c, 0x3a];
+/** What the parser has just made, with the place of each number for a number. Nobody else holds it yet, so it is changed in place. */
+type Fresh = string | number | boolean | null | (Fresh | Json)[] | { [name: string]: Fresh | Json };
+
+/** Puts each number's own text where its place stands, and counts the members of all objects. */
+function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: number }): Json {
+  if (typeof value === "number") return numbers[value] ?? null;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (const [at, item] of value.entries()) if (mayHoldNumbers(item)) value[at] = settle(item, numbers, found);
+    return value as readonly Json[]; // by the line above
+  }
+  const names = Object.keys(value);
+  found.members += names.length;
+  for (const name of names) {
+    const member = value[name];
+    if (mayHoldNumbers(member)) value[name] = settle(member, numbers, found);
+  }
+  return value as JsonObject; // by the loop above
+}
+
+const mayHoldNumbers = (value: Fresh | Json | undefined): value is Fresh => typeof value === "number" || typeof value === "object";
+
+/** What a text says of itself before it is parsed. */
+interface Outline {
+  /** How many members all its objects have. */
+  readonly members: number;
+  /** Its numbers, as they are written. */
+  readonly numbers: readonly string[];
+  /** The text with each number's place among them instead: whatever order the parser gives names, it is known which number is which. */
+  readonly numbered: string;
+}
+
+const [quote, backslash, colon, minus, zero, nine] = [0x22, 0x5c, 0x3a, 0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** How many members all objects of a text have; nothing when it is too deep. What is malformed is left for the parser to refuse. */
-function countMembers(text: string): number | undefined {
-  let [depth, members] = [0, 0];
+/** Nothing when the text is too deep. What is malformed is left for the parser to refuse. */
+function outlineOf(text: string): Outline | undefined {
+  let [depth, members, copied] = [0, 0, 0];
+  const numbers: string[] = [];
+  const pieces: string[] = [];
   for (let at = 0; at < text.length; at += 1) {
     const sign = text.charCodeAt(at);
     if (sign === quote) at = closingQuote(text, at);
@@ -87,9 +117,25 @@ function countMembers(text: string): number | undefined {
       depth += 1;
       if (depth > depthMax) return undefined;
     } else if (sign === closeBrace || sign === closeBracket) depth -= 1;
+    else if (sign === minus || (sign >= zero && sign <= nine)) {
+      const end = endOfNumber(text, at);
+      pieces.push(text.slice(copied, at), String(numbers.length));
+      numbers.push(text.slice(at, end));
+      copied = end;
+      at = end - 1;
+    }
   }
-  return members;
+  return { members, numbers, numbered: pieces.join("") + text.slice(copied) };
 }
+
+/** Past all that a number may be made of; whether it is one, the parser says. */
+function endOfNumber(text: string, beginning: number): number {
+  numberSigns.lastIndex = beginning;
+  numberSigns.test(text);
+  return numberSigns.lastIndex;
+}
+
+const numberSigns = /[-+.0-9eE]+/y;
 
 /** An even number of backslashes before a quote are backslashes. */
 function closingQuote(text: string, opening: number): number {
