@@ -51,7 +51,10 @@ export function mentionOf(reference: JsonObject, bases: readonly string[]): Ment
 export function patientIn(text: string, bases: readonly string[]): string | undefined {
   if (!/patient|%/iu.test(text)) return undefined;
   for (const base of bases) {
-    const reference = parseReference(below(text, base) ?? text, base);
+    const written = parseReference(text, base);
+    // As it is written it leads there, unless dots lead elsewhere.
+    const isPlain = written.kind === "local" && !text.includes("/.");
+    const reference = isPlain ? written : parseReference(below(text, base) ?? text, base);
     if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
   }
   return undefined;
@@ -59,11 +62,31 @@ export function patientIn(text: string, bases: readonly string[]): string | unde
 
 /** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */
 function below(text: string, base: string): string | undefined {
-  const home = URL.parse(`${base}/`);
+  const home = homeOf(base);
   const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home?.href);
-  if (home === null || url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== hostOf(home)) return undefined;
-  const [path, start] = [pathOf(url), pathOf(home)];
-  return path.startsWith(start) ? path.slice(start.length).replace(/\/$/u, "") : undefined;
+  if (home === undefined || url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== home.host) return undefined;
+  const path = pathOf(url);
+  return path.startsWith(home.path) ? path.slice(home.path.length).replace(/\/$/u, "") : undefined;
+}
+
+interface Home {
+  readonly href: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+const homesMax = 64; // bases of one deployment's origins, and the gateway's for each
+const homes = new Map<string, Home>();
+
+function homeOf(base: string): Home | undefined {
+  const known = homes.get(base);
+  if (known !== undefined) return known;
+  const url = URL.parse(`${base}/`);
+  if (url === null) return undefined;
+  const home = { href: url.href, host: hostOf(url), path: pathOf(url) };
+  if (homes.size >= homesMax) homes.clear();
+  homes.set(base, home);
+  return home;
 }
 
 function pathOf({ pathname }: URL): string {

@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { mentionOf, parseReference, patientIn } from "#fhir/reference";
 
@@ -80,6 +81,69 @@ test("for the record, a text names the patient to whom a reader who follows it g
   ])
     expect(patientIn(text, bases), text).toBeUndefined();
 });
+
+test("for the record, the short look at a plain reference finds whom a URL parser would", ({ expect }) => {
+  const bases = [base, `${base}/v1`, "http://127.0.0.1:38123/%66hir", "https://origin.example"];
+  const part = fc.oneof(
+    fc.constantFrom(
+      "Patient",
+      "Observation",
+      "patient",
+      "_history",
+      "fhir",
+      "v1",
+      "1",
+      ".",
+      "..",
+      "...",
+      ".1",
+      "1.",
+      "%2e",
+      "%50atient",
+      "",
+    ),
+    fc.string({ unit: fc.constantFrom("a", "-", ".", "/", "\\", "%", "?", "#", " "), maxLength: 4 }),
+  );
+  const start = fc.constantFrom("", "", "/", ...bases.map((one) => `${one}/`));
+  const found = new Set<string | undefined>();
+  fc.assert(
+    fc.property(start, fc.array(part, { maxLength: 5 }), (before, parts) => {
+      const text = before + parts.join("/");
+      for (const list of [bases, bases.toReversed()]) {
+        expect(patientIn(text, list), text).toBe(patientParsed(text, list));
+        found.add(patientIn(text, list));
+      }
+    }),
+    { numRuns: 10_000 },
+  );
+  expect(found.size).toBeGreaterThan(3);
+});
+
+/** Every text through the URL parser. */
+function patientParsed(text: string, bases: readonly string[]): string | undefined {
+  if (!/patient|%/iu.test(text)) return undefined;
+  for (const base of bases) {
+    const reference = parseReference(parsedBelow(text, base) ?? text, base);
+    if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
+  }
+  return undefined;
+}
+
+function parsedBelow(text: string, base: string): string | undefined {
+  const home = new URL(`${base}/`);
+  const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home.href);
+  if (url === null || !/^https?:$/u.test(url.protocol) || url.host !== home.host) return undefined;
+  const [path, start] = [url, home].map(({ pathname }) => decodedPath(pathname.replaceAll(/\/{2,}/gu, "/")));
+  return path?.startsWith(start ?? "") === true ? path.slice(start?.length).replace(/\/$/u, "") : undefined;
+}
+
+function decodedPath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
 
 test("for the record, a reference that means a patient without an id here means somebody", ({ expect }) => {
   const mention = (reference: Record<string, string>) => mentionOf(reference, [base]).kind;
