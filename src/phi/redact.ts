@@ -1,4 +1,4 @@
-import { concernedBy } from "#fhir/compartment";
+import { concernedBy, type Concerned } from "#fhir/compartment";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { mentionOf, patientIn } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -60,6 +60,7 @@ class Cutter {
   fault: CutRefusal | undefined;
   readonly #context: CutContext;
   readonly #resource: JsonObject;
+  readonly #isContained: boolean;
   readonly #view: ResourceView;
   readonly #contained: readonly Inside[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
@@ -75,6 +76,7 @@ class Cutter {
     this.#context = context;
     this.#bases = [context.bases.origin, context.bases.public];
     this.#resource = resource;
+    this.#isContained = container !== undefined;
     this.#view = view;
     this.#contained = container === undefined ? this.#cutContained() : [];
     this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
@@ -87,7 +89,7 @@ class Cutter {
     }
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
-    const { patients, unnamed } = concernedBy(this.#resource, this.#bases);
+    const { patients, unnamed } = this.#concerned();
     const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
     if (kept.length > 0) members["contained"] = kept;
     else delete members["contained"];
@@ -99,6 +101,12 @@ class Cutter {
       withheld: this.#withheld,
       refersTo: this.#refersTo,
     };
+  }
+
+  /** A contained Patient has no address: somebody is meant, and nobody can say who. Whom it refers to is named like everybody else. */
+  #concerned(): Concerned {
+    const isContainedPatient = this.#isContained && property(this.#resource, "resourceType") === "Patient";
+    return isContainedPatient ? { patients: [], unnamed: true } : concernedBy(this.#resource, this.#bases);
   }
 
   #fail(reason: CutRefusal): undefined {
@@ -121,14 +129,12 @@ class Cutter {
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
     this.#withheld += list.length - left.length;
-    return left.flatMap(({ inside, cut }) => (cut === undefined ? [] : [this.#note(inside, cut)]));
+    return left.flatMap(({ cut }) => (cut === undefined ? [] : [this.#note(cut)]));
   }
 
-  /** A contained Patient has no address: somebody is meant, and nobody can say who. */
-  #note(inside: JsonObject, { resource, patients, unnamed, withheld, refersTo }: CutResource): Inside {
-    const isPatient = property(inside, "resourceType") === "Patient";
-    if (!isPatient) for (const patient of patients) this.#patients.add(patient);
-    this.#unnamed ||= unnamed || isPatient;
+  #note({ resource, patients, unnamed, withheld, refersTo }: CutResource): Inside {
+    for (const patient of patients) this.#patients.add(patient);
+    this.#unnamed ||= unnamed;
     this.#withheld += withheld;
     return { resource, refersTo };
   }

@@ -219,6 +219,20 @@ test("hidden rows do not decide whether a page is full, nor whether more is said
   });
 });
 
+test("a contained patient has no address and is somebody; whom it refers to is on record by name", ({ expect }) => {
+  const document = policy(rule(["Observation"], ["contained", "performer", "subject"]), rule(["Patient"], ["link.other", "link.type"]));
+  const link = [{ type: "seealso", other: { reference: "Patient/2" } }];
+  const contained = [{ resourceType: "Patient", id: "in", link }];
+  const { text, patients, unnamed } = released(
+    "Observation/1",
+    observation("1", { contained, performer: [{ reference: "#in" }] }),
+    document,
+  );
+  expect(text).toContain("Patient/2");
+  expect(patients.map(({ patient }) => patient).sort()).toEqual(["main/Patient/1", "main/Patient/2"]);
+  expect(unnamed).toEqual(["Observation/1"]);
+});
+
 test("a version leaves only by a rule that reaches the resource as it is now too", ({ expect }) => {
   const version = (old: object, now: object, document = open) => {
     const grant = decide(document, "Observation/1/_history/3");
