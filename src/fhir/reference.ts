@@ -1,3 +1,4 @@
+import { remembered } from "#kernel/remembered";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { textAt, type JsonObject } from "./json.ts";
 
@@ -63,8 +64,9 @@ export function patientIn(text: string, bases: readonly string[]): string | unde
 /** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */
 function below(text: string, base: string): string | undefined {
   const home = homeOf(base);
-  const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home?.href);
-  if (home === undefined || url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== home.host) return undefined;
+  if (home === "nowhere") return undefined;
+  const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home.href);
+  if (url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== home.host) return undefined;
   const path = pathOf(url);
   return path.startsWith(home.path) ? path.slice(home.path.length).replace(/\/$/u, "") : undefined;
 }
@@ -75,19 +77,11 @@ interface Home {
   readonly path: string;
 }
 
-const homesMax = 64; // bases of one deployment's origins, and the gateway's for each
-const homes = new Map<string, Home>();
-
-function homeOf(base: string): Home | undefined {
-  const known = homes.get(base);
-  if (known !== undefined) return known;
+// 64: the bases of one deployment's origins, and the gateway's for each.
+const homeOf = remembered(64, (base): Home | "nowhere" => {
   const url = URL.parse(`${base}/`);
-  if (url === null) return undefined;
-  const home = { href: url.href, host: hostOf(url), path: pathOf(url) };
-  if (homes.size >= homesMax) homes.clear();
-  homes.set(base, home);
-  return home;
-}
+  return url === null ? "nowhere" : { href: url.href, host: hostOf(url), path: pathOf(url) };
+});
 
 function pathOf({ pathname }: URL): string {
   const path = pathname.replaceAll(/\/{2,}/gu, "/");

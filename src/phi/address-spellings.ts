@@ -1,5 +1,5 @@
-/** Whether a text reads only one way, so that a plain look at it is enough. */
-export const isPlain = (text: string): boolean => !/[%&\\]|[^\u0020-\u007e]/u.test(text);
+/** What makes a text one that may be read in more than one way, so that a plain look at it is not enough. */
+export const notPlain = /[%&\\]|[^\u0020-\u007e]/u;
 
 /**
  * Whether an address stands in a text, or in what JSON, a URL or HTML would decode it to, up to three times over.

@@ -1,3 +1,5 @@
+import { notPlain } from "./address-spellings.ts";
+
 /** How an origin's address is found in a text, in plain sight and otherwise. */
 export interface OriginPatterns {
   /** Every mention, in one of five groups: `ours` (the gateway's own base, to be left alone), `below`, `elsewhere`, `encoded`, `bare`. */
@@ -10,6 +12,8 @@ export interface OriginPatterns {
   readonly address: RegExp;
   /** What a text in lower case holds when it mentions the address in plain sight. */
   readonly needles: readonly string[];
+  /** A text without any of these holds no address, in plain sight or otherwise: the one cheap look that nearly every text ends with. */
+  readonly suspect: RegExp;
   /** In a URI in lower case: it is an address and no name. On an IP address and on `localhost` every one is, elsewhere those with the port. */
   readonly notAName: RegExp;
 }
@@ -52,14 +56,16 @@ export function originPatterns(origin: string, base: string): OriginPatterns {
   const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)(?:${path}${end})?`;
 
   const namesNothing = hostname === "localhost" || /^(?:[\d.]+|\[.*\])$/u.test(hostname);
+  // An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
+  const needles = [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopback ? [number] : [])];
   const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
   return {
     all: new RegExp(`${mine}|(?<below>${below})|(?<elsewhere>${elsewhere})|(?<encoded>${encoded})|(?<bare>${bare})`, "giu"),
     start: new RegExp(String.raw`^\s*(?:(?<ours>${ours})|(?<below>${below})|(?<elsewhere>${elsewhere}))`, "iu"),
     belowAtStart: new RegExp(String.raw`^\s*(?!${ours})${below}`, "iu"),
     address: new RegExp(String.raw`//(?:[^\s/@]{0,64}@)?${host}\.?${hostEnd}|${bareHost}\.?:0{0,8}${number}(?!\d)`, "iu"),
-    // An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
-    needles: [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopback ? [number] : [])],
+    needles,
+    suspect: new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu"),
     notAName: namesNothing ? /^/u : port === "" ? /(?!)/u : new RegExp(`${host}\\.?:0{0,8}${port}(?!\\d)`, "u"),
   };
 }

@@ -1,4 +1,5 @@
-import { isPlain, spells } from "./address-spellings.ts";
+import { remembered } from "#kernel/remembered";
+import { spells } from "./address-spellings.ts";
 import { originPatterns } from "./origin-patterns.ts";
 
 /** The two addresses of one FHIR base, without a trailing slash: the origin's, which never leaves (P8), and the gateway's. */
@@ -24,8 +25,13 @@ export interface OriginUrls {
   readonly name: (uri: string) => string | undefined;
 }
 
-export function originUrls({ origin, public: base }: Bases): OriginUrls {
-  const { all, start, belowAtStart, address, needles, notAName } = originPatterns(origin, base);
+export const originUrls = ({ origin, public: base }: Bases): OriginUrls => urlsOf(origin)(base);
+
+// 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them.
+const urlsOf = remembered(64, (origin) => remembered(2, (base) => makeUrls(origin, base)));
+
+function makeUrls(origin: string, base: string): OriginUrls {
+  const { all, start, belowAtStart, address, needles, suspect, notAName } = originPatterns(origin, base);
   const ownBase = base.toLowerCase();
   const mentions = (text: string) => {
     const lower = text.toLowerCase();
@@ -37,12 +43,13 @@ export function originUrls({ origin, public: base }: Bases): OriginUrls {
     return groups["encoded"] === undefined ? base : encodeURIComponent(base);
   };
   const inText = (text: string) => {
+    if (!suspect.test(text)) return text;
     const mentioned = mentions(text);
-    if (!mentioned && isPlain(text)) return text;
     const rewritten = mentioned ? text.replace(all, inPlaceOf) : text;
     return spells(rewritten, address, ownBase) ? undefined : rewritten; // what is left is judged as its readers may decode it
   };
   const addressOf = (url: string) => {
+    if (!suspect.test(url)) return url;
     const isElsewhere = mentions(url) && start.exec(url)?.groups?.["elsewhere"] !== undefined;
     return isElsewhere ? undefined : inText(url);
   };
@@ -50,9 +57,9 @@ export function originUrls({ origin, public: base }: Bases): OriginUrls {
     inText,
     address: addressOf,
     name: (uri) => {
-      const mentioned = mentions(uri);
-      if ((mentioned || !isPlain(uri)) && spells(uri, notAName, ownBase)) return addressOf(uri);
-      return mentioned ? uri.replace(belowAtStart, () => base) : uri; // a `$` in the base is no pattern
+      if (!suspect.test(uri)) return uri;
+      if (spells(uri, notAName, ownBase)) return addressOf(uri);
+      return mentions(uri) ? uri.replace(belowAtStart, () => base) : uri; // a `$` in the base is no pattern
     },
   };
 }

@@ -1,5 +1,8 @@
+import * as fc from "fast-check";
 import { test } from "vitest";
-import { originUrls } from "#phi/origin-urls";
+import { spells } from "#phi/address-spellings";
+import { originPatterns } from "#phi/origin-patterns";
+import { originUrls, type Bases, type OriginUrls } from "#phi/origin-urls";
 import { mentionsOf } from "../support/hidden-origin.ts";
 
 const gateway = "https://api.example/v1/fhir/main";
@@ -192,3 +195,71 @@ test("with the origin's port number it is an address and no name, however it is 
   for (const uri of ["http://fhir.internal/mrn", "http://fhir.internal:80801/mrn", "http://elsewhere.example:8080/mrn", `${gateway}/sid`])
     expect(name(uri), uri).toBe(uri);
 });
+
+test("a text that one cheap look lets pass is one that every careful look leaves as it is", ({ expect }) => {
+  const changed = new Set<string>();
+  for (const origin of ["https://origin.internal/fhir", "http://127.0.0.1:37213/fhir", "http://[::1]:9000/", "https://K\u00e4se.example"]) {
+    const bases = { origin, public: gateway };
+    const [quick, slow] = [originUrls(bases), carefulUrls(bases)];
+    const { host, hostname } = new URL(origin);
+    const part = fc.oneof(
+      fc.constantFrom(origin, host, hostname, hostname.toUpperCase(), encodeURIComponent(origin), gateway, "localhost", ":37213", "443"),
+      fc.constantFrom(
+        "//",
+        "/fhir",
+        "%",
+        "%3a",
+        "&",
+        "&#58;",
+        "\\",
+        "\u212a",
+        "\u017f",
+        "\u00e9",
+        "\ud800",
+        "\n",
+        "\u007f",
+        " ",
+        "x",
+        "Patient/1",
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
+        const text = parts.join("");
+        for (const use of ["inText", "address", "name"] as const) {
+          expect(quick[use](text), text).toBe(slow[use](text));
+          if (quick[use](text) !== text) changed.add(use);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  }
+  expect(changed.size).toBe(3);
+});
+
+/** Every look at every text. */
+function carefulUrls({ origin, public: base }: Bases): OriginUrls {
+  const { all, start, belowAtStart, address, needles, notAName } = originPatterns(origin, base);
+  const mentions = (text: string) => needles.some((needle) => text.toLowerCase().includes(needle));
+  const isPlain = (text: string) => !/[%&\\]|[^\u0020-\u007e]/u.test(text);
+  const inText = (text: string) => {
+    if (!mentions(text) && isPlain(text)) return text;
+    const rewritten = mentions(text)
+      ? text.replace(all, (found: string, ...rest: readonly unknown[]) => {
+          const { ours, encoded } = rest.at(-1) as Record<string, string | undefined>; // the groups
+          return ours === undefined ? (encoded === undefined ? base : encodeURIComponent(base)) : found;
+        })
+      : text;
+    return spells(rewritten, address, base.toLowerCase()) ? undefined : rewritten;
+  };
+  const elsewhere = (url: string) => mentions(url) && start.exec(url)?.groups?.["elsewhere"] !== undefined;
+  const followed = (url: string) => (elsewhere(url) ? undefined : inText(url));
+  return {
+    inText,
+    address: followed,
+    name: (uri) => {
+      if ((mentions(uri) || !isPlain(uri)) && spells(uri, notAName, base.toLowerCase())) return followed(uri);
+      return mentions(uri) ? uri.replace(belowAtStart, () => base) : uri;
+    },
+  };
+}
