@@ -3,7 +3,7 @@ import { capabilityStatement } from "#fhir/capability";
 import { refusePresentation } from "#fhir/search";
 import { assertionRules } from "#identity/assertion";
 import { proofAlgorithms } from "#identity/proof";
-import { acceptable } from "./admit.ts";
+import { acceptable, type Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { faceOf } from "./refusal.ts";
 
@@ -56,7 +56,8 @@ export function addDiscovery(app: Hono, { publicUrl, newId }: Discovery): void {
     context.json(protectedResource(`${publicUrl}/v1/fhir/${context.req.param("origin")}`, publicUrl)),
   );
   const smart = JSON.stringify(smartConfiguration(publicUrl));
-  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, ({ req: { raw } }) => answer(raw, smart, newId()));
+  // It is no FHIR resource: application/json, whatever `Accept` asks for (SMART App Launch 2, "Using Well-Known").
+  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, () => json(smart, "application/json", newId()));
   let capabilities: string | undefined; // made when first asked for: every type with its parameters
   app.get(`/v1/fhir/${origin}/metadata`, ({ req: { raw } }) =>
     answer(raw, (capabilities ??= JSON.stringify(capabilityStatement({ token: `${publicUrl}/oauth/token` }))), newId()),
@@ -71,6 +72,10 @@ function answer({ url, headers: asked }: Request, body: string, requestId: strin
   if (mediaType === undefined) return outcomeAnswer(requestId, faceOf({ reason: "not_acceptable" }), "application/fhir+json");
   const refusal = format === null ? undefined : refusePresentation("_format", format);
   if (refusal !== undefined) return outcomeAnswer(requestId, faceOf(refusal), mediaType);
+  return json(body, mediaType, requestId);
+}
+
+function json(body: string, mediaType: Call["mediaType"], requestId: string): Response {
   const headers = baseHeaders(requestId);
   headers.set("content-type", `${mediaType}; charset=utf-8`);
   return new Response(body, { headers });

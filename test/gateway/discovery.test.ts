@@ -55,15 +55,28 @@ test("the SMART configuration names the token endpoint and what it takes, and no
   expect(configuration).not.toHaveProperty("authorization_endpoint");
 });
 
-test("both are JSON by the name that was asked for, and nothing else", async ({ expect }) => {
+test("metadata is JSON by the name that was asked for, and nothing else", async ({ expect }) => {
+  const typeOf = async (accept: string) => (await get("metadata", accept)).headers.get("content-type");
+  expect(await typeOf("application/json")).toBe("application/json; charset=utf-8");
+  expect(await typeOf("application/fhir+json")).toBe("application/fhir+json; charset=utf-8");
+  expect(await typeOf("*/*")).toBe("application/fhir+json; charset=utf-8");
+  expect((await get("metadata", "application/fhir+xml")).status).toBe(406);
+  expect((await get(`metadata?_format=xml`)).status).toBe(406);
+  expect((await get(`metadata?_format=json`, "text/html")).status).toBe(200);
+});
+
+test("the SMART configuration is application/json, whatever was asked for", async ({ expect }) => {
+  for (const accept of ["*/*", "application/json", "application/fhir+json", "application/fhir+xml"]) {
+    const answer = await get(".well-known/smart-configuration", accept);
+    expect({ status: answer.status, type: answer.headers.get("content-type") }).toEqual({
+      status: 200,
+      type: "application/json; charset=utf-8",
+    });
+  }
+});
+
+test("nothing may keep either, and each answer has an id", async ({ expect }) => {
   for (const path of ["metadata", ".well-known/smart-configuration"]) {
-    const typeOf = async (accept: string, query = "") => (await get(path + query, accept)).headers.get("content-type");
-    expect(await typeOf("application/json")).toBe("application/json; charset=utf-8");
-    expect(await typeOf("application/fhir+json")).toBe("application/fhir+json; charset=utf-8");
-    expect(await typeOf("*/*")).toBe("application/fhir+json; charset=utf-8");
-    expect((await get(path, "application/fhir+xml")).status).toBe(406);
-    expect((await get(`${path}?_format=xml`)).status).toBe(406);
-    expect((await get(`${path}?_format=json`, "text/html")).status).toBe(200);
     const answer = await get(path);
     expect(answer.headers.get("cache-control")).toBe("no-store");
     expect(answer.headers.get("x-request-id")).toMatch(/^0{32}$/u);
