@@ -69,6 +69,7 @@ export class Trail {
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#ports.jitter()))) headers.set(name, value);
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
+    if (refusal.reason === "unsupported_method") headers.set("allow", "GET, POST"); // RFC 9110 §15.5.6
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));

@@ -65,6 +65,11 @@ test("above the transport's limits the front answers 414 and 431 with an Operati
   for (const { text } of [url, headers]) expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome" });
 });
 
+test("a method that is not carried is answered with those that are (RFC 9110 §15.5.6)", async ({ expect }) => {
+  const { status, headers } = await phylax.ask("telehealth", "Patient/amara-okafor", { method: "OPTIONS" });
+  expect({ status, allow: headers["allow"] }).toEqual({ status: 405, allow: "GET, POST" });
+});
+
 test("absent and unknown ids are the same 404", async ({ expect }) => {
   const reply = await phylax.ask("telehealth", "Patient/nobody-by-this-id");
   expect(reply.status).toBe(404);
