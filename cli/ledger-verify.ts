@@ -12,7 +12,7 @@ import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { tell } from "./ledger-report.ts";
 
 export const ledgerVerifyUsage =
-  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]…  [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
+  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /** A checkpoint is signed at most once a second and may be cached for one: a receipt can be this much ahead of it. */
 const CHECKPOINT_LAG_MS = 2200;
@@ -75,8 +75,10 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   if (keys === undefined) return { target, keys, only: [], claimsOf: () => ({}) };
   const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
-  const since = values.since.map((file) => ownCheckpoint(file, keys));
-  const receipts = values.receipt.map((text) => ownReceipt(text, keys));
+  // A claim of a log that is not looked at would pass unseen.
+  const lookedAt = values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
+  const since = values.since.map((file) => ownCheckpoint(file, lookedAt));
+  const receipts = values.receipt.map((text) => ownReceipt(text, lookedAt));
   return { target, keys, only: values.log, claimsOf: (verifier) => claimsFor(verifier, since, receipts) };
 }
 
@@ -98,14 +100,23 @@ const claimsFor = (verifier: Verifier, since: readonly Uint8Array[], receipts: r
 });
 
 function ownCheckpoint(file: string, verifiers: readonly Verifier[]): Uint8Array {
-  const note = new Uint8Array(readFileSync(file));
+  const note = new Uint8Array(readBytes(file));
   if (verifiers.some((verifier) => openCheckpoint(note, verifier).ok)) return note;
-  throw new Error(`${file} is not a checkpoint that a given key signed`);
+  throw new Error(`${file} is not a checkpoint that the key of a log which is looked at signed`);
 }
 
+function readBytes(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch {
+    throw new Misuse(`${file} cannot be read`);
+  }
+}
+
+/** A receipt as the header's value, or the header's whole line as it was copied. */
 function ownReceipt(text: string, verifiers: readonly Verifier[]): Receipt {
-  const receipt = parseReceipt(text);
+  const receipt = parseReceipt(text.replace(/^phylax-receipt:/iu, "").trim());
   if (!receipt.ok) throw new Misuse(`not a receipt: ${text}`);
   if (verifiers.some((verifier) => logOf(verifier) === receipt.value.log)) return receipt.value;
-  throw new Misuse(`no key for the receipt's log ${receipt.value.log}`);
+  throw new Misuse(`the receipt is of log ${receipt.value.log}, of which there is no key here, or which --log leaves out`);
 }

@@ -17,8 +17,11 @@ const commands: readonly {
 
 const args = process.argv.slice(2);
 const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
-if (command === undefined) {
-  console.error(["usage:", ...commands.map(({ usage }) => `  ${usage}`)].join("\n"));
+const usage = ["usage:", ...commands.map(({ usage: line }) => `  ${line}`)].join("\n");
+if (args.some((arg) => arg === "--help" || arg === "-h")) {
+  console.log(command === undefined ? usage : `usage: ${command.usage}`);
+} else if (command === undefined) {
+  console.error(usage);
   process.exitCode = 2;
 } else {
   process.exitCode = await command.run(args.slice(command.words.length)).catch((fault: unknown) => {

@@ -70,6 +70,39 @@ test("a ledger that cannot be reached is not a good one", async ({ expect }) => 
   expect(error).toContain("cannot be reached");
 });
 
+test("a receipt or an earlier checkpoint of a log that is not looked at is refused, not passed over", async ({ expect }) => {
+  served = log;
+  const { name, publicKey } = log.verifier;
+  const other = verifierKey(name.replace("s0-", "s1-"), publicKey);
+  const receipt = formatReceipt({ log: "s0-2026h2", index: 1, leafHash: new Uint8Array(32), frameHash: new Uint8Array(32) });
+  const since = file("of-s0", log.objects.get("checkpoint") ?? "");
+  for (const keys of [
+    ["--key", other],
+    ["--key", other, "--key", key, "--log", "s1-2026h2"],
+  ]) {
+    const told = await phylax("ledger", "verify", url, ...keys, "--receipt", receipt);
+    expect({ code: told.code, out: told.out }).toEqual({ code: 2, out: "" });
+    expect(told.error).toContain("the receipt is of log s0-2026h2");
+    expect(await phylax("ledger", "verify", url, ...keys, "--since", since)).toMatchObject({ code: 1, out: "" });
+  }
+});
+
+test("a receipt may be the header's whole line, as curl prints it", async ({ expect }) => {
+  served = log;
+  const frame = frameHash(log.objects.get("frame/1") ?? new Uint8Array());
+  const receipt = formatReceipt({ log: "s0-2026h2", index: 5, leafHash: leafHash(log.leaves[5] ?? new Uint8Array()), frameHash: frame });
+  const { code, out } = await phylax("ledger", "verify", url, "--key", key, "--receipt", `Phylax-Receipt: ${receipt}\r`);
+  expect(code).toBe(0);
+  expect(out).toContain("has the receipt's leaf 5");
+});
+
+test("--help says how each command is used, and nothing else happens", async ({ expect }) => {
+  const all = await phylax("--help");
+  expect({ code: all.code, error: all.error }).toEqual({ code: 0, error: "" });
+  for (const command of ["ledger verify", "ledger export", "registry apply", "token"]) expect(all.out).toContain(`phylax ${command} `);
+  expect((await phylax("ledger", "verify", "--help")).out).toMatch(/^usage: phylax ledger verify .+\n$/u);
+});
+
 test("misuse answers 2, and above all a check without a key of one's own", async ({ expect }) => {
   const misuses = [
     ["ledger"],
@@ -79,6 +112,7 @@ test("misuse answers 2, and above all a check without a key of one's own", async
     ["ledger", "verify", url, "--key", "x"],
     ["ledger", "verify", url, "--key", key, "--log", "s9-2026h2"],
     ["ledger", "verify", url, "--key", key, "--receipt", "x"],
+    ["ledger", "verify", url, "--key", key, "--since", join(folder, "not-there")],
     ["ledger", "verify", url, "--nonsense"],
   ];
   const codes = await Promise.all(misuses.map(async (args) => (await phylax(...args)).code));
