@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -6,6 +7,7 @@ import type { Resource } from "@medplum/fhirtypes";
 import { parseExact } from "./origin/exact-json.ts";
 import { resourceTypes } from "./origin/search-parameters.ts";
 import { resolveReferences, type Entry } from "./resolve-references.ts";
+import { StartRefusal } from "./start-refusal.ts";
 
 /** What a folder held. */
 export interface Folder {
@@ -18,12 +20,13 @@ export interface Folder {
 }
 
 /**
- * The resources of a folder for `Origin.load`. Says what was read, by type, and what was not. Throws when there is nothing to load.
+ * The resources of a folder for `Origin.load`. Says what was read, by type, and what was not. Throws a StartRefusal when there is nothing to load.
  */
 export async function loadFolder(dir: string, say: (line: string) => void = (line) => console.error(line)): Promise<Resource[]> {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) throw new StartRefusal(`--bundles: ${dir} is no folder`);
   const { resources, unread, unresolved } = await readFolder(dir);
   for (const { file, why } of unread) say(`not loaded: ${file}: ${why}`);
-  if (resources.length === 0) throw new Error(`${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`);
+  if (resources.length === 0) throw new StartRefusal(`--bundles: ${dir} holds no FHIR resource in .json, .json.gz, .ndjson or .ndjson.gz`);
   const counts = Map.groupBy(resources, ({ resourceType }) => resourceType);
   const listed = [...counts].toSorted(([, a], [, b]) => b.length - a.length).map(([type, of]) => `${of.length} ${type}`);
   say(`read from ${dir}: ${listed.join(", ")}${unresolved === 0 ? "" : `; ${unresolved} references name nothing in it`}`);

@@ -4,6 +4,10 @@ import { readOptions, usage } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
+if (process.argv.includes("--help")) {
+  console.log(usage);
+  process.exit(0);
+}
 const options = readOptions(process.argv.slice(2), process.env["INIT_CWD"] ?? process.cwd());
 if (!options.ok) {
   console.error(`${options.error}\n${usage}`);
@@ -33,5 +37,6 @@ try {
   console.log(`ready ${String(dev["gateway"])} (${folder}/dev.json)`);
 } catch (fault) {
   console.error(fault instanceof Error ? fault.message : fault);
+  if (fault instanceof Error && Reflect.get(fault, "code") === "EADDRINUSE") console.error("choose another port with --port N");
   process.exit(fault instanceof StartRefusal ? 2 : 1);
 }

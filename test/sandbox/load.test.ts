@@ -8,6 +8,7 @@ import type { Bundle, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
 import { loadFolder, readFolder } from "../../sandbox/load.ts";
 import { startOrigin } from "../../sandbox/origin/server.ts";
+import { StartRefusal } from "../../sandbox/start-refusal.ts";
 
 const root = mkdtempSync(join(tmpdir(), "phylax-load-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -128,7 +129,8 @@ test("what cannot be read is named with its line, without a word of its content,
 
 test("a folder without anything to load is an error that names it", async ({ expect }) => {
   const dir = folder({ "notes.txt": "nothing" });
-  await expect(loadFolder(dir, () => {})).rejects.toThrow(dir);
+  await expect(loadFolder(dir, () => {})).rejects.toThrow(StartRefusal);
+  await expect(loadFolder(join(dir, "nowhere"), () => {})).rejects.toThrow(StartRefusal);
   await expect(loadFolder(folder({ "a.json": "{" }), () => {})).rejects.toThrow("holds no FHIR resource");
 });
 
