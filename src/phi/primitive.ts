@@ -38,4 +38,5 @@ const addresses: ReadonlySet<string> = new Set([
   "TestReport.participant.uri",
 ]);
 /** Whether an element is there to be followed. */
-export const isAddress = (parent: string, name: string, type: string): boolean => type === "url" || addresses.has(`${parent}.${name}`);
+export const isAddress = (parent: string, name: string, type: string): boolean =>
+  type === "url" || (type === "uri" && addresses.has(`${parent}.${name}`));

@@ -4,7 +4,7 @@ import { mentionOf, patientIn } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
-import { compileView, type ElementView, type ExtensionList, type ObjectView } from "#policy/view";
+import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
@@ -51,6 +51,7 @@ function siblingView(extensions: ExtensionList): ObjectView {
 }
 
 type Members = Record<string, Json>;
+type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
 const containedMax = 200;
@@ -159,7 +160,10 @@ class Cutter {
 
   #members(input: JsonObject, view: ObjectView): Members | undefined {
     const out: Members = {};
-    for (const [name, value] of Object.entries(input)) {
+    const names = Object.keys(input);
+    const hasSiblings = names.some((name) => name.startsWith("_"));
+    for (const name of names) {
+      const value = input[name] ?? null;
       if (value === null) continue; // FHIR JSON knows null in arrays of primitives only
       if (name === "resourceType" && input === this.#resource) out[name] = value;
       else if (name === "extension") this.#put(out, name, this.#extensions(value, view.extensions));
@@ -169,6 +173,7 @@ class Cutter {
         const element = view.elements.get(sibling ? name.slice(1) : name);
         if (element === undefined) continue;
         if (element.kind === "deceased") out["deceasedBoolean"] = true;
+        else if (element.kind === "primitive" && !hasSiblings) this.#put(out, name, this.#alone(value, name, element, view));
         else if (element.kind === "primitive")
           this.#put(out, name, this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0]);
         else if (sibling) continue;
@@ -191,16 +196,24 @@ class Cutter {
 
   #objects(value: Json, { repeats, viewOf }: Extract<ElementView, { kind: "object" }>): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
-    const items = (isArray(value) ? value : [value]).flatMap((item) => {
-      if (!isObject(item)) return this.#fail("malformed") ?? [];
-      const view = viewOf(item);
-      return (view === undefined ? undefined : this.#object(item, view)) ?? [];
-    });
-    return repeats ? items : items[0];
+    return isArray(value) ? value.flatMap((item) => this.#item(item, viewOf) ?? []) : this.#item(value, viewOf);
+  }
+
+  #item(item: Json, viewOf: SlicedView["viewOf"]): JsonObject | undefined {
+    if (!isObject(item)) return this.#fail("malformed");
+    const view = viewOf(item);
+    return view && this.#object(item, view);
+  }
+
+  /** A primitive of an object that has no `_` sibling of any, as nearly all are: what `#primitive` makes of it, with less ado. */
+  #alone(value: Json, name: string, { type, repeats }: PrimitiveView, view: ObjectView): Json | undefined {
+    if (isArray(value) !== repeats) return this.#fail("malformed");
+    if (!isArray(value)) return this.#scalar(value, name, type, view) ?? undefined;
+    return value.map((item) => this.#scalar(item, name, type, view)).filter((item) => item !== null);
   }
 
   /** A primitive and its `_` sibling, kept aligned where they repeat (FHIR R4 json §2.6.2.2). */
-  #primitive(input: JsonObject, name: string, { type, repeats }: Extract<ElementView, { kind: "primitive" }>, view: ObjectView) {
+  #primitive(input: JsonObject, name: string, { type, repeats }: PrimitiveView, view: ObjectView) {
     const [value, beside] = [property(input, name) ?? undefined, property(input, `_${name}`) ?? undefined];
     if ([value, beside].some((part) => part !== undefined && isArray(part) !== repeats))
       return [this.#fail("malformed"), undefined] as const;
@@ -228,12 +241,15 @@ class Cutter {
     }
     const mapped = this.#mapUrls(value, refers || isAddress(view.type, name, type), type);
     if (refers || urlTypes.has(type)) {
-      for (const text of [value, mapped]) {
-        const patient = text === undefined ? undefined : patientIn(text, this.#bases);
-        if (patient !== undefined) this.#patients.add(patient);
-      }
+      this.#follow(value);
+      if (mapped !== undefined && mapped !== value) this.#follow(mapped);
     }
     return mapped ?? null;
+  }
+
+  #follow(text: string): void {
+    const patient = patientIn(text, this.#bases);
+    if (patient !== undefined) this.#patients.add(patient);
   }
 
   #mapUrls(value: string, isAddress: boolean, type: string): string | undefined {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { test, type ExpectStatic } from "vitest";
 import { elementsOf } from "#fhir/elements";
-import { property, textAt, type JsonObject } from "#fhir/json";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { keepReferred } from "#phi/contained";
 import { cutResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
@@ -125,6 +125,42 @@ test.skipIf(noSharedData)(
     expect(seen.size).toBeGreaterThan(80);
   },
 );
+
+/** With a `_` sibling of nothing in each object, no primitive counts as alone, and nothing else changes. */
+const withSiblings = (value: Json): Json => {
+  if (isArray(value)) return value.map(withSiblings);
+  if (!isObject(value)) return value;
+  return { ...Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withSiblings(member)])), _: null };
+};
+
+const misshapen = (value: Json, roll: () => number): Json => {
+  if (roll() < 0.01) return [null, [], ["x"], [null, "x"], "x", true, {}, [[]], [{}], number("1.0")][Math.floor(roll() * 10)] ?? null;
+  if (isArray(value)) return value.map((item) => misshapen(item, roll));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, misshapen(member, roll)]));
+};
+
+test("a primitive without a sibling is cut as one that has an empty one, also where its form is wrong", ({ expect }) => {
+  const outcomes = new Set<string>();
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const { resourceType: _, ...members } = randomResource(type, roll);
+      const mangled = misshapen(members, roll);
+      const resource = { ...(isObject(mangled) ? mangled : {}), resourceType: type };
+      const beside = { ...resource, ...(withSiblings(resource) as JsonObject) }; // an object, as it was
+      const [alone, paired] = [cut(resource, whole(type)), cut(beside, whole(type))];
+      outcomes.add(typeof alone);
+      if (typeof alone === "string" || typeof paired === "string") expect(alone).toBe(paired);
+      else
+        expect(JSON.stringify({ ...alone, patients: [...alone.patients] })).toBe(
+          JSON.stringify({ ...paired, patients: [...paired.patients] }),
+        );
+    }),
+    { numRuns: 600 },
+  );
+  expect(outcomes).toEqual(new Set(["object", "string"]));
+});
 
 test("a slice lets its own items through and no other: by system, by code, several at once", ({ expect }) => {
   const identifier = [
