@@ -142,7 +142,10 @@ class Rows {
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
     if (entry.value.mode !== "match") return undefined;
     this.matches += 1;
-    if (this.stage === "before" && textAt(entry.value.resource, "id") === this.#after) this.stage = "filling";
+    if (this.stage !== "before") return undefined;
+    const id = textAt(entry.value.resource, "id");
+    if (id !== undefined) this.#page.pass(id);
+    if (id === this.#after) this.stage = "filling";
     return undefined;
   }
 }

@@ -19,6 +19,7 @@ export class Page {
   readonly #bases: NamedBases;
   readonly #discloser: Discloser;
   readonly #rows: Released[] = [];
+  readonly #ids = new Set<string>();
   #bytes = 0;
   #withheld = 0;
 
@@ -34,6 +35,11 @@ export class Page {
     return this.#rows.at(-1)?.id;
   }
 
+  /** A row that an earlier page had, or may have had. */
+  pass(id: string): void {
+    this.#ids.add(id);
+  }
+
   /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
   offer(entry: Uint8Array): Result<Offered, Withheld> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
@@ -44,10 +50,13 @@ export class Page {
       this.#withheld += 1;
       return ok(row);
     }
+    // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
+    if (this.#ids.has(row.id)) return ok("hidden");
     if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
     if (this.#rows.length >= this.#expects.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
+    this.#ids.add(row.id);
     this.#bytes += row.text.length;
     return ok("shown");
   }

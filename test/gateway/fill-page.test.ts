@@ -87,6 +87,22 @@ const reasonOf = async (origin: Origin, place?: PagePlace) => {
   return filled.ok ? "filled" : filled.error.reason;
 };
 
+test("a row that the origin gives twice leaves once, and the pages come to an end", async ({ expect }) => {
+  const list = [0, 0, 1, 0, 2, 1, 3].map((n) => ({ id: `o${n}`, isVisible: true }));
+  for (const size of [3, 10]) {
+    const ids: string[] = [];
+    let at: PagePlace | undefined;
+    do {
+      const { ids: some, next } = await page(paged(list, size), 1, at);
+      ids.push(...some);
+      at = next;
+    } while (at !== undefined && ids.length < 10);
+    expect([...new Set(ids)], String(size)).toEqual(["o0", "o1", "o2", "o3"]);
+    expect(at, String(size)).toBeUndefined();
+  }
+  expect((await page(paged(list, 3), 10)).ids).toEqual(["o0", "o1", "o2", "o3"]);
+});
+
 test("pages join to exactly what may be seen, in the origin's order, whatever is hidden between and however it pages", async ({
   expect,
 }) => {

@@ -319,8 +319,9 @@ test("a page ends early before its entries are over 8 MiB", ({ expect }) => {
   const grant = decide(open, "Observation");
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const page = new Page(grant, grant.expects, bases);
-  const entry = new TextEncoder().encode(JSON.stringify({ resource: observation("1", { note: [{ text: "x".repeat(3_000_000) }] }) }));
-  const offered = [1, 2, 3].map(() => page.offer(entry));
+  const entry = (id: number) =>
+    new TextEncoder().encode(JSON.stringify({ resource: observation(String(id), { note: [{ text: "x".repeat(3_000_000) }] }) }));
+  const offered = [1, 2, 3].map((id) => page.offer(entry(id)));
   expect(offered.map((one) => one.ok && one.value)).toEqual(["shown", "shown", "beyond"]);
 });
 
