@@ -1,7 +1,7 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
 import { isCodedAs, mayBeCodedAs } from "./coding.ts";
 import { hiddenPaths } from "./hidden.ts";
-import { readPath } from "./path.ts";
+import { readPath, type PathStep } from "./path.ts";
 import { resolvePath } from "./resolve.ts";
 import type { PolicyDocument, PolicyRule, RowCondition } from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "./shown.ts";
@@ -18,12 +18,15 @@ export interface CompiledPolicy {
 
 export interface CompiledRule {
   readonly interactions: ReadonlySet<"read" | "search">;
-  readonly conditions: readonly RowCondition[];
+  readonly conditions: readonly CompiledCondition[];
   readonly shown: Shown;
   readonly extensions: ExtensionList;
   /** Search parameters that the policy leaves of those which the view allows. */
   readonly search: ReadonlySet<string> | undefined;
 }
+
+/** A condition and the path it is about, read. */
+type CompiledCondition = RowCondition & { readonly elements: readonly string[]; readonly steps: readonly PathStep[] };
 
 export interface ResourceView {
   readonly object: ObjectView;
@@ -56,11 +59,15 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
 export function compileRule(rule: PolicyRule): CompiledRule {
   return {
     interactions: new Set(rule.interactions),
-    conditions: rule.where ?? [],
+    conditions: (rule.where ?? []).map(compileCondition),
     shown: rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
   };
+}
+
+function compileCondition(condition: RowCondition): CompiledCondition {
+  return { ...condition, elements: condition.path.split("."), steps: readPath(condition.path) };
 }
 
 function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
@@ -75,10 +82,9 @@ function unionView(type: string, rules: readonly CompiledRule[]): ResourceView {
 /** Whether a row is one that the rule is about. Where nobody can tell, `in` and `notIn` both say no. */
 export function isRowOf(rule: CompiledRule, resource: JsonObject): boolean {
   return rule.conditions.every((condition) => {
-    const path = condition.path.split(".");
-    if ("in" in condition) return isCodedAs(valuesAt(resource, path), condition.in);
-    const type = resolvePath(textAt(resource, "resourceType") ?? "", readPath(condition.path));
-    return type.ok && leavesAt(resource, path).every((value) => !mayBeCodedAs(value, type.value, condition.notIn));
+    if ("in" in condition) return isCodedAs(valuesAt(resource, condition.elements), condition.in);
+    const type = resolvePath(textAt(resource, "resourceType") ?? "", condition.steps);
+    return type.ok && leavesAt(resource, condition.elements).every((value) => !mayBeCodedAs(value, type.value, condition.notIn));
   });
 }
 

@@ -87,8 +87,9 @@ export function evaluate(policy: CompiledPolicy, access: Access, interaction: In
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => isHeld(hold, version, base)) || !reach.some(reaches)) return undefined;
-      return policy.viewOf(type, rules.filter(reaches));
+      if (!all.every((version) => isHeld(hold, version, base))) return undefined;
+      const reaching = rules.filter(reaches); // `reach` is a part of `rules`
+      return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },
     viewInside,
   });
