@@ -17,6 +17,8 @@ export interface DevFile {
   readonly logs: Readonly<Record<string, string>>;
   readonly pid: number;
   readonly issuers: readonly DevIssuer[];
+  /** Who can sign in at the first of `issuers`. */
+  readonly users: readonly DevUser[];
   readonly auditors: readonly { readonly key: string }[];
   readonly operators: readonly DevOperator[];
   readonly clients: readonly DevClient[];
@@ -29,6 +31,16 @@ export interface DevIssuer {
   readonly kid: string;
   readonly alg: string;
   readonly audience: string;
+}
+
+export interface DevUser {
+  readonly login: string;
+  readonly password: string;
+  /** Secret of the second factor (RFC 6238) in base32. */
+  readonly totp: string;
+  /** FHIR id. */
+  readonly patient: string;
+  readonly fhirUser: string;
 }
 
 export interface DevOperator {

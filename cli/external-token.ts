@@ -18,6 +18,7 @@ interface Wish {
 export async function externalToken(dev: DevFile, client: DevClient, { purpose, scope, resource }: Wish): Promise<string> {
   const issuer = dev.issuers.find(({ iss }) => iss === client.issuer);
   if (issuer === undefined) throw new Error(`no key of ${client.issuer} is at hand`);
+  if (client.dpop) throw new Error(`${client.id} gets its tokens when somebody signs in at ${issuer.iss}: docs/sign-in.md`);
   if (purpose !== undefined && purpose !== client.purpose) throw new Error(`tokens of ${issuer.iss} are for ${client.purpose} only`);
   const jwk: JWK = JSON.parse(readFileSync(issuer.jwk, "utf8"));
   const { raw } = new X509Certificate(readFileSync(client.cert));

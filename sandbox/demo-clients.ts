@@ -97,6 +97,18 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     ...common,
+    id: "patient-web",
+    kind: "patient",
+    subject: "O=Open Chart, CN=patient-web",
+    auth: "external",
+    dpop: true,
+    purpose: "PATRQT",
+    policy: "patrqt",
+    scope: "patient/*.rs",
+    describe: "an app in which patients sign in at the sandbox's identity provider (docs/sign-in.md): each sees their own record",
+  },
+  {
+    ...common,
     id: "tiny",
     kind: "tiny",
     subject: "O=Small Steps, CN=tiny",

@@ -17,6 +17,8 @@ export interface FhirServer {
   readonly url: string;
   /** FHIR id of a patient that is there, for the client that is held to one; undefined when none is known. */
   readonly patient: string | undefined;
+  /** FHIR ids of those who can sign in: that patient first, three at most. */
+  readonly patients: readonly string[];
   readonly describe: string;
   close(): Promise<void>;
 }
@@ -32,10 +34,12 @@ export async function openFhirServer({ bundles, origin, onOriginRequest }: FhirS
   try {
     const resources: Resource[] = bundles === undefined ? syntheticResources() : await loadFolder(bundles);
     await server.load(resources);
-    const patients = resources.filter(({ resourceType }) => resourceType === "Patient").map(({ id }) => id);
+    const patients = resources.filter(({ resourceType }) => resourceType === "Patient").flatMap(({ id }) => id ?? []);
+    const patient = patients.includes(amara) ? amara : patients[0];
     return {
       url: server.url,
-      patient: patients.includes(amara) ? amara : patients[0],
+      patient,
+      patients: [...new Set([patient ?? [], patients.slice(0, 3)].flat())].slice(0, 3),
       describe: `${resources.length} resources of ${patients.length} patients`,
       close: () => server.close(),
     };
@@ -55,9 +59,9 @@ async function askServer(url: string): Promise<FhirServer> {
       signal: AbortSignal.timeout(patienceMilliseconds),
     });
     const patient = response.ok ? firstPatient(await response.json()) : undefined;
-    return { ...there, patient, describe: `a FHIR server of yours (it answers ${response.status})` };
+    return { ...there, patient, patients: [patient ?? []].flat(), describe: `a FHIR server of yours (it answers ${response.status})` };
   } catch {
-    return { ...there, patient: undefined, describe: "a FHIR server of yours (it does not answer now)" };
+    return { ...there, patient: undefined, patients: [], describe: "a FHIR server of yours (it does not answer now)" };
   }
 }
 

@@ -5,7 +5,7 @@ import { demo } from "./demo.ts";
 import { keepDevFile } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
-import { sandboxIssuer } from "./issuer.ts";
+import { startIdentityProvider } from "./identity-provider/start.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { operators } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
@@ -72,8 +72,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     });
     closers.push(() => runtime.close());
 
-    const issuer = await sandboxIssuer(state, fhir);
-    const { patient } = origin;
+    const server = await ensureServerCertificate(pki);
+    const { patient, patients } = origin;
+    const provider = await startIdentityProvider({
+      state,
+      server,
+      gatewayPort: port,
+      audience: fhir,
+      patients,
+      clients: ["patient-web"],
+      say,
+    });
+    closers.push(() => provider.close());
+    const { issuer } = provider;
     const { registry, clients } = await demo({
       state,
       pki,
@@ -88,7 +99,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     for (const { id, roles, x5t } of admitted) await runtime.admitOperator({ id, roles, x5t });
     if (file !== undefined) await addFile(runtime, file, say);
 
-    const tls = { server: await ensureServerCertificate(pki), clientCa: clientCa.cert };
+    const tls = { server, clientCa: clientCa.cert };
     const front = await startFront({ port, ...tls, target: runtime.gateway });
     closers.push(() => front.close());
     const opsFront = await startFront({ port: 0, ...tls, target: runtime.ops });
@@ -107,7 +118,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       clientCa,
       pid: process.pid,
       issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
-      users: [],
+      users: provider.people,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
       operators: admitted.map(({ id, roles, cert, key }) => ({ id, roles, cert, key })),
       clients,

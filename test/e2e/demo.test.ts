@@ -67,6 +67,11 @@ describe("every client of the demonstration gets a token its own way and a view 
     expect(JSON.parse(second.text)).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
   });
 
+  test("patient-web gets one where people sign in, and nowhere else", async ({ expect }) => {
+    expect(phylax.client("patient-web")).toMatchObject({ auth: "external", dpop: true, patient: null });
+    await expect(phylax.token("patient-web")).rejects.toThrow("docs/sign-in.md");
+  });
+
   test("lapsed gets none", async ({ expect }) => {
     await expect(phylax.token("lapsed")).rejects.toThrow("unauthorized_client");
   });

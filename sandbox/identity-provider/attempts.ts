@@ -1,0 +1,28 @@
+import { createHash } from "node:crypto";
+
+const freeAttempts = 3;
+const waitSecondsMax = 900;
+
+/**
+ * Slows the guessing of passwords: three attempts are free, after each further one the same name waits twice as long, up to a quarter of
+ * an hour. Names that nobody has are treated alike, so the wait tells nothing; they share 65,536 counters, so a flood fills no memory.
+ */
+export class Attempts {
+  readonly #wrong = new Map<number, { readonly count: number; readonly freeAt: number }>();
+
+  /** Counts an attempt as wrong until it is proven right. Answers 0, or how many seconds to wait: then nothing may be checked. */
+  begin(login: string, atMilliseconds: number): number {
+    const name = counterOf(login);
+    const { count, freeAt } = this.#wrong.get(name) ?? { count: 0, freeAt: 0 };
+    if (atMilliseconds < freeAt) return Math.ceil((freeAt - atMilliseconds) / 1000);
+    const waitSeconds = count + 1 < freeAttempts ? 0 : Math.min(2 ** (count + 1 - freeAttempts), waitSecondsMax);
+    this.#wrong.set(name, { count: count + 1, freeAt: atMilliseconds + waitSeconds * 1000 });
+    return 0;
+  }
+
+  succeeded(login: string): void {
+    this.#wrong.delete(counterOf(login));
+  }
+}
+
+const counterOf = (login: string): number => createHash("sha256").update(login).digest().readUInt16BE();

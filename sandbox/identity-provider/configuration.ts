@@ -1,0 +1,128 @@
+import type { JWK } from "jose";
+import { errors, interactionPolicy, type Client, type Context } from "oidc-provider";
+import { asksForTwoFactors, assurance } from "./assurance.ts";
+import { messagePage } from "./pages.ts";
+import type { Person } from "./people.ts";
+import { shelves } from "./shelf.ts";
+import { accessTokenClaims, fhirScopes, launchScopes } from "./smart.ts";
+
+export interface ProviderSetting {
+  readonly iss: string;
+  /** FHIR base: the only audience for which it makes access tokens. */
+  readonly audience: string;
+  /** Signs every token. */
+  readonly key: JWK;
+  /** 32 bytes in base64url each. */
+  readonly secrets: { readonly cookies: string; readonly dpopNonce: string };
+  readonly people: readonly Person[];
+  /** Ids of the public clients: apps without a secret, on this machine. */
+  readonly clients: readonly string[];
+}
+
+// RFC 8252 §7.3: an app on this machine listens on loopback, on a port of the moment; oidc-provider takes any there.
+const redirects = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"];
+const accessTokenSeconds = 300;
+const hour = 3_600;
+
+/** What oidc-provider is told; what is not said here is its default. */
+export function configuration({ audience, key, secrets, people, clients }: ProviderSetting): Readonly<Record<string, unknown>> {
+  const byLogin = new Map(people.map((person) => [person.login, person]));
+  const cookie = { httpOnly: true, sameSite: "lax", signed: true, secure: true };
+  return {
+    adapter: shelves(),
+    jwks: { keys: [key] },
+    clients: clients.map(publicClient),
+    clientDefaults: { id_token_signed_response_alg: "ES256", grant_types: ["authorization_code"], response_types: ["code"] },
+    clientAuthMethods: ["none"],
+    enabledJWA: { idTokenSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"] },
+    responseTypes: ["code"],
+    scopes: [...launchScopes, "patient/*.rs"],
+    acrValues: Object.values(assurance).map(({ acr }) => acr),
+    claims: { openid: ["sub", "acr", "amr", "auth_time"], fhirUser: ["fhirUser"] },
+    conformIdTokenClaims: false,
+    extraParams: { aud: onlyThisAudience(audience) },
+    cookies: { keys: [secrets.cookies], long: cookie, short: cookie },
+    pkce: { required: () => true },
+    interactions: { policy: policy(), url: (_: Context, { uid }: { readonly uid: string }) => `/interaction/${uid}` },
+    findAccount: (_: Context, login: string) => {
+      const person = byLogin.get(login);
+      return person && { accountId: login, claims: async () => ({ sub: login, fhirUser: person.fhirUser }) };
+    },
+    extraTokenClaims: (context: Context) => {
+      const person = byLogin.get(context.oidc?.entities.Account?.accountId ?? "");
+      return person && accessTokenClaims(context, person);
+    },
+    rotateRefreshToken: true,
+    ttl: {
+      AccessToken: accessTokenSeconds,
+      AuthorizationCode: 60,
+      IdToken: accessTokenSeconds,
+      Interaction: 600,
+      Session: 8 * hour,
+      Grant: 720 * hour,
+      RefreshToken: 24 * hour,
+    },
+    clientBasedCORS: (_: Context, origin: string) => redirects.some((uri) => new URL(uri).hostname === URL.parse(origin)?.hostname),
+    renderError: (
+      context: Context,
+      { error, error_description: why = "" }: { readonly error: string; readonly error_description?: string },
+    ) => {
+      context.type = "html";
+      context.body = messagePage("This cannot go on", `${error}: ${why}`);
+    },
+    features: features(audience, secrets.dpopNonce),
+  };
+}
+
+function features(audience: string, nonceSecret: string): Readonly<Record<string, unknown>> {
+  return {
+    devInteractions: { enabled: false },
+    userinfo: { enabled: false },
+    rpInitiatedLogout: { enabled: false },
+    dPoP: { enabled: true, nonceSecret: Buffer.from(nonceSecret, "base64url"), requireNonce: () => true },
+    revocation: {
+      enabled: true,
+      allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) => client.clientId === token.clientId,
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => audience,
+      getResourceServerInfo(_: Context, resource: string) {
+        if (resource !== audience) throw new errors.InvalidTarget("no such FHIR base");
+        return {
+          scope: fhirScopes.join(" "),
+          audience,
+          accessTokenTTL: accessTokenSeconds,
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: "ES256" } },
+        };
+      },
+    },
+  };
+}
+
+const publicClient = (id: string) => ({
+  client_id: id,
+  application_type: "native",
+  token_endpoint_auth_method: "none",
+  grant_types: ["authorization_code", "refresh_token"],
+  response_types: ["code"],
+  response_modes: ["query"],
+  redirect_uris: redirects,
+  dpop_bound_access_tokens: true,
+});
+
+/** SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`; a token for another server is what a fake one would be after. */
+function onlyThisAudience(audience: string) {
+  return (_: Context, aud: string | undefined) => {
+    if (aud !== undefined && aud.replace(/\/$/u, "") !== audience) throw new errors.InvalidTarget("aud is not a FHIR base of this server");
+  };
+}
+
+/** Whoever asks for two factors is asked for them now: a session that had them earlier does not do. `max_age` is known to the base policy. */
+function policy() {
+  const base = interactionPolicy.base();
+  const stepUp = ({ oidc }: Context) => asksForTwoFactors(oidc?.params ?? {}) && oidc?.result?.login?.acr !== assurance.twoFactors.acr;
+  base.get("login").checks.add(new interactionPolicy.Check("two_factors", "two factors are asked for", stepUp));
+  return base;
+}

@@ -1,0 +1,275 @@
+import { readFileSync } from "node:fs";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import * as client from "openid-client";
+import { Agent } from "undici";
+import { afterAll, beforeAll, test } from "vitest";
+import type { DevUser } from "../../cli/dev-file.ts";
+import { assurance } from "../../sandbox/identity-provider/assurance.ts";
+import { totp } from "../../sandbox/identity-provider/totp.ts";
+import { openLedger } from "../support/auditor.ts";
+import { appOf, Browser, pageOf, type Step } from "../support/browser.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+// openid-client as it comes from npm: it is told the issuer, the client's id, and by which authority the servers are certified.
+let phylax: TestStack;
+let dispatcher: Agent;
+let config: client.Configuration;
+let [amara, other]: DevUser[] = [];
+beforeAll(async () => {
+  phylax = await startTestStack();
+  [amara, other] = phylax.dev.users;
+  dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca) } });
+  config = await client.discovery(new URL(must(phylax.dev.issuers[0]).iss), "patient-web", undefined, client.None(), {
+    [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher } as RequestInit), // Node's fetch takes it (undici)
+  });
+}, 60_000);
+afterAll(async () => {
+  await dispatcher.close();
+  await phylax.close();
+});
+
+const redirect = "http://127.0.0.1:43117/callback"; // nobody listens there: the browser stops at the app's door
+const scope = "openid fhirUser launch/patient offline_access patient/*.rs";
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("not set up");
+  return value;
+}
+
+/** One authorization request of the app, and what it keeps to itself until the answer comes. */
+async function request(more: Readonly<Record<string, string>> = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const [state, nonce] = [client.randomState(), client.randomNonce()];
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: redirect,
+    scope,
+    aud: phylax.dev.fhir,
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    state,
+    nonce,
+    ...more,
+  });
+  return { url, checks: { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce } };
+}
+
+const typed = ({ login, password, totp: secret }: DevUser, withCode = false) => ({
+  login,
+  password,
+  decision: "allow",
+  ...(withCode && { code: totp(secret, Date.now()) }),
+});
+
+/** Signs in where that is asked for, agrees, and exchanges the code. */
+async function signIn(user: DevUser, browser: Browser, more: Readonly<Record<string, string>> = {}) {
+  const { url, checks } = await request(more);
+  let step: Step = await browser.open(url);
+  let asked = false;
+  if (pageOf(step).reply.text.includes('name="password"')) {
+    asked = true;
+    step = await browser.submit(step, typed(user, pageOf(step).reply.text.includes('name="code"')));
+  }
+  step = await browser.submit(step, { decision: "allow" });
+  const keys = await client.randomDPoPKeyPair("ES256");
+  const DPoP = client.getDPoPHandle(config, keys);
+  const tokens = await client.authorizationCodeGrant(config, appOf(step), checks, undefined, { DPoP });
+  return { tokens, DPoP, asked };
+}
+
+type SignedIn = Awaited<ReturnType<typeof signIn>>;
+type Holding = { readonly tokens: { readonly access_token: string }; readonly DPoP: client.DPoPHandle };
+const read = ({ tokens, DPoP }: Holding, path: string) =>
+  client.fetchProtectedResource(config, tokens.access_token, new URL(`${phylax.dev.fhir}/${path}`), "GET", null, undefined, { DPoP });
+
+test("a patient signs in, and the app reads that patient's record and nobody else's", async ({ expect }) => {
+  const mine = await signIn(must(amara), new Browser(phylax.dev));
+  const answer = await read(mine, "Patient/amara-okafor");
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+  expect((await read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
+  const bundle: { readonly entry: readonly { readonly resource: { readonly subject: { readonly reference: string } } }[] } = await (
+    await read(mine, "Observation?_count=5")
+  ).json();
+  expect(new Set(bundle.entry.map(({ resource }) => resource.subject.reference))).toEqual(new Set(["Patient/amara-okafor"]));
+
+  const id = answer.headers.get("x-request-id");
+  expect((await openLedger(phylax.dev)).find(({ event }) => event.id === id)?.event).toMatchObject({
+    who: {
+      client: "patient-web",
+      issuer: must(phylax.dev.issuers[0]).iss,
+      subject: "patient-1",
+      user: "Patient/amara-okafor",
+      patient: "amara-okafor",
+    },
+    why: { purposes: ["PATRQT"] },
+  });
+  const theirs = await signIn(must(other), new Browser(phylax.dev));
+  expect((await read(theirs, `Patient/${must(other).patient}`)).status).toBe(200);
+  expect((await read(theirs, "Patient/amara-okafor")).status).toBe(404);
+});
+
+test("the token says whose, why, how and when; the answer beside it gives the launch context", async ({ expect }) => {
+  const before = Math.floor(Date.now() / 1000);
+  const { tokens } = await signIn(must(amara), new Browser(phylax.dev));
+  expect(tokens).toMatchObject({ token_type: "dpop", expires_in: 300, patient: "amara-okafor", fhirUser: "Patient/amara-okafor" });
+  expect(tokens.scope?.split(" ").sort()).toEqual(scope.split(" ").sort());
+  expect(decodeProtectedHeader(tokens.access_token)).toEqual({ typ: "at+jwt", alg: "ES256", kid: "sandbox-issuer-1" });
+  const { auth_time: at, ...claims } = decodeJwt(tokens.access_token);
+  expect(claims).toMatchObject({
+    aud: phylax.dev.fhir,
+    client_id: "patient-web",
+    sub: "patient-1",
+    patient: "amara-okafor",
+    fhirUser: "Patient/amara-okafor",
+    purpose_of_use: ["PATRQT"],
+    acr: assurance.password.acr,
+    amr: ["pwd"],
+    cnf: { jkt: expect.any(String) },
+  });
+  expect(at).toBeGreaterThanOrEqual(before);
+  expect(tokens.claims()).toMatchObject({ acr: assurance.password.acr, amr: ["pwd"], auth_time: at, fhirUser: "Patient/amara-okafor" });
+  expect(tokens.id_token).not.toContain("at+jwt");
+});
+
+test("a session does without the password until more is asked for: two factors, or a fresh sign-in", async ({ expect }) => {
+  const browser = new Browser(phylax.dev);
+  const said = ({ tokens }: SignedIn) => decodeJwt(tokens.access_token) as { acr: string; amr: string[]; auth_time: number };
+  const first = await signIn(must(amara), browser);
+  const again = await signIn(must(amara), browser);
+  expect(again.asked).toBe(false);
+  expect(said(again).auth_time).toBe(said(first).auth_time);
+
+  await new Promise((passed) => setTimeout(passed, 1_100)); // auth_time counts whole seconds
+  const raised = await signIn(must(amara), browser, { acr_values: assurance.twoFactors.acr });
+  expect(raised.asked).toBe(true);
+  expect(said(raised)).toMatchObject({ acr: assurance.twoFactors.acr, amr: ["pwd", "otp", "mfa"] });
+  expect(said(raised).auth_time).toBeGreaterThan(said(first).auth_time);
+  expect((await read(raised, "Patient/amara-okafor")).status).toBe(200);
+
+  await new Promise((passed) => setTimeout(passed, 1_100));
+  const fresh = await signIn(must(amara), browser, { max_age: "0" });
+  expect(fresh.asked).toBe(true);
+  expect(said(fresh).auth_time).toBeGreaterThan(said(raised).auth_time);
+});
+
+test("a session is not handed from one person to another", async ({ expect }) => {
+  const browser = new Browser(phylax.dev);
+  await signIn(must(amara), browser);
+  const page = await browser.open((await request({ prompt: "login consent" })).url);
+  const { reply } = pageOf(await browser.submit(page, typed(must(other))));
+  expect(reply.status).toBe(403);
+  expect(reply.text).toContain("Somebody else is signed in");
+});
+
+test("refresh tokens rotate, keep what was said of the sign-in, and a second use ends them all", async ({ expect }) => {
+  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const first = must(tokens.refresh_token);
+  const next = await client.refreshTokenGrant(config, first, undefined, { DPoP });
+  expect(next.refresh_token).not.toBe(first);
+  expect(next).toMatchObject({ patient: "amara-okafor", expires_in: 300 });
+  const { acr, auth_time, patient } = decodeJwt(tokens.access_token);
+  expect(decodeJwt(next.access_token)).toMatchObject({ acr, auth_time, patient });
+  expect((await read({ tokens: next, DPoP }, "Patient/amara-okafor")).status).toBe(200);
+
+  await expect(client.refreshTokenGrant(config, first, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(client.refreshTokenGrant(config, must(next.refresh_token), undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
+});
+
+test("stolen tokens are worth nothing without the app's key", async ({ expect }) => {
+  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const refresh = must(tokens.refresh_token);
+  const thief = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
+  await expect(client.refreshTokenGrant(config, refresh, undefined, { DPoP: thief })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(client.refreshTokenGrant(config, refresh)).rejects.toMatchObject({ status: 400 });
+  await expect(read({ tokens, DPoP: thief }, "Patient/amara-okafor")).rejects.toMatchObject({ status: 401 });
+  const url = new URL(`${phylax.dev.fhir}/Patient/amara-okafor`);
+  await expect(client.fetchProtectedResource(config, tokens.access_token, url, "GET")).rejects.toMatchObject({ status: 401 });
+  expect((await client.refreshTokenGrant(config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
+});
+
+test("a code is worth nothing without its verifier, nor at another address; and it is good once", async ({ expect }) => {
+  const browser = new Browser(phylax.dev);
+  await signIn(must(amara), browser);
+  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
+  const code = async () => {
+    const { url, checks } = await request();
+    return { answer: appOf(await browser.submit(await browser.open(url), { decision: "allow" })), checks };
+  };
+  const stolen = await code();
+  const wrong = { ...stolen.checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
+  await expect(client.authorizationCodeGrant(config, stolen.answer, wrong, undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
+  const elsewhere = new URL(stolen.answer);
+  elsewhere.port = "43118";
+  await expect(client.authorizationCodeGrant(config, elsewhere, stolen.checks, undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
+  const used = await code();
+  await client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP });
+  await expect(client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP })).rejects.toMatchObject({
+    error: "invalid_grant",
+  });
+});
+
+test("an authorization request that is not this app's is answered on a page, never by a redirect", async ({ expect }) => {
+  for (const redirect_uri of ["http://127.0.0.1:43117/elsewhere", "https://app.example/callback", "http://127.0.0.1.example/callback"]) {
+    const { url } = await request({ redirect_uri });
+    const { reply } = pageOf(await new Browser(phylax.dev).open(url));
+    expect(reply.status, redirect_uri).toBe(400);
+    expect(reply.text).toContain("redirect_uri");
+  }
+  const { reply } = pageOf(await new Browser(phylax.dev).open((await request({ client_id: "patient-app" })).url));
+  expect(reply.status).toBe(400);
+});
+
+test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({ expect }) => {
+  const back = async (more: Readonly<Record<string, string>>) =>
+    appOf(await new Browser(phylax.dev).open((await request(more)).url)).searchParams.get("error");
+  expect(await back({ code_challenge_method: "plain" })).toBe("invalid_request");
+  expect(await back({ aud: "https://elsewhere.example/fhir" })).toBe("invalid_target");
+  expect(await back({ resource: "https://elsewhere.example/fhir" })).toBe("invalid_target");
+  expect(await back({ prompt: "none" })).toBe("login_required");
+});
+
+test("whoever declines is taken at their word", async ({ expect }) => {
+  const browser = new Browser(phylax.dev);
+  const denied = await browser.submit(await browser.open((await request()).url), { decision: "deny" });
+  expect(appOf(denied).searchParams.get("error")).toBe("access_denied");
+  const consent = await browser.submit(await browser.open((await request()).url), typed(must(amara)));
+  expect(appOf(await browser.submit(consent, { decision: "deny" })).searchParams.get("error")).toBe("access_denied");
+});
+
+test("wrong passwords are slowed down, for names that nobody has as well; a form of another site is not taken", async ({ expect }) => {
+  const browser = new Browser(phylax.dev);
+  const start = await browser.open((await request()).url);
+  for (const login of [must(other).login, "nobody"]) {
+    const statuses: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { reply } = pageOf(await browser.submit(start, { login, password: "guess", decision: "allow" }));
+      statuses.push(reply.status);
+      if (reply.status === 429) expect(Number(reply.headers["retry-after"])).toBeGreaterThan(0);
+    }
+    expect(statuses, login).toEqual([403, 403, 403, 429, 429]);
+  }
+  const right = pageOf(await browser.submit(start, typed(must(other))));
+  expect(right.reply.status, "not even the right one counts while the name waits").toBe(429);
+  const foreign = await browser.submit(start, typed(must(amara)), { origin: "https://elsewhere.example" });
+  expect(pageOf(foreign).reply.status).toBe(400);
+});
+
+test("its pages load nothing and run nothing, and it answers to its own name only", async ({ expect }) => {
+  const { reply } = pageOf(await new Browser(phylax.dev).open((await request()).url));
+  expect(reply.headers).toMatchObject({
+    "content-security-policy": "default-src 'none'; form-action 'self' http://127.0.0.1:43117; frame-ancestors 'none'; base-uri 'none'",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+  });
+  expect(reply.text).not.toMatch(/<script|<style|<link|<img|src=|href=|style=/u);
+  const { iss } = must(phylax.dev.issuers[0]);
+  const misled = await new Browser(phylax.dev).open(new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`));
+  expect(pageOf(misled).reply.status).toBe(421);
+});

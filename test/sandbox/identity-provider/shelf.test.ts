@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, test, vi } from "vitest";
+import { shelves } from "../../../sandbox/identity-provider/shelf.ts";
+
+beforeEach(() => void vi.useFakeTimers({ now: 0 }));
+afterEach(() => void vi.useRealTimers());
+
+test("what is kept is found by its kind until its time is over", async ({ expect }) => {
+  const shelf = shelves();
+  await shelf("Session").upsert("a", { uid: "u" }, 10);
+  expect(await shelf("Session").find("a")).toEqual({ uid: "u" });
+  expect(await shelf("Session").findByUid("u")).toEqual({ uid: "u" });
+  expect(await shelf("Grant").find("a")).toBeUndefined();
+  expect(await shelves()("Session").find("a")).toBeUndefined();
+  vi.setSystemTime(10_000);
+  expect(await shelf("Session").find("a")).toBeUndefined();
+  expect(await shelf("Session").findByUid("u")).toBeUndefined();
+});
+
+test("what was used is kept as used; what a grant holds goes with the grant", async ({ expect }) => {
+  const tokens = shelves()("RefreshToken");
+  await tokens.upsert("one", { grantId: "g" }, 10);
+  await tokens.upsert("two", { grantId: "h" }, 10);
+  await tokens.consume("one");
+  expect(await tokens.find("one")).toEqual({ grantId: "g", consumed: 0 });
+  await tokens.revokeByGrantId("g");
+  expect(await tokens.find("one")).toBeUndefined();
+  expect(await tokens.find("two")).toEqual({ grantId: "h" });
+  await tokens.destroy("two");
+  expect(await tokens.find("two")).toBeUndefined();
+});
+
+test("beyond 10,000 the oldest goes", async ({ expect }) => {
+  const sessions = shelves()("Session");
+  for (let i = 0; i <= 10_000; i++) await sessions.upsert(String(i), {}, 10);
+  expect(await sessions.find("0")).toBeUndefined();
+  expect(await sessions.find("1")).toBeDefined();
+  expect(await sessions.find("10000")).toBeDefined();
+});

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "vitest";
+import { closeConnections, send } from "../../../cli/mutual-tls.ts";
+import { ensureAuthority, ensureServerCertificate } from "../../../sandbox/certificates.ts";
+import { startIdentityProvider, type IdentityProvider } from "../../../sandbox/identity-provider/start.ts";
+
+async function holding<T>(work: (state: string, start: (gatewayPort?: number) => Promise<IdentityProvider>) => Promise<T>): Promise<T> {
+  const state = mkdtempSync(join(tmpdir(), "phylax-"));
+  const pki = join(state, "pki");
+  await ensureAuthority(pki);
+  const server = await ensureServerCertificate(pki);
+  const start = (gatewayPort = 8443) =>
+    startIdentityProvider({
+      state,
+      server,
+      gatewayPort,
+      audience: "https://localhost:8443/v1/fhir/main",
+      patients: ["amara-okafor"],
+      clients: ["patient-web"],
+      say: () => {},
+    });
+  try {
+    return await work(state, start);
+  } finally {
+    closeConnections();
+    rmSync(state, { recursive: true });
+  }
+}
+
+const portOf = (provider: IdentityProvider) => Number(new URL(provider.issuer.iss).port);
+
+test("the issuer and its key stay the same over restarts, and its documents say so", async ({ expect }) => {
+  await holding(async (state, start) => {
+    const first = await start();
+    const trust = { ca: join(state, "pki", "ca.pem") };
+    const { iss, publicKey } = first.issuer;
+    const about = JSON.parse((await send(trust, undefined, `${iss}/.well-known/openid-configuration`)).text);
+    expect(about).toMatchObject({
+      issuer: iss,
+      code_challenge_methods_supported: ["S256"],
+      response_types_supported: ["code"],
+      grant_types_supported: ["authorization_code", "refresh_token"],
+      token_endpoint_auth_methods_supported: ["none"],
+      id_token_signing_alg_values_supported: ["ES256"],
+    });
+    for (const unused of ["userinfo_endpoint", "end_session_endpoint", "registration_endpoint", "introspection_endpoint"])
+      expect(about).not.toHaveProperty(unused);
+    const { keys } = JSON.parse((await send(trust, undefined, `${iss}/jwks`)).text);
+    expect(keys).toEqual([publicKey]);
+    await first.close();
+    const second = await start();
+    expect(second.issuer).toEqual(first.issuer);
+    expect(second.people).toEqual(first.people);
+    await second.close();
+  });
+});
+
+test("when somebody else has its port it takes another and keeps that; the gateway's is never taken", async ({ expect }) => {
+  await holding(async (_state, start) => {
+    const first = await start();
+    await first.close();
+    const squatter = createServer();
+    await new Promise<void>((listening) => squatter.listen(portOf(first), "127.0.0.1", listening));
+    expect((squatter.address() as AddressInfo).port).toBe(portOf(first)); // a TCP server's address
+    const second = await start();
+    expect(portOf(second)).not.toBe(portOf(first));
+    await second.close();
+    await new Promise((closed) => squatter.close(closed));
+    const third = await start();
+    expect(portOf(third)).toBe(portOf(second));
+    await third.close();
+    const fourth = await start(portOf(third));
+    expect(portOf(fourth)).not.toBe(portOf(third));
+    await fourth.close();
+  });
+});
+
+test("an app in a browser on this machine is answered by CORS, one from elsewhere is not", async ({ expect }) => {
+  await holding(async (state, start) => {
+    const provider = await start();
+    const trust = { ca: join(state, "pki", "ca.pem") };
+    const ask = (origin: string) =>
+      send(trust, undefined, `${provider.issuer.iss}/token`, {
+        method: "POST",
+        headers: { origin, "content-type": "application/x-www-form-urlencoded" },
+        body: "client_id=patient-web&grant_type=authorization_code",
+      });
+    expect((await ask("http://127.0.0.1:5173")).headers["access-control-allow-origin"]).toBe("http://127.0.0.1:5173");
+    for (const origin of ["https://elsewhere.example", "http://127.0.0.1.elsewhere.example", "null"])
+      expect((await ask(origin)).headers["access-control-allow-origin"], origin).toBeUndefined();
+    await provider.close();
+  });
+});
