@@ -27,6 +27,7 @@ interface Socket {
 export interface Runtime {
   /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
   readonly gateway: Socket;
+  readonly gatewaysElsewhere: readonly Socket[];
   /** Likewise the operators' door. */
   readonly ops: Socket;
   readonly ledgerUrl: string;
@@ -75,6 +76,8 @@ export async function startRuntime(
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
     readonly ops: WorkerSettings;
+    /** Isolates of the gateway beside the first, as other cities have them: on ports of their own, with the same guards and ledger. */
+    readonly gatewaysElsewhere?: number;
     /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
     readonly onCrash: () => void;
     /** Lets a test look into (and break) a Durable Object's storage. */
@@ -85,7 +88,8 @@ export async function startRuntime(
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
   const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
   const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);
-  for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  const elsewhere = Array.from({ length: settings.gatewaysElsewhere ?? 0 }, (_, i) => gatewayElsewhere(gateway, i + 1));
+  for (const each of [ledger, ops, ...elsewhere]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
 
   const options: V4MiniflareOptions = {
     host: "127.0.0.1",
@@ -93,13 +97,14 @@ export async function startRuntime(
     cf: false, // no download of a sample cf object; the front gives the real one
     log: new CrashWatch(settings.onCrash),
     resourcePersistencePath: statePath,
-    workers: [gateway, control, ledger, ops, launcher],
+    workers: [gateway, control, ledger, ops, launcher, ...elsewhere],
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   const entry = await miniflare.ready;
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
   const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
+  const elsewhereUrls = await Promise.all(elsewhere.map(({ name }) => miniflare.unsafeGetDirectURL(name)));
   await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
   const ask = async (wish: unknown) => {
     const control = await miniflare.getWorker("phylax-launcher");
@@ -111,6 +116,7 @@ export async function startRuntime(
     (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>; // what RegistryDesk answers
   return {
     gateway: { host: entry.hostname, port: Number(entry.port) },
+    gatewaysElsewhere: elsewhereUrls.map(({ hostname, port }) => ({ host: hostname, port: Number(port) })),
     ops: { host: opsUrl.hostname, port: Number(opsUrl.port) },
     ledgerUrl: ledgerUrl.origin,
     miniflare,
@@ -122,6 +128,12 @@ export async function startRuntime(
     admitOperator: async (operator) => void (await ask({ operator })),
     close: () => miniflare.dispose(),
   };
+}
+
+/** The same Worker once more, with the first one's guards. */
+function gatewayElsewhere(gateway: V4WorkerOptions & { name: string }, number: number): V4WorkerOptions & { name: string } {
+  const guards = { className: "ClientGuard", scriptName: gateway.name };
+  return { ...gateway, name: `${gateway.name}-${number}`, durableObjects: { ...gateway.durableObjects, CLIENT_GUARD: guards } };
 }
 
 /** Miniflare tells of a dead workerd by its log alone, before it starts another. */

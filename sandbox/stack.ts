@@ -26,6 +26,8 @@ export interface StackOptions {
   readonly onCrash?: () => void;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
+  /** More isolates of the gateway, as other cities have them. */
+  readonly gatewaysElsewhere?: number;
   /** Hears of each request that reaches the sandbox's origin. */
   readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
 }
@@ -67,6 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const keys = await keysOf(state);
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
+      gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
       ...settings({ gateway, originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])], originSecrets: file?.secrets ?? {} }, keys),
     });

@@ -39,7 +39,7 @@ export async function freePort(): Promise<number> {
 }
 
 export async function startTestStack(
-  options: { readonly bundles?: string; readonly state?: string; readonly origin?: string } = {},
+  options: { readonly bundles?: string; readonly state?: string; readonly origin?: string; readonly gatewaysElsewhere?: number } = {},
 ): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
   const forwarded: string[] = [];
@@ -50,6 +50,7 @@ export async function startTestStack(
     origin: options.origin,
     say: () => {},
     inspectStorage: true,
+    gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
   const dev = readDevFile(state);
