@@ -18,7 +18,8 @@ const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0
  */
 export class EntrySplitter {
   #fault: JsonRefusal | undefined;
-  readonly #frame = new Uint8Array(frameBytesMax);
+  /** Grows with what it holds: the most that it may hold would cost more to clear than a page to read. */
+  #frame = new Uint8Array(4_096);
   #frameLength = 0;
   #mode: "frame" | "gap" | "entry" = "frame";
   /** Of open braces and brackets: of the frame, or of the entry. */
@@ -56,6 +57,7 @@ export class EntrySplitter {
     for (let at = from; at < chunk.length; at += 1) {
       const byte = chunk[at] ?? 0;
       if (this.#frameLength === frameBytesMax) return this.#fail("too_large", chunk);
+      if (this.#frameLength === this.#frame.length) this.#frame = joinBytes([this.#frame, this.#frame]);
       this.#frame[this.#frameLength] = byte;
       this.#frameLength += 1;
       if (this.#inString) this.#inFrameString(byte);
@@ -143,23 +145,26 @@ export class EntrySplitter {
 
   /** The place after the brace that closes the entry. The states are held in locals: this loop sees every byte. */
   #endOfEntry(chunk: Uint8Array, from: number): number | undefined {
-    let [depth, inString, escaped] = [this.#depth, this.#inString, this.#escaped];
-    let at = from;
+    let [depth, inString] = [this.#depth, this.#inString];
+    let at = this.#escaped ? from + 1 : from;
     let end: number | undefined;
-    for (; at < chunk.length && end === undefined; at += 1) {
-      const byte = chunk[at];
+    while (at < chunk.length && end === undefined) {
       if (inString) {
-        if (escaped) escaped = false;
-        else if (byte === backslash) escaped = true;
-        else if (byte === quote) inString = false;
-      } else if (byte === quote) inString = true;
-      else if (byte === openBrace || byte === openBracket) depth += 1;
-      else if (byte === closeBrace || byte === closeBracket) {
-        depth -= 1;
-        if (depth === 0) end = at + 1;
+        while (at < chunk.length && chunk[at] !== quote) at += chunk[at] === backslash ? 2 : 1;
+        inString = at >= chunk.length;
+        if (!inString) at += 1;
+      } else {
+        const byte = chunk[at];
+        at += 1;
+        if (byte === quote) inString = true;
+        else if (byte === openBrace || byte === openBracket) depth += 1;
+        else if (byte === closeBrace || byte === closeBracket) {
+          depth -= 1;
+          if (depth === 0) end = at;
+        }
       }
     }
-    [this.#depth, this.#inString, this.#escaped] = [depth, inString, escaped];
+    [this.#depth, this.#inString, this.#escaped] = [depth, inString, at > chunk.length];
     return end;
   }
 
