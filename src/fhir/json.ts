@@ -40,7 +40,8 @@ export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
     const numbers = outline.numbers.map((number) => json.rawJSON(number)); // throws for what is no number of JSON, like `01`
     const found = { members: 0 };
     const value = settle(json.parse(outline.numbered), numbers, found);
-    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice.
+    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice. It is also seen here
+    // when V8 (13.6) loses a member, as it may beside names like `"` and `\\`, which no FHIR element has.
     return found.members === outline.members ? ok(value) : err({ reason: "duplicate_key" });
   } catch {
     return err({ reason: "not_json" });
