@@ -3,6 +3,8 @@ import { err, ok, type Result } from "#kernel/result";
 
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.
 export const documentBytesMax = 1_048_576;
+// A registry file is ten deep, and the resource of a policy's example some more. What is deeper fails between the workers, after its intent is on record.
+const depthMax = 100;
 
 export type DocumentRefusal = { readonly reason: "media_type" | "too_large" | "not_json" };
 
@@ -12,7 +14,7 @@ export interface Document {
   readonly value: unknown;
 }
 
-/** Reads a JSON body strictly: at most 1 MiB, UTF-8 without a byte-order mark, no member twice in an object. */
+/** Reads a JSON body strictly: at most 1 MiB, UTF-8 without a byte-order mark, no member twice in an object, at most 100 levels. */
 export async function readDocument(
   contentType: string | null,
   body: ReadableStream<Uint8Array> | null,
@@ -24,10 +26,20 @@ export async function readDocument(
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     const value: unknown = JSON.parse(text);
-    return repeatsMember(text) ? err({ reason: "not_json" }) : ok({ bytes, value });
+    return isTooDeep(text) || repeatsMember(text) ? err({ reason: "not_json" }) : ok({ bytes, value });
   } catch {
     return err({ reason: "not_json" });
   }
+}
+
+function isTooDeep(json: string): boolean {
+  let depth = 0;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gu)) {
+    if (token === "{" || token === "[") depth += 1;
+    else if (token === "}" || token === "]") depth -= 1;
+    if (depth > depthMax) return true;
+  }
+  return false;
 }
 
 async function readAtMost(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -25,5 +25,5 @@ export const publicFaces: Readonly<Record<AdminRefusal["reason"], PublicFace>> =
   role_missing: forbidden,
   media_type: { status: 415, title: "The body must be application/json." },
   too_large: { status: 413, title: "The body must be at most 1 MiB." },
-  not_json: { status: 400, title: "The body is not JSON in UTF-8, or an object names a member twice." },
+  not_json: { status: 400, title: "The body is not JSON in UTF-8, is nested too deep, or an object names a member twice." },
 };

@@ -106,6 +106,7 @@ test.for([
   ["application/json; charset=latin1", "{}", 415],
   ["application/json", "", 400],
   ["application/json", "\uFEFF{}", 400],
+  ["application/json", `{"policies":${"[".repeat(100)}${"]".repeat(100)}}`, 400],
   ["application/json", '{"a":{"b":1,"\\u0062":2}}', 400],
   ["application/json", `"${"x".repeat(1_048_576)}"`, 413],
 ] as const)(
