@@ -31,6 +31,8 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
   const read = key.length + files.length > 0 ? files : [standing].filter((file) => file !== undefined);
   const found = read.map(readKeyFile);
   const keys = [...key.map(readKey), ...found.flatMap((file) => file.keys)];
+  // Asked to check with somebody's keys, a check with other ones must not pass for it.
+  if (keys.length === 0 && files.length > 0) throw new Misuse(`${files.join(", ")} has no key`);
   if (keys.length === 0) return undefined;
   const url = found.map((file) => file.url).find((one) => one !== undefined);
   return { from: [...key.map(() => "--key"), ...read].join(", "), keys, ...(url === undefined ? {} : { url }) };

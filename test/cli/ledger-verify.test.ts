@@ -104,12 +104,14 @@ test("--help says how each command is used, and nothing else happens", async ({ 
 });
 
 test("misuse answers 2, and above all a check without a key of one's own", async ({ expect }) => {
+  const keyless = file("keyless.json", JSON.stringify({ logs: {} }));
   const misuses = [
     ["ledger"],
     [],
     ["ledger", "verify"],
     ["ledger", "verify", url],
     ["ledger", "verify", url, "--key", "x"],
+    ["ledger", "verify", folder, "--keys", keyless], // a folder has keys of its own, but these were not asked for
     ["ledger", "verify", url, "--key", key, "--log", "s9-2026h2"],
     ["ledger", "verify", url, "--key", key, "--receipt", "x"],
     ["ledger", "verify", url, "--key", key, "--since", join(folder, "not-there")],
