@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 
 const freeAttempts = 3;
+const firstWaitSeconds = 4;
 const waitSecondsMax = 900;
 
 /**
- * Slows the guessing of passwords: three attempts are free, after each further one the same name waits twice as long, up to a quarter of
+ * Slows the guessing of passwords: after three wrong ones a name waits four seconds, after each further one twice as long, up to a quarter of
  * an hour. Names that nobody has are treated alike, so the wait tells nothing; they share 65,536 counters, so a flood fills no memory.
  */
 export class Attempts {
@@ -15,7 +16,7 @@ export class Attempts {
     const name = counterOf(login);
     const { count, freeAt } = this.#wrong.get(name) ?? { count: 0, freeAt: 0 };
     if (atMilliseconds < freeAt) return Math.ceil((freeAt - atMilliseconds) / 1000);
-    const waitSeconds = count + 1 < freeAttempts ? 0 : Math.min(2 ** (count + 1 - freeAttempts), waitSecondsMax);
+    const waitSeconds = count + 1 < freeAttempts ? 0 : Math.min(firstWaitSeconds * 2 ** (count + 1 - freeAttempts), waitSecondsMax);
     this.#wrong.set(name, { count: count + 1, freeAt: atMilliseconds + waitSeconds * 1000 });
     return 0;
   }

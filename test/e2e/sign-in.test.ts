@@ -1,4 +1,8 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as client from "openid-client";
 import { Agent } from "undici";
@@ -272,4 +276,35 @@ test("its pages load nothing and run nothing, and it answers to its own name onl
   const { iss } = must(phylax.dev.issuers[0]);
   const misled = await new Browser(phylax.dev).open(new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`));
   expect(pageOf(misled).reply.status).toBe(421);
+});
+
+const root = join(import.meta.dirname, "../..");
+
+/** The shell blocks of docs/sign-in.md, for this test's state. */
+function printed(): readonly string[] {
+  const state = dirname(dirname(phylax.dev.ca)); // <state>/pki/ca.pem
+  return [...readFileSync(join(root, "docs/sign-in.md"), "utf8").matchAll(/```sh\n([\s\S]*?)```/gu)].map(([, block = ""]) =>
+    block.replaceAll(".phylax", state),
+  );
+}
+
+test("the commands of docs/sign-in.md work as printed: who can sign in, an app by hand, two factors, the code", async ({ expect }) => {
+  const [people = "", app = "", twoFactors = "", code = ""] = printed();
+  const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, encoding: "utf8" }).stdout;
+  expect(shell(people)).toContain("login: 'patient-1'");
+
+  const running = spawn("sh", ["-c", `${twoFactors}${app}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
+  const address = new URL(must((await lines.next()).value));
+  const browser = new Browser(phylax.dev);
+  const user = must(phylax.dev.users[2]);
+  let step = await browser.open(address);
+  expect(pageOf(step).reply.text).toContain('name="code"');
+  const before = totp(must(amara).totp, Date.now());
+  expect([before, totp(must(amara).totp, Date.now() + 30_000)]).toContain(shell(code).trim());
+  step = await browser.submit(step, typed(user, true));
+  expect(await (await fetch(appOf(await browser.submit(step, { decision: "allow" })))).text()).toBe("You can close this window.");
+  expect((await lines.next()).value).toMatch(new RegExp(`^Patient/${user.patient} ${assurance.twoFactors.acr} 20`, "u"));
+  expect((await lines.next()).value).toMatch(new RegExp(`^200 .*"id": ?"${user.patient}"`, "u"));
+  expect(await once(running, "exit")).toEqual([0, null]);
 });
