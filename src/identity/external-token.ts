@@ -65,7 +65,9 @@ export function readExternalToken(
  * where else a token may be used, the client's grants say.
  */
 function isFor(aud: readonly string[], audience: string, base: string): boolean {
-  const bases = aud.filter((each) => each.startsWith(base.slice(0, base.lastIndexOf("/") + 1)));
+  const home = base.slice(0, base.lastIndexOf("/") + 1);
+  // However it is spelled: `https://GATEWAY.example:443/v1/fhir/lab` names the lab, and is no licence for the hospital.
+  const bases = aud.filter((each) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
   return aud.includes(audience) && (bases.length === 0 || bases.includes(base));
 }
 

@@ -71,6 +71,8 @@ test.for([
   ["audience_wrong", { aud: "another" }],
   ["audience_wrong", { aud: ["phylax2"] }],
   ["audience_wrong", { aud: ["phylax", fhirBase("other")] }],
+  ["audience_wrong", { aud: ["phylax", fhirBase("other").toUpperCase().replace("/V1/FHIR/OTHER", "/v1/fhir/other")] }],
+  ["audience_wrong", { aud: ["phylax", fhirBase("other").replace("/v1/", "/x/../v1/")] }],
   ["token_expired", { exp: now, iat: now - 300 }],
   ["token_not_yet", { iat: now + 61 }],
   ["token_lives_too_long", { exp: now + 3_601 }],
