@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { toBase64url } from "./base64url.ts";
+import { fromBase64, toBase64url } from "./base64url.ts";
 
 /** A client certificate that the edge verified on this connection. */
 export interface Certificate {
@@ -35,5 +35,5 @@ export async function readCertificate(tlsClientAuth: unknown): Promise<Result<Ce
 function decodeByteSequence(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   const text =
     typeof value === "string" ? /^:((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?):$/u.exec(value)?.[1] : undefined;
-  return text === undefined ? undefined : Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
+  return text === undefined ? undefined : fromBase64(text);
 }

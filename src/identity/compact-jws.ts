@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isBase64url } from "./base64url.ts";
+import { fromBase64, isBase64url } from "./base64url.ts";
 import { repeatsMember } from "./repeated-member.ts";
 
 /** A compact JWS (RFC 7515 §7.1) taken apart; nothing in it is proven. */
@@ -34,8 +34,7 @@ export function readJwsHeader(text: string): Result<CompactJws["header"], JwsRef
 
 function json(part: string): Record<string, unknown> | undefined {
   try {
-    const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (byte) => byte.charCodeAt(0));
-    const text = strict.decode(bytes);
+    const text = strict.decode(fromBase64(part));
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null || Array.isArray(value) || repeatsMember(text)) return undefined;
     return value as Record<string, unknown>; // a JSON object, by the line above
