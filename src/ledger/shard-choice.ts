@@ -1,4 +1,5 @@
 import type { Instant } from "#kernel/clock";
+import { remembered } from "#kernel/remembered";
 import { utf8 } from "./bytes.ts";
 import { sha256 } from "./hash.ts";
 import { halfYearOf, logName } from "./log-name.ts";
@@ -25,7 +26,7 @@ function chooseShard(sender: Sender, shards: number): number {
       return spread("key", sender.jkt) % shards;
     case "client": {
       const own = Math.max(1, Math.min(sender.spread, shards));
-      return (spread("client", sender.client) + (spread("request", sender.requestId) % own)) % shards;
+      return (spreadOfClient(sender.client) + (spread("request", sender.requestId) % own)) % shards;
     }
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;
@@ -46,6 +47,9 @@ export function addressPrefix(address: string): string {
     .map((group) => group.replace(/^0+(?=.)/, ""))
     .join(":");
 }
+
+// 1,024: a client's first log never changes, and an isolate serves few clients at a time.
+const spreadOfClient = remembered(1_024, (client) => spread("client", client));
 
 /** The first four bytes of SHA-256(label ‖ 0x00 ‖ value) as a number. */
 function spread(label: string, value: string): number {
