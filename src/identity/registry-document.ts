@@ -24,7 +24,7 @@ const claim = z
   });
 
 const issuer = z.strictObject({
-  iss: httpsUrl.regex(/^[^?#]*$/u).meta({ description: "Exactly as its tokens say it." }),
+  iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
   jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
   algs: z
