@@ -61,7 +61,6 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/issuers/0/iss", "/issuers/0/iss", "http://issuer.example.org"],
   ["/issuers/0/iss", "/issuers/0/iss", "https://issuer.example.org?x=1"],
   ["/issuers/0/iss", "/issuers/0/iss", "https://user:secret@issuer.example.org"],
-  ["/issuers/0/iss", "/issuers/0/iss", " https://issuer.example.org"],
   ["/issuers/0/jwks", "/issuers/0/jwks", undefined],
   ["/issuers/0/jwks/keys/0/d", "/issuers/0/jwks/keys/0/d", "A".repeat(43)],
   ["/issuers/0/algs/0", "/issuers/0/algs/0", "HS256"],
