@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
 import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
-import { mentionOf, parseReference, type Mention } from "./reference.ts";
+import { isId, mentionOf, parseReference, type Mention } from "./reference.ts";
 
 /** Whom a resource is about. */
 export interface Concerned {
@@ -33,8 +33,9 @@ export function concernedBy(resource: JsonObject, bases: readonly string[]): Con
   const type = property(resource, "resourceType");
   if (typeof type !== "string") return { patients: [], unnamed: true };
   if (type === "Patient") {
-    const id = property(resource, "id");
-    return typeof id === "string" ? { patients: [id], unnamed: false } : { patients: [], unnamed: true };
+    const id = textAt(resource, "id");
+    // In a Bundle it may have any: one that no reference could name is nobody's name, and no record would take it.
+    return id !== undefined && isId(id) ? { patients: [id], unnamed: false } : { patients: [], unnamed: true };
   }
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path));

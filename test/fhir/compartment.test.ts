@@ -37,6 +37,8 @@ test("a Patient is about itself, and a link is a mention", ({ expect }) => {
     patients: ["1"],
     unnamed: false,
   });
+  for (const id of ["p_1", "a b", "", "x".repeat(65)])
+    expect(about({ resourceType: "Patient", id }), id).toEqual({ patients: [], unnamed: true });
 });
 
 test("an owner that names no patient of this origin leaves somebody unnamed", ({ expect }) => {
