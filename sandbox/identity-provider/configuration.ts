@@ -42,7 +42,6 @@ export function configuration({ audience, key, secrets, people, clients }: Provi
     conformIdTokenClaims: false,
     extraParams: { aud: onlyThisAudience(audience) },
     cookies: { keys: [secrets.cookies], long: cookie, short: cookie },
-    pkce: { required: () => true },
     interactions: { policy: policy(), url: (_: Context, { uid }: { readonly uid: string }) => `/interaction/${uid}` },
     findAccount: (_: Context, login: string) => {
       const person = byLogin.get(login);

@@ -193,7 +193,7 @@ test("stolen tokens are worth nothing without the app's key", async ({ expect })
   expect((await client.refreshTokenGrant(config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
 });
 
-test("a code is worth nothing without its verifier, nor at another address; and it is good once", async ({ expect }) => {
+test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
   await signIn(must(amara), browser);
   const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
@@ -211,6 +211,8 @@ test("a code is worth nothing without its verifier, nor at another address; and 
   await expect(client.authorizationCodeGrant(config, elsewhere, stolen.checks, undefined, { DPoP })).rejects.toMatchObject({
     error: "invalid_grant",
   });
+  const keyless = await code();
+  await expect(client.authorizationCodeGrant(config, keyless.answer, keyless.checks)).rejects.toMatchObject({ status: 400 });
   const used = await code();
   await client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP });
   await expect(client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP })).rejects.toMatchObject({
@@ -232,6 +234,11 @@ test("an authorization request that is not this app's is answered on a page, nev
 test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({ expect }) => {
   const back = async (more: Readonly<Record<string, string>>) =>
     appOf(await new Browser(phylax.dev).open((await request(more)).url)).searchParams.get("error");
+  const { url } = await request();
+  for (const left of ["code_challenge", "code_challenge_method"]) {
+    url.searchParams.delete(left);
+    expect(appOf(await new Browser(phylax.dev).open(url)).searchParams.get("error")).toBe("invalid_request");
+  }
   expect(await back({ code_challenge_method: "plain" })).toBe("invalid_request");
   expect(await back({ aud: "https://elsewhere.example/fhir" })).toBe("invalid_target");
   expect(await back({ resource: "https://elsewhere.example/fhir" })).toBe("invalid_target");
@@ -288,12 +295,18 @@ function printed(): readonly string[] {
   );
 }
 
-test("the commands of docs/sign-in.md work as printed: who can sign in, an app by hand, two factors, the code", async ({ expect }) => {
+test("the commands of docs/sign-in.md work as printed: who can sign in, an app by hand, two factors, the code", async ({
+  expect,
+  onTestFinished,
+}) => {
   const [people = "", app = "", twoFactors = "", code = ""] = printed();
   const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, encoding: "utf8" }).stdout;
   expect(shell(people)).toContain("login: 'patient-1'");
 
-  const running = spawn("sh", ["-c", `${twoFactors}${app}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const running = spawn("sh", ["-c", `${twoFactors}${app}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"], detached: true });
+  onTestFinished(() => {
+    if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
+  });
   const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
   const address = new URL(must((await lines.next()).value));
   const browser = new Browser(phylax.dev);

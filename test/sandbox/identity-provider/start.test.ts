@@ -3,8 +3,10 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "vitest";
+import { keyProof } from "../../../cli/key-proof.ts";
 import { closeConnections, send } from "../../../cli/mutual-tls.ts";
 import { ensureAuthority, ensureServerCertificate } from "../../../sandbox/certificates.ts";
+import { keptKey } from "../../../sandbox/keys.ts";
 import { startIdentityProvider, type IdentityProvider } from "../../../sandbox/identity-provider/start.ts";
 
 async function holding<T>(work: (state: string, start: (gatewayPort?: number) => Promise<IdentityProvider>) => Promise<T>): Promise<T> {
@@ -75,6 +77,26 @@ test("when somebody else has its port it takes another and keeps that; the gatew
     const fourth = await start(portOf(third));
     expect(portOf(fourth)).not.toBe(portOf(third));
     await fourth.close();
+  });
+});
+
+test("a proof without the server's nonce is sent back for one", async ({ expect }) => {
+  await holding(async (state, start) => {
+    const provider = await start();
+    const url = `${provider.issuer.iss}/token`;
+    const key = await keptKey(join(state, "app.jwk.json"), "ES256", "app");
+    const form = { client_id: "patient-web", grant_type: "authorization_code", code: "none", redirect_uri: "http://127.0.0.1/callback" };
+    const ask = async (nonce?: string) =>
+      send({ ca: join(state, "pki", "ca.pem") }, undefined, url, {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded", dpop: await keyProof(key, { url, method: "POST", nonce }) },
+        body: new URLSearchParams(form).toString(),
+      });
+    const first = await ask();
+    expect([first.status, JSON.parse(first.text).error]).toEqual([400, "use_dpop_nonce"]);
+    const second = await ask(String(first.headers["dpop-nonce"]));
+    expect([second.status, JSON.parse(second.text).error], "the code is looked at now").toEqual([400, "invalid_grant"]);
+    await provider.close();
   });
 });
 
