@@ -8,10 +8,12 @@ import * as client from "openid-client";
 import { Agent } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
 import type { DevUser } from "../../cli/dev-file.ts";
+import { send } from "../../cli/mutual-tls.ts";
 import { assurance } from "../../sandbox/identity-provider/assurance.ts";
 import { totp } from "../../sandbox/identity-provider/totp.ts";
 import { openLedger } from "../support/auditor.ts";
 import { appOf, Browser, pageOf, type Step } from "../support/browser.ts";
+import { LogWatch } from "../support/log-watch.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 // openid-client as it comes from npm: it is told the issuer, the client's id, and by which authority the servers are certified.
@@ -193,6 +195,24 @@ test("stolen tokens are worth nothing without the app's key", async ({ expect })
   expect((await client.refreshTokenGrant(config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
 });
 
+test("an app that is done revokes its refresh token", async ({ expect }) => {
+  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const refresh = must(tokens.refresh_token);
+  await client.tokenRevocation(config, refresh);
+  await expect(client.refreshTokenGrant(config, refresh, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
+});
+
+test("a sign-in prints no password, secret, token or name", async () => {
+  const { password, totp: secret } = must(amara);
+  const printed = new LogWatch([password, secret, "Okafor"]);
+  const signedIn = await signIn(must(amara), new Browser(phylax.dev), { acr_values: assurance.password.acr });
+  await read(signedIn, "Patient/amara-okafor");
+  await client.refreshTokenGrant(config, must(signedIn.tokens.refresh_token), undefined, { DPoP: signedIn.DPoP });
+  const page = await new Browser(phylax.dev).open((await request()).url);
+  await new Browser(phylax.dev).submit(page, { login: password, password, decision: "allow" });
+  printed.end();
+});
+
 test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
   await signIn(must(amara), browser);
@@ -281,6 +301,9 @@ test("its pages load nothing and run nothing, and it answers to its own name onl
   });
   expect(reply.text).not.toMatch(/<script|<style|<link|<img|src=|href=|style=/u);
   const { iss } = must(phylax.dev.issuers[0]);
+  const { headers } = await send(phylax.dev, undefined, (await request()).url.href);
+  expect(headers["set-cookie"]?.length).toBeGreaterThan(0);
+  for (const cookie of headers["set-cookie"] ?? []) expect(cookie).toMatch(/; samesite=lax; secure; httponly$/u);
   const misled = await new Browser(phylax.dev).open(new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`));
   expect(pageOf(misled).reply.status).toBe(421);
 });
