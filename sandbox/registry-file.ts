@@ -8,29 +8,40 @@ export interface RegistryFile {
   readonly document: unknown;
   /** Of its origins: whoever starts the stack with this file lets the gateway call them. */
   readonly hosts: readonly string[];
-  /** The bearer tokens that its origins name, out of the environment. */
+  /** Likewise of the servers that it names for keys, introspection and access tokens. */
+  readonly identityHosts: readonly string[];
+  /** What it names by the name of a secret, out of the environment. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** Those that are not there: the origin cannot be asked. */
+  /** Those that are not there: the server for which one is cannot be asked. */
   readonly missing: readonly string[];
 }
 
 /** Reads a registry file before anything is started. Throws a StartRefusal; never quotes what the file holds. */
 export function readRegistryFile(path: string, environment: Readonly<Record<string, string | undefined>>): RegistryFile {
   const document = parse(path, readText(path));
-  const hosts: string[] = [];
-  const missing: string[] = [];
-  const secrets: Record<string, string> = {};
-  for (const origin of originsOf(document)) {
-    const host = URL.parse(String(origin.url))?.host;
-    if (host !== undefined) hosts.push(host);
-    if (origin.credentials?.kind !== "bearer") continue;
-    const name = String(origin.credentials.secret);
-    const value = environment[name];
-    if (value === undefined || value === "") missing.push(name);
-    else secrets[name] = value;
-  }
-  return { path, document, hosts, secrets, missing };
+  const [origins, issuers, clients] = ["origins", "issuers", "clients"].map((list) => entriesOf(document, list));
+  const credentials = origins?.map((origin) => member(origin, "credentials")) ?? [];
+  const introspections = issuers?.map((issuer) => member(issuer, "introspection")) ?? [];
+  const servers = [
+    ...[...(issuers ?? []), ...(clients ?? [])].map((entry) => member(entry, "jwksUri")),
+    ...introspections.map((introspection) => member(introspection, "endpoint")),
+    ...credentials.map((credential) => member(credential, "tokenEndpoint")),
+  ];
+  const named = [...credentials, ...introspections.map((introspection) => member(introspection, "credentials"))]
+    .map((credential) => member(credential, "secret"))
+    .filter((name) => typeof name === "string");
+  return {
+    path,
+    document,
+    hosts: hostsOf(origins?.map((origin) => member(origin, "url")) ?? []),
+    identityHosts: hostsOf(servers),
+    secrets: Object.fromEntries(named.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []))),
+    missing: named.filter((name) => !environment[name]),
+  };
 }
+
+const hostsOf = (urls: readonly unknown[]): string[] =>
+  urls.flatMap((url) => (typeof url === "string" ? (URL.parse(url)?.host ?? []) : []));
 
 function readText(path: string): string {
   try {
@@ -52,15 +63,11 @@ function parse(path: string, text: string): unknown {
   return document;
 }
 
-interface LooseOrigin {
-  readonly url?: unknown;
-  readonly credentials?: { readonly kind?: unknown; readonly secret?: unknown } | null;
+/** What looks like entries: whether they are, the registry's schema says later. */
+function entriesOf(document: unknown, list: string): unknown[] {
+  const entries = member(document, list);
+  return Array.isArray(entries) ? entries : [];
 }
 
-/** What looks like origins: whether they are, the registry's schema says later. */
-function originsOf(document: unknown): readonly LooseOrigin[] {
-  const origins: unknown = typeof document === "object" && document !== null ? Reflect.get(document, "origins") : undefined;
-  return Array.isArray(origins)
-    ? origins.filter((origin: unknown): origin is LooseOrigin => typeof origin === "object" && origin !== null)
-    : [];
-}
+const member = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;

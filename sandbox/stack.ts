@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
@@ -70,8 +71,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
+      trusted: [readFileSync(serverCa.cert, "utf8")], // so that servers of identities may run on this machine
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
-      ...settings({ gateway, originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])], originSecrets: file?.secrets ?? {} }, keys),
+      ...settings(
+        {
+          gateway,
+          originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])],
+          identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
+          secrets: file?.secrets ?? {},
+        },
+        keys,
+      ),
     });
     closers.push(() => runtime.close());
 
@@ -156,17 +166,19 @@ async function keysOf(state: string) {
 interface Place {
   readonly gateway: string;
   readonly originHosts: readonly string[];
-  readonly originSecrets: Readonly<Record<string, string>>;
+  readonly identityHosts: readonly string[];
+  /** That the registry file names. */
+  readonly secrets: Readonly<Record<string, string>>;
 }
 
 /** Each worker's variables and secrets. */
-function settings({ gateway, originHosts, originSecrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
+function settings({ gateway, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   return {
     gateway: {
-      vars: { PUBLIC_URL: gateway, ...shards, ORIGIN_HOSTS: originHosts.join(" ") },
+      vars: { PUBLIC_URL: gateway, ...shards, ORIGIN_HOSTS: originHosts.join(" "), IDENTITY_HOSTS: identityHosts.join(" ") },
       secrets: {
-        ...originSecrets,
+        ...secrets,
         TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
         PAGING_KEY: keys.paging,
         DPOP_NONCE_KEY: keys.dpopNonce,
@@ -185,5 +197,5 @@ async function addFile(runtime: Runtime, { path, document, missing }: RegistryFi
   const added = await runtime.addRegistry(document);
   if (!added.ok) throw new StartRefusal(`${path}: ${added.error.pointer === "" ? '""' : added.error.pointer} ${added.error.problem}`); // RFC 6901 §5: "" is the whole file
   say(`registry: ${path}: ${added.value.added} added, ${added.value.changed} changed`);
-  for (const name of missing) say(`registry: ${name} is not in the environment: the origin that names it cannot be asked`);
+  for (const name of missing) say(`registry: ${name} is not in the environment: the server for which it is cannot be asked`);
 }

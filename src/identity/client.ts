@@ -1,9 +1,10 @@
-import type { Instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
 import type { Certificate } from "./certificate.ts";
+import { carries, type RegisteredSubject } from "./certificate-subject.ts";
 import type { PublicJwk } from "./jwk.ts";
 import type { Purpose } from "./purpose.ts";
 import { sameText } from "./same-text.ts";
@@ -15,18 +16,26 @@ export interface ClientRecord {
   readonly kind: string;
   readonly status: "active" | "suspended";
   /** Its one way to prove itself; never another one. */
-  readonly authentication: "private_key_jwt" | "tls_client_auth" | "external";
+  readonly authentication: "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "external";
   /** What its tokens are bound to, and nothing else: its certificate, or (`dpop`) a key that it proves with each request. */
   readonly tokensBoundTo: Binding["kind"];
   readonly assertionProfile: AssertionProfile;
-  /** Of `private_key_jwt`; none otherwise. */
+  /** Of its assertions, where it authenticates by them, and of its signed requests. */
   readonly keys: readonly PublicJwk[];
+  /** Of `private_key_jwt`: where it publishes its keys, if `keys` has none. */
+  readonly jwksUri?: string | undefined;
   /** Of `external`: whose tokens it brings, and what that issuer calls it. */
   readonly external: ExternalName | undefined;
   /** FHIR id of the one patient it is held to. */
   readonly patient: string | undefined;
+  /** Until then, and not at it, tokens of its external issuer are taken that are bound to nothing. */
+  readonly unboundUntil: Instant | undefined;
   /** Several at once for rotation. */
   readonly certificates: readonly RegisteredCertificate[];
+  /** Names under an authority, each good for any certificate that carries it. */
+  readonly certificateSubjects: readonly RegisteredSubject[];
+  /** Web pages (`https://host[:port]`) whose scripts may read the answers to its requests. */
+  readonly corsOrigins: readonly string[];
   readonly agreements: readonly Agreement[];
   /** At most one for an origin and a purpose. */
   readonly grants: readonly ClientGrant[];
@@ -51,6 +60,8 @@ export interface ClientGrant {
   readonly purpose: Purpose;
   readonly agreement: string;
   readonly policyDigest: string;
+  /** Each request must be signed by one of the client's keys (RFC 9421). */
+  readonly signedRequests: boolean;
   readonly scopes: Scopes;
   readonly quotas: { readonly default: GrantQuota };
 }
@@ -63,7 +74,12 @@ interface GrantQuota {
 }
 
 export type ClientRefusal = {
-  readonly reason: "client_suspended" | "certificate_missing" | "certificate_not_registered" | "certificate_outside_validity";
+  readonly reason:
+    | "client_suspended"
+    | "certificate_missing"
+    | "certificate_unverified"
+    | "certificate_not_registered"
+    | "certificate_outside_validity";
 };
 
 /**
@@ -72,12 +88,26 @@ export type ClientRefusal = {
  */
 export function admitClient(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Result<ClientRecord, ClientRefusal> {
   if (client.status !== "active") return err({ reason: "client_suspended" });
-  const needless = client.tokensBoundTo === "key" && (certificate === undefined || client.certificates.length === 0);
-  if (needless) return ok(client);
+  if (certificate?.voucher.kind === "itself" && client.authentication !== "self_signed_tls_client_auth")
+    return err({ reason: "certificate_unverified" }); // also of a client that needs none: as the edge says it, it is nobody's
+  const none = client.certificates.length === 0 && client.certificateSubjects.length === 0;
+  if (client.tokensBoundTo === "key" && (certificate === undefined || none)) return ok(client);
   if (certificate === undefined) return err({ reason: "certificate_missing" });
-  const registered = client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t));
+  const registered = client.certificates.find(({ x5t }) => sameText(x5t, certificate.x5t)) ?? namedBy(client, certificate);
   if (registered === undefined) return err({ reason: "certificate_not_registered" });
-  if (at < (registered.from ?? 0) || at >= (registered.to ?? Number.POSITIVE_INFINITY))
-    return err({ reason: "certificate_outside_validity" });
-  return ok(client);
+  const { voucher } = certificate;
+  const inTime = within(registered, at) && (voucher.kind === "authority" || within(voucher, at));
+  return inTime ? ok(client) : err({ reason: "certificate_outside_validity" });
 }
+
+/** The edge vouches for the dates of a certificate that is known by its name. */
+function namedBy({ certificateSubjects }: ClientRecord, { voucher }: Certificate): Validity | undefined {
+  return voucher.kind === "authority" && certificateSubjects.some((subject) => carries(voucher, subject)) ? {} : undefined;
+}
+
+interface Validity {
+  readonly from?: Instant | undefined;
+  readonly to?: Instant | undefined;
+}
+
+const within = ({ from = instant(0), to }: Validity, at: Instant): boolean => at >= from && (to === undefined || at < to);

@@ -7,6 +7,8 @@ export interface TrustedIssuer {
   readonly iss: string;
   /** Only these prove its tokens, and they prove nobody else's (RFC 8725 §3.8). */
   readonly keys: readonly PublicJwk[];
+  /** Where it publishes its keys, if `keys` has none. */
+  readonly jwksUri?: string | undefined;
   readonly algorithms: readonly Algorithm[];
   /** What its tokens must name in `aud`. */
   readonly audience: string;

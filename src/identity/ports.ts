@@ -61,6 +61,14 @@ export interface ClientDirectory {
   findExternal(name: ExternalName): Promise<ClientRecord | undefined>;
 }
 
+/** Public keys at addresses of their owners' own. */
+export interface KeySets {
+  /** The keys there, at most an hour old. Throws when they cannot be had. */
+  at(uri: string): Promise<readonly PublicJwk[]>;
+  /** The same, asked for again unless that was done half a minute ago: for a signature that none of the known keys made. */
+  anew(uri: string): Promise<readonly PublicJwk[]>;
+}
+
 /** The registry's external issuers, at most ten seconds old. Throws when they cannot be read for longer than that. */
 export interface IssuerDirectory {
   find(iss: string): Promise<TrustedIssuer | undefined>;

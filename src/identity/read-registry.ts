@@ -37,13 +37,7 @@ function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
   return { reason: "invalid", pointer: pointer(path), problem };
 }
 
-function unsupported({ issuers, clients, grants, origins }: RegistryDocument): RegistryProblem | undefined {
-  for (const [i, { jwksUri }] of issuers.entries()) {
-    if (jwksUri !== undefined) return not(["issuers", i, "jwksUri"], "keys that are fetched");
-  }
-  for (const [i, client] of clients.entries()) {
-    if (client.jwksUri !== undefined) return not(["clients", i, "jwksUri"], "keys that are fetched");
-  }
+function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | undefined {
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
@@ -81,38 +75,55 @@ function inconsistent({ issuers, clients, agreements, grants, origins }: Registr
 }
 
 function issuerProblem(
-  { iss, jwks, algs, purpose }: RegistryDocument["issuers"][number],
+  { iss, jwks, jwksUri, algs, purpose }: RegistryDocument["issuers"][number],
   at: readonly PropertyKey[],
   publicUrl: string,
 ): RegistryProblem | undefined {
   // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
   if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
-  if (jwks === undefined) return bad([...at, "jwks"], "the issuer's public keys are needed");
-  const unkeyed = algs.findIndex((algorithm) => !jwks.keys.some((key) => fits(key, algorithm)));
+  if (jwks === undefined && jwksUri === undefined) return bad([...at, "jwks"], "the issuer's public keys are needed, or their jwksUri");
+  if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
   return assumed === -1 ? undefined : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
 }
 
+const keysTwice = "stands beside jwks: which of them counts?";
+
 type Client = RegistryDocument["clients"][number];
 
 /** What each way to authenticate must have, and what it may not: a field that says nothing would be believed to narrow something. */
 const fieldsOf: Readonly<
-  Record<Client["auth"], Readonly<Record<"jwks" | "issuer" | "externalClientId" | "patient", "needed" | "optional" | "none">>>
+  Record<
+    Client["auth"],
+    Readonly<Record<"jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil", "needed" | "optional" | "none">>
+  >
 > = {
-  private_key_jwt: { jwks: "needed", issuer: "none", externalClientId: "none", patient: "none" },
-  tls_client_auth: { jwks: "none", issuer: "none", externalClientId: "none", patient: "none" },
-  external: { jwks: "none", issuer: "needed", externalClientId: "needed", patient: "optional" },
+  private_key_jwt: { jwks: "needed", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  self_signed_tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  external: { jwks: "optional", issuer: "needed", externalClientId: "needed", patient: "optional", unboundUntil: "optional" },
 };
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
+  if (client.jwksUri !== undefined) {
+    if (client.auth !== "private_key_jwt") return bad([...at, "jwksUri"], "means nothing with this auth");
+    if (client.jwks !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  }
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
-    const there = Reflect.get(client, field) !== undefined;
+    const there = Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
     if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
   }
   // What its tokens are bound to, or how it proves itself: without one it could never be given any.
-  const needsCertificate = !client.dpop || client.auth === "tls_client_auth";
+  const named = client.certificates.findIndex((certificate) => typeof certificate !== "string");
+  if (named !== -1 && client.auth === "self_signed_tls_client_auth")
+    return bad([...at, "certificates", named], "nobody vouches for a name in a certificate that signed itself");
+  const foreign = client.corsOrigins.findIndex((origin) => URL.parse(origin)?.origin !== origin);
+  if (foreign !== -1) return bad([...at, "corsOrigins", foreign], "is not as browsers write it");
+  const byCertificate = client.auth === "tls_client_auth" || client.auth === "self_signed_tls_client_auth";
+  const needsCertificate = byCertificate || (!client.dpop && client.unboundUntil === undefined);
   return needsCertificate && client.certificates.length === 0
     ? bad([...at, "certificates"], "at least one certificate is needed")
     : undefined;

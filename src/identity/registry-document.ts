@@ -12,6 +12,8 @@ const secretName = z
   .regex(/^[A-Z][A-Z0-9_]{0,63}$/u)
   .meta({ description: "Name of a secret of the gateway; never the secret." });
 const httpsUrl = z.url({ protocol: /^https$/u }).max(2_048);
+// A server that the gateway asks: no user, no fragment, nothing that a URL parser would read in two ways.
+const serverUrl = httpsUrl.regex(/^[^#@\s\\]*$/u);
 const moment = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()])
   .meta({ description: "RFC 3339. A date alone is its first moment in UTC." });
@@ -26,7 +28,7 @@ const claim = z
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
-  jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
+  jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
   algs: z
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
     .min(1)
@@ -47,20 +49,58 @@ const pem = z
   .max(16_384)
   .regex(/^\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/u);
 
+const distinguishedName = z
+  .string()
+  .min(1)
+  .max(1_024)
+  .meta({ description: "As `openssl x509 -noout -subject -issuer -nameopt RFC2253` prints it." });
+const hostName = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9_](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9-]{1,63}$/u)
+  .max(253);
+/** RFC 8705 §2.1.2: one name, and whose word it is. */
+const named = <T extends z.ZodRawShape>(name: T) => z.strictObject({ issuerDn: distinguishedName, ...name });
+const certificateSubject = z
+  .union([
+    named({ subjectDn: distinguishedName }),
+    named({ sanDns: hostName }),
+    named({ sanUri: z.url().max(1_024) }),
+    named({ sanIp: z.union([z.ipv4(), z.ipv6()]) }),
+    named({
+      sanEmail: z
+        .string()
+        .regex(/^[^@\s]+@[^@\s]+$/u)
+        .max(320),
+    }),
+  ])
+  .meta({
+    description: "Any certificate of this name (subjectDn, or one subjectAltName) by this authority; not with self_signed_tls_client_auth.",
+  });
+
 const client = z.strictObject({
   id,
   kind: slug.meta({ description: "What it is, for people who read: telehealth, payer, public-health …" }),
   status: z.enum(["active", "suspended"]).default("active"),
-  auth: z.enum(["private_key_jwt", "tls_client_auth", "external"]),
+  auth: z.enum(["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "external"]),
   issuer: httpsUrl.optional().meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
   externalClientId: text.optional().meta({ description: "What that issuer calls it; only with auth external." }),
-  jwks: publicJwks.optional().meta({ description: "Only with auth private_key_jwt." }),
+  jwks: publicJwks
+    .optional()
+    .meta({ description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests." }),
   jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
   certificates: z
-    .array(z.union([thumbprint, pem]))
+    .array(z.union([thumbprint, pem, certificateSubject]))
     .max(16)
     .default([])
-    .meta({ description: "Each a PEM certificate or its x5t#S256; several at once for rotation." }),
+    .meta({ description: "Each a PEM certificate, its x5t#S256, or a name under an authority; several at once for rotation." }),
+  corsOrigins: z
+    .array(z.url({ protocol: /^https?$/u }).regex(/^(?:https:\/\/[a-z0-9.-]+|http:\/\/(?:localhost|127\.0\.0\.1))(?::\d{1,5})?$/u))
+    .max(16)
+    .default([])
+    .meta({
+      description:
+        "Web pages whose scripts may read the answers, as browsers write them in Origin: https://app.example.org. http only on a loopback host.",
+    }),
   assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
   dpop: z
     .boolean()
@@ -73,6 +113,10 @@ const client = z.strictObject({
     .meta({
       description: "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
     }),
+  unboundUntil: moment.optional().meta({
+    description:
+      "An exception: until then it may bring tokens that are bound to nothing; at most 90 days ahead when the file is read. Only with auth external.",
+  }),
 });
 
 const agreement = z.strictObject({
@@ -105,6 +149,10 @@ const grant = z.strictObject({
   policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
   scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
   quotas: z.strictObject({ default: quota }),
+  signedRequests: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: each request must be signed by a key of the client's jwks (RFC 9421)." }),
 });
 
 const origin = z.strictObject({
@@ -120,6 +168,10 @@ const origin = z.strictObject({
     z.strictObject({ kind: z.literal("private_key_jwt"), secret: secretName, clientId: text, tokenEndpoint: httpsUrl }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
+  forwardClientCert: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440)." }),
 });
 
 const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);

@@ -1,12 +1,13 @@
 import { instant, type Instant } from "#kernel/clock";
+import type { RegisteredSubject } from "./certificate-subject.ts";
 import type { RegisteredCertificate } from "./client.ts";
 import type { RegistryDocument } from "./registry-document.ts";
 
 type Of<K extends keyof RegistryDocument> = Extract<RegistryDocument[K], readonly unknown[]>[number];
 
 /** Entries as the registry holds them. Fields are named as in the registry file, so that one that differs can be pointed at. */
-export type IssuerEntry = Omit<Of<"issuers">, "jwksUri">;
-export type ClientEntry = Omit<Of<"clients">, "jwksUri" | "certificates">;
+export type IssuerEntry = Of<"issuers">;
+export type ClientEntry = Omit<Of<"clients">, "unboundUntil" | "certificates"> & { readonly unboundUntil: Instant | undefined };
 export type OriginEntry = Of<"origins">;
 export type AgreementEntry = Omit<Of<"agreements">, "from" | "to"> & { readonly from: Instant; readonly to: Instant };
 /** `policy` is the digest. */
@@ -24,6 +25,7 @@ export interface RegistryState {
   readonly issuers: ReadonlyMap<string, IssuerEntry>;
   readonly clients: ReadonlyMap<string, ClientEntry>;
   readonly certificates: ReadonlyMap<string, readonly RegisteredCertificate[]>;
+  readonly certificateSubjects: ReadonlyMap<string, readonly RegisteredSubject[]>;
   readonly agreements: ReadonlyMap<string, AgreementEntry>;
   readonly policies: ReadonlyMap<string, Pick<PolicyEntry, "digest" | "purposes">>;
   readonly grants: ReadonlyMap<string, GrantEntry>;
@@ -35,9 +37,10 @@ export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" 
   `${client} ${origin} ${purpose}`;
 
 /** Every field by its name, also one that is not there: a merge compares field by field. */
-export const issuerEntry = ({ iss, jwks, algs, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
+export const issuerEntry = ({ iss, jwks, jwksUri, algs, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
   iss,
   jwks,
+  jwksUri,
   algs,
   audience,
   purpose,
@@ -45,8 +48,10 @@ export const issuerEntry = ({ iss, jwks, algs, audience, purpose, claims }: Of<"
 });
 
 export const clientEntry = (client: Of<"clients">): ClientEntry => {
-  const { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient } = client;
-  return { id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient };
+  const { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient } = client;
+  const unboundUntil = client.unboundUntil === undefined ? undefined : instant(Date.parse(client.unboundUntil));
+  const corsOrigins = client.corsOrigins.toSorted();
+  return { id, kind, status, auth, issuer, externalClientId, jwks, jwksUri, assertionProfile, dpop, patient, unboundUntil, corsOrigins };
 };
 
 export const agreementEntry = (agreement: Of<"agreements">): AgreementEntry => ({

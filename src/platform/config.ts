@@ -8,6 +8,8 @@ export interface GatewayConfig {
   readonly ledgerSpread: number;
   /** `host` or `host:port`: the only places that an origin's base URL may point to. */
   readonly originHosts: ReadonlySet<string>;
+  /** Likewise the only ones that may be asked for keys, about tokens and for tokens of our own. */
+  readonly identityHosts: ReadonlySet<string>;
   /** A private JWK in JSON (ES256 or Ed25519). */
   readonly tokenSigningKey: Secret;
   /** 32 bytes. */
@@ -31,6 +33,7 @@ export function gatewayConfig(env: {
   readonly LEDGER_SHARDS: string;
   readonly LEDGER_SPREAD: string;
   readonly ORIGIN_HOSTS: string;
+  readonly IDENTITY_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
   readonly PAGING_KEY: string;
   readonly DPOP_NONCE_KEY: string;
@@ -46,12 +49,15 @@ export function gatewayConfig(env: {
     publicUrl: url.origin,
     ledgerShards,
     ledgerSpread,
-    originHosts: new Set(env.ORIGIN_HOSTS.split(/\s+/u).filter(Boolean)),
+    originHosts: hosts(env.ORIGIN_HOSTS),
+    identityHosts: hosts(env.IDENTITY_HOSTS),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
     pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
     dpopNonceKey: new Secret(key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY)),
   };
 }
+
+const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
 
 function count(key: string, text: string): number {
   if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");

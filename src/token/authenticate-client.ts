@@ -1,6 +1,6 @@
 import type { AssertionRefusal, ProvenAssertion } from "#identity/assertion";
 import type { Binding } from "#identity/binding";
-import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
+import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
 import { readCompactJws } from "#identity/compact-jws";
 import { deniedCredential, type CredentialDenied } from "#identity/denial";
@@ -58,18 +58,21 @@ export async function authenticateClient(
   ports: ClientAuthenticationPorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<AuthenticatedClient, ClientAuthenticationRefusal>> {
-  const certificate = await readCertificate(tlsClientAuth);
+  const certificate = await readAnyCertificate(tlsClientAuth);
   if (!certificate.ok) return certificate;
-  if (certificate.value !== undefined) seen(certificate.value);
+  if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
 
   const claimed = claimedClient(credential);
   if (!claimed.ok) return claimed;
   const registered = await ports.clients.find(claimed.value.id);
   // One without keys is refused in the time that one with some takes.
-  const keyed = registered !== undefined && registered.keys.length > 0 ? registered : decoyClient(claimed.value.id, claimed.value.kid);
+  const keyed =
+    registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined)
+      ? registered
+      : decoyClient(claimed.value.id, claimed.value.kid);
   const assertion = await provenAssertion(credential, keyed, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
-  if (registered.authentication !== credential.method) return err({ reason: "client_method_wrong" });
+  if (methodOf(registered) !== credential.method) return err({ reason: "client_method_wrong" });
   if (!assertion.ok) return assertion;
   // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token is bound to.
   if (credential.method === "tls_client_auth" && certificate.value === undefined) return err({ reason: "certificate_missing" });
@@ -126,6 +129,10 @@ function claimedClient(credential: ClientCredential): Result<{ readonly id: stri
   if (typeof sub !== "string" || sub === "" || sub.length > idCharactersMax) return err({ reason: "claim_malformed", claim: "sub" });
   return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_wrong" });
 }
+
+/** One with a certificate of its own making sends what one with an authority's sends. */
+const methodOf = ({ authentication }: ClientRecord) =>
+  authentication === "self_signed_tls_client_auth" ? "tls_client_auth" : authentication;
 
 const idCharactersMax = 64; // of a registered client
 

@@ -13,6 +13,7 @@ import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { tokenApp } from "#token/app";
 import { at, clientRecord, fhirBase, newKey, now, presented, publicUrl, sign, tokenEndpoint, type Key } from "../support/credentials.ts";
+import { noKeySets } from "../support/key-sets.ts";
 
 const [clientKey, serverKey, stranger] = [
   await newKey("ES256", "client-1"),
@@ -66,7 +67,7 @@ function endpoint({
     clock: () => when,
     newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
-    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
+    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets),
     proofs,
     tokenEndpoint,
     memory,
@@ -77,7 +78,7 @@ function endpoint({
     app,
     events,
     used,
-    verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) } }),
+    verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) }, keySets: noKeySets }),
   };
 }
 

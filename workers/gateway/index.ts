@@ -4,6 +4,7 @@ import { gatewayApp } from "#gateway/app";
 import { compiledPolicies } from "#gateway/compiled-policies";
 import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
+import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { forgetStale } from "#platform/d1/forget-stale";
@@ -16,6 +17,7 @@ import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { keySets } from "#platform/jose/key-sets";
 import { proofVerifier } from "#platform/jose/proof-verifier";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
@@ -39,6 +41,7 @@ function open(env: GatewayEnv): Hono {
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
   const issuers = issuerDirectory(env.REGISTRY, clock);
+  const keysOfOthers = keySets(askServer(config.identityHosts), clock, (milliseconds) => scheduler.wait(milliseconds));
   const proofs = proofVerifier(config.dpopNonceKey);
   const tokenEndpoint = `${publicUrl}/oauth/token`;
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
@@ -54,7 +57,7 @@ function open(env: GatewayEnv): Hono {
     clock,
     newId,
     issuer,
-    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }),
+    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
     proofs,
     tokenEndpoint,
     memory: guardMemory(env.CLIENT_GUARD),
@@ -68,7 +71,7 @@ function open(env: GatewayEnv): Hono {
     clients,
     clock,
     newId,
-    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers }),
+    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers }),
     proofs,
     limiter: guardLimiter({
       guards: env.CLIENT_GUARD,

@@ -6,7 +6,7 @@ import { parseScopes } from "#identity/scopes";
 import type { Clock } from "#kernel/clock";
 import { registryLimits } from "./registry-limits.ts";
 import { IsolateCache, type Forgetful } from "./isolate-cache.ts";
-import { agreementPurposes, agreements, certificates, clients, grants } from "./schema.ts";
+import { agreementPurposes, agreements, certificates, certificateSubjects, clients, grants } from "./schema.ts";
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
 export function clientDirectory(registry: D1Database, clock: Clock): ClientDirectory & Forgetful {
@@ -33,9 +33,10 @@ export function clientDirectory(registry: D1Database, clock: Clock): ClientDirec
 async function readClient(registry: D1Database, which: SQL | undefined): Promise<ClientRecord | undefined> {
   const db = drizzle(registry);
   const its = db.select({ id: clients.id }).from(clients).where(which);
-  const [[client], itsCertificates, itsAgreements, itsPurposes, itsGrants] = await db.batch([
+  const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await db.batch([
     db.select().from(clients).where(which),
     db.select().from(certificates).where(inArray(certificates.client, its)),
+    db.select().from(certificateSubjects).where(inArray(certificateSubjects.client, its)),
     db.select().from(agreements).where(inArray(agreements.client, its)),
     db
       .select({ agreement: agreementPurposes.agreement, purpose: agreementPurposes.purpose })
@@ -45,19 +46,22 @@ async function readClient(registry: D1Database, which: SQL | undefined): Promise
     db.select().from(grants).where(inArray(grants.client, its)),
   ]);
   if (client === undefined) return undefined;
-  if (client.jwksUri !== null) throw new Error("a client is registered with a feature that this version cannot enforce");
   return {
     id: client.id,
     kind: client.kind,
     status: client.status,
-    authentication: client.auth,
+    authentication: client.selfSigned ? "self_signed_tls_client_auth" : client.auth,
     tokensBoundTo: client.dpop ? "key" : "certificate",
     assertionProfile: client.assertionProfile,
-    keys: client.auth === "private_key_jwt" ? (client.jwks?.keys ?? []) : [],
+    keys: client.jwks?.keys ?? [],
+    jwksUri: client.auth === "private_key_jwt" ? (client.jwksUri ?? undefined) : undefined,
     external:
       client.issuer === null || client.externalClientId === null ? undefined : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
+    unboundUntil: client.unboundUntil ?? undefined,
     certificates: itsCertificates.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
+    certificateSubjects: itsSubjects.map(({ issuerDn, field, value }) => ({ issuerDn, field, value })),
+    corsOrigins: client.corsOrigins,
     agreements: itsAgreements.map((agreement) => ({
       id: agreement.id,
       purposes: itsPurposes.filter((row) => row.agreement === agreement.id).map(({ purpose }) => purpose),
@@ -76,6 +80,7 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     purpose: row.purpose,
     agreement: row.agreement,
     policyDigest: row.policy,
+    signedRequests: row.signedRequests,
     scopes: scopes.value,
     quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision } },
   };

@@ -1,7 +1,18 @@
 import { drizzle } from "drizzle-orm/d1";
 import type { RegisteredCertificate } from "#identity/client";
 import { grantKey, type RegistryState } from "#identity/registry-state";
-import { agreementPurposes, agreements, certificates, clients, grants, issuers, origins, policies, policyPurposes } from "./schema.ts";
+import {
+  agreementPurposes,
+  agreements,
+  certificates,
+  certificateSubjects,
+  clients,
+  grants,
+  issuers,
+  origins,
+  policies,
+  policyPurposes,
+} from "./schema.ts";
 
 /** The registry as it stands, in one round trip, for a merge. */
 export async function readRegistryState(registry: D1Database): Promise<RegistryState> {
@@ -9,6 +20,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
   const [
     everyClient,
     everyCertificate,
+    everySubject,
     everyAgreement,
     everyPurpose,
     everyPolicy,
@@ -19,6 +31,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
   ] = await db.batch([
     db.select().from(clients),
     db.select().from(certificates),
+    db.select().from(certificateSubjects),
     db.select().from(agreements),
     db.select().from(agreementPurposes),
     db.select({ digest: policies.digest }).from(policies),
@@ -32,32 +45,58 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
   const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
   return {
     issuers: new Map(
-      everyIssuer.map(({ iss, jwks, algs, audience, purpose, claims }) => [
+      everyIssuer.map(({ iss, jwks, jwksUri, algs, audience, purpose, claims }) => [
         iss,
-        { iss, jwks: jwks ?? undefined, algs, audience, purpose, claims },
+        { iss, jwks: jwks ?? undefined, jwksUri: jwksUri ?? undefined, algs, audience, purpose, claims },
       ]),
     ),
     clients: new Map(
-      everyClient.map(({ id, kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient }) => [
-        id,
-        {
+      everyClient.map(
+        ({
           id,
           kind,
           status,
           auth,
-          issuer: issuer ?? undefined,
-          externalClientId: externalClientId ?? undefined,
-          jwks: jwks ?? undefined,
+          issuer,
+          externalClientId,
+          jwks,
+          jwksUri,
           assertionProfile,
           dpop,
-          patient: patient ?? undefined,
-        },
-      ]),
+          patient,
+          unboundUntil,
+          selfSigned,
+          corsOrigins,
+        }) => [
+          id,
+          {
+            id,
+            kind,
+            status,
+            auth: selfSigned ? "self_signed_tls_client_auth" : auth,
+            issuer: issuer ?? undefined,
+            externalClientId: externalClientId ?? undefined,
+            jwks: jwks ?? undefined,
+            jwksUri: jwksUri ?? undefined,
+            assertionProfile,
+            dpop,
+            patient: patient ?? undefined,
+            unboundUntil: unboundUntil ?? undefined,
+            corsOrigins: [...corsOrigins],
+          },
+        ],
+      ),
     ),
     certificates: new Map(
       [...certificatesBy].map(([client, rows]): [string, RegisteredCertificate[]] => [
         client,
         rows.map(({ x5t, notBefore, notAfter }) => ({ x5t, from: notBefore ?? undefined, to: notAfter ?? undefined })),
+      ]),
+    ),
+    certificateSubjects: new Map(
+      [...Map.groupBy(everySubject, ({ client }) => client)].map(([client, rows]) => [
+        client,
+        rows.map(({ issuerDn, field, value }) => ({ issuerDn, field, value })),
       ]),
     ),
     agreements: new Map(
@@ -80,6 +119,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
           policy: row.policy,
           scopes: row.scopes,
           quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds } },
+          signedRequests: row.signedRequests,
         },
       ]),
     ),

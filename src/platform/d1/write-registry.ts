@@ -4,7 +4,18 @@ import { drizzle } from "drizzle-orm/d1";
 import type { RegistryChanges } from "#identity/merge-registry";
 import type { ClientEntry, GrantEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
-import { agreementPurposes, agreements, certificates, clients, grants, issuers, origins, policies, policyPurposes } from "./schema.ts";
+import {
+  agreementPurposes,
+  agreements,
+  certificates,
+  certificateSubjects,
+  clients,
+  grants,
+  issuers,
+  origins,
+  policies,
+  policyPurposes,
+} from "./schema.ts";
 
 /**
  * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
@@ -14,12 +25,15 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
   const db = drizzle(registry);
   const writes: BatchItem<"sqlite">[] = [
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, url, credentials }) =>
-      db.update(origins).set({ url, credentials }).where(eq(origins.name, name)),
-    ),
+    ...changes.origins.changed.map(({ name, ...origin }) => db.update(origins).set(origin).where(eq(origins.name, name))),
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values(issuer)),
-    ...changes.issuers.changed.map(({ iss, ...issuer }) => db.update(issuers).set(issuer).where(eq(issuers.iss, iss))),
-    ...changes.clients.added.map((client) => db.insert(clients).values(client)),
+    ...changes.issuers.changed.map(({ iss, jwks, jwksUri, ...issuer }) =>
+      db
+        .update(issuers)
+        .set({ ...issuer, jwks: jwks ?? null, jwksUri: jwksUri ?? null })
+        .where(eq(issuers.iss, iss)),
+    ),
+    ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
     ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),
     ...changes.certificates.removed.map(({ client, x5t }) =>
       db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
@@ -27,6 +41,19 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
     ...changes.certificates.added.map(({ client, x5t, from, to }) =>
       db.insert(certificates).values({ client, x5t, notBefore: from ?? null, notAfter: to ?? null }),
     ),
+    ...changes.certificateSubjects.removed.map(({ client, issuerDn, field, value }) =>
+      db
+        .delete(certificateSubjects)
+        .where(
+          and(
+            eq(certificateSubjects.client, client),
+            eq(certificateSubjects.issuerDn, issuerDn),
+            eq(certificateSubjects.field, field),
+            eq(certificateSubjects.value, value),
+          ),
+        ),
+    ),
+    ...changes.certificateSubjects.added.map((subject) => db.insert(certificateSubjects).values(subject)),
     ...changes.agreements.added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
       db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
       ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
@@ -49,24 +76,42 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
 }
 
 /** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
-const columns = ({ kind, status, auth, issuer, externalClientId, jwks, assertionProfile, dpop, patient }: ClientEntry) => ({
+const columns = ({
   kind,
   status,
   auth,
+  issuer,
+  externalClientId,
+  jwks,
+  jwksUri,
+  assertionProfile,
+  dpop,
+  patient,
+  unboundUntil,
+  corsOrigins,
+}: ClientEntry) => ({
+  kind,
+  status,
+  auth: auth === "self_signed_tls_client_auth" ? ("tls_client_auth" as const) : auth,
+  selfSigned: auth === "self_signed_tls_client_auth",
   issuer: issuer ?? null,
   externalClientId: externalClientId ?? null,
   jwks: jwks ?? null,
+  jwksUri: jwksUri ?? null,
   assertionProfile,
   dpop,
   patient: patient ?? null,
+  unboundUntil: unboundUntil ?? null,
+  corsOrigins,
 });
 
 const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
 
-const terms = ({ agreement, policy, scopes, quotas }: GrantEntry) => ({
+const terms = ({ agreement, policy, scopes, quotas, signedRequests }: GrantEntry) => ({
   agreement,
   policy,
   scopes,
   quotaRequests: quotas.default.requests,
   quotaWindowSeconds: quotas.default.windowSeconds,
+  signedRequests,
 });

@@ -2,7 +2,7 @@ import { readCompactJws } from "#identity/compact-jws";
 import { readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { PublicJwk } from "#identity/jwk";
-import type { IssuerDirectory, TokenIssuer, TokenVerifier } from "#identity/ports";
+import type { IssuerDirectory, KeySets, TokenIssuer, TokenVerifier } from "#identity/ports";
 import {
   isAccessTokenType,
   readAccessToken,
@@ -12,7 +12,7 @@ import {
   type TokenRefusal,
 } from "#identity/token";
 import { err, ok, type Result } from "#kernel/result";
-import { proveSignature } from "./verify-signature.ts";
+import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
 
 /**
  * Proves tokens of the built-in issuer and of the registry's external ones. The still unproven `iss`, an exact string, chooses whose
@@ -24,10 +24,12 @@ export function tokenVerifier({
   issuer,
   keys,
   issuers,
+  keySets,
 }: {
   readonly issuer: string;
   readonly keys: TokenIssuer;
   readonly issuers: IssuerDirectory;
+  readonly keySets: KeySets;
 }): TokenVerifier {
   return {
     async verify(token, { audience, at }) {
@@ -35,8 +37,8 @@ export function tokenVerifier({
       const jws = readCompactJws(text);
       if (!jws.ok) return jws;
       const { header, claims } = jws.value;
-      const prove = async (by: Pick<TrustedIssuer, "keys" | "algorithms">): Promise<Result<PublicJwk, TokenRefusal>> => {
-        const proven = await proveSignature(text, header, by.keys, by.algorithms);
+      const prove = async (by: KeyHolder & Pick<TrustedIssuer, "algorithms">): Promise<Result<PublicJwk, TokenRefusal>> => {
+        const proven = await proveByHolder(text, header, by, by.algorithms, keySets);
         return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
       };
 

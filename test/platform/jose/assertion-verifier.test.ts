@@ -5,8 +5,9 @@ import type { AssertionProfile } from "#identity/assertion";
 import { Secret } from "#kernel/secret";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
 import { at, clientRecord, newKey, now, publicUrl, sign, tokenEndpoint, type Key } from "../../support/credentials.ts";
+import { noKeySets } from "../../support/key-sets.ts";
 
-const verifier = assertionVerifier({ issuer: publicUrl, tokenEndpoint });
+const verifier = assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets);
 const keys = {
   ES256: await newKey("ES256", "c"),
   PS256: await newKey("PS256", "c"),

@@ -4,6 +4,7 @@ import type { TokenIssuer } from "#identity/ports";
 import { Secret } from "#kernel/secret";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
+import { noKeySets } from "../../support/key-sets.ts";
 
 // One kid for all, so that only the issuer tells the keys apart.
 const [own, first, second] = [await newKey("ES256", "k"), await newKey("ES256", "k"), await newKey("ES256", "k")];
@@ -36,6 +37,7 @@ const verifier = tokenVerifier({
       return Promise.resolve(issuers.find((issuer) => issuer.iss === iss));
     },
   },
+  keySets: noKeySets,
 });
 const claims = {
   iss: "https://first.example.org",

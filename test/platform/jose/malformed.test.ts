@@ -8,6 +8,7 @@ import { proofVerifier } from "#platform/jose/proof-verifier";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
 import { mangled } from "../../support/mangled.ts";
+import { noKeySets } from "../../support/key-sets.ts";
 
 const runs = 2_500; // four properties: 10,000 malformed credentials
 
@@ -17,7 +18,7 @@ const keys: TokenIssuer = {
   issue: () => Promise.reject(new Error("not here")),
   publicKeys: () => Promise.resolve([issuerKey.jwk]),
 };
-const tokens = tokenVerifier({ issuer: publicUrl, keys, issuers: { find: () => Promise.resolve(undefined) } });
+const tokens = tokenVerifier({ issuer: publicUrl, keys, issuers: { find: () => Promise.resolve(undefined) }, keySets: noKeySets });
 const tokenClaims = {
   iss: publicUrl,
   sub: "telehealth",

@@ -10,6 +10,7 @@ import { Secret } from "#kernel/secret";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
+import { noKeySets } from "../../support/key-sets.ts";
 
 const key = await newKey("ES256", "token-1");
 const audience = fhirBase("main");
@@ -36,7 +37,7 @@ function verifierOver(...keys: readonly PublicJwk[]) {
     issue: () => Promise.reject(new Error("not here")),
     publicKeys: () => Promise.resolve(keys),
   };
-  return tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none });
+  return tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none, keySets: noKeySets });
 }
 const verifier = verifierOver(key.jwk);
 const verify = (token: string, when = at) => verifier.verify(new Secret(token), { audience, at: when });
@@ -60,7 +61,10 @@ test("what the issuer signs the verifier proves, by ES256 and by Ed25519, and th
       at,
     };
     const token = await issuer.issue(content);
-    const read = await tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none }).verify(token, { audience, at });
+    const read = await tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: none, keySets: noKeySets }).verify(token, {
+      audience,
+      at,
+    });
     expect(read).toMatchObject({
       ok: true,
       value: {

@@ -1,0 +1,71 @@
+import { repeatsMember } from "#identity/repeated-member";
+
+/** A question to a server of identities: for keys, about a token, or for a token of our own. */
+export interface ServerQuestion {
+  readonly url: string;
+  readonly accept: string;
+  readonly authorization?: string | undefined;
+  /** Posted when it is there. */
+  readonly form?: URLSearchParams | undefined;
+}
+
+/** Asks such a server for one JSON document. Throws when it gives none; the fault never quotes what was said. */
+export type AskServer = (question: ServerQuestion) => Promise<unknown>;
+
+/** From asking to the last byte. */
+export const serverPatienceMilliseconds = 2_000;
+// 64 KiB: 32 keys of 4096 bits with their certificates fit.
+const bytesMax = 65_536;
+
+/**
+ * @param hosts `host` or `host:port` that may be asked at all, by deployment configuration: a registry entry alone opens no way into the
+ * network. https only, whose certificate the runtime checks; redirects are not followed, since they lead past both.
+ */
+export function askServer(hosts: ReadonlySet<string>): AskServer {
+  return async ({ url: address, accept, authorization, form }) => {
+    const url = new URL(address);
+    if (url.protocol !== "https:" || !(hosts.has(url.host) || hosts.has(url.hostname)))
+      throw new Error("a server of identities is not https or not in IDENTITY_HOSTS");
+    const headers = new Headers({ accept });
+    if (authorization !== undefined) headers.set("authorization", authorization);
+    const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
+    const signal = AbortSignal.timeout(serverPatienceMilliseconds);
+    const response = await fetch(url, { ...sending, headers, redirect: "manual", signal });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      throw new ServerRefused(response.status);
+    }
+    return readJson(await readAtMost(response));
+  };
+}
+
+/** Any answer but 200. */
+class ServerRefused extends Error {
+  override readonly name = "ServerRefused";
+  constructor(status: number) {
+    super(`a server of identities answered ${status}`);
+  }
+}
+
+async function readAtMost({ body }: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) throw new Error("a server of identities answered too much"); // leaving the loop hangs up
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error("a server of identities answered no JSON"); // the parser's message would quote it
+  }
+  if (repeatsMember(text)) throw new Error("a server of identities named a member twice");
+  return value;
+}
