@@ -93,6 +93,7 @@ declare module "oidc-provider" {
 
   export const errors: {
     readonly InvalidTarget: new (description: string) => Error;
+    readonly SessionNotFound: new (description: string) => Error;
   };
 
   export const interactionPolicy: {

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import type { Context, Interaction, Middleware, Provider } from "oidc-provider";
+import { errors, type Context, type Interaction, type Middleware, type Provider } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { Attempts } from "./attempts.ts";
 import { consentPage, messagePage, signInPage } from "./pages.ts";
 import type { Doorkeeper } from "./people.ts";
+import { fhirScopes } from "./smart.ts";
 
 export interface SignInPorts {
   readonly provider: Provider;
@@ -18,7 +19,7 @@ const bodyBytesMax = 4_096;
 export function signInPages(ports: SignInPorts): Middleware {
   return async (context, next) => {
     if (!context.path.startsWith("/interaction/")) return next();
-    const interaction = await ports.provider.interactionDetails(context.req, context.res).catch(() => undefined);
+    const interaction = await ports.provider.interactionDetails(context.req, context.res).catch(unlessItEnded);
     if (interaction === undefined) return show(context, 400, messagePage("Too late", "This sign-in has ended. Begin again at the app."));
     allowTheWayBack(context, interaction);
     if (context.method === "GET") return show(context, 200, firstPage(interaction));
@@ -26,14 +27,23 @@ export function signInPages(ports: SignInPorts): Middleware {
     const origin = context.get("origin");
     const form = context.method === "POST" && (origin === "" || origin === ports.issuer) ? await readForm(context.req) : undefined;
     if (form === undefined) return show(context, 400, messagePage("Not understood", "Send the form of the sign-in page."));
-    if (form.get("decision") === "deny") return goOn(ports, context, { error: "access_denied" }, false);
+    const decision = form.get("decision");
+    if (decision === "deny") return goOn(ports, context, { error: "access_denied" }, false);
+    if (decision !== "allow") return show(context, 400, firstPage(interaction)); // silence is no consent
     return interaction.prompt.name === "consent" ? agree(ports, context, interaction) : signIn(ports, context, interaction, form);
   };
 }
 
+function unlessItEnded(fault: unknown): undefined {
+  if (!(fault instanceof errors.SessionNotFound)) throw fault;
+}
+
+const grantable: ReadonlySet<string> = new Set(fhirScopes);
+
 function firstPage({ prompt, params, session }: Interaction): string {
   if (prompt.name !== "consent") return signInPage({ withCode: asksForTwoFactors(params) });
-  return consentPage(params["client_id"] ?? "", session?.accountId ?? "", (params["scope"] ?? "").split(" "));
+  const scopes = (params["scope"] ?? "").split(" ").filter((scope) => grantable.has(scope));
+  return consentPage(params["client_id"] ?? "", session?.accountId ?? "", scopes);
 }
 
 async function signIn(ports: SignInPorts, context: Context, { params, session }: Interaction, form: URLSearchParams) {

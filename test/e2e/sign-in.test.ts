@@ -5,96 +5,43 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as client from "openid-client";
-import { Agent } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
 import type { DevUser } from "../../cli/dev-file.ts";
 import { send } from "../../cli/mutual-tls.ts";
 import { assurance } from "../../sandbox/identity-provider/assurance.ts";
 import { totp } from "../../sandbox/identity-provider/totp.ts";
 import { openLedger } from "../support/auditor.ts";
-import { appOf, Browser, pageOf, type Step } from "../support/browser.ts";
+import { appOf, Browser, pageOf } from "../support/browser.ts";
 import { LogWatch } from "../support/log-watch.ts";
+import { PatientWeb, scope, typed, type SignedIn } from "../support/patient-web.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
-// openid-client as it comes from npm: it is told the issuer, the client's id, and by which authority the servers are certified.
 let phylax: TestStack;
-let dispatcher: Agent;
-let config: client.Configuration;
+let app: PatientWeb;
 let [amara, other]: DevUser[] = [];
 beforeAll(async () => {
   phylax = await startTestStack();
   [amara, other] = phylax.dev.users;
-  dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca) } });
-  config = await client.discovery(new URL(must(phylax.dev.issuers[0]).iss), "patient-web", undefined, client.None(), {
-    [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher } as RequestInit), // Node's fetch takes it (undici)
-  });
+  app = await PatientWeb.start(phylax.dev);
 }, 60_000);
 afterAll(async () => {
-  await dispatcher.close();
+  await app.close();
   await phylax.close();
 });
-
-const redirect = "http://127.0.0.1:43117/callback"; // nobody listens there: the browser stops at the app's door
-const scope = "openid fhirUser launch/patient offline_access patient/*.rs";
 
 function must<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("not set up");
   return value;
 }
 
-/** One authorization request of the app, and what it keeps to itself until the answer comes. */
-async function request(more: Readonly<Record<string, string>> = {}) {
-  const verifier = client.randomPKCECodeVerifier();
-  const [state, nonce] = [client.randomState(), client.randomNonce()];
-  const url = client.buildAuthorizationUrl(config, {
-    redirect_uri: redirect,
-    scope,
-    aud: phylax.dev.fhir,
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: "S256",
-    state,
-    nonce,
-    ...more,
-  });
-  return { url, checks: { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce } };
-}
-
-const typed = ({ login, password, totp: secret }: DevUser, withCode = false) => ({
-  login,
-  password,
-  decision: "allow",
-  ...(withCode && { code: totp(secret, Date.now()) }),
-});
-
-/** Signs in where that is asked for, agrees, and exchanges the code. */
-async function signIn(user: DevUser, browser: Browser, more: Readonly<Record<string, string>> = {}) {
-  const { url, checks } = await request(more);
-  let step: Step = await browser.open(url);
-  let asked = false;
-  if (pageOf(step).reply.text.includes('name="password"')) {
-    asked = true;
-    step = await browser.submit(step, typed(user, pageOf(step).reply.text.includes('name="code"')));
-  }
-  step = await browser.submit(step, { decision: "allow" });
-  const keys = await client.randomDPoPKeyPair("ES256");
-  const DPoP = client.getDPoPHandle(config, keys);
-  const tokens = await client.authorizationCodeGrant(config, appOf(step), checks, undefined, { DPoP });
-  return { tokens, DPoP, asked };
-}
-
-type SignedIn = Awaited<ReturnType<typeof signIn>>;
-type Holding = { readonly tokens: { readonly access_token: string }; readonly DPoP: client.DPoPHandle };
-const read = ({ tokens, DPoP }: Holding, path: string) =>
-  client.fetchProtectedResource(config, tokens.access_token, new URL(`${phylax.dev.fhir}/${path}`), "GET", null, undefined, { DPoP });
-
 test("a patient signs in, and the app reads that patient's record and nobody else's", async ({ expect }) => {
-  const mine = await signIn(must(amara), new Browser(phylax.dev));
-  const answer = await read(mine, "Patient/amara-okafor");
+  const mine = await app.signIn(must(amara), new Browser(phylax.dev));
+  const answer = await app.read(mine, "Patient/amara-okafor");
   expect(answer.status).toBe(200);
   expect(await answer.json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
-  expect((await read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
+  expect((await app.read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
   const bundle: { readonly entry: readonly { readonly resource: { readonly subject: { readonly reference: string } } }[] } = await (
-    await read(mine, "Observation?_count=5")
+    await app.read(mine, "Observation?_count=5")
   ).json();
   expect(new Set(bundle.entry.map(({ resource }) => resource.subject.reference))).toEqual(new Set(["Patient/amara-okafor"]));
 
@@ -109,14 +56,14 @@ test("a patient signs in, and the app reads that patient's record and nobody els
     },
     why: { purposes: ["PATRQT"] },
   });
-  const theirs = await signIn(must(other), new Browser(phylax.dev));
-  expect((await read(theirs, `Patient/${must(other).patient}`)).status).toBe(200);
-  expect((await read(theirs, "Patient/amara-okafor")).status).toBe(404);
+  const theirs = await app.signIn(must(other), new Browser(phylax.dev));
+  expect((await app.read(theirs, `Patient/${must(other).patient}`)).status).toBe(200);
+  expect((await app.read(theirs, "Patient/amara-okafor")).status).toBe(404);
 });
 
 test("the token says whose, why, how and when; the answer beside it gives the launch context", async ({ expect }) => {
   const before = Math.floor(Date.now() / 1000);
-  const { tokens } = await signIn(must(amara), new Browser(phylax.dev));
+  const { tokens } = await app.signIn(must(amara), new Browser(phylax.dev));
   expect(tokens).toMatchObject({ token_type: "dpop", expires_in: 300, patient: "amara-okafor", fhirUser: "Patient/amara-okafor" });
   expect(tokens.scope?.split(" ").sort()).toEqual(scope.split(" ").sort());
   expect(decodeProtectedHeader(tokens.access_token)).toEqual({ typ: "at+jwt", alg: "ES256", kid: "sandbox-issuer-1" });
@@ -140,121 +87,121 @@ test("the token says whose, why, how and when; the answer beside it gives the la
 test("a session does without the password until more is asked for: two factors, or a fresh sign-in", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
   const said = ({ tokens }: SignedIn) => decodeJwt(tokens.access_token) as { acr: string; amr: string[]; auth_time: number };
-  const first = await signIn(must(amara), browser);
-  const again = await signIn(must(amara), browser);
+  const first = await app.signIn(must(amara), browser);
+  const again = await app.signIn(must(amara), browser);
   expect(again.asked).toBe(false);
   expect(said(again).auth_time).toBe(said(first).auth_time);
 
   await new Promise((passed) => setTimeout(passed, 1_100)); // auth_time counts whole seconds
-  const raised = await signIn(must(amara), browser, { acr_values: assurance.twoFactors.acr });
+  const raised = await app.signIn(must(amara), browser, { acr_values: assurance.twoFactors.acr });
   expect(raised.asked).toBe(true);
   expect(said(raised)).toMatchObject({ acr: assurance.twoFactors.acr, amr: ["pwd", "otp", "mfa"] });
   expect(said(raised).auth_time).toBeGreaterThan(said(first).auth_time);
-  expect((await read(raised, "Patient/amara-okafor")).status).toBe(200);
+  expect((await app.read(raised, "Patient/amara-okafor")).status).toBe(200);
 
   await new Promise((passed) => setTimeout(passed, 1_100));
-  const fresh = await signIn(must(amara), browser, { max_age: "0" });
+  const fresh = await app.signIn(must(amara), browser, { max_age: "0" });
   expect(fresh.asked).toBe(true);
   expect(said(fresh).auth_time).toBeGreaterThan(said(raised).auth_time);
 });
 
 test("a session is not handed from one person to another", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
-  await signIn(must(amara), browser);
-  const page = await browser.open((await request({ prompt: "login consent" })).url);
+  await app.signIn(must(amara), browser);
+  const page = await browser.open((await app.request({ prompt: "login consent" })).url);
   const { reply } = pageOf(await browser.submit(page, typed(must(other))));
   expect(reply.status).toBe(403);
   expect(reply.text).toContain("Somebody else is signed in");
 });
 
 test("refresh tokens rotate, keep what was said of the sign-in, and a second use ends them all", async ({ expect }) => {
-  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const first = must(tokens.refresh_token);
-  const next = await client.refreshTokenGrant(config, first, undefined, { DPoP });
+  const next = await client.refreshTokenGrant(app.config, first, undefined, { DPoP });
   expect(next.refresh_token).not.toBe(first);
   expect(next).toMatchObject({ patient: "amara-okafor", expires_in: 300 });
   const { acr, auth_time, patient } = decodeJwt(tokens.access_token);
   expect(decodeJwt(next.access_token)).toMatchObject({ acr, auth_time, patient });
-  expect((await read({ tokens: next, DPoP }, "Patient/amara-okafor")).status).toBe(200);
+  expect((await app.read({ tokens: next, DPoP }, "Patient/amara-okafor")).status).toBe(200);
 
-  await expect(client.refreshTokenGrant(config, first, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
-  await expect(client.refreshTokenGrant(config, must(next.refresh_token), undefined, { DPoP })).rejects.toMatchObject({
+  await expect(client.refreshTokenGrant(app.config, first, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(client.refreshTokenGrant(app.config, must(next.refresh_token), undefined, { DPoP })).rejects.toMatchObject({
     error: "invalid_grant",
   });
 });
 
 test("stolen tokens are worth nothing without the app's key", async ({ expect }) => {
-  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const refresh = must(tokens.refresh_token);
-  const thief = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
-  await expect(client.refreshTokenGrant(config, refresh, undefined, { DPoP: thief })).rejects.toMatchObject({ error: "invalid_grant" });
-  await expect(client.refreshTokenGrant(config, refresh)).rejects.toMatchObject({ status: 400 });
-  await expect(read({ tokens, DPoP: thief }, "Patient/amara-okafor")).rejects.toMatchObject({ status: 401 });
+  const thief = await app.newKey();
+  await expect(client.refreshTokenGrant(app.config, refresh, undefined, { DPoP: thief })).rejects.toMatchObject({ error: "invalid_grant" });
+  await expect(client.refreshTokenGrant(app.config, refresh)).rejects.toMatchObject({ status: 400 });
+  await expect(app.read({ tokens, DPoP: thief }, "Patient/amara-okafor")).rejects.toMatchObject({ status: 401 });
   const url = new URL(`${phylax.dev.fhir}/Patient/amara-okafor`);
-  await expect(client.fetchProtectedResource(config, tokens.access_token, url, "GET")).rejects.toMatchObject({ status: 401 });
-  expect((await client.refreshTokenGrant(config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
+  await expect(client.fetchProtectedResource(app.config, tokens.access_token, url, "GET")).rejects.toMatchObject({ status: 401 });
+  expect((await client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).access_token).toBeDefined(); // it was good all the time
 });
 
 test("an app that is done revokes its refresh token", async ({ expect }) => {
-  const { tokens, DPoP } = await signIn(must(amara), new Browser(phylax.dev));
+  const { tokens, DPoP } = await app.signIn(must(amara), new Browser(phylax.dev));
   const refresh = must(tokens.refresh_token);
-  await client.tokenRevocation(config, refresh);
-  await expect(client.refreshTokenGrant(config, refresh, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
+  await client.tokenRevocation(app.config, refresh);
+  await expect(client.refreshTokenGrant(app.config, refresh, undefined, { DPoP })).rejects.toMatchObject({ error: "invalid_grant" });
 });
 
 test("a sign-in prints no password, secret, token or name", async () => {
   const { password, totp: secret } = must(amara);
   const printed = new LogWatch([password, secret, "Okafor"]);
-  const signedIn = await signIn(must(amara), new Browser(phylax.dev), { acr_values: assurance.password.acr });
-  await read(signedIn, "Patient/amara-okafor");
-  await client.refreshTokenGrant(config, must(signedIn.tokens.refresh_token), undefined, { DPoP: signedIn.DPoP });
-  const page = await new Browser(phylax.dev).open((await request()).url);
+  const signedIn = await app.signIn(must(amara), new Browser(phylax.dev), { acr_values: assurance.password.acr });
+  await app.read(signedIn, "Patient/amara-okafor");
+  await client.refreshTokenGrant(app.config, must(signedIn.tokens.refresh_token), undefined, { DPoP: signedIn.DPoP });
+  const page = await new Browser(phylax.dev).open((await app.request()).url);
   await new Browser(phylax.dev).submit(page, { login: password, password, decision: "allow" });
   printed.end();
 });
 
 test("a code is worth nothing without its verifier or a key, nor at another address; and it is good once", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
-  await signIn(must(amara), browser);
-  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
+  await app.signIn(must(amara), browser);
+  const DPoP = await app.newKey();
   const code = async () => {
-    const { url, checks } = await request();
+    const { url, checks } = await app.request();
     return { answer: appOf(await browser.submit(await browser.open(url), { decision: "allow" })), checks };
   };
   const stolen = await code();
   const wrong = { ...stolen.checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
-  await expect(client.authorizationCodeGrant(config, stolen.answer, wrong, undefined, { DPoP })).rejects.toMatchObject({
+  await expect(client.authorizationCodeGrant(app.config, stolen.answer, wrong, undefined, { DPoP })).rejects.toMatchObject({
     error: "invalid_grant",
   });
   const elsewhere = new URL(stolen.answer);
   elsewhere.port = "43118";
-  await expect(client.authorizationCodeGrant(config, elsewhere, stolen.checks, undefined, { DPoP })).rejects.toMatchObject({
+  await expect(client.authorizationCodeGrant(app.config, elsewhere, stolen.checks, undefined, { DPoP })).rejects.toMatchObject({
     error: "invalid_grant",
   });
   const keyless = await code();
-  await expect(client.authorizationCodeGrant(config, keyless.answer, keyless.checks)).rejects.toMatchObject({ status: 400 });
+  await expect(client.authorizationCodeGrant(app.config, keyless.answer, keyless.checks)).rejects.toMatchObject({ status: 400 });
   const used = await code();
-  await client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP });
-  await expect(client.authorizationCodeGrant(config, used.answer, used.checks, undefined, { DPoP })).rejects.toMatchObject({
+  await client.authorizationCodeGrant(app.config, used.answer, used.checks, undefined, { DPoP });
+  await expect(client.authorizationCodeGrant(app.config, used.answer, used.checks, undefined, { DPoP })).rejects.toMatchObject({
     error: "invalid_grant",
   });
 });
 
 test("an authorization request that is not this app's is answered on a page, never by a redirect", async ({ expect }) => {
   for (const redirect_uri of ["http://127.0.0.1:43117/elsewhere", "https://app.example/callback", "http://127.0.0.1.example/callback"]) {
-    const { url } = await request({ redirect_uri });
+    const { url } = await app.request({ redirect_uri });
     const { reply } = pageOf(await new Browser(phylax.dev).open(url));
     expect(reply.status, redirect_uri).toBe(400);
     expect(reply.text).toContain("redirect_uri");
   }
-  const { reply } = pageOf(await new Browser(phylax.dev).open((await request({ client_id: "patient-app" })).url));
+  const { reply } = pageOf(await new Browser(phylax.dev).open((await app.request({ client_id: "patient-app" })).url));
   expect(reply.status).toBe(400);
 });
 
 test("a request without S256, or for another server, goes back as an error without anybody signing in", async ({ expect }) => {
   const back = async (more: Readonly<Record<string, string>>) =>
-    appOf(await new Browser(phylax.dev).open((await request(more)).url)).searchParams.get("error");
-  const { url } = await request();
+    appOf(await new Browser(phylax.dev).open((await app.request(more)).url)).searchParams.get("error");
+  const { url } = await app.request();
   for (const left of ["code_challenge", "code_challenge_method"]) {
     url.searchParams.delete(left);
     expect(appOf(await new Browser(phylax.dev).open(url)).searchParams.get("error")).toBe("invalid_request");
@@ -265,17 +212,19 @@ test("a request without S256, or for another server, goes back as an error witho
   expect(await back({ prompt: "none" })).toBe("login_required");
 });
 
-test("whoever declines is taken at their word", async ({ expect }) => {
+test("whoever declines is taken at their word, and whoever says nothing has not agreed", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
-  const denied = await browser.submit(await browser.open((await request()).url), { decision: "deny" });
+  const denied = await browser.submit(await browser.open((await app.request()).url), { decision: "deny" });
   expect(appOf(denied).searchParams.get("error")).toBe("access_denied");
-  const consent = await browser.submit(await browser.open((await request()).url), typed(must(amara)));
+  const consent = await browser.submit(await browser.open((await app.request()).url), typed(must(amara)));
+  expect(pageOf(consent).reply.text).toContain("<li>patient/*.rs</li>");
+  expect(pageOf(await browser.submit(consent, {})).reply.status).toBe(400);
   expect(appOf(await browser.submit(consent, { decision: "deny" })).searchParams.get("error")).toBe("access_denied");
 });
 
 test("wrong passwords are slowed down, for names that nobody has as well; a form of another site is not taken", async ({ expect }) => {
   const browser = new Browser(phylax.dev);
-  const start = await browser.open((await request()).url);
+  const start = await browser.open((await app.request()).url);
   for (const login of [must(other).login, "nobody"]) {
     const statuses: number[] = [];
     for (let i = 0; i < 5; i++) {
@@ -292,7 +241,7 @@ test("wrong passwords are slowed down, for names that nobody has as well; a form
 });
 
 test("its pages load nothing and run nothing, and it answers to its own name only", async ({ expect }) => {
-  const { reply } = pageOf(await new Browser(phylax.dev).open((await request()).url));
+  const { reply } = pageOf(await new Browser(phylax.dev).open((await app.request()).url));
   expect(reply.headers).toMatchObject({
     "content-security-policy": "default-src 'none'; form-action 'self' http://127.0.0.1:43117; frame-ancestors 'none'; base-uri 'none'",
     "cache-control": "no-store",
@@ -301,7 +250,7 @@ test("its pages load nothing and run nothing, and it answers to its own name onl
   });
   expect(reply.text).not.toMatch(/<script|<style|<link|<img|src=|href=|style=/u);
   const { iss } = must(phylax.dev.issuers[0]);
-  const { headers } = await send(phylax.dev, undefined, (await request()).url.href);
+  const { headers } = await send(phylax.dev, undefined, (await app.request()).url.href);
   expect(headers["set-cookie"]?.length).toBeGreaterThan(0);
   for (const cookie of headers["set-cookie"] ?? []) expect(cookie).toMatch(/; samesite=lax; secure; httponly$/u);
   const misled = await new Browser(phylax.dev).open(new URL(`${iss.replace("localhost", "127.0.0.1")}/.well-known/openid-configuration`));
@@ -322,11 +271,11 @@ test("the commands of docs/sign-in.md work as printed: who can sign in, an app b
   expect,
   onTestFinished,
 }) => {
-  const [people = "", app = "", twoFactors = "", code = ""] = printed();
+  const [people = "", script = "", twoFactors = "", code = ""] = printed();
   const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root, encoding: "utf8" }).stdout;
   expect(shell(people)).toContain("login: 'patient-1'");
 
-  const running = spawn("sh", ["-c", `${twoFactors}${app}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const running = spawn("sh", ["-c", `${twoFactors}${script}`], { cwd: root, stdio: ["ignore", "pipe", "inherit"], detached: true });
   onTestFinished(() => {
     if (running.exitCode === null) process.kill(-must(running.pid), "SIGKILL"); // the shell and the app below it
   });
