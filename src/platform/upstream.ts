@@ -3,6 +3,7 @@ import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { afterFailure, healthy, restsForSeconds, type OriginHealth } from "./breaker.ts";
+import { piecesOf } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
@@ -87,7 +88,7 @@ function addressOf(base: string, question: OriginQuestion): { readonly url: URL;
 /** What breaks in the middle is said as the last of the body, and counts against the origin. Whoever stops reading hangs up. */
 async function* bodyOf({ body }: Response, onEnd: (failed: boolean) => void): OriginBody {
   try {
-    for await (const chunk of body ?? []) yield ok(chunk);
+    for await (const piece of piecesOf(body)) yield ok(piece);
     onEnd(false);
   } catch (fault) {
     onEnd(true);
