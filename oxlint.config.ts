@@ -12,7 +12,8 @@ const doors = ["gateway", "token", "admin", "console"] as const;
 const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: readonly string[] }> = {
   kernel: { rooms: [], from: [] },
   fhir: { rooms: ["kernel"], from: ["zod"] },
-  identity: { rooms: ["kernel"], from: ["zod"] },
+  // node:crypto reads the names in a certificate.
+  identity: { rooms: ["kernel"], from: ["zod", "node:crypto"] },
   limits: { rooms: ["kernel"], from: ["zod"] },
   // node:crypto runs in workerd too, synchronously: a Durable Object hashes and seals inside one turn.
   ledger: { rooms: ["kernel"], from: ["cborg", "node:crypto"] },

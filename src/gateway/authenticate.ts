@@ -1,4 +1,4 @@
-import { readCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
+import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
 import { identify, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
@@ -33,12 +33,12 @@ export async function authenticate(
   ports: AuthenticatePorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<Principal, AuthenticateRefusal>> {
-  const certificate = await readCertificate(call.tlsClientAuth);
+  const certificate = await readAnyCertificate(call.tlsClientAuth);
   if (!certificate.ok) return certificate;
-  if (certificate.value !== undefined) seen(certificate.value);
+  if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
 
   if (call.token === undefined) return err({ reason: "token_missing" });
-  const token = await ports.tokens.verify(call.token, { audience: ports.fhirBase(call.origin), at: call.at });
+  const token = await ports.tokens.verify(call.token, { audience: ports.fhirBase(call.origin), at: call.at, certificate: certificate.value });
   if (!token.ok) return token;
   const proof = await proofOf(call, call.token, token.value, ports);
   if (!proof.ok) return proof;
@@ -64,6 +64,7 @@ async function proofOf(
 ): Promise<Result<Proof | undefined, AuthenticateRefusal>> {
   switch (binding.kind) {
     case "certificate":
+    case "none":
       return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_wrong" });
     case "key":
       if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });

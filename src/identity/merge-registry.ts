@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import type { RegisteredSubject } from "./certificate-subject.ts";
 import type { RegisteredCertificate } from "./client.ts";
 import { pointer, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
 import {
@@ -26,6 +27,7 @@ export type MergeMode = "add" | "replace";
 export interface Prepared {
   readonly policies: readonly PolicyEntry[];
   readonly certificates: readonly (readonly RegisteredCertificate[])[];
+  readonly certificateSubjects: readonly (readonly RegisteredSubject[])[];
 }
 
 interface Changes<T> {
@@ -33,15 +35,19 @@ interface Changes<T> {
   readonly changed: readonly T[];
 }
 
-interface CertificateEntry extends RegisteredCertificate {
-  readonly client: string;
+type Owned<T> = T & { readonly client: string };
+
+interface OwnedChanges<T> {
+  readonly added: readonly Owned<T>[];
+  readonly removed: readonly Owned<T>[];
 }
 
 /** What must be written so that the registry holds the file. Nothing that the file does not name is touched. */
 export interface RegistryChanges {
   readonly issuers: Changes<IssuerEntry>;
   readonly clients: Changes<ClientEntry>;
-  readonly certificates: { readonly added: readonly CertificateEntry[]; readonly removed: readonly CertificateEntry[] };
+  readonly certificates: OwnedChanges<RegisteredCertificate>;
+  readonly certificateSubjects: OwnedChanges<RegisteredSubject>;
   readonly agreements: Changes<AgreementEntry>;
   readonly policies: readonly PolicyEntry[];
   readonly grants: Changes<GrantEntry>;
@@ -97,7 +103,8 @@ export function mergeRegistry(
   return ok({
     issuers: issuers.value,
     clients: clients.value,
-    certificates: certificateChanges(there, file, prepared, mode),
+    certificates: ownedChanges(there.certificates, file, prepared.certificates, ({ x5t }) => x5t, mode),
+    certificateSubjects: ownedChanges(there.certificateSubjects, file, prepared.certificateSubjects, canonical, mode),
     agreements: agreements.value,
     policies: [...digests.values()].filter(({ digest }) => !there.policies.has(digest)),
     grants: grants.value,
@@ -164,28 +171,23 @@ function dangling(
   return undefined;
 }
 
-function certificateChanges(
-  there: RegistryState,
+/** What of each client's own, such as its certificates, is new, and what it has no more. */
+function ownedChanges<T>(
+  there: ReadonlyMap<string, readonly T[]>,
   file: RegistryDocument,
-  prepared: Prepared,
+  listed: readonly (readonly T[])[],
+  nameOf: (one: T) => string,
   mode: MergeMode,
-): RegistryChanges["certificates"] {
-  const added = file.clients.flatMap(({ id }, i) => {
-    const known = new Set(there.certificates.get(id)?.map(({ x5t }) => x5t));
-    const listed = new Map(prepared.certificates[i]?.map((certificate) => [certificate.x5t, certificate]));
-    return [...listed.values()].filter(({ x5t }) => !known.has(x5t)).map(ownedBy(id));
-  });
+): OwnedChanges<T> {
+  const beyond = (some: readonly T[], others: readonly T[], client: string): Owned<T>[] => {
+    const named = new Set(others.map(nameOf));
+    const fresh = new Map(some.map((one) => [nameOf(one), one]));
+    return [...fresh].filter(([name]) => !named.has(name)).map(([, one]) => ({ ...one, client }));
+  };
+  const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
   if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
-  const removed = file.clients.flatMap(({ id }, i) => {
-    const listed = new Set(prepared.certificates[i]?.map(({ x5t }) => x5t));
-    return (there.certificates.get(id) ?? []).filter(({ x5t }) => !listed.has(x5t)).map(ownedBy(id));
-  });
-  return { added, removed };
+  return { added, removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)) };
 }
-
-const ownedBy =
-  (client: string) =>
-  ({ x5t, from, to }: RegisteredCertificate): CertificateEntry => ({ client, x5t, from, to });
 
 function joined<T>(there: ReadonlyMap<string, T>, entries: readonly T[], key: (entry: T) => string): ReadonlyMap<string, T> {
   return new Map([...there, ...entries.map((entry): [string, T] => [key(entry), entry])]);

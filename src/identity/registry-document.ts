@@ -25,6 +25,15 @@ const claim = z
     description: "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
   });
 
+const introspection = z.strictObject({
+  endpoint: serverUrl.meta({ description: "Its introspection endpoint; a host of IDENTITY_HOSTS." }),
+  clientId: text.meta({ description: "What the issuer calls this gateway." }),
+  credentials: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("client_secret_basic"), secret: secretName }),
+    z.strictObject({ kind: z.literal("private_key_jwt"), secret: secretName }),
+  ]),
+});
+
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
@@ -33,6 +42,7 @@ const issuer = z.strictObject({
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
     .min(1)
     .max(4),
+  introspection: introspection.optional().meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
   audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
   purpose: z
     .union([z.strictObject({ claim }), z.strictObject({ fixed: z.array(purpose).min(1).max(16) })])

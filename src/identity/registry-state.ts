@@ -37,11 +37,12 @@ export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" 
   `${client} ${origin} ${purpose}`;
 
 /** Every field by its name, also one that is not there: a merge compares field by field. */
-export const issuerEntry = ({ iss, jwks, jwksUri, algs, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
+export const issuerEntry = ({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
   iss,
   jwks,
   jwksUri,
   algs,
+  introspection,
   audience,
   purpose,
   claims,

@@ -2,8 +2,9 @@ import { mergeRegistry, type MergeMode, type RegistryChanges } from "#identity/m
 import { readRegistry } from "#identity/read-registry";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { RecordName } from "#identity/revocation";
+import { exceptionProblem } from "#identity/unbound-exception";
 import type { Clock } from "#kernel/clock";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { prepareRegistry } from "./prepare-registry.ts";
 import { readRegistryState } from "./d1/read-registry-state.ts";
 import { writeRegistry } from "./d1/write-registry.ts";
@@ -30,6 +31,8 @@ export async function applyRegistry(
 ): Promise<Result<Applied, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
+  const tooLong = exceptionProblem(file.value, clock());
+  if (tooLong !== undefined) return err(tooLong);
   const prepared = await prepareRegistry(file.value);
   if (!prepared.ok) return prepared;
 
@@ -53,23 +56,35 @@ export async function applyRegistry(
 }
 
 /** The records that readers keep a copy of: an agreement, a certificate and a grant are part of their client's. */
-function recordsOf({ issuers, clients, certificates, agreements, grants, origins }: RegistryChanges): readonly RecordName[] {
+function recordsOf({
+  issuers,
+  clients,
+  certificates,
+  certificateSubjects,
+  agreements,
+  grants,
+  origins,
+}: RegistryChanges): readonly RecordName[] {
   const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [...added, ...changed];
+  const owned = <T>({ added, removed }: { readonly added: readonly T[]; readonly removed: readonly T[] }) => [...added, ...removed];
   const names: RecordName[] = [
     ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
     ...all(origins).map(({ name }): RecordName => `origin/${name}`),
     ...all(clients).map(({ id }): RecordName => `client/${id}`),
-    ...[...certificates.added, ...certificates.removed, ...all(agreements), ...all(grants)].map(
+    ...[...owned(certificates), ...owned(certificateSubjects), ...all(agreements), ...all(grants)].map(
       ({ client }): RecordName => `client/${client}`,
     ),
   ];
   return [...new Set(names)];
 }
 
-function count({ issuers, clients, certificates, agreements, policies, grants, origins }: RegistryChanges): Applied {
+function count({ issuers, clients, certificates, certificateSubjects, agreements, policies, grants, origins }: RegistryChanges): Applied {
   const weighed = [issuers, clients, agreements, grants, origins];
   return {
-    added: weighed.reduce((sum, { added }) => sum + added.length, certificates.added.length + policies.length),
-    changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length),
+    added: weighed.reduce(
+      (sum, { added }) => sum + added.length,
+      certificates.added.length + certificateSubjects.added.length + policies.length,
+    ),
+    changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length + certificateSubjects.removed.length),
   };
 }

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import type { RegisteredSubject } from "#identity/certificate-subject";
 import type { RegisteredCertificate } from "#identity/client";
 import type { Prepared } from "#identity/merge-registry";
 import { pointer, type RegistryDocument, type RegistryProblem } from "#identity/registry-document";
@@ -33,11 +34,12 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     }
   }
   const certificates: (readonly RegisteredCertificate[])[] = [];
+  const certificateSubjects = file.clients.map((client) => client.certificates.flatMap(subjectOf));
   for (const [i, client] of file.clients.entries()) {
-    const read = client.certificates.map(readRegistered);
+    const read = client.certificates.map((entry) => (typeof entry === "string" ? readRegistered(entry) : "named"));
     const unreadable = read.indexOf(undefined);
     if (unreadable !== -1) return err(invalid(["clients", i, "certificates", unreadable], "is not a certificate"));
-    certificates.push(read.filter((certificate) => certificate !== undefined));
+    certificates.push(read.filter((certificate) => certificate !== undefined && certificate !== "named"));
   }
   const policies: PolicyEntry[] = [];
   for (const [i, { name, body }] of file.policies.entries()) {
@@ -51,13 +53,20 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     }
     policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
   }
-  return ok({ policies, certificates });
+  return ok({ policies, certificates, certificateSubjects });
 }
 
 function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const document = parsePolicyDocument(body);
   const [untrue] = document.ok ? proveExamples(document.value) : [];
   return untrue === undefined ? document : err(untrue);
+}
+
+/** The schema has let one name in, and the authority beside it. */
+function subjectOf(entry: RegistryDocument["clients"][number]["certificates"][number]): RegisteredSubject[] {
+  if (typeof entry === "string") return [];
+  const { issuerDn, ...name } = entry;
+  return Object.entries(name).map(([field, value]) => ({ issuerDn, field: field as keyof typeof name, value })); // its keys are those of the schema
 }
 
 /** A thumbprint as it is, or a PEM certificate by its DER and dates. */

@@ -16,7 +16,10 @@ export function decoyClient(id: string, kid: unknown): ClientRecord {
     keys: typeof kid === "string" ? keys.map((key): PublicJwk => Object.assign({}, key, { kid })) : keys,
     external: undefined,
     patient: undefined,
+    unboundUntil: undefined,
     certificates: [],
+    certificateSubjects: [],
+    corsOrigins: [],
     agreements: [],
     grants: [],
   };

@@ -4,7 +4,7 @@ import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { Secret } from "#kernel/secret";
 import type { Spend } from "#limits/ports";
-import { at, clientRecord, presented, publicUrl } from "../support/credentials.ts";
+import { at, clientRecord, presented, publicUrl, vouched } from "../support/credentials.ts";
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const tokenOf = (claims: unknown) => new Secret(`${encoded({ alg: "ES256" })}.${encoded(claims)}.c2ln`);
@@ -15,7 +15,7 @@ const call = { token: tokenOf(claims), origin: "main", purpose: undefined, at };
 /** What a door would ask for early, with these clients in the registry. */
 async function asked(
   changes: Partial<typeof call> | { readonly purpose: string } = {},
-  certificate = { x5t },
+  certificate = vouched(x5t),
   client: ClientRecord = clientRecord([]),
   find?: ClientDirectory["find"],
 ): Promise<readonly Spend[]> {
@@ -39,7 +39,7 @@ test("a share is asked for by what the token claims, before it is proven", async
 test("a client of another issuer is found by that issuer's name for it alone", async ({ expect }) => {
   const iss = "https://issuer.example";
   const client = clientRecord([], { id: "app", authentication: "external", external: { issuer: iss, id: "their-app" } });
-  const of = (client_id: string) => asked({ token: tokenOf({ ...claims, iss, client_id }) }, { x5t }, client);
+  const of = (client_id: string) => asked({ token: tokenOf({ ...claims, iss, client_id }) }, vouched(x5t), client);
   expect(await of("their-app")).toMatchObject([{ client: "app", issuer: iss }]);
   expect(await of("app")).toEqual([]);
 });
@@ -47,8 +47,8 @@ test("a client of another issuer is found by that issuer's name for it alone", a
 test("nothing is asked for with a certificate that the named client has not registered, so nobody keeps its guard busy", async ({
   expect,
 }) => {
-  expect(await asked({}, { x5t: presented("payer").x5t })).toEqual([]);
-  expect(await asked({}, { x5t }, clientRecord([], { status: "suspended" }))).toEqual([]);
+  expect(await asked({}, vouched(presented("payer").x5t))).toEqual([]);
+  expect(await asked({}, vouched(x5t), clientRecord([], { status: "suspended" }))).toEqual([]);
 });
 
 test.for<readonly [string, Secret]>([
@@ -67,5 +67,5 @@ test.for<readonly [string, Secret]>([
 });
 
 test("a registry that does not answer is left for authentication to tell", async ({ expect }) => {
-  expect(await asked({}, { x5t }, clientRecord([]), () => Promise.reject(new Error("D1 is down")))).toEqual([]);
+  expect(await asked({}, vouched(x5t), clientRecord([]), () => Promise.reject(new Error("D1 is down")))).toEqual([]);
 });

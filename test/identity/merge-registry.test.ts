@@ -12,6 +12,7 @@ const nothing: RegistryState = {
   issuers: new Map(),
   clients: new Map(),
   certificates: new Map(),
+  certificateSubjects: new Map(),
   agreements: new Map(),
   policies: new Map(),
   grants: new Map(),
@@ -31,6 +32,7 @@ function filled(whole: unknown = sample): RegistryState {
     issuers: new Map(file.issuers.map((issuer) => [issuer.iss, issuerEntry(issuer)])),
     clients: new Map(file.clients.map((client) => [client.id, clientEntry(client)])),
     certificates: new Map([["telehealth", [{ x5t: "A".repeat(43), from: undefined, to: undefined }]]]),
+    certificateSubjects: new Map(),
     agreements: new Map(file.agreements.map((agreement) => [agreement.id, agreementEntry(agreement)])),
     policies: new Map([[policy.digest, policy]]),
     grants: new Map(file.grants.map((grant) => [grantKey(grant), { ...grant, policy: policy.digest }])),
@@ -40,8 +42,15 @@ function filled(whole: unknown = sample): RegistryState {
 
 function merge(there: RegistryState, file: unknown, mode: MergeMode = "add") {
   const document = read(file);
-  const certificates = document.clients.map((client) => client.certificates.map((x5t) => ({ x5t, from: undefined, to: undefined })));
-  return mergeRegistry(there, document, { policies: document.policies.map(() => policy), certificates }, mode);
+  const certificates = document.clients.map((client) =>
+    client.certificates.flatMap((x5t) => (typeof x5t === "string" ? [{ x5t, from: undefined, to: undefined }] : [])),
+  );
+  const certificateSubjects = document.clients.map((client) =>
+    client.certificates.flatMap((entry) =>
+      typeof entry !== "string" && "sanDns" in entry ? [{ issuerDn: entry.issuerDn, field: "sanDns" as const, value: entry.sanDns }] : [],
+    ),
+  );
+  return mergeRegistry(there, document, { policies: document.policies.map(() => policy), certificates, certificateSubjects }, mode);
 }
 
 test("into an empty registry everything is added, and the second time nothing", ({ expect }) => {
@@ -165,4 +174,20 @@ test("a date alone is its first moment in UTC, and an offset is kept to", ({ exp
   const [agreement] = read(sample).agreements.map(agreementEntry);
   expect(agreement?.from).toBe(instant(Date.UTC(2026, 0, 1)));
   expect(agreement?.to).toBe(instant(Date.UTC(2028, 0, 1, 5)));
+});
+
+test("a name under an authority is added once, beside what is there, and taken away by a file that replaces without it", ({ expect }) => {
+  const name = { issuerDn: "CN=ca", field: "sanDns", value: "lab.example" };
+  const file = withValue(sample, "/clients/0/certificates", ["A".repeat(43), { issuerDn: "CN=ca", sanDns: "lab.example" }]);
+  const there: RegistryState = { ...filled(), certificateSubjects: new Map([["telehealth", [{ ...name, field: "sanDns" as const }]]]) };
+  expect(merge(filled(), file)).toMatchObject({
+    ok: true,
+    value: { certificateSubjects: { added: [{ ...name, client: "telehealth" }], removed: [] } },
+  });
+  expect(merge(there, file)).toMatchObject({ ok: true, value: { certificateSubjects: { added: [], removed: [] } } });
+  expect(merge(there, sample)).toMatchObject({ ok: true, value: { certificateSubjects: { added: [], removed: [] } } });
+  expect(merge(there, sample, "replace")).toMatchObject({
+    ok: true,
+    value: { certificateSubjects: { added: [], removed: [{ ...name, client: "telehealth" }] } },
+  });
 });

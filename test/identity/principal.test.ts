@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import { identify, type Evidence } from "#identity/principal";
-import { at, clientRecord, presented, publicUrl } from "../support/credentials.ts";
+import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";
 
 const { x5t } = presented("telehealth");
 const client = clientRecord([]);
@@ -22,7 +22,7 @@ const evidence: Evidence = {
     keyId: "token-1",
     binding: { kind: "certificate", x5t },
   },
-  certificate: { x5t },
+  certificate: vouched(x5t),
   proof: undefined,
   client,
   origin: "main",
@@ -46,7 +46,7 @@ test("a token made before its grant was narrowed is narrowed with it", ({ expect
 
 test.for([
   ["T21", "certificate_missing", { certificate: undefined }],
-  ["T21", "certificate_not_the_tokens", { certificate: { x5t: presented("payer").x5t } }],
+  ["T21", "certificate_not_the_tokens", { certificate: vouched(presented("payer").x5t) }],
   ["registry", "client_unknown", { client: undefined }],
   ["registry", "client_unknown", { client: { ...client, id: "payer" } }],
   ["registry", "client_suspended", { client: suspended }],
@@ -161,20 +161,20 @@ const withCertificates: ClientRecord = { ...client, tokensBoundTo: "key" };
 test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({ expect }) => {
   expect(identify(keyBound)).toMatchObject({ ok: true, value: { certificate: undefined, proof: { id: "proof-1" } } });
   // A certificate that the registry does not know of says nothing about the client; one that was registered may be left out.
-  expect(identify({ ...keyBound, certificate: { x5t } })).toMatchObject({ ok: true, value: { certificate: x5t } });
+  expect(identify({ ...keyBound, certificate: vouched(x5t) })).toMatchObject({ ok: true, value: { certificate: x5t } });
   expect(identify({ ...keyBound, client: withCertificates })).toMatchObject({ ok: true });
-  expect(identify({ ...keyBound, client: withCertificates, certificate: { x5t } })).toMatchObject({ ok: true });
+  expect(identify({ ...keyBound, client: withCertificates, certificate: vouched(x5t) })).toMatchObject({ ok: true });
 });
 
 test.for([
   ["T29", "proof_missing", { proof: undefined }],
   ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1" } }],
-  ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: { x5t } }],
+  ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: vouched(x5t) }],
   ["T30: the client's tokens are bound to its certificate", "binding_not_the_clients", { client }],
   [
     "another certificate than those that are registered",
     "certificate_not_registered",
-    { client: withCertificates, certificate: { x5t: "A".repeat(43) } },
+    { client: withCertificates, certificate: vouched("A".repeat(43)) },
   ],
   ["registry", "client_suspended", { client: { ...keyBound.client, status: "suspended" } as ClientRecord }],
 ] as const)("%s: %s", ([, reason, change], { expect }) => {

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
+import type { Certificate } from "#identity/certificate";
 import type { ClientRecord } from "#identity/client";
 import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jwk";
 import { instant } from "#kernel/clock";
@@ -47,6 +48,12 @@ export function presented(name: string): { readonly x5t: string; readonly tlsCli
   };
 }
 
+/** A certificate that an authority vouches for. */
+export const vouched = (x5t: string): Certificate => ({
+  x5t,
+  voucher: { kind: "authority", subjectDn: "CN=telehealth", issuerDn: "CN=ca", der: new Uint8Array() },
+});
+
 export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord> = {}): ClientRecord {
   return {
     id: "telehealth",
@@ -58,7 +65,10 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
     keys: keys.map(({ jwk }) => jwk),
     external: undefined,
     patient: undefined,
+    unboundUntil: undefined,
     certificates: [{ x5t: presented("telehealth").x5t, from: undefined, to: undefined }],
+    certificateSubjects: [],
+    corsOrigins: [],
     agreements: [{ id: "baa", purposes: ["TREAT"], from: instant(at - 1_000), to: instant(at + 1_000) }],
     grants: [
       {
@@ -66,6 +76,7 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
         purpose: "TREAT",
         agreement: "baa",
         policyDigest: "sha256:1",
+        signedRequests: false,
         scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }],
         quotas: { default: { requests: 10, windowSeconds: 60, revision: 1 } },
       },

@@ -19,6 +19,6 @@ export function issuerDirectory(registry: D1Database, clock: Clock): IssuerDirec
   return { find: async (iss) => (await cache.get("all"))?.get(iss), forget: forgetAll, forgetAll };
 }
 
-function issuerOf({ iss, jwks, jwksUri, algs, audience, purpose, claims }: typeof issuers.$inferSelect): TrustedIssuer {
-  return { iss, keys: jwks?.keys ?? [], jwksUri: jwksUri ?? undefined, algorithms: algs, audience, purpose, claims };
+function issuerOf({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }: typeof issuers.$inferSelect): TrustedIssuer {
+  return { iss, keys: jwks?.keys ?? [], jwksUri: jwksUri ?? undefined, algorithms: algs, introspection: introspection ?? undefined, audience, purpose, claims };
 }

@@ -45,9 +45,9 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
   const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
   return {
     issuers: new Map(
-      everyIssuer.map(({ iss, jwks, jwksUri, algs, audience, purpose, claims }) => [
+      everyIssuer.map(({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }) => [
         iss,
-        { iss, jwks: jwks ?? undefined, jwksUri: jwksUri ?? undefined, algs, audience, purpose, claims },
+        { iss, jwks: jwks ?? undefined, jwksUri: jwksUri ?? undefined, algs, introspection: introspection ?? undefined, audience, purpose, claims },
       ]),
     ),
     clients: new Map(

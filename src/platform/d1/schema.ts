@@ -1,5 +1,6 @@
 import { foreignKey, index, integer, primaryKey, sqliteTable, text, unique, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { AssertionProfile } from "#identity/assertion";
+import type { SubjectField } from "#identity/certificate-subject";
 import type { PublicJwk } from "#identity/jwk";
 import type { IssuerEntry, OriginEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
@@ -13,6 +14,7 @@ export const issuers = sqliteTable("issuers", {
   iss: text("iss").primaryKey(),
   jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
   jwksUri: text("jwks_uri"),
+  introspection: text("introspection", { mode: "json" }).$type<NonNullable<IssuerEntry["introspection"]>>(),
   algs: text("algs", { mode: "json" }).$type<IssuerEntry["algs"]>().notNull(),
   audience: text("audience").notNull(),
   purpose: text("purpose", { mode: "json" }).$type<IssuerEntry["purpose"]>().notNull(),
@@ -33,6 +35,9 @@ export const clients = sqliteTable(
     assertionProfile: text("assertion_profile").$type<AssertionProfile>().notNull(),
     dpop: integer("dpop", { mode: "boolean" }).notNull(),
     patient: text("patient"),
+    unboundUntil: moment("unbound_until"),
+    selfSigned: integer("self_signed", { mode: "boolean" }).notNull().default(false),
+    corsOrigins: text("cors_origins", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
   },
   (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
 );
@@ -48,6 +53,19 @@ export const certificates = sqliteTable(
     notAfter: moment("not_after"),
   },
   (table) => [primaryKey({ columns: [table.client, table.x5t] })],
+);
+
+export const certificateSubjects = sqliteTable(
+  "certificate_subjects",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    issuerDn: text("issuer_dn").notNull(),
+    field: text("field").$type<SubjectField>().notNull(),
+    value: text("value").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.client, table.issuerDn, table.field, table.value] })],
 );
 
 export const agreements = sqliteTable(
@@ -96,6 +114,7 @@ export const origins = sqliteTable("origins", {
   name: text("name").primaryKey(),
   url: text("url").notNull(),
   credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
+  forwardClientCert: integer("forward_client_cert", { mode: "boolean" }).notNull().default(false),
 });
 
 export const grants = sqliteTable(
@@ -114,6 +133,7 @@ export const grants = sqliteTable(
     quotaRequests: integer("quota_requests").notNull(),
     quotaWindowSeconds: integer("quota_window_seconds").notNull(),
     revision: integer("revision").notNull(),
+    signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),

@@ -27,10 +27,10 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(({ name, ...origin }) => db.update(origins).set(origin).where(eq(origins.name, name))),
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values(issuer)),
-    ...changes.issuers.changed.map(({ iss, jwks, jwksUri, ...issuer }) =>
+    ...changes.issuers.changed.map(({ iss, jwks, jwksUri, introspection, ...issuer }) =>
       db
         .update(issuers)
-        .set({ ...issuer, jwks: jwks ?? null, jwksUri: jwksUri ?? null })
+        .set({ ...issuer, jwks: jwks ?? null, jwksUri: jwksUri ?? null, introspection: introspection ?? null })
         .where(eq(issuers.iss, iss)),
     ),
     ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),

@@ -18,6 +18,7 @@ const tables = [
   "issuers",
   "clients",
   "certificates",
+  "certificate_subjects",
   "agreements",
   "agreement_purposes",
   "policies",
