@@ -53,6 +53,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     patient: text,
     operator: text,
     jkt: text,
+    unbound: (value) => value === true,
   },
   from: { address: text, country: text },
   what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },

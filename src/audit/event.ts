@@ -61,6 +61,7 @@ export interface Who {
   readonly patient?: string | undefined; // FHIR id of the token's patient context
   readonly jkt?: string | undefined; // thumbprint of the key of a DPoP proof
   readonly operator?: string | undefined; // who administers; never beside a client
+  readonly unbound?: true | undefined; // the token was bound to nothing: a dated exception of the registry let it pass
 }
 
 export interface From {

@@ -33,8 +33,11 @@ export type OriginAnswer =
 
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
 export interface Origins {
-  /** `undefined` when no such origin is registered. */
-  ask(origin: string, question: OriginQuestion): Promise<OriginAnswer | undefined>;
+  /**
+   * `undefined` when no such origin is registered. `clientCert`: the certificate of the asker's connection, as RFC 9440 writes it, for an
+   * origin that is to be told.
+   */
+  ask(origin: string, question: OriginQuestion, clientCert?: string): Promise<OriginAnswer | undefined>;
 }
 
 /** Where a further page begins. */

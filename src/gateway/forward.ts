@@ -13,8 +13,13 @@ export type OriginRefusal =
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
 
 /** Asks an origin. Only an answer goes on; the origin's own words for anything else stay inside. */
-export async function forward(origins: Origins, origin: string, question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
-  const answer = await origins.ask(origin, question);
+export async function forward(
+  origins: Origins,
+  origin: string,
+  question: OriginQuestion,
+  clientCert: string | undefined,
+): Promise<Result<Answered, OriginRefusal>> {
+  const answer = await origins.ask(origin, question, clientCert);
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });

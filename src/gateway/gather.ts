@@ -28,6 +28,8 @@ export interface Gathering {
   readonly who: Principal;
   readonly grant: Grant;
   readonly place: PagePlace | undefined;
+  /** The verified certificate of the connection, as RFC 9440 writes it. */
+  readonly clientCert: string | undefined;
 }
 
 /** Asks the origin whatever the grant says, and makes of the answers what may leave. */
@@ -35,7 +37,7 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
   const { grant, origin } = asked;
   const { expects } = grant;
   const names = { public: ports.fhirBase(origin), name: origin };
-  const ask = (question: OriginQuestion) => forward(ports.origins, origin, question);
+  const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, asked.clientCert);
   switch (expects.kind) {
     case "read": {
       const one = await wholeOf(await ask(grant.ask));

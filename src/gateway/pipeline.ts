@@ -1,5 +1,6 @@
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
+import { clientCertField } from "#identity/client-cert-field";
 import { deniedPrincipal, type DeniedNames } from "#identity/denial";
 import { evaluate } from "#policy/evaluate";
 import { admit, type Arrival } from "./admit.ts";
@@ -51,7 +52,8 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   if (!grant.ok) return trail.refuse(grant.error);
 
   const { origin, at } = call.value;
-  const disclosed = await gather({ origin, at, who: who.value, grant: grant.value, place }, ports);
+  const clientCert = clientCertField(call.value.tlsClientAuth, who.value.certificate);
+  const disclosed = await gather({ origin, at, who: who.value, grant: grant.value, place, clientCert }, ports);
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
   // The origin may have taken longer than the lease lives: an ended one is asked for again, without spending, and no answer is a no.

@@ -160,6 +160,7 @@ export class Trail {
         subject: principal?.client.external && principal.subject, // of the built-in issuer the client itself
         user: principal?.user,
         patient: principal?.patient,
+        unbound: principal?.unbound === true ? true : undefined,
       },
       from: { address: this.#address },
       what: { ...asked(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },

@@ -7,6 +7,11 @@ export type Binding =
   /** `cnf.jkt` (RFC 9449 §6.1): the key of a DPoP proof. */
   | { readonly kind: "key"; readonly jkt: string };
 
+/** What a token that is bound to nothing has instead: good for whoever has it, so taken only by a dated exception in the registry. */
+export interface Unbound {
+  readonly kind: "none";
+}
+
 export type BindingRefusal = { readonly reason: "token_unbound" | "binding_unsupported" };
 
 const thumbprint = /^[A-Za-z0-9_-]{43}$/u;

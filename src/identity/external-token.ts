@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { boundTo } from "./binding.ts";
+import { boundTo, type Unbound } from "./binding.ts";
 import { claimAt, type TrustedIssuer } from "./issuer.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseSignedInScopes } from "./scopes.ts";
@@ -42,7 +42,8 @@ export function readExternalToken(
   if (!isFor(aud, issuer.audience, expected.base)) return err({ reason: "audience_wrong" });
   const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
   if (!times.ok) return times;
-  const binding = boundTo(cnf);
+  // Without any `cnf` it is for the client's entry to say whether it may come; one that is empty or unknown is no way to say "none".
+  const binding = cnf === undefined ? ok<Unbound>({ kind: "none" }) : boundTo(cnf);
   if (!binding.ok) return binding;
 
   const said = readMapped(claims, issuer);

@@ -1,7 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
-import type { Binding } from "./binding.ts";
+import type { Binding, Unbound } from "./binding.ts";
 import type { Certificate } from "./certificate.ts";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
@@ -33,6 +33,8 @@ export interface Principal {
   readonly certificate: string | undefined;
   /** The proof of the key that the token is bound to, if it is bound to a key. Not yet known to be its first use. */
   readonly proof: Proof | undefined;
+  /** The token is bound to nothing, and a dated exception of the registry let it pass. */
+  readonly unbound: boolean;
 }
 
 export type PrincipalRefusal =
@@ -45,6 +47,7 @@ export type PrincipalRefusal =
         | "certificate_not_the_tokens"
         | "proof_missing"
         | "binding_not_the_clients"
+        | "token_unbound"
         | "client_unknown";
     }
   | { readonly reason: "grant_missing"; readonly purpose: Purpose }
@@ -68,8 +71,10 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
   const bound = confirmed(token.binding, certificate, proof);
   if (!bound.ok) return bound;
   if (client === undefined || !isClientOf(token, client)) return err({ reason: "client_unknown" });
-  if (client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_not_the_clients" });
-  const admitted = admitClient(client, certificate, at);
+  const unbound = token.binding.kind === "none";
+  if (unbound && (client.unboundUntil === undefined || at >= client.unboundUntil)) return err({ reason: "token_unbound" });
+  if (!unbound && client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_not_the_clients" });
+  const admitted = unbound ? admitUnbound(client, certificate, at) : admitClient(client, certificate, at);
   if (!admitted.ok) return admitted;
 
   const granted = client.grants.filter((each) => each.origin === origin);
@@ -106,18 +111,31 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
     keyId: token.keyId,
     certificate: certificate?.x5t,
     proof: token.binding.kind === "key" ? proof : undefined,
+    unbound,
   });
 }
 
 /** Whether the sender holds what the token is bound to. */
-function confirmed(binding: Binding, certificate: Certificate | undefined, proof: Proof | undefined): Result<Binding, PrincipalRefusal> {
+function confirmed(
+  binding: Binding | Unbound,
+  certificate: Certificate | undefined,
+  proof: Proof | undefined,
+): Result<Binding | Unbound, PrincipalRefusal> {
   switch (binding.kind) {
     case "certificate": // RFC 8705 §3
       if (certificate === undefined) return err({ reason: "certificate_missing" });
       return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_not_the_tokens" });
     case "key": // RFC 9449 §7.1
       return proof !== undefined && sameText(binding.jkt, proof.jkt) ? ok(binding) : err({ reason: "proof_missing" });
+    case "none": // RFC 6750 §1.2: nothing to hold. Whether it may come at all, the client's entry says.
+      return ok(binding);
   }
+}
+
+/** An unbound token asks no less of the connection: where certificates are registered, one of them must be there. */
+function admitUnbound(client: ClientRecord, certificate: Certificate | undefined, at: Instant): Result<ClientRecord, ClientRefusal> {
+  const registered = client.certificates.length > 0 || client.certificateSubjects.length > 0;
+  return admitClient({ ...client, tokensBoundTo: registered ? "certificate" : "key" }, certificate, at);
 }
 
 /** Each issuer speaks only of its own clients: the built-in one of those by registry id, an external one of those registered as its own. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { boundTo, type Binding, type BindingRefusal } from "./binding.ts";
+import { boundTo, type Binding, type BindingRefusal, type Unbound } from "./binding.ts";
 import type { JwsRefusal } from "./compact-jws.ts";
 import type { Algorithm } from "./jwk.ts";
 import { purposePattern, type Purpose } from "./purpose.ts";
@@ -26,7 +26,7 @@ export interface AccessToken {
   readonly patient: string | undefined;
   /** Who signed in, as a reference or URL (SMART App Launch 2 §4.0.4 `fhirUser`): for the record only. */
   readonly user: string | undefined;
-  readonly binding: Binding;
+  readonly binding: Binding | Unbound;
 }
 
 /** A token whose signature was proven, and by which key of its issuer. */
@@ -39,6 +39,8 @@ export type TokenRefusal =
   | JwsRefusal
   | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }
   | { readonly reason: "token_type_wrong" | "issuer_unknown" | "audience_wrong" }
+  /** Of tokens that are no JWT: their issuer says so, or more than one issuer could know. */
+  | { readonly reason: "token_inactive" | "issuer_unclear" }
   | TimesRefusal
   | BindingRefusal
   /** A required claim is missing or has the wrong form: its name, never its value. */

@@ -10,6 +10,8 @@ export interface OriginAddress {
   /** FHIR base without a trailing slash. */
   readonly base: string;
   readonly bearer: Secret | undefined;
+  /** It is told the certificate of whoever asks. */
+  readonly forwardClientCert: boolean;
 }
 
 export interface UpstreamOptions {
@@ -32,7 +34,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
     health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
 
   return {
-    async ask(origin, question) {
+    async ask(origin, question, clientCert) {
       const address = await find(origin);
       if (address === undefined) return undefined;
       const known = health.get(origin) ?? healthy;
@@ -40,9 +42,10 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       if (rest > 0) return { kind: "resting", retryAfterSeconds: rest };
 
       const onEnd = (failed: boolean) => void note(origin, failed);
-      let answer = await once(address, question, hosts, onEnd);
+      const asking = () => once(address, question, address.forwardClientCert ? clientCert : undefined, hosts, onEnd);
+      let answer = await asking();
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
-      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await once(address, question, hosts, onEnd);
+      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
       // How an answer that began does is known at its end.
       if (answer.kind !== "answered")
         note(
@@ -57,6 +60,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
 async function once(
   { base, bearer }: OriginAddress,
   question: OriginQuestion,
+  clientCert: string | undefined,
   hosts: ReadonlySet<string>,
   onEnd: (failed: boolean) => void,
 ): Promise<OriginAnswer> {
@@ -65,6 +69,7 @@ async function once(
   // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
   const headers = new Headers({ accept: "application/fhir+json", prefer: "handling=strict" });
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
+  if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far
   if (form !== undefined) headers.set("content-type", "application/x-www-form-urlencoded");
   const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
   try {

@@ -76,7 +76,7 @@ test.for([
   ["token_expired", { exp: now, iat: now - 300 }],
   ["token_not_yet", { iat: now + 61 }],
   ["token_lives_too_long", { exp: now + 3_601 }],
-  ["token_unbound", { cnf: undefined }],
+  ["token_unbound", { cnf: {} }],
   ["binding_unsupported", { cnf: { "x5t#S256": x5t, jkt: "a" } }],
   ["claim_malformed", { sub: undefined }],
   ["claim_malformed", { jti: undefined }],

@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { ownSecrets } from "#platform/config";
 import { originAddress } from "#platform/origin-address";
 
-const bearer = (secret: string) => ({ name: "main", url: "https://fhir.example.org/r4", credentials: { kind: "bearer", secret } }) as const;
+const bearer = (secret: string) => ({ name: "main", url: "https://fhir.example.org/r4", credentials: { kind: "bearer", secret }, forwardClientCert: false }) as const;
 
 test("an origin's bearer token is the secret that its entry names, and its absence a fault that names it", ({ expect }) => {
   expect(originAddress(bearer("LAB_TOKEN"), () => "a-token").bearer?.reveal()).toBe("a-token");

@@ -22,9 +22,10 @@ afterAll(() => {
   server.close();
 });
 
-const origins = (hosts: readonly string[] = [host]) =>
+const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
   upstream({
-    find: (name) => Promise.resolve(name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token") } : undefined),
+    find: (name) =>
+      Promise.resolve(name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert } : undefined),
     hosts: new Set(hosts),
     clock: () => instant(1_000),
   });
@@ -45,6 +46,17 @@ test("an origin is asked with its own credential, strictly, and with nothing of 
   const { url, headers } = seen.at(-1) ?? {};
   expect(url).toBe("/fhir/Patient?_id=1");
   expect(headers).toMatchObject({ authorization: "Bearer origin-token", accept: "application/fhir+json", prefer: "handling=strict" });
+});
+
+test("T25: the asker's certificate goes with each question to an origin that wants it, and to no other", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  const asked = async (wants: boolean, clientCert?: string) => {
+    await origins([host], wants).ask("main", question, clientCert);
+    return seen.at(-1)?.headers["client-cert"];
+  };
+  expect(await asked(true, ":AAAA:")).toBe(":AAAA:");
+  expect(await asked(false, ":AAAA:")).toBeUndefined();
+  expect(await asked(true)).toBeUndefined();
 });
 
 test("a posted question goes as a form, and a page's link as the origin wrote it", async ({ expect }) => {
