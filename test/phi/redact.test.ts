@@ -47,7 +47,12 @@ function expected(type: string, { path }: Brand, paths: readonly (readonly strin
   if (path.includes("extension")) return "hidden";
   const covers = (shown: readonly string[]) =>
     shown.length <= path.length &&
-    shown.every((step, index) => step === path[index] || (step.endsWith("[x]") && path[index]?.startsWith(step.slice(0, -3)) === true));
+    shown.every(
+      (step, index) => step === path[index] || (step.endsWith("[x]") && isForm(step.slice(0, -3), path.slice(0, index), path[index])),
+    );
+  // `participantEffectiveTimeFromStart` is an element of its own beside `participantEffective[x]`.
+  const isForm = (stem: string, parent: readonly string[], name = "") =>
+    name.startsWith(stem) && !elementsOf(typeAt(type, parent)).has(name);
   if (paths.some(covers)) return path.at(-1) === "id" ? "implicit" : "shown"; // an id alone is no element (ele-1)
   let at = type;
   for (const name of path) {
