@@ -2,7 +2,7 @@ import type { CompactJws } from "#identity/compact-jws";
 import type { Algorithm, PublicJwk } from "#identity/jwk";
 import type { KeySets } from "#identity/ports";
 import type { Result } from "#kernel/result";
-import { proveSignature, type SignatureRefusal } from "./verify-signature.ts";
+import { proveSignature, type SignatureCheck, type SignatureRefusal } from "./verify-signature.ts";
 
 /** Whose keys prove a signature: those that the registry has, or those at an address that it has. */
 export interface KeyHolder {
@@ -20,14 +20,15 @@ export async function proveByHolder(
   { keys, jwksUri }: KeyHolder,
   algorithms: readonly Algorithm[],
   keySets: KeySets,
+  isSigned?: SignatureCheck,
 ): Promise<Result<PublicJwk, SignatureRefusal>> {
-  if (jwksUri === undefined) return proveSignature(text, header, keys, algorithms);
+  if (jwksUri === undefined) return proveSignature(text, header, keys, algorithms, isSigned);
   const known = await keySets.at(jwksUri);
-  const proven = await proveSignature(text, header, known, algorithms);
+  const proven = await proveSignature(text, header, known, algorithms, isSigned);
   // Without a `kid`, a new key shows only by no known one having signed.
   const isNew =
     !proven.ok && (proven.error.reason === "key_unknown" || (proven.error.reason === "signature_wrong" && header["kid"] === undefined));
   if (!isNew) return proven;
   const asked = await keySets.anew(jwksUri);
-  return asked === known ? proven : proveSignature(text, header, asked, algorithms);
+  return asked === known ? proven : proveSignature(text, header, asked, algorithms, isSigned);
 }

@@ -6,15 +6,17 @@ const importedKeys = new Map<string, CryptoKey>(); // settled keys only: a reque
 
 /** A key's import costs a fifth of a verification, so each is imported once in an isolate's life. Throws for a key that is none. */
 export async function importPublicKey(key: PublicJwk, algorithm: Algorithm): Promise<CryptoKey> {
-  const material = materialOf(key);
-  const name = `${algorithm} ${JSON.stringify(material)}`;
+  const name = publicKeyName(key, algorithm);
   const known = importedKeys.get(name);
   if (known !== undefined) return known;
-  const made = await importJWK(material, algorithm);
+  const made = await importJWK(materialOf(key), algorithm);
   if (importedKeys.size >= importedMax) importedKeys.delete(importedKeys.keys().next().value ?? "");
   importedKeys.set(name, made);
   return made;
 }
+
+/** One text for each key and way to use it, whatever the key is called. */
+export const publicKeyName = (key: PublicJwk, algorithm: Algorithm): string => `${algorithm} ${JSON.stringify(materialOf(key))}`;
 
 /** Whether the numbers are a key at all: a point may lie off its curve. */
 export async function isPublicKey(key: PublicJwk): Promise<boolean> {

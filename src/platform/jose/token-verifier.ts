@@ -13,6 +13,8 @@ import {
 } from "#identity/token";
 import { err, ok, type Result } from "#kernel/result";
 import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
+import { provenSignatures } from "./proven-signatures.ts";
+import { isSignedBy } from "./verify-signature.ts";
 
 /**
  * Proves tokens of the built-in issuer and of the registry's external ones. The still unproven `iss`, an exact string, chooses whose
@@ -31,6 +33,7 @@ export function tokenVerifier({
   readonly issuers: IssuerDirectory;
   readonly keySets: KeySets;
 }): TokenVerifier {
+  const isSigned = provenSignatures(isSignedBy);
   return {
     async verify(token, { audience, at }) {
       const text = token.reveal();
@@ -38,7 +41,7 @@ export function tokenVerifier({
       if (!jws.ok) return jws;
       const { header, claims } = jws.value;
       const prove = async (by: KeyHolder & Pick<TrustedIssuer, "algorithms">): Promise<Result<PublicJwk, TokenRefusal>> => {
-        const proven = await proveByHolder(text, header, by, by.algorithms, keySets);
+        const proven = await proveByHolder(text, header, by, by.algorithms, keySets, isSigned);
         return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
       };
 

@@ -17,6 +17,7 @@ export async function proveSignature(
   { alg, kid, crit }: CompactJws["header"],
   keys: readonly PublicJwk[],
   algorithms: readonly Algorithm[],
+  isSigned: SignatureCheck = isSignedBy,
 ): Promise<Result<PublicJwk, SignatureRefusal>> {
   const algorithm = algorithms.find((allowed) => allowed === alg);
   if (algorithm === undefined) return err({ reason: "algorithm_not_allowed" });
@@ -25,12 +26,15 @@ export async function proveSignature(
   const candidates = keys.filter((key) => fits(key, algorithm) && (kid === undefined || key.kid === kid));
   if (candidates.length === 0) return err({ reason: "key_unknown" });
   for (const key of candidates) {
-    if (await signedBy(text, key, algorithm)) return ok(key);
+    if (await isSigned(text, key, algorithm)) return ok(key);
   }
   return err({ reason: "signature_wrong" });
 }
 
-async function signedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
+/** Whether a JWS was signed with a key. Never throws. */
+export type SignatureCheck = (text: string, key: PublicJwk, algorithm: Algorithm) => Promise<boolean>;
+
+export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
   try {
     await compactVerify(text, await importPublicKey(key, algorithm), { algorithms: [algorithm] });
     return true;
