@@ -38,7 +38,11 @@ export async function authenticate(
   if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
 
   if (call.token === undefined) return err({ reason: "token_missing" });
-  const token = await ports.tokens.verify(call.token, { audience: ports.fhirBase(call.origin), at: call.at, certificate: certificate.value });
+  const token = await ports.tokens.verify(call.token, {
+    audience: ports.fhirBase(call.origin),
+    at: call.at,
+    certificate: certificate.value,
+  });
   if (!token.ok) return token;
   const proof = await proofOf(call, call.token, token.value, ports);
   if (!proof.ok) return proof;

@@ -6,10 +6,12 @@ import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
+import type { SignedRefusal } from "./prove-signed.ts";
 
 export type GatewayRefusal =
   | AdmitRefusal
   | AuthenticateRefusal
+  | SignedRefusal
   | Exhausted
   | PrincipalDenied
   | InterpretRefusal
@@ -28,6 +30,11 @@ const face = (status: number, code: IssueType, text: string): PublicFace => ({ s
 
 const badCredential = face(401, "login", "The credential is missing, not valid, or not the one that goes with this certificate.");
 const badProof = face(401, "login", "The DPoP proof is missing, not valid for this request, or was used before.");
+const badSignature = face(
+  401,
+  "login",
+  "The request must be signed: its signature is missing, or not one of the client's over this request.",
+);
 const useNonce = face(401, "login", "Repeat the request with a DPoP proof over the nonce of DPoP-Nonce.");
 const notPermitted = face(403, "forbidden", "Not permitted.");
 const hidden = face(403, "forbidden", "Not permitted: this would search by what may not be seen.");
@@ -84,6 +91,8 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   signature_wrong: badCredential,
   token_type_wrong: badCredential,
   issuer_unknown: badCredential,
+  issuer_unclear: badCredential,
+  token_inactive: badCredential,
   audience_wrong: badCredential,
   token_expired: badCredential,
   token_not_yet: badCredential,
@@ -107,6 +116,17 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   purpose_malformed: face(400, "invalid", "Phylax-Purpose is not a purpose of use."),
   purpose_not_granted: face(403, "forbidden", "The token is not for this purpose of use."),
   purpose_not_chosen: face(403, "forbidden", "The token is for several purposes: choose one with Phylax-Purpose."),
+  // prove signed
+  request_unsigned: badSignature,
+  request_signature_malformed: badSignature,
+  request_signature_incomplete: badSignature,
+  request_part_unknown: badSignature,
+  request_signature_expired: badSignature,
+  request_signature_not_yet: badSignature,
+  request_key_unknown: badSignature,
+  request_algorithm_wrong: badSignature,
+  request_signature_wrong: badSignature,
+  content_digest_wrong: badSignature,
   // denied beside the registry
   client_denied: badCredential,
   certificate_denied: badCredential,

@@ -10,11 +10,21 @@ export interface TrustedIssuer {
   /** Where it publishes its keys, if `keys` has none. */
   readonly jwksUri?: string | undefined;
   readonly algorithms: readonly Algorithm[];
+  /** How it is asked about a token that is no JWT; `undefined`: it has no such tokens. */
+  readonly introspection?: Introspection | undefined;
   /** What its tokens must name in `aud`. */
   readonly audience: string;
   readonly purpose: { readonly claim: string } | { readonly fixed: readonly Purpose[] };
   /** Where its tokens say what; see {@link claimAt}. */
   readonly claims: ClaimNames;
+}
+
+/** An introspection endpoint (RFC 7662 §2), and as whom and how the gateway asks there. */
+export interface Introspection {
+  readonly endpoint: string;
+  readonly clientId: string;
+  /** `secret`: name of a secret of the gateway. */
+  readonly credentials: { readonly kind: "client_secret_basic" | "private_key_jwt"; readonly secret: string };
 }
 
 export interface ClaimNames {

@@ -3,6 +3,7 @@ import type { Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import type { Assertion, AssertionRefusal, ProvenAssertion } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
+import type { Certificate } from "./certificate.ts";
 import type { ClientRecord, ExternalName } from "./client.ts";
 import type { TrustedIssuer } from "./issuer.ts";
 import type { DeniedNames } from "./denial.ts";
@@ -14,7 +15,14 @@ import type { ProvenToken, TokenRefusal } from "./token.ts";
 /** Proves an access token. Never throws for a bad token: a bad token is an answer. */
 export interface TokenVerifier {
   /** `audience`: the FHIR base that is being asked. */
-  verify(token: Secret, expected: { readonly audience: string; readonly at: Instant }): Promise<Result<ProvenToken, TokenRefusal>>;
+  verify(token: Secret, expected: TokenCircumstances): Promise<Result<ProvenToken, TokenRefusal>>;
+}
+
+interface TokenCircumstances {
+  readonly audience: string;
+  readonly at: Instant;
+  /** That of the connection: it tells who may know a token that says nothing by itself. */
+  readonly certificate?: Certificate | undefined;
 }
 
 /** What the built-in issuer is told to say in a token. */
@@ -72,6 +80,12 @@ export interface KeySets {
 /** The registry's external issuers, at most ten seconds old. Throws when they cannot be read for longer than that. */
 export interface IssuerDirectory {
   find(iss: string): Promise<TrustedIssuer | undefined>;
+}
+
+/** Knows who holds which certificate, at most ten seconds old. Throws when the registry cannot be read for longer than that. */
+export interface CertificateHolders {
+  /** The external issuers with a client that has registered this very certificate (`x5t#S256`). */
+  issuersOf(x5t: string): Promise<readonly string[]>;
 }
 
 /** Policy documents by their digest, immutable. Throws when it cannot be read. */

@@ -46,7 +46,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;
-    if (kind !== "none" && kind !== "bearer") return not(["origins", i, "credentials", "kind"], "these credentials");
+    if (kind === "mtls") return not(["origins", i, "credentials", "kind"], "these credentials");
   }
   return undefined;
 }
@@ -75,13 +75,16 @@ function inconsistent({ issuers, clients, agreements, grants, origins }: Registr
 }
 
 function issuerProblem(
-  { iss, jwks, jwksUri, algs, purpose }: RegistryDocument["issuers"][number],
+  { iss, jwks, jwksUri, introspection, algs, purpose }: RegistryDocument["issuers"][number],
   at: readonly PropertyKey[],
   publicUrl: string,
 ): RegistryProblem | undefined {
   // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
   if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
-  if (jwks === undefined && jwksUri === undefined) return bad([...at, "jwks"], "the issuer's public keys are needed, or their jwksUri");
+  const keyed = jwks !== undefined || jwksUri !== undefined;
+  if (!keyed && introspection === undefined)
+    return bad([...at, "jwks"], "the issuer's public keys are needed, or jwksUri, or introspection");
+  if (keyed !== algs.length > 0) return bad([...at, "algs"], "keys and algorithms go together");
   if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");

@@ -40,8 +40,9 @@ const issuer = z.strictObject({
   jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
   algs: z
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
-    .min(1)
-    .max(4),
+    .max(4)
+    .default([])
+    .meta({ description: "What it signs its JWTs with; none only for an issuer without keys, which is asked about each token." }),
   introspection: introspection.optional().meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
   audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
   purpose: z
@@ -175,7 +176,16 @@ const origin = z.strictObject({
   credentials: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("none") }),
     z.strictObject({ kind: z.literal("bearer"), secret: secretName }),
-    z.strictObject({ kind: z.literal("private_key_jwt"), secret: secretName, clientId: text, tokenEndpoint: httpsUrl }),
+    z.strictObject({
+      kind: z.literal("private_key_jwt"),
+      secret: secretName,
+      clientId: text,
+      tokenEndpoint: serverUrl.meta({ description: "A host of IDENTITY_HOSTS." }),
+      audience: text
+        .optional()
+        .meta({ description: "What its assertions are for. Default: tokenEndpoint (SMART); FAPI 2.0 wants the issuer." }),
+      scope: text.default("system/*.rs"),
+    }),
     z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
   ]),
   forwardClientCert: z

@@ -54,12 +54,6 @@ export class FetchedCopies<T> {
     return entry.known.value;
   }
 
-  /** What is known turned out to be wrong. */
-  forget(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) entry.known = undefined;
-  }
-
   #entryOf(key: string): Entry<T> {
     const entry = this.#entries.get(key) ?? { known: undefined, claimed: instant(Number.NEGATIVE_INFINITY), settled: true };
     this.#entries.set(key, entry);

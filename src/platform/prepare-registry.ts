@@ -22,10 +22,8 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
     if (unknown !== -1) return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
   }
-  for (const [i, { credentials }] of file.origins.entries()) {
-    if (credentials.kind === "bearer" && ownSecrets.has(credentials.secret))
-      return err(invalid(["origins", i, "credentials", "secret"], "is one of the gateway's own, not an origin's"));
-  }
+  const own = secretsOf(file).find(({ name }) => ownSecrets.has(name));
+  if (own !== undefined) return err(invalid(own.at, "is one of the gateway's own, which nobody else may be sent"));
   for (const list of ["issuers", "clients"] as const) {
     for (const [i, { jwks }] of file[list].entries()) {
       for (const [j, key] of (jwks?.keys ?? []).entries()) {
@@ -54,6 +52,18 @@ export async function prepareRegistry(file: RegistryDocument): Promise<Result<Pr
     policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
   }
   return ok({ policies, certificates, certificateSubjects });
+}
+
+/** Each secret that the file names, and where. */
+function secretsOf({ origins, issuers }: RegistryDocument): { readonly name: string; readonly at: readonly PropertyKey[] }[] {
+  const ofOrigins = origins.map(({ credentials }, i) => ({ credentials, at: ["origins", i] }));
+  const ofIssuers = issuers.map(({ introspection }, i) => ({
+    credentials: introspection?.credentials,
+    at: ["issuers", i, "introspection"],
+  }));
+  return [...ofOrigins, ...ofIssuers].flatMap(({ credentials, at }) =>
+    credentials !== undefined && "secret" in credentials ? [{ name: credentials.secret, at: [...at, "credentials", "secret"] }] : [],
+  );
 }
 
 function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {

@@ -1,15 +1,16 @@
 import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import type { Secret } from "#kernel/secret";
+import { Secret } from "#kernel/secret";
 import { afterFailure, healthy, restsForSeconds, type OriginHealth } from "./breaker.ts";
+import type { BearerSource } from "./origin-tokens.ts";
 import { piecesOf } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
   /** FHIR base without a trailing slash. */
   readonly base: string;
-  readonly bearer: Secret | undefined;
+  readonly bearer: Secret | BearerSource | undefined;
   /** It is told the certificate of whoever asks. */
   readonly forwardClientCert: boolean;
 }
@@ -42,7 +43,8 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
       if (rest > 0) return { kind: "resting", retryAfterSeconds: rest };
 
       const onEnd = (failed: boolean) => void note(origin, failed);
-      const asking = () => once(address, question, address.forwardClientCert ? clientCert : undefined, hosts, onEnd);
+      const cert = address.forwardClientCert ? clientCert : undefined;
+      const asking = () => withBearer(address.bearer, (bearer) => once({ base: address.base, bearer }, question, cert, hosts, onEnd));
       let answer = await asking();
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
       if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
@@ -57,8 +59,22 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   };
 }
 
+/** A token of the origin's token endpoint that it takes no more is asked for anew, once; without any, the origin cannot be asked. */
+async function withBearer(
+  bearer: OriginAddress["bearer"],
+  ask: (bearer: Secret | undefined) => Promise<OriginAnswer>,
+): Promise<OriginAnswer> {
+  if (bearer === undefined || bearer instanceof Secret) return ask(bearer);
+  const held = await bearer.current().catch(() => undefined);
+  if (held === undefined) return { kind: "unreachable" };
+  const answer = await ask(held);
+  if (answer.kind !== "refused" || answer.status !== 401) return answer;
+  const other = await bearer.anew().catch(() => held);
+  return other === held ? answer : ask(other);
+}
+
 async function once(
-  { base, bearer }: OriginAddress,
+  { base, bearer }: { readonly base: string; readonly bearer: Secret | undefined },
   question: OriginQuestion,
   clientCert: string | undefined,
   hosts: ReadonlySet<string>,

@@ -55,6 +55,28 @@ test("a file with an external issuer and its client is read, and one with a clie
   expect(readRegistry(tls, publicUrl)).toMatchObject({ ok: true, value: { clients: [{ auth: "tls_client_auth" }] } });
 });
 
+const introspection = {
+  endpoint: "https://issuer.example.org/introspect",
+  clientId: "phylax",
+  credentials: { kind: "client_secret_basic", secret: "ISSUER_SECRET" },
+};
+const keyed = { kind: "private_key_jwt", secret: "ORIGIN_KEY", clientId: "phylax", tokenEndpoint: "https://fhir.example.org/token" };
+
+test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may want assertions", ({ expect }) => {
+  const changed = (changes: Readonly<Record<string, unknown>>) =>
+    Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), external);
+  const good: readonly Readonly<Record<string, unknown>>[] = [
+    { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://issuer.example.org/jwks?tenant=1" },
+    { "/clients/0/jwks": undefined, "/clients/0/jwksUri": "https://client.example.org/jwks" },
+    { "/issuers/0/introspection": introspection },
+    { "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined, "/issuers/0/algs": [] },
+    { "/origins/0/credentials": keyed },
+  ];
+  for (const changes of good) expect(readRegistry(changed(changes), publicUrl), JSON.stringify(changes)).toMatchObject({ ok: true });
+  const unasked = changed({ "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined });
+  expect(readRegistry(unasked, publicUrl), "an algorithm without keys").toMatchObject({ ok: false, error: { pointer: "/issuers/0/algs" } });
+});
+
 const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/issuers/0/iss", "/issuers/0/iss", publicUrl],
   ["/issuers/0/iss", "/issuers/0/iss", `${publicUrl}:443/another`],
@@ -77,6 +99,20 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
   ["/clients/0/issuer", "/clients/0/issuer", "https://issuer.example.org"],
   ["/clients/0/externalClientId", "/clients/0/externalClientId", "app"],
   ["/clients/0/patient", "/clients/0/patient", "amara"],
+  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"], // beside jwks
+  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "http://issuer.example.org/jwks"],
+  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://user:secret@issuer.example.org/jwks"],
+  ["/issuers/0/algs", "/issuers/0/algs", []],
+  ["/issuers/0/introspection/endpoint", "/issuers/0/introspection", { ...introspection, endpoint: "http://issuer.example.org/introspect" }],
+  ["/issuers/0/introspection/credentials/kind", "/issuers/0/introspection", { ...introspection, credentials: { kind: "none" } }],
+  [
+    "/issuers/0/introspection/credentials/secret",
+    "/issuers/0/introspection",
+    { ...introspection, credentials: { kind: "client_secret_basic", secret: "the secret itself" } },
+  ],
+  ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"], // beside jwks
+  ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks"],
+  ["/origins/0/credentials/tokenEndpoint", "/origins/0/credentials", { ...keyed, tokenEndpoint: "http://fhir.example.org/token" }],
 ];
 
 test.for(badExternal)(
@@ -87,17 +123,10 @@ test.for(badExternal)(
 );
 
 const unsupported: readonly (readonly [string, string, unknown])[] = [
-  ["/issuers/0/jwksUri", "/issuers/0/jwksUri", "https://issuer.example.org/jwks"],
-  ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs user/*.rs"],
   ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/Patient.r"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?category=laboratory"],
   ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
-  [
-    "/origins/0/credentials",
-    "/origins/0/credentials/kind",
-    { kind: "private_key_jwt", secret: "KEY", clientId: "phylax", tokenEndpoint: "https://fhir.example.org/token" },
-  ],
 ];
 
 test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
@@ -105,7 +134,11 @@ test.for(unsupported)("a feature that this version cannot enforce at %s is refus
 });
 
 test("no refusal quotes a value of the file", ({ expect }) => {
-  for (const [at, , value] of [...bad, ...badExternal, ...unsupported]) {
+  const placed = [
+    ...bad.map(([at, , value]) => [at, value] as const),
+    ...[...badExternal, ...unsupported].map(([, at, value]) => [at, value] as const),
+  ];
+  for (const [at, value] of placed) {
     const read = readRegistry(withValue(external, at, value), publicUrl);
     const quoted = typeof value === "string" && value.length > 5 && !read.ok && read.error.problem.includes(value);
     expect(quoted, at).toBe(false);

@@ -6,6 +6,7 @@ import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
+import { certificateHolders } from "#platform/d1/certificate-holders";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { forgetStale } from "#platform/d1/forget-stale";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
@@ -19,10 +20,13 @@ import { ledgerSink } from "#platform/durable/ledger-sink";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
 import { keySets } from "#platform/jose/key-sets";
 import { proofVerifier } from "#platform/jose/proof-verifier";
+import { requestSignatures } from "#platform/jose/request-signatures";
 import { tokenIssuer } from "#platform/jose/token-issuer";
 import { tokenVerifier } from "#platform/jose/token-verifier";
 import { log } from "#platform/log";
+import { originTokens } from "#platform/origin-tokens";
 import { pageLinks } from "#platform/page-links";
+import { withOpaqueTokens } from "#platform/opaque-tokens";
 import { originAddress } from "#platform/origin-address";
 import { readiness } from "#platform/readiness";
 import { upstream } from "#platform/upstream";
@@ -41,10 +45,15 @@ function open(env: GatewayEnv): Hono {
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
   const issuers = issuerDirectory(env.REGISTRY, clock);
-  const keysOfOthers = keySets(askServer(config.identityHosts), clock, (milliseconds) => scheduler.wait(milliseconds));
+  const ask = askServer(config.identityHosts);
+  const wait = (milliseconds: number) => scheduler.wait(milliseconds);
+  const keysOfOthers = keySets(ask, clock, wait);
+  const tokensOfOrigins = originTokens(ask, clock, wait);
+  const secretOf = (name: string): unknown => Reflect.get(env, name);
   const proofs = proofVerifier(config.dpopNonceKey);
   const tokenEndpoint = `${publicUrl}/oauth/token`;
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
+  const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
   const token = tokenApp({
@@ -71,8 +80,9 @@ function open(env: GatewayEnv): Hono {
     clients,
     clock,
     newId,
-    tokens: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers }),
+    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock }),
     proofs,
+    signatures: requestSignatures(keysOfOthers),
     limiter: guardLimiter({
       guards: env.CLIENT_GUARD,
       clock,
@@ -84,7 +94,7 @@ function open(env: GatewayEnv): Hono {
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);
-        return origin && originAddress(origin, (secret) => Reflect.get(env, secret));
+        return origin && originAddress(origin, secretOf, tokensOfOrigins);
       },
       hosts: config.originHosts,
       clock,

@@ -20,5 +20,14 @@ export function issuerDirectory(registry: D1Database, clock: Clock): IssuerDirec
 }
 
 function issuerOf({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }: typeof issuers.$inferSelect): TrustedIssuer {
-  return { iss, keys: jwks?.keys ?? [], jwksUri: jwksUri ?? undefined, algorithms: algs, introspection: introspection ?? undefined, audience, purpose, claims };
+  return {
+    iss,
+    keys: jwks?.keys ?? [],
+    jwksUri: jwksUri ?? undefined,
+    algorithms: algs,
+    introspection: introspection ?? undefined,
+    audience,
+    purpose,
+    claims,
+  };
 }

@@ -47,7 +47,16 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
     issuers: new Map(
       everyIssuer.map(({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }) => [
         iss,
-        { iss, jwks: jwks ?? undefined, jwksUri: jwksUri ?? undefined, algs, introspection: introspection ?? undefined, audience, purpose, claims },
+        {
+          iss,
+          jwks: jwks !== null && jwks.keys.length > 0 ? jwks : undefined,
+          jwksUri: jwksUri ?? undefined,
+          algs,
+          introspection: introspection ?? undefined,
+          audience,
+          purpose,
+          claims,
+        },
       ]),
     ),
     clients: new Map(

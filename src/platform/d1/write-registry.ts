@@ -2,7 +2,7 @@ import { and, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import { drizzle } from "drizzle-orm/d1";
 import type { RegistryChanges } from "#identity/merge-registry";
-import type { ClientEntry, GrantEntry } from "#identity/registry-state";
+import type { ClientEntry, GrantEntry, IssuerEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
 import {
   agreementPurposes,
@@ -26,11 +26,11 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
   const writes: BatchItem<"sqlite">[] = [
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(({ name, ...origin }) => db.update(origins).set(origin).where(eq(origins.name, name))),
-    ...changes.issuers.added.map((issuer) => db.insert(issuers).values(issuer)),
-    ...changes.issuers.changed.map(({ iss, jwks, jwksUri, introspection, ...issuer }) =>
+    ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
+    ...changes.issuers.changed.map(({ iss, introspection, ...issuer }) =>
       db
         .update(issuers)
-        .set({ ...issuer, jwks: jwks ?? null, jwksUri: jwksUri ?? null, introspection: introspection ?? null })
+        .set({ ...issuer, ...keysOf(issuer), introspection: introspection ?? null })
         .where(eq(issuers.iss, iss)),
     ),
     ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
@@ -74,6 +74,12 @@ export async function writeRegistry(registry: D1Database, changes: RegistryChang
   const [first, ...rest] = writes;
   if (first !== undefined) await db.batch([first, ...rest]);
 }
+
+/** One of the two is always there: the table wants it, also of an issuer that signs nothing. */
+const keysOf = ({ jwks, jwksUri }: Pick<IssuerEntry, "jwks" | "jwksUri">) => ({
+  jwks: jwks ?? (jwksUri === undefined ? { keys: [] } : null),
+  jwksUri: jwksUri ?? null,
+});
 
 /** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
 const columns = ({

@@ -1,0 +1,78 @@
+import { importJWK, SignJWT } from "jose";
+import * as z from "zod";
+import { epochSeconds, type Instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
+
+// FAPI 2.0 §5.3.3.1: the shortest that clocks and networks let through.
+const lifetimeSeconds = 60;
+
+const common = { kid: z.string().min(1).max(256).optional(), d: z.string().min(1) };
+const text = z.string().min(1);
+const privateJwk = z.discriminatedUnion("kty", [
+  z.object({ ...common, kty: z.literal("EC"), crv: z.enum(["P-256", "P-384"]), x: text, y: text }),
+  z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: text }),
+  z.object({
+    ...common,
+    kty: z.literal("RSA"),
+    alg: z.enum(["PS256", "RS384"]).default("PS256"),
+    n: text,
+    e: text,
+    p: text,
+    q: text,
+    dp: text,
+    dq: text,
+    qi: text,
+  }),
+]);
+
+export interface AssertionContent {
+  readonly clientId: string;
+  /** One string, the issuer or the token endpoint, as the other side wants it: an assertion for several could be used at each of them (FAPI 2.0 §5.3.3.1). */
+  readonly audience: string;
+  /** A private JWK in JSON. */
+  readonly key: Secret;
+  readonly at: Instant;
+}
+
+/**
+ * What the gateway proves itself with as a client of somebody else's (RFC 7523 §2.2, SMART Backend Services): good for a minute, once.
+ * ES256, ES384 or EdDSA by the key's curve; an RSA key's `alg` is PS256 or RS384. Throws without showing any of it for what is no key.
+ *
+ * @returns the parameters of the request that say it.
+ */
+export async function clientAssertion({ clientId, audience, key, at }: AssertionContent): Promise<Readonly<Record<string, string>>> {
+  const { jwk, kid, algorithm } = parse(key);
+  const now = epochSeconds(at);
+  const assertion = await new SignJWT({
+    iss: clientId,
+    sub: clientId,
+    aud: audience,
+    jti: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url"),
+    iat: now,
+    exp: now + lifetimeSeconds,
+  })
+    .setProtectedHeader({ alg: algorithm, typ: "JWT", ...(kid !== undefined && { kid }) })
+    .sign(await importJWK(jwk, algorithm));
+  return { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", client_assertion: assertion };
+}
+
+function parse(key: Secret) {
+  try {
+    const read = privateJwk.parse(JSON.parse(key.reveal()));
+    const { kid, ...jwk } = read;
+    return { jwk, kid, algorithm: algorithmOf(read) };
+  } catch {
+    throw new Error("a key for client assertions is not a private JWK of kty EC (P-256, P-384), OKP (Ed25519) or RSA"); // a cause would quote it
+  }
+}
+
+function algorithmOf(jwk: z.infer<typeof privateJwk>): string {
+  switch (jwk.kty) {
+    case "EC":
+      return jwk.crv === "P-256" ? "ES256" : "ES384";
+    case "OKP":
+      return "EdDSA";
+    case "RSA":
+      return jwk.alg;
+  }
+}
