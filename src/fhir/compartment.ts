@@ -17,10 +17,16 @@ const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
 
+const joined = (...tables: readonly Readonly<Record<string, string>>[]): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map(tables.flatMap(Object.keys).map((type) => [type, new Set(tables.flatMap((table) => table[type]?.split(" ") ?? []))]));
+
+const ownerPaths = joined(r4Owners);
+const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
+
 /** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
-  const tables = part === "owner" ? [owners] : [owners, concerned, participants];
-  return tables.some((table) => table.get(type)?.some((one) => one.join(".") === path.join(".")) === true);
+  const table = part === "owner" ? ownerPaths : anyPaths;
+  return table.get(type)?.has(path.join(".")) === true;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isAskedFor } from "#fhir/asked";
+import { utf8 } from "#fhir/bytes";
 import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import { isObject, property, readJson, resourceBytesMax, textAt, type Json, type JsonObject } from "#fhir/json";
 import { isId } from "#fhir/reference";
@@ -110,5 +111,3 @@ export interface AskedVersion {
 
 const isAsked = (value: Json, type: string, id: string): value is JsonObject =>
   isObject(value) && property(value, "resourceType") === type && property(value, "id") === id;
-
-const utf8 = (text: string) => new TextEncoder().encode(text);

@@ -1,4 +1,5 @@
 import { patientsAsked } from "#fhir/asked";
+import { utf8 } from "#fhir/bytes";
 import { searchsetText } from "#fhir/bundle";
 import { resourceBytesMax } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
@@ -83,5 +84,4 @@ export class Page {
   }
 }
 
-const utf8 = (text: string) => new TextEncoder().encode(text);
 const comma = utf8(",");

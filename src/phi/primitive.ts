@@ -20,7 +20,7 @@ export function isOfType(value: Json, type: string): boolean {
 export const urlTypes: ReadonlySet<string> = new Set(["uri", "url", "canonical"]);
 
 // Elements of type `uri` whose definition says that they lead somewhere. Every other one is compared, not followed.
-const addresses: ReadonlySet<string> = new Set([
+const addressPaths = [
   "Bundle.entry.fullUrl",
   "Bundle.entry.request.url",
   "Bundle.entry.response.location",
@@ -36,7 +36,8 @@ const addresses: ReadonlySet<string> = new Set([
   "Meta.source",
   "MolecularSequence.repository.url",
   "TestReport.participant.uri",
-]);
+];
+const addresses = Map.groupBy(addressPaths, (path) => path.slice(0, path.lastIndexOf(".")));
 /** Whether an element is there to be followed. */
 export const isAddress = (parent: string, name: string, type: string): boolean =>
-  type === "url" || (type === "uri" && addresses.has(`${parent}.${name}`));
+  type === "url" || (type === "uri" && addresses.get(parent)?.includes(`${parent}.${name}`) === true);
