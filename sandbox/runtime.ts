@@ -78,17 +78,13 @@ export async function startRuntime(
     readonly ops: WorkerSettings;
     /** Isolates of the gateway beside the first, as other cities have them: on ports of their own, with the same guards and ledger. */
     readonly gatewaysElsewhere?: number;
-    /** PEM: authorities beside the public ones whose servers the gateway believes. */
-    readonly trusted: readonly string[];
     /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
     readonly onCrash: () => void;
     /** Lets a test look into (and break) a Durable Object's storage. */
     readonly inspectStorage?: boolean;
   },
 ): Promise<Runtime> {
-  const tlsOptions = { trustBrowserCas: true, trustedCertificates: [...settings.trusted] };
   const gateway = worker("phylax-gateway", "wrangler.toml", settings.gateway);
-  gateway.outboundService = { network: { allow: ["public", "private"], tlsOptions } };
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
   const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
   const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);

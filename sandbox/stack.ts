@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
@@ -71,7 +70,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
-      trusted: [readFileSync(serverCa.cert, "utf8")], // so that servers of identities may run on this machine
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
       ...settings(
         {
