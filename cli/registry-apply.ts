@@ -28,13 +28,26 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   }
 }
 
+function readBytes(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
 async function apply(file: string, state: string, operatorId: string | undefined): Promise<number> {
+  const body = readBytes(file);
+  if (body === undefined) {
+    console.error(`${file}: cannot be read`);
+    return 2;
+  }
   const dev = readDevFile(state);
   const operator = operatorOf(dev, operatorId);
   const reply = await send(dev, operator, `${dev.ops}/api/registry`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: readFileSync(file),
+    body,
   });
   const answer: { added?: number; changed?: number; title?: string; pointer?: string; detail?: string } = JSON.parse(reply.text);
   if (reply.status === 200) {

@@ -127,6 +127,8 @@ test("phylax registry apply says what was added, and at what place of the file i
   expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
   expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(1);
   expect((await phylaxCommand("registry", "apply"))[0]).toBe(2);
+  const [unread, why] = await phylaxCommand("registry", "apply", join(state, "nowhere.json"), "--state", state);
+  expect({ unread, why }).toEqual({ unread: 2, why: expect.stringContaining("nowhere.json: cannot be read") });
   for (const words of [
     ["registry", "apply", good],
     ["token", "payer"],
