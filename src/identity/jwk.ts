@@ -32,7 +32,7 @@ export const publicJwk = z.discriminatedUnion("kty", [
 export type PublicJwk = z.infer<typeof publicJwk>;
 
 // A private or a shared key in a public document has been given away: it must not be taken for a key that only verifies.
-const nobodys = z.never().optional();
+const nobodys = z.never({ error: "is part of a private key, which has no place here" }).optional();
 const inTheWild = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
   ...Object.fromEntries(["d", "p", "q", "dp", "dq", "qi", "oth", "k"].map((name) => [name, nobodys])),

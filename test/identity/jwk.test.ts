@@ -41,7 +41,10 @@ test("a key set is taken as issuers publish it: what is not understood is passed
   const [kept] = [{ ...es256, kid: "a", alg: "ES256", use: "sig" }];
   expect(publicJwks.parse({ keys: published, revoked: [] })).toEqual({ keys: [kept] });
   expect(publicJwks.safeParse({ keys: published.slice(1) }).success).toBe(false);
-  expect(publicJwks.safeParse({ keys: [...published, { ...es256, d: "AA" }] }).error?.issues[0]?.path).toEqual(["keys", 3, "d"]);
+  expect(publicJwks.safeParse({ keys: [...published, { ...es256, d: "AA" }] }).error?.issues[0]).toMatchObject({
+    path: ["keys", 3, "d"],
+    message: expect.stringContaining("private key"),
+  });
   expect(publicJwks.safeParse({ keys: [...published, { kty: "oct", k: "AA" }] }).error?.issues[0]?.path).toEqual(["keys", 3, "kty"]);
   expect(publicJwks.safeParse({ keys: [{ ...es256, x: "AA" }] }).error?.issues[0]?.path.slice(0, 2)).toEqual(["keys", 0]);
 });
