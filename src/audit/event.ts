@@ -12,6 +12,9 @@ export const eventKinds = {
   aborted: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
+  /** A client asked about a token of its own, or wanted it ended: step 0 of a `revocation` that was done has no outcome, step 1 has. */
+  introspection: { discloses: false },
+  revocation: { discloses: false },
   /** An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`; step 1 with its outcome. */
   administration: { discloses: false },
   /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
@@ -62,6 +65,7 @@ export interface Who {
   readonly jkt?: string | undefined; // thumbprint of the key of a DPoP proof
   readonly operator?: string | undefined; // who administers; never beside a client
   readonly unbound?: true | undefined; // the token was bound to nothing: a dated exception of the registry let it pass
+  readonly signedBy?: string | undefined; // kid of the key that signed the request (RFC 9421)
 }
 
 export interface From {

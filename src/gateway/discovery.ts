@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import { refusePresentation } from "#fhir/search";
 import { assertionRules } from "#identity/assertion";
+import { clientAuthenticationMethods } from "#identity/client";
 import { proofAlgorithms } from "#identity/proof";
 import { acceptable, type Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
@@ -39,7 +40,9 @@ export function smartConfiguration(publicUrl: string) {
     jwks_uri: `${publicUrl}/oauth/jwks`,
     token_endpoint: `${publicUrl}/oauth/token`,
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    introspection_endpoint: `${publicUrl}/oauth/introspect`,
+    revocation_endpoint: `${publicUrl}/oauth/revoke`,
+    token_endpoint_auth_methods_supported: clientAuthenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
     dpop_signing_alg_values_supported: proofAlgorithms,
     scopes_supported: ["system/*.rs"],

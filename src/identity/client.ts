@@ -10,13 +10,16 @@ import type { Purpose } from "./purpose.ts";
 import { sameText } from "./same-text.ts";
 import type { Scopes } from "./scopes.ts";
 
+/** How a client can prove itself at the built-in issuer, by the names of the OAuth registry (RFC 8705 §2, OpenID Connect Core §9). */
+export const clientAuthenticationMethods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"] as const;
+
 /** A client as the registry has it: settled plain data, so that requests may share it. */
 export interface ClientRecord {
   readonly id: string;
   readonly kind: string;
   readonly status: "active" | "suspended";
   /** Its one way to prove itself; never another one. */
-  readonly authentication: "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "external";
+  readonly authentication: (typeof clientAuthenticationMethods)[number] | "external";
   /** What its tokens are bound to, and nothing else: its certificate, or (`dpop`) a key that it proves with each request. */
   readonly tokensBoundTo: Binding["kind"];
   readonly assertionProfile: AssertionProfile;

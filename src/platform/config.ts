@@ -1,3 +1,4 @@
+import { publicJwks, type PublicJwk } from "#identity/jwk";
 import { Secret } from "#kernel/secret";
 
 /** The gateway's configuration, read once per isolate. */
@@ -12,6 +13,10 @@ export interface GatewayConfig {
   readonly identityHosts: ReadonlySet<string>;
   /** A private JWK in JSON (ES256 or Ed25519). */
   readonly tokenSigningKey: Secret;
+  /** Public keys beside it, which signed until lately or will sign soon. */
+  readonly tokenVerificationKeys: readonly PublicJwk[];
+  /** The host name that asks for client certificates, where `publicUrl` does not: like it. */
+  readonly mtlsUrl: string | undefined;
   /** 32 bytes. */
   readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
   /** 32 bytes, the same in every place. */
@@ -35,29 +40,45 @@ export function gatewayConfig(env: {
   readonly ORIGIN_HOSTS: string;
   readonly IDENTITY_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
+  readonly TOKEN_VERIFICATION_KEYS: string;
+  readonly MTLS_URL: string;
   readonly PAGING_KEY: string;
   readonly DPOP_NONCE_KEY: string;
 }): GatewayConfig {
-  const url = URL.parse(env.PUBLIC_URL);
-  if (url?.protocol !== "https:" || url.origin !== env.PUBLIC_URL)
-    throw new ConfigError("PUBLIC_URL", "https://host[:port] and nothing after it");
+  const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);
   const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
   const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
   if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
   return {
-    publicUrl: url.origin,
+    publicUrl,
     ledgerShards,
     ledgerSpread,
     originHosts: hosts(env.ORIGIN_HOSTS),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
+    tokenVerificationKeys: env.TOKEN_VERIFICATION_KEYS === "" ? [] : keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
+    mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
     pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
     dpopNonceKey: new Secret(key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY)),
   };
 }
 
 const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
+
+function httpsOrigin(key: string, text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol !== "https:" || url.origin !== text) throw new ConfigError(key, "https://host[:port] and nothing after it");
+  return text;
+}
+
+function keySet(key: string, text: string): readonly PublicJwk[] {
+  try {
+    return publicJwks.parse(JSON.parse(text)).keys;
+  } catch {
+    throw new ConfigError(key, "a JWKS of public keys");
+  }
+}
 
 function count(key: string, text: string): number {
   if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");

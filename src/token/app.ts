@@ -1,14 +1,20 @@
 import { Hono } from "hono";
 import { assertionRules } from "#identity/assertion";
+import { clientAuthenticationMethods } from "#identity/client";
 import { proofAlgorithms } from "#identity/proof";
 import type { Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
+import { serveIntrospection, type IntrospectionPorts } from "./introspect.ts";
+import type { IssuerArrival } from "./issuer-trail.ts";
+import { serveRevocation, type RevocationPorts } from "./revoke.ts";
 import { serveToken, type TokenPorts } from "./serve-token.ts";
 import { formBytesMax } from "./token-request.ts";
 
-export interface TokenAppPorts extends TokenPorts {
+export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, RevocationPorts {
   /** The issuer: `https://host[:port]`. */
   readonly publicUrl: string;
+  /** The host name that asks for client certificates, where the issuer's own does not: `https://host[:port]`. */
+  readonly mtlsUrl: string | undefined;
   readonly clock: Clock;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
@@ -17,25 +23,29 @@ export interface TokenAppPorts extends TokenPorts {
 /** The built-in issuer's HTTP surface, for `system/` clients only; people sign in at external issuers. Without registry, guard or ledger there is no token: 503. */
 export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
+  const arrivalOf = async (interaction: IssuerArrival["interaction"], raw: Request): Promise<IssuerArrival> => {
+    const cf: unknown = Reflect.get(raw, "cf");
+    return {
+      id: ports.newId(),
+      at: ports.clock(),
+      interaction,
+      contentType: raw.headers.get("content-type") ?? undefined,
+      body: await readAtMost(raw.body, formBytesMax),
+      tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+      address: raw.headers.get("cf-connecting-ip") ?? "",
+    };
+  };
 
   app.post("/oauth/token", async ({ req: { raw } }) => {
-    const cf: unknown = Reflect.get(raw, "cf");
-    return serveToken(
-      {
-        id: ports.newId(),
-        at: ports.clock(),
-        contentType: raw.headers.get("content-type") ?? undefined,
-        body: await readAtMost(raw.body, formBytesMax),
-        proof: raw.headers.has("dpop") ? new Secret(raw.headers.get("dpop") ?? "") : undefined,
-        tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
-        address: raw.headers.get("cf-connecting-ip") ?? "",
-      },
-      ports,
-    );
+    const proof = raw.headers.get("dpop");
+    return serveToken({ ...(await arrivalOf("token", raw)), proof: proof === null ? undefined : new Secret(proof) }, ports);
   });
+  app.post("/oauth/introspect", async ({ req: { raw } }) => serveIntrospection(await arrivalOf("introspect", raw), ports));
+  app.post("/oauth/revoke", async ({ req: { raw } }) => serveRevocation(await arrivalOf("revoke", raw), ports));
   app.get("/oauth/jwks", async (context) => context.json({ keys: await ports.issuer.publicKeys() }));
-  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports.publicUrl)));
-  app.all("/oauth/token", () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
+  app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports)));
+  for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
+    app.all(path, () => problem(ports.newId(), 405, "Method Not Allowed", { allow: "POST" }));
   // Here and not in the app that mounts this one: Hono's own answer is a 500, and it would log the fault's message.
   app.onError((fault) => {
     const requestId = ports.newId();
@@ -53,16 +63,26 @@ function problem(requestId: string, status: number, title: string, extra: Readon
 }
 
 /** RFC 8414 §2: says only what is true. */
-function metadata(issuer: string) {
+function metadata({ publicUrl: issuer, mtlsUrl }: Pick<TokenAppPorts, "publicUrl" | "mtlsUrl">) {
   const algorithms = [...new Set(Object.values(assertionRules).flatMap((rules) => rules.algorithms))];
+  const endpoints = (url: string) => ({
+    token_endpoint: `${url}/oauth/token`,
+    introspection_endpoint: `${url}/oauth/introspect`,
+    revocation_endpoint: `${url}/oauth/revoke`,
+  });
   return {
     issuer,
-    token_endpoint: `${issuer}/oauth/token`,
+    ...endpoints(issuer),
+    ...(mtlsUrl !== undefined && { mtls_endpoint_aliases: endpoints(mtlsUrl) }), // RFC 8705 §5
     jwks_uri: `${issuer}/oauth/jwks`,
     grant_types_supported: ["client_credentials"],
     response_types_supported: [], // REQUIRED, and there is no authorization endpoint
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_methods_supported: clientAuthenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: algorithms,
+    introspection_endpoint_auth_methods_supported: clientAuthenticationMethods,
+    introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+    revocation_endpoint_auth_methods_supported: clientAuthenticationMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: algorithms,
     scopes_supported: ["system/*.rs"],
     tls_client_certificate_bound_access_tokens: true,
     dpop_signing_alg_values_supported: proofAlgorithms,

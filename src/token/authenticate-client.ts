@@ -38,13 +38,11 @@ export interface ClientAuthenticationPorts {
   readonly tokenEndpoint: string;
 }
 
-/** What a client brings to prove itself. */
+/** What a client brings to prove itself. `proof`, where a token is to be had: the value of the `DPoP` header. */
 export interface ClientEvidence {
   readonly credential: ClientCredential;
   /** `cf.tlsClientAuth` as the edge gave it. */
   readonly tlsClientAuth: unknown;
-  /** The value of the `DPoP` header. */
-  readonly proof: Secret | undefined;
   readonly at: Instant;
 }
 
@@ -53,11 +51,29 @@ export interface ClientEvidence {
  * its own or a key that it proves now, so that whoever holds a stolen assertion alone gets none. Clients of external issuers get no token
  * here. `seen` hears of a verified certificate even when the rest fails.
  */
-export async function authenticateClient(
-  { credential, tlsClientAuth, proof, at }: ClientEvidence,
+export function authenticateClient(
+  evidence: ClientEvidence & { readonly proof: Secret | undefined },
   ports: ClientAuthenticationPorts,
   seen: (certificate: Certificate) => void,
 ): Promise<Result<AuthenticatedClient, ClientAuthenticationRefusal>> {
+  return proveClient(evidence, ports, seen, (client, certificate) => bindingOf(client, certificate, evidence.proof, evidence.at, ports));
+}
+
+/** The same for a client that asks about a token and gets none: with nothing to bind, it need not prove a key. */
+export function authenticateAsker(
+  evidence: ClientEvidence,
+  ports: ClientAuthenticationPorts,
+  seen: (certificate: Certificate) => void,
+): Promise<Result<{ readonly client: ClientRecord }, ClientAuthenticationRefusal>> {
+  return proveClient(evidence, ports, seen, () => Promise.resolve(ok({ proof: undefined })));
+}
+
+async function proveClient<B extends { readonly proof: Proof | undefined }>(
+  { credential, tlsClientAuth, at }: ClientEvidence,
+  ports: ClientAuthenticationPorts,
+  seen: (certificate: Certificate) => void,
+  bind: (client: ClientRecord, certificate: Certificate | undefined) => Promise<Result<B, ClientAuthenticationRefusal>>,
+): Promise<Result<B & { readonly client: ClientRecord }, ClientAuthenticationRefusal>> {
   const certificate = await readAnyCertificate(tlsClientAuth);
   if (!certificate.ok) return certificate;
   if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
@@ -78,7 +94,7 @@ export async function authenticateClient(
   if (credential.method === "tls_client_auth" && certificate.value === undefined) return err({ reason: "certificate_missing" });
   const admitted = admitClient(registered, certificate.value, at);
   if (!admitted.ok) return admitted;
-  const bound = await bindingOf(registered, certificate.value, proof, at, ports);
+  const bound = await bind(registered, certificate.value);
   if (!bound.ok) return bound;
   const denied = deniedCredential(await ports.denials.of(registered.id, registered.id), {
     client: registered.id,

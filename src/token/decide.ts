@@ -1,4 +1,5 @@
 import type { AgreementRefusal } from "#identity/agreement";
+import type { Binding } from "#identity/binding";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import { agreementOf } from "#identity/principal";
 import { requestedPurposes, type Purpose, type PurposeRefusal } from "#identity/purpose";
@@ -85,3 +86,6 @@ function scopesOf(grants: readonly ClientGrant[], asked: string | undefined): Re
 }
 
 const isOfSystem = ({ context }: Scopes[number]): boolean => context === "system";
+
+/** RFC 6749 §7.1: how the token is to be presented. One bound to a certificate is still a Bearer token (RFC 8705 §3), one to a key is not. */
+export const tokenTypes: Readonly<Record<Binding["kind"], string>> = { certificate: "Bearer", key: "DPoP" };

@@ -35,6 +35,7 @@ export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> =
   parameter_repeated: invalidRequest("A parameter is repeated."),
   grant_type_missing: invalidRequest("grant_type is missing."),
   grant_type_unsupported: { status: 400, error: "unsupported_grant_type", description: "Only client_credentials is supported." },
+  token_parameter_missing: invalidRequest("token is missing."),
   client_authentication_missing: invalidClient,
   client_authentication_unsupported: invalidClient,
 

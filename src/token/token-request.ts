@@ -27,16 +27,25 @@ export type TokenRequestRefusal = {
     | "grant_type_missing"
     | "grant_type_unsupported"
     | "client_authentication_missing"
-    | "client_authentication_unsupported";
+    | "client_authentication_unsupported"
+    | "token_parameter_missing";
 };
+
+/** A well-formed question about a token, or the wish that it end (RFC 7662 §2.1, RFC 7009 §2.1). A `token_type_hint` tells nothing here. */
+export interface TokenQuestion {
+  readonly credential: ClientCredential;
+  readonly token: Secret;
+}
 
 /** An assertion is at most 8 KiB (identity/compact-jws), the rest a few hundred bytes. */
 export const formBytesMax = 16_384;
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/** Reads the body of `POST /oauth/token`. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says. */
-export function readTokenRequest(contentType: string | undefined, body: Uint8Array): Result<TokenRequest, TokenRequestRefusal> {
+type Form = (name: string) => string | undefined;
+
+/** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
+function readForm(contentType: string | undefined, body: Uint8Array): Result<Form, TokenRequestRefusal> {
   if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_not_expected" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
@@ -44,9 +53,24 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
   if (!/^[\x21-\x7e]*$/u.test(text)) return err({ reason: "form_malformed" });
   const form = new URLSearchParams(text);
   if (new Set(form.keys()).size !== form.size) return err({ reason: "parameter_repeated" }); // RFC 6749 §3.2
-  // A parameter without a value counts as left out (RFC 6749 §3.2).
-  const value = (name: string) => form.get(name) || undefined;
+  return ok((name) => form.get(name) || undefined);
+}
 
+/** Reads the body of `POST /oauth/introspect` and of `POST /oauth/revoke`. */
+export function readTokenQuestion(contentType: string | undefined, body: Uint8Array): Result<TokenQuestion, TokenRequestRefusal> {
+  const form = readForm(contentType, body);
+  if (!form.ok) return form;
+  const token = form.value("token");
+  if (token === undefined) return err({ reason: "token_parameter_missing" });
+  const credential = readCredential(form.value);
+  return credential.ok ? ok({ credential: credential.value, token: new Secret(token) }) : credential;
+}
+
+/** Reads the body of `POST /oauth/token`. */
+export function readTokenRequest(contentType: string | undefined, body: Uint8Array): Result<TokenRequest, TokenRequestRefusal> {
+  const form = readForm(contentType, body);
+  if (!form.ok) return form;
+  const value = form.value;
   const grantType = value("grant_type");
   if (grantType === undefined) return err({ reason: "grant_type_missing" });
   if (grantType !== "client_credentials") return err({ reason: "grant_type_unsupported" });
@@ -60,7 +84,7 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
   });
 }
 
-function readCredential(value: (name: string) => string | undefined): Result<ClientCredential, TokenRequestRefusal> {
+function readCredential(value: Form): Result<ClientCredential, TokenRequestRefusal> {
   const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
   if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
     return err({ reason: "client_authentication_unsupported" });

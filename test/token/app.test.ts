@@ -1,115 +1,11 @@
-import { decodeJwt, decodeProtectedHeader, exportJWK } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { test } from "vitest";
-import type { AuditEvent } from "#audit/event";
-import type { ProofSink, Recorded } from "#audit/ports";
+import type { ProofSink } from "#audit/ports";
 import type { ClientGrant, ClientRecord } from "#identity/client";
-import { denialName, type Denial } from "#identity/denial";
-import type { AssertionMemory } from "#identity/ports";
-import { instant, type Instant } from "#kernel/clock";
+import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { assertionVerifier } from "#platform/jose/assertion-verifier";
-import { proofVerifier } from "#platform/jose/proof-verifier";
-import { tokenIssuer } from "#platform/jose/token-issuer";
-import { tokenVerifier } from "#platform/jose/token-verifier";
-import { tokenApp } from "#token/app";
-import { at, clientRecord, fhirBase, newKey, now, presented, publicUrl, sign, tokenEndpoint, type Key } from "../support/credentials.ts";
-import { noKeySets } from "../support/key-sets.ts";
-
-const [clientKey, serverKey, stranger] = [
-  await newKey("ES256", "client-1"),
-  await newKey("ES256", "token-1"),
-  await newKey("ES256", "client-1"),
-];
-const signer = new Secret(JSON.stringify({ ...(await exportJWK(serverKey.privateKey)), kid: "token-1" }));
-const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const record = clientRecord([clientKey]);
-const hash = new Uint8Array(32);
-const proofs = proofVerifier(new Secret(hash));
-
-/** The token endpoint with real signatures, and memories that last as long as the test. */
-function endpoint({
-  client = record,
-  when = at,
-  ledger,
-  find,
-  denied = [],
-}: { client?: ClientRecord; when?: Instant; ledger?: ProofSink; find?: () => Promise<never>; denied?: readonly Denial[] } = {}) {
-  const events: AuditEvent[] = [];
-  const used = new Set<string>();
-  let ids = 0;
-  const memory: AssertionMemory = {
-    first: (id, assertion) => {
-      const name = `${id} ${assertion.id}`;
-      return Promise.resolve(used.size < used.add(name).size);
-    },
-  };
-  const record = (some: readonly AuditEvent[]): Promise<Recorded> => {
-    events.push(...some);
-    return Promise.resolve({ log: "s0-2026h2", index: events.length - 1, count: some.length, frame: 0, leafHash: hash, frameHash: hash });
-  };
-  const sink: ProofSink = {
-    record,
-    recordOnce: (some, { jkt, id }) => {
-      const name = `${jkt} ${id}`;
-      return used.size < used.add(name).size ? record(some) : Promise.resolve("replayed");
-    },
-  };
-  const issuer = tokenIssuer({ issuer: publicUrl, key: signer });
-  const app = tokenApp({
-    publicUrl,
-    fhirBase,
-    ledger: ledger ?? sink,
-    ledgerSpread: 1,
-    clients: {
-      find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)),
-      findExternal: () => Promise.resolve(undefined),
-    },
-    clock: () => when,
-    newId: () => (ids += 1).toString(16).padStart(32, "0"),
-    issuer,
-    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets),
-    proofs,
-    tokenEndpoint,
-    memory,
-    denials: { of: () => Promise.resolve(new Set(denied.map(denialName))) },
-    onFault: () => {},
-  });
-  return {
-    app,
-    events,
-    used,
-    verifier: tokenVerifier({ issuer: publicUrl, keys: issuer, issuers: { find: () => Promise.resolve(undefined) }, keySets: noKeySets }),
-  };
-}
-
-let jtis = 0;
-const assertion = (changes: Readonly<Record<string, unknown>> = {}, key: Key = clientKey) => {
-  jtis += 1;
-  return sign(key, { iss: "telehealth", sub: "telehealth", aud: publicUrl, jti: `jti-${jtis}`, iat: now, exp: now + 60, ...changes });
-};
-const form = async (changes: Readonly<Record<string, string | undefined>> = {}) => {
-  const all = { grant_type: "client_credentials", client_assertion_type: jwtBearer, client_assertion: await assertion(), ...changes };
-  return new URLSearchParams(Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))).toString();
-};
-/** A request as the edge hands it on. */
-function post(
-  body: string,
-  tlsClientAuth: unknown = presented("telehealth").tlsClientAuth,
-  headers: Readonly<Record<string, string>> = {},
-): Request {
-  const request = new Request(tokenEndpoint, {
-    method: "POST",
-    body,
-    headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
-  });
-  return Object.assign(request, { cf: { tlsClientAuth } });
-}
-const ask = async (door: ReturnType<typeof endpoint>, request: Request) => {
-  const response = await door.app.fetch(request);
-  const body = await response.json<Record<string, unknown>>();
-  return { status: response.status, headers: response.headers, body };
-};
-
+import { at, fhirBase, presented, publicUrl, tokenEndpoint } from "../support/credentials.ts";
+import { ask, assertion, clientKey, endpoint, form, post, record, stranger } from "../support/token-endpoint.ts";
 test("a client that proves itself twice over gets a token bound to its certificate, and that is on record", async ({ expect }) => {
   const door = endpoint();
   const { status, headers, body } = await ask(door, post(await form()));
@@ -352,7 +248,7 @@ test("metadata says what is true, and the key set holds no private part", async 
     issuer: publicUrl,
     token_endpoint: tokenEndpoint,
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
     token_endpoint_auth_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519", "RS384", "ES384"],
     tls_client_certificate_bound_access_tokens: true,
     dpop_signing_alg_values_supported: ["PS256", "ES256", "EdDSA", "Ed25519"],

@@ -6,10 +6,11 @@ import { ok, type Result } from "#kernel/result";
 import type { Applied } from "#platform/apply-registry";
 import { admitOperator, type NewOperator } from "#platform/d1/admit-operator";
 import { findOperator, type OperatorEntry } from "#platform/d1/operators";
+import { OwnTokenRevocation } from "#platform/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation-feed";
 import { Revocations, revocationsOf } from "#platform/revocations";
 
-export { RevocationFeed, Revocations };
+export { OwnTokenRevocation, RevocationFeed, Revocations };
 
 /** The one way to write the registry. */
 export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {

@@ -52,7 +52,7 @@ function open(env: GatewayEnv): Hono {
   const secretOf = (name: string): unknown => Reflect.get(env, name);
   const proofs = proofVerifier(config.dpopNonceKey);
   const tokenEndpoint = `${publicUrl}/oauth/token`;
-  const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey });
+  const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
@@ -69,6 +69,9 @@ function open(env: GatewayEnv): Hono {
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
     proofs,
     tokenEndpoint,
+    mtlsUrl: config.mtlsUrl,
+    tokens: jwts,
+    revoker: env.OWN_TOKEN_REVOCATION,
     memory: guardMemory(env.CLIENT_GUARD),
     denials: guardDenials(env.CLIENT_GUARD),
   });

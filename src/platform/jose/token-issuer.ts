@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
 import { confirmation } from "#identity/binding";
+import type { PublicJwk } from "#identity/jwk";
 import type { TokenIssuer } from "#identity/ports";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
@@ -8,8 +9,15 @@ import { signingKey } from "./signing-key.ts";
 
 const lifetimeSeconds = 300;
 
+interface TokenIssuerOptions {
+  readonly issuer: string;
+  readonly key: Secret;
+  /** Keys that signed until lately, or will sign soon: published and believed beside the one that signs, so that it can be changed without a gap. */
+  readonly others?: readonly PublicJwk[];
+}
+
 /** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private JWK in JSON, P-256 or Ed25519. */
-export function tokenIssuer({ issuer, key }: { readonly issuer: string; readonly key: Secret }): TokenIssuer {
+export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): TokenIssuer {
   const signer = signingKey(key);
   return {
     lifetimeSeconds,
@@ -33,7 +41,9 @@ export function tokenIssuer({ issuer, key }: { readonly issuer: string; readonly
       return new Secret(token);
     },
     async publicKeys() {
-      return [(await signer()).publicJwk];
+      const { publicJwk } = await signer();
+      // One name, one key: a public half under the name of the key that signs is that key, or a mistake that must not be believed.
+      return [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)];
     },
   };
 }

@@ -1,0 +1,82 @@
+import type { AuditEvent, EventKind } from "#audit/event";
+import type { Counted, ProofSink, Recorded } from "#audit/ports";
+import type { ClientRecord } from "#identity/client";
+import type { Instant } from "#kernel/clock";
+import { formatReceipt } from "#ledger/receipt";
+import type { Sender } from "#ledger/shard-choice";
+import { oauthErrors, type TokenRefusal } from "./oauth-error.ts";
+
+/** A request at one of the issuer's endpoints, read whole. */
+export interface IssuerArrival {
+  readonly id: string;
+  readonly at: Instant;
+  readonly interaction: "token" | "introspect" | "revoke";
+  readonly contentType: string | undefined;
+  readonly body: Uint8Array;
+  /** `cf.tlsClientAuth` as the edge gave it. */
+  readonly tlsClientAuth: unknown;
+  readonly address: string;
+}
+
+export interface IssuerTrailPorts {
+  readonly ledger: ProofSink;
+  readonly ledgerSpread: number;
+}
+
+/** What became known of a caller on the way. */
+export interface Who {
+  readonly client?: ClientRecord;
+  readonly certificate: string | undefined;
+  readonly jkt?: string | undefined;
+  readonly tokenId?: string | undefined;
+}
+
+/** One request at the issuer as the ledger keeps it. */
+export function eventOf(arrival: IssuerArrival, kind: EventKind, who: Who, outcome: AuditEvent["outcome"]): AuditEvent {
+  const { client, certificate, jkt, tokenId } = who;
+  return {
+    id: arrival.id,
+    at: arrival.at,
+    kind,
+    who: { client: client?.id, certificate, jkt, tokenId },
+    from: { address: arrival.address },
+    what: { interaction: arrival.interaction, method: "POST" },
+    outcome,
+    patients: [],
+    unnamed: [],
+    counts: {},
+  };
+}
+
+export function senderOf({ id, address }: IssuerArrival, { client, jkt }: Who, { ledgerSpread }: IssuerTrailPorts): Sender {
+  if (jkt !== undefined) return { kind: "key", jkt };
+  return client === undefined ? { kind: "address", address } : { kind: "client", client: client.id, requestId: id, spread: ledgerSpread };
+}
+
+/** On record first; when the record fails, this throws and nothing is answered. */
+export async function refuse(arrival: IssuerArrival, refusal: TokenRefusal, who: Who, ports: IssuerTrailPorts): Promise<Response> {
+  const { status, error, description } = oauthErrors[refusal.reason];
+  const event = eventOf(arrival, "refusal", who, { status, reason: refusal.reason });
+  const recorded = await ports.ledger.record([event], senderOf(arrival, who, ports));
+  const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="phylax"' } : {};
+  const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : {};
+  return answer(arrival, status, { error, error_description: description }, { ...receiptOf(recorded), ...challenge, ...nonce });
+}
+
+export function receiptOf(recorded: Recorded | Counted): Record<string, string> {
+  return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
+}
+
+/** JSON, or nothing where the RFC has nothing to say. */
+export function answer({ id }: IssuerArrival, status: number, body: unknown, headers: Record<string, string>): Response {
+  return new Response(body === undefined ? null : JSON.stringify(body), {
+    status,
+    headers: {
+      ...(body !== undefined && { "content-type": "application/json" }),
+      "cache-control": "no-store", // RFC 6749 §5.1
+      "x-content-type-options": "nosniff",
+      "x-request-id": id,
+      ...headers,
+    },
+  });
+}

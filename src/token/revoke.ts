@@ -1,0 +1,42 @@
+import type { Instant } from "#kernel/clock";
+import { authenticateAsker, type ClientAuthenticationPorts } from "./authenticate-client.ts";
+import { answer, eventOf, receiptOf, refuse, senderOf, type IssuerArrival, type IssuerTrailPorts, type Who } from "./issuer-trail.ts";
+import { readOwnToken, type OwnTokenPorts } from "./own-token.ts";
+import { readTokenQuestion } from "./token-request.ts";
+
+/** Ends a token of the built-in issuer before its time. In force when it resolves; throws when nobody took it. */
+export interface TokenRevoker {
+  /** `id`: its `jti`. */
+  revoke(id: string, expires: Instant): Promise<void>;
+}
+
+export interface RevocationPorts extends ClientAuthenticationPorts, OwnTokenPorts, IssuerTrailPorts {
+  readonly revoker: TokenRevoker;
+}
+
+/**
+ * RFC 7009: ends a token of the asking client's own. One that is not, or is over already, is answered the same (§2.2), and nothing is done.
+ * On record before it is done, as wanted, and again once it is in force: after a crash between the two the client asks again.
+ */
+export async function serveRevocation(arrival: IssuerArrival, ports: RevocationPorts): Promise<Response> {
+  let who: Who = { certificate: undefined };
+  const question = readTokenQuestion(arrival.contentType, arrival.body);
+  if (!question.ok) return refuse(arrival, question.error, who, ports);
+  const { tlsClientAuth, at } = arrival;
+  const evidence = { credential: question.value.credential, tlsClientAuth, at };
+  const proven = await authenticateAsker(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
+  if (!proven.ok) return refuse(arrival, proven.error, who, ports);
+  const { client } = proven.value;
+
+  const own = await readOwnToken(question.value.token, client, at, ports);
+  who = { ...who, client, tokenId: own?.token.id };
+  const sender = senderOf(arrival, who, ports);
+  if (own === undefined) {
+    const recorded = await ports.ledger.record([eventOf(arrival, "revocation", who, { status: 200, reason: "token_not_active" })], sender);
+    return answer(arrival, 200, undefined, receiptOf(recorded));
+  }
+  const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
+  await ports.revoker.revoke(own.token.id, own.token.expires);
+  await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, { status: 200 }), step: 1 }], sender);
+  return answer(arrival, 200, undefined, receiptOf(wanted));
+}
