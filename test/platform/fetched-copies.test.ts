@@ -1,0 +1,85 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { FetchedCopies, type Fetched } from "#platform/fetched-copies";
+
+/** Fresh for 100, good for 1,000, asked for once in 30; what its server says is up to the test. */
+function copies() {
+  let now = 10_000;
+  let asked = 0;
+  let answer: () => Promise<string> = () => Promise.resolve(`answer ${asked}`);
+  const held = new FetchedCopies<string>({
+    clock: () => instant(now),
+    wait: () => wait(1),
+    intervalMilliseconds: 30,
+    patienceMilliseconds: 20,
+  });
+  const load = async (at: number): Promise<Fetched<string>> => {
+    asked += 1;
+    return { value: await answer(), freshUntil: instant(at + 100), goodUntil: instant(at + 1_000) };
+  };
+  return {
+    get: (anew = false) => held.get("key", load, anew),
+    pass: (milliseconds: number) => (now += milliseconds),
+    asked: () => asked,
+    answerWith: (next: () => Promise<string>) => (answer = next),
+  };
+}
+const down = () => Promise.reject(new Error("down"));
+
+test("what is fresh is not asked for, and what is not fresh once", async ({ expect }) => {
+  const { get, pass, asked } = copies();
+  expect(await get()).toBe("answer 1");
+  pass(99);
+  expect(await get()).toBe("answer 1");
+  pass(1);
+  expect(await Promise.all(Array.from({ length: 50 }, () => get()))).toContain("answer 2");
+  expect(asked()).toBe(2);
+});
+
+test("a thousand that want something newer cost one question per interval", async ({ expect }) => {
+  const { get, pass, asked } = copies();
+  await get();
+  await Promise.all(Array.from({ length: 1_000 }, () => get(true)));
+  expect(asked()).toBe(1);
+  pass(30);
+  const answers = await Promise.all(Array.from({ length: 1_000 }, () => get(true)));
+  expect(asked()).toBe(2);
+  expect(new Set(answers), "they look out for what one of them fetches").toEqual(new Set(["answer 2"]));
+});
+
+test("while the server is down what is good goes on, and then there is nothing", async ({ expect }) => {
+  const { get, pass, answerWith } = copies();
+  await get();
+  answerWith(down);
+  pass(500);
+  expect(await get()).toBe("answer 1");
+  pass(499);
+  expect(await get()).toBe("answer 1");
+  pass(1);
+  await expect(get()).rejects.toThrow("in vain");
+  pass(30);
+  await expect(get()).rejects.toThrow("down");
+});
+
+test("who has nothing to go on gets what another one is fetching, without asking for it too", async ({ expect }) => {
+  const { get, asked, answerWith } = copies();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  answerWith(() => promise);
+  const all = Array.from({ length: 100 }, () => get());
+  resolve("late");
+  expect(new Set(await Promise.all(all))).toEqual(new Set(["late"]));
+  expect(asked()).toBe(1);
+});
+
+test("a fetch that never ends holds nobody for longer than it may take, and the next interval has one of its own", async ({ expect }) => {
+  const { get, pass, answerWith } = copies();
+  answerWith(() => new Promise(() => {}));
+  void get();
+  const waiting = get();
+  pass(20);
+  await expect(waiting).rejects.toThrow("in vain");
+  answerWith(() => Promise.resolve("now"));
+  pass(10);
+  expect(await get()).toBe("now");
+});

@@ -1,0 +1,105 @@
+import { test } from "vitest";
+import type { PublicJwk } from "#identity/jwk";
+import { instant } from "#kernel/clock";
+import { keySets } from "#platform/jose/key-sets";
+import { proveByHolder } from "#platform/jose/prove-by-holder";
+import { newKey, sign, type Key } from "../../support/credentials.ts";
+
+const uri = "https://issuer.example.org/jwks";
+const [first, second] = [await newKey("ES256", "key-1"), await newKey("ES256", "key-2")];
+
+/** An issuer's key set behind a clock that the test moves. */
+function publisher(...keys: readonly PublicJwk[]) {
+  let now = 1_000_000;
+  let document: unknown = { keys };
+  const asked: string[] = [];
+  const ask = ({ url }: { readonly url: string }) => {
+    asked.push(url);
+    return document === undefined ? Promise.reject(new Error("down")) : Promise.resolve(document);
+  };
+  const sets = keySets(
+    ask,
+    () => instant(now),
+    (milliseconds) => scheduler.wait(milliseconds),
+  );
+  return {
+    asked,
+    pass: (seconds: number) => (now += seconds * 1_000),
+    publish: (next: unknown) => (document = next),
+    keys: () => sets.at(uri),
+    async prove(key: Key, kid: string | undefined = key.jwk.kid) {
+      const header = kid === undefined ? { kid: undefined } : { kid };
+      const text = await sign(key, { sub: "someone" }, header);
+      const proven = await proveByHolder(text, { alg: "ES256", ...header }, { keys: [], jwksUri: uri }, ["ES256"], sets);
+      return proven.ok ? "proven" : proven.error.reason;
+    },
+  };
+}
+
+test("T18: keys are fetched at the first token, and not again within five minutes", async ({ expect }) => {
+  const { prove, pass, asked } = publisher(first.jwk);
+  expect(await prove(first)).toBe("proven");
+  pass(299);
+  expect(await prove(first)).toBe("proven");
+  expect(asked).toEqual([uri]);
+  pass(1);
+  expect(await prove(first)).toBe("proven");
+  expect(asked).toHaveLength(2);
+});
+
+test("T18: a thousand unknown kids cost one question per half minute", async ({ expect }) => {
+  const { prove, pass, asked } = publisher(first.jwk);
+  expect(await prove(first)).toBe("proven");
+  pass(30);
+  const verdicts = await Promise.all(Array.from({ length: 1_000 }, (_, i) => prove(second, `made-up-${i}`)));
+  expect(new Set(verdicts)).toEqual(new Set(["key_unknown"]));
+  expect(asked).toHaveLength(2);
+  pass(29);
+  expect(await prove(second, "one-more")).toBe("key_unknown");
+  expect(asked).toHaveLength(2);
+});
+
+test("T18: a new key proves tokens within half a minute, with a kid or without one", async ({ expect }) => {
+  const { prove, pass, publish } = publisher(first.jwk);
+  expect(await prove(first)).toBe("proven");
+  publish({ keys: [second.jwk] });
+  expect(await prove(second)).toBe("key_unknown");
+  pass(30);
+  expect(await prove(second)).toBe("proven");
+  expect(await prove(first), "what the owner took back").toBe("key_unknown");
+  publish({ keys: [first.jwk] });
+  pass(30);
+  expect(await prove({ ...first, jwk: { ...first.jwk, kid: undefined } }, undefined)).toBe("proven");
+});
+
+test("T18: while the owner is down its keys are good for an hour, and then there is no verdict", async ({ expect }) => {
+  const { prove, pass, publish } = publisher(first.jwk);
+  expect(await prove(first)).toBe("proven");
+  publish(undefined);
+  pass(3_599);
+  expect(await prove(first)).toBe("proven");
+  pass(1);
+  await expect(prove(first)).rejects.toThrow();
+});
+
+test("T18: what a registry file may not say inline is not taken from an address either, and the keys before it stay", async ({
+  expect,
+}) => {
+  const { keys, pass, publish } = publisher(first.jwk);
+  await keys();
+  const [{ x, y, kid }] = [second.jwk as Extract<PublicJwk, { kty: "EC" }>];
+  const bad: readonly unknown[] = [
+    [],
+    { keys: [] },
+    { keys: [{ kty: "oct", k: "c2VjcmV0" }] },
+    { keys: [second.jwk, { kty: "EC", crv: "P-256", kid, x, y, d: "A".repeat(43) }] },
+    { keys: [{ kty: "EC", crv: "P-256", kid, x, y: x }] }, // off its curve
+    { keys: Array.from({ length: 33 }, () => second.jwk) },
+  ];
+  for (const document of bad) {
+    publish(document);
+    pass(301);
+    expect(await keys(), JSON.stringify(document)).toEqual([first.jwk]);
+  }
+  await expect(publisher().keys()).rejects.toThrow();
+});
