@@ -25,7 +25,10 @@ const rooms: Record<string, { readonly rooms: readonly string[]; readonly from: 
   token: { rooms: pure, from: ["hono", "hono/*"] },
   admin: { rooms: pure, from: ["hono", "hono/*"] },
   console: { rooms: pure, from: ["hono", "hono/*"] },
-  platform: { rooms: pure, from: ["cloudflare:*", "drizzle-orm", "drizzle-orm/*", "jose", "zod", "cborg", "node:crypto"] },
+  platform: {
+    rooms: pure,
+    from: ["cloudflare:*", "drizzle-orm", "drizzle-orm/*", "jose", "structured-headers", "zod", "cborg", "node:crypto"],
+  },
 };
 
 const installed = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];

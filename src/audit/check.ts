@@ -54,6 +54,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     operator: text,
     jkt: text,
     unbound: (value) => value === true,
+    signedBy: text,
   },
   from: { address: text, country: text },
   what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },

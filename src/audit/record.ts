@@ -39,7 +39,20 @@ const keys = {
   window: 20,
 } as const;
 const groups = {
-  who: { client: 1, certificate: 2, issuer: 3, tokenId: 4, keyId: 5, subject: 6, user: 7, patient: 8, operator: 9, jkt: 10, unbound: 11 },
+  who: {
+    client: 1,
+    certificate: 2,
+    issuer: 3,
+    tokenId: 4,
+    keyId: 5,
+    subject: 6,
+    user: 7,
+    patient: 8,
+    operator: 9,
+    jkt: 10,
+    unbound: 11,
+    signedBy: 12,
+  },
   from: { address: 1, country: 2 },
   what: { interaction: 1, origin: 2, type: 3, id: 4, parameters: 5, method: 6, path: 7 },
   why: { purposes: 1, agreement: 2, policy: 3, grant: 4 },

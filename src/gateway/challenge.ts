@@ -1,4 +1,5 @@
 import { proofAlgorithms, type ProofRefusal } from "#identity/proof";
+import { requestTag, type RequestSignatureRefusal } from "#identity/request-signature";
 import type { Scheme } from "./admit.ts";
 import type { GatewayRefusal } from "./refusal.ts";
 
@@ -44,4 +45,34 @@ const proofErrors: Readonly<Record<ProofRefusal["reason"], string>> = {
   proof_nonce_missing: "use_dpop_nonce",
   proof_nonce_old: "use_dpop_nonce",
 };
-const errors: Readonly<Record<string, string>> = proofErrors;
+
+/** No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before. */
+const signatureErrors: Readonly<Record<RequestSignatureRefusal["reason"], string>> = {
+  request_unsigned: "invalid_request",
+  request_signature_malformed: "invalid_request",
+  request_signature_incomplete: "invalid_request",
+  request_part_unknown: "invalid_request",
+  request_signature_expired: "invalid_request",
+  request_signature_not_yet: "invalid_request",
+  request_key_unknown: "invalid_request",
+  request_algorithm_wrong: "invalid_request",
+  request_signature_wrong: "invalid_request",
+  content_digest_wrong: "invalid_request",
+};
+
+const errors: Readonly<Record<string, string>> = { ...proofErrors, ...signatureErrors };
+
+/** Whether a refusal is about the request's signature. */
+export const isOfSignature = (reason: string): boolean => Object.hasOwn(signatureErrors, reason);
+
+/** `Accept-Signature` (RFC 9421 §5.1): what the next request's signature has to cover and to say. */
+export function acceptSignature(used: Scheme | undefined, method: string): string {
+  const parts = [
+    "@method",
+    "@target-uri",
+    "authorization",
+    ...(used === "dpop" ? ["dpop"] : []),
+    ...(method === "GET" ? [] : ["content-digest"]),
+  ];
+  return `sig=(${parts.map((part) => `"${part}"`).join(" ")});created;tag="${requestTag}"`;
+}

@@ -1,7 +1,7 @@
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
-import { deniedPrincipal, type DeniedNames } from "#identity/denial";
+import { deniedPrincipal, deniedSigner, type DeniedNames } from "#identity/denial";
 import { evaluate } from "#policy/evaluate";
 import { admit, type Arrival } from "./admit.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
@@ -9,9 +9,10 @@ import type { CompiledPolicies } from "./compiled-policies.ts";
 import { gather, type GatherPorts } from "./gather.ts";
 import { askEarly, spendOf } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
+import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 
-export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, GatherPorts, TrailPorts {
+export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, ProveSignedPorts, GatherPorts, TrailPorts {
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly policies: CompiledPolicies;
@@ -34,12 +35,17 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   trail.learn({ principal: who.value });
   await share;
 
-  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value);
+  const signed = await proveSigned(call.value, arrival, who.value, ports);
+  if (!signed.ok) return trail.refuse(signed.error);
+  const { message, signedBy } = signed.value;
+  trail.learn({ signedBy });
+
+  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value) ?? deniedSigner(names, who.value.client, signedBy);
   const budget = await ports.limiter.spend(spendOf(who.value), denied);
   if (!budget.ok) return trail.refuse(budget.error);
   trail.learn({ budget: budget.value });
 
-  const what = await interpret(call.value, arrival, who.value, ports);
+  const what = await interpret(call.value, message, who.value, ports);
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });

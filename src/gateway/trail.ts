@@ -10,7 +10,7 @@ import type { Budget } from "#limits/ports";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
-import { challenge, scopeChallenge } from "./challenge.ts";
+import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { sendWindows } from "./windows.ts";
 
@@ -32,6 +32,8 @@ interface Facts {
   /** `x5t#S256` of a verified certificate. */
   readonly certificate?: string;
   readonly principal?: Principal;
+  /** `kid` of the key that signed the request. */
+  readonly signedBy?: string | undefined;
   readonly budget?: Budget;
   readonly interaction?: Interaction;
   readonly policyDigest?: string;
@@ -70,6 +72,7 @@ export class Trail {
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "unsupported_method") headers.set("allow", "GET, POST"); // RFC 9110 §15.5.6
+    if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(call?.scheme, this.#arrival.method));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
@@ -146,7 +149,7 @@ export class Trail {
   }
 
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
-    const { call, certificate, principal, interaction, policyDigest } = this.#facts;
+    const { call, certificate, principal, signedBy, interaction, policyDigest } = this.#facts;
     return {
       id: this.#arrival.id,
       at: this.#arrival.at,
@@ -161,6 +164,7 @@ export class Trail {
         user: principal?.user,
         patient: principal?.patient,
         unbound: principal?.unbound === true ? true : undefined,
+        signedBy,
       },
       from: { address: this.#address },
       what: { ...asked(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },

@@ -115,6 +115,15 @@ export function deniedCredential(denied: DeniedNames, of: Credentials): Credenti
   return undefined;
 }
 
+/** A request is signed with the keys that a client signs its assertions with: one that is denied signs nothing. */
+export function deniedSigner(
+  denied: DeniedNames,
+  { id }: { readonly id: string },
+  keyId: string | undefined,
+): CredentialDenied | undefined {
+  return deniedCredential(denied, { client: id, certificate: undefined, proof: undefined, keyId, issuer: id });
+}
+
 export type PrincipalDenied =
   | CredentialDenied
   | { readonly reason: "token_denied" | "agreement_denied" | "grant_denied" | "policy_denied" };

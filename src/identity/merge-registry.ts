@@ -2,6 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { RegisteredSubject } from "./certificate-subject.ts";
 import type { RegisteredCertificate } from "./client.ts";
 import { pointer, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
+import { requestAlgorithm } from "./request-signature.ts";
 import {
   agreementEntry,
   clientEntry,
@@ -161,6 +162,8 @@ function dangling(
   if (client.auth !== "external" && scopes.ok && scopes.value.some(({ context }) => context === "patient")) {
     return invalid([...at, "scopes"], "patient/ scopes need a client of an external issuer");
   }
+  if (grant.signedRequests && !signs(client))
+    return invalid([...at, "signedRequests"], "the client has no key with a kid that signs requests");
   if (!all.origins.has(grant.origin)) return missing([...at, "origin"]);
   const agreement = all.agreements.get(grant.agreement);
   if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);
@@ -188,6 +191,10 @@ function ownedChanges<T>(
   if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
   return { added, removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)) };
 }
+
+/** Keys at an address may be others tomorrow: what is there decides. */
+const signs = ({ jwks, jwksUri }: ClientEntry): boolean =>
+  jwksUri !== undefined || jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;
 
 function joined<T>(there: ReadonlyMap<string, T>, entries: readonly T[], key: (entry: T) => string): ReadonlyMap<string, T> {
   return new Map([...there, ...entries.map((entry): [string, T] => [key(entry), entry])]);

@@ -191,3 +191,16 @@ test("a name under an authority is added once, beside what is there, and taken a
     value: { certificateSubjects: { added: [], removed: [{ ...name, client: "telehealth" }] } },
   });
 });
+
+test("T35: a grant that asks for signatures needs a client with a key that can make them", ({ expect }) => {
+  const asking = withValue(sample, "/grants/0/signedRequests", true);
+  expect(merge(nothing, asking)).toMatchObject({ ok: true, value: { grants: { added: [{ signedRequests: true }] } } });
+  for (const spoil of [
+    (file: unknown) => withValue(file, "/clients/0/jwks/keys/0/kid", undefined),
+    (file: unknown) => withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined),
+  ]) {
+    expect(merge(nothing, spoil(asking))).toMatchObject({ error: { reason: "invalid", pointer: "/grants/0/signedRequests" } });
+  }
+  const elsewhere = withValue(withValue(asking, "/clients/0/jwks", undefined), "/clients/0/jwksUri", "https://client.example.org/jwks");
+  expect(merge(nothing, elsewhere).ok).toBe(true);
+});

@@ -18,7 +18,7 @@ import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
-import { keySets } from "#platform/jose/key-sets";
+import { keySets } from "#platform/key-sets";
 import { proofVerifier } from "#platform/jose/proof-verifier";
 import { requestSignatures } from "#platform/jose/request-signatures";
 import { tokenIssuer } from "#platform/jose/token-issuer";

@@ -1,0 +1,54 @@
+import { joinBytes } from "#fhir/bytes";
+import { formBytesMax } from "#fhir/query";
+import type { Principal } from "#identity/principal";
+import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
+import { err, ok, type Result } from "#kernel/result";
+import type { Arrival, Call } from "./admit.ts";
+
+export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" };
+
+export interface ProveSignedPorts {
+  readonly signatures: RequestSignatures;
+  readonly publicUrl: string;
+}
+
+/** What of a request may be read on, and the `kid` of the key that signed it. */
+interface Proven {
+  readonly message: Pick<Arrival, "headers" | "body">;
+  readonly signedBy: string | undefined;
+}
+
+/**
+ * Has the request's signature proven where the grant asks for one. The body is read here, whole, and those bytes are what is read on: no
+ * second reading could find others.
+ */
+export async function proveSigned(
+  call: Call,
+  arrival: Arrival,
+  { grant, client }: Principal,
+  { signatures, publicUrl }: ProveSignedPorts,
+): Promise<Result<Proven, SignedRefusal>> {
+  if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
+  const { method, headers } = arrival;
+  const body = await readBody(arrival.body);
+  if (body === undefined) return err({ reason: "form_too_large" });
+  const url = publicUrl + call.path + (call.query === "" ? "" : `?${call.query}`);
+  const signedBy = await signatures.verify({ method, url, headers, body }, client, call.at);
+  if (!signedBy.ok) return signedBy;
+  return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
+}
+
+async function readBody(body: Arrival["body"]): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > formBytesMax) return undefined; // leaving the loop ends the reading
+    chunks.push(chunk);
+  }
+  return joinBytes(chunks);
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}

@@ -1,0 +1,136 @@
+import { epochSeconds, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { fits, type PublicJwk } from "./jwk.ts";
+import { aheadSecondsMax } from "./token.ts";
+
+/** A request as a signature names its parts. */
+export interface SignableRequest {
+  readonly method: string;
+  /** The address that was asked, with its query, by its configured public name; never the listening one. */
+  readonly url: string;
+  readonly headers: Pick<Headers, "get">;
+  /** Whole; empty when there was none. */
+  readonly body: Uint8Array;
+}
+
+/** Whose keys prove a signature: those that the registry has, or those at an address that it has. */
+export interface RequestSigner {
+  readonly keys: readonly PublicJwk[];
+  readonly jwksUri?: string | undefined;
+}
+
+export type RequestSignatureRefusal =
+  | {
+      readonly reason:
+        | "request_unsigned"
+        | "request_signature_malformed"
+        | "request_signature_expired"
+        | "request_signature_not_yet"
+        | "request_key_unknown"
+        | "request_algorithm_wrong"
+        | "request_signature_wrong"
+        | "content_digest_wrong";
+    }
+  /** Which part it must cover and does not, or which it covers and nobody can read. */
+  | { readonly reason: "request_signature_incomplete" | "request_part_unknown"; readonly part: string };
+
+/** Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad signature. */
+export interface RequestSignatures {
+  /** `kid` of the key. Throws when keys have to be fetched and cannot be. */
+  verify(request: SignableRequest, signer: RequestSigner, at: Instant): Promise<Result<string, RequestSignatureRefusal>>;
+}
+
+/** FAPI 2.0 HTTP Signatures: tells this signature from others that a request may carry. */
+export const requestTag = "fapi-2-request";
+
+// As old as a DPoP proof may be.
+const ageSecondsMax = 60;
+// A real one covers five or six.
+const partsMax = 32;
+
+/** One member of `Signature-Input`, parsed. */
+export interface SignatureInput {
+  /** Names of the covered components, which have no parameters here. */
+  readonly parts: readonly string[];
+  readonly parameters: ReadonlyMap<string, unknown>;
+}
+
+/** What a request's signature must cover: what was asked, by whose token and proof, and the body. */
+export function mustCover({ headers, body }: Pick<SignableRequest, "headers" | "body">): readonly string[] {
+  const parts = ["@method", "@target-uri", "authorization"];
+  if (headers.get("dpop") !== null) parts.push("dpop");
+  if (body.length > 0) parts.push("content-digest");
+  return parts;
+}
+
+/** Reads what a signature says about itself: whether it covers enough, and is of now. `kid`: of the key that is to prove it. */
+export function readSignatureInput(
+  { parts, parameters }: SignatureInput,
+  { covers, at }: { readonly covers: readonly string[]; readonly at: Instant },
+): Result<{ readonly kid: string; readonly alg: string | undefined }, RequestSignatureRefusal> {
+  const [created, expires, kid, alg] = ["created", "expires", "keyid", "alg"].map((name) => parameters.get(name));
+  const whole = Number.isInteger(created) && (expires === undefined || Number.isInteger(expires)) && typeof kid === "string";
+  if (!whole || (alg !== undefined && typeof alg !== "string")) return err({ reason: "request_signature_malformed" });
+  // RFC 9421 §2: each component once.
+  if (parts.length > partsMax || new Set(parts).size < parts.length) return err({ reason: "request_signature_malformed" });
+  const uncovered = covers.find((part) => !parts.includes(part));
+  if (uncovered !== undefined) return err({ reason: "request_signature_incomplete", part: uncovered });
+
+  const now = epochSeconds(at);
+  if (now - Number(created) > ageSecondsMax) return err({ reason: "request_signature_expired" });
+  if (expires !== undefined && Number(expires) * 1000 <= at) return err({ reason: "request_signature_expired" });
+  if (Number(created) > now + aheadSecondsMax) return err({ reason: "request_signature_not_yet" });
+  return ok({ kid, alg });
+}
+
+/**
+ * RFC 9421 §2.5: what is signed. `parameters`: the text of `@signature-params` by RFC 9651. A part that the request does not have, or that
+ * this gateway cannot make (`@request-target`, `@query-param`, anything of an answer), has no value.
+ */
+export function signatureBase(
+  parts: readonly string[],
+  parameters: string,
+  request: Omit<SignableRequest, "body">,
+): Result<string, RequestSignatureRefusal> {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const value = valueOf(part, request);
+    if (value === undefined) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
+    lines.push(`"${part}": ${value}`);
+  }
+  return ok([...lines, `"@signature-params": ${parameters}`].join("\n"));
+}
+
+type Derive = (request: Omit<SignableRequest, "body">) => string;
+
+/** RFC 9421 §2.2. */
+const derived: ReadonlyMap<string, Derive> = new Map<string, Derive>([
+  ["@method", ({ method }) => method],
+  ["@target-uri", ({ url }) => url],
+  ["@authority", ({ url }) => new URL(url).host],
+  ["@scheme", ({ url }) => new URL(url).protocol.slice(0, -1)],
+  ["@path", ({ url }) => new URL(url).pathname],
+  ["@query", ({ url }) => new URL(url).search || "?"],
+]);
+
+function valueOf(part: string, request: Omit<SignableRequest, "body">): string | undefined {
+  if (part.startsWith("@")) return derived.get(part)?.(request);
+  // RFC 9421 §2.1: field names in lower case. `Headers` trims values and joins repeated ones as the RFC does.
+  return /^[a-z0-9!#$%&'*+.^_`|~-]+$/u.test(part) ? (request.headers.get(part) ?? undefined) : undefined;
+}
+
+/**
+ * The one algorithm that a key signs requests with, by FAPI 2.0 §5.4.1 and RFC 9421 §3.3.7, and the name that a signature may call it by
+ * (RFC 9421 §3.3). PS256 has no such name. A key of another kind, or one that says another algorithm of itself, signs none.
+ */
+export function requestAlgorithm(key: PublicJwk): RequestAlgorithm | undefined {
+  return requestAlgorithms.find(({ algorithm }) => fits(key, algorithm));
+}
+
+type RequestAlgorithm = (typeof requestAlgorithms)[number];
+
+const requestAlgorithms = [
+  { algorithm: "ES256", name: "ecdsa-p256-sha256" },
+  { algorithm: "EdDSA", name: "ed25519" },
+  { algorithm: "PS256", name: undefined },
+] as const;

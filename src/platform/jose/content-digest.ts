@@ -1,0 +1,27 @@
+import { parseDictionary, type Dictionary } from "structured-headers";
+
+/** RFC 9530 §5: those that are not deprecated. */
+const algorithms = [
+  ["sha-256", "SHA-256"],
+  ["sha-512", "SHA-512"],
+] as const;
+
+/** Whether `Content-Digest` (RFC 9530 §2) has a hash that counts, and all that it has are of these bytes. Others say nothing. */
+export async function isDigestOf(field: string, body: Uint8Array): Promise<boolean> {
+  let digests: Dictionary;
+  try {
+    digests = parseDictionary(field);
+  } catch {
+    return false;
+  }
+  let compared = 0;
+  for (const [name, hash] of algorithms) {
+    const said = digests.get(name)?.[0];
+    if (said === undefined) continue;
+    if (!(said instanceof ArrayBuffer)) return false;
+    const is = await crypto.subtle.digest(hash, new Uint8Array(body));
+    if (!Buffer.from(is).equals(Buffer.from(said))) return false;
+    compared += 1;
+  }
+  return compared > 0;
+}

@@ -1,0 +1,88 @@
+import { isInnerList, parseDictionary, serializeInnerList, type Dictionary, type InnerList } from "structured-headers";
+import type { PublicJwk } from "#identity/jwk";
+import type { KeySets } from "#identity/ports";
+import {
+  mustCover,
+  readSignatureInput,
+  requestAlgorithm,
+  requestTag,
+  signatureBase,
+  type RequestSignatureRefusal,
+  type RequestSignatures,
+  type RequestSigner,
+} from "#identity/request-signature";
+import { err, ok, type Result } from "#kernel/result";
+import { isDigestOf } from "./content-digest.ts";
+import { signedBytes } from "./signed-bytes.ts";
+
+/** Proves request signatures by the client's own keys. Fields are read by RFC 9651, the base is built and judged by `identity`. */
+export function requestSignatures(keySets: KeySets): RequestSignatures {
+  return {
+    async verify(request, signer, at) {
+      const chosen = choose(request.headers);
+      if (!chosen.ok) return chosen;
+      const { input, parts, signature } = chosen.value;
+      const read = readSignatureInput({ parts, parameters: input[1] }, { covers: mustCover(request), at });
+      if (!read.ok) return read;
+      const base = signatureBase(parts, serializeInnerList(input), request);
+      if (!base.ok) return base;
+      const digest = request.headers.get("content-digest") ?? "";
+      if (parts.includes("content-digest") && !(await isDigestOf(digest, request.body))) return err({ reason: "content_digest_wrong" });
+
+      const { kid, alg } = read.value;
+      const candidates = await keysOf(signer, kid, keySets);
+      if (candidates.length === 0) return err({ reason: "request_key_unknown" });
+      // RFC 9421 §3.2: the key decides. What the signature calls its algorithm may agree with that, and choose nothing.
+      const able = candidates.flatMap((key) => {
+        const its = requestAlgorithm(key);
+        return its === undefined || (alg !== undefined && alg !== its.name) ? [] : [{ key, algorithm: its.algorithm }];
+      });
+      if (able.length === 0) return err({ reason: "request_algorithm_wrong" });
+      const bytes = new Uint8Array(Buffer.from(base.value));
+      for (const { key, algorithm } of able) if (await signedBytes(bytes, signature, key, algorithm)) return ok(kid);
+      return err({ reason: "request_signature_wrong" });
+    },
+  };
+}
+
+interface Chosen {
+  readonly input: InnerList;
+  readonly parts: readonly string[];
+  readonly signature: Uint8Array<ArrayBuffer>;
+}
+
+/** The one signature with the tag. Others, of whoever stands between, are not looked at. */
+function choose(headers: Pick<Headers, "get">): Result<Chosen, RequestSignatureRefusal> {
+  const [inputs, signatures] = [dictionaryOf(headers.get("signature-input")), dictionaryOf(headers.get("signature"))];
+  if (inputs === undefined || signatures === undefined) return err({ reason: "request_signature_malformed" });
+  const [one, another] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
+  if (one === undefined) return err({ reason: "request_unsigned" });
+  const [label, input] = one;
+  const signature = signatures.get(label)?.[0];
+  if (another !== undefined || !isInnerList(input) || !(signature instanceof ArrayBuffer))
+    return err({ reason: "request_signature_malformed" });
+  const parts: string[] = [];
+  for (const [part, parameters] of input[0]) {
+    if (typeof part !== "string") return err({ reason: "request_signature_malformed" });
+    // `sf`, `key`, `bs`, `req`, `tr`, `name`: other values under one name (RFC 9421 §2.1, §2.2.8).
+    if (parameters.size > 0) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
+    parts.push(part);
+  }
+  return ok({ input, parts, signature: new Uint8Array(signature) });
+}
+
+function dictionaryOf(field: string | null): Dictionary | undefined {
+  try {
+    return parseDictionary(field ?? "");
+  } catch {
+    return undefined; // no dictionary: an answer
+  }
+}
+
+/** By name; one that is not among those fetched may be new. */
+async function keysOf({ keys, jwksUri }: RequestSigner, kid: string, keySets: KeySets): Promise<readonly PublicJwk[]> {
+  const named = (set: readonly PublicJwk[]) => set.filter((key) => key.kid === kid);
+  if (jwksUri === undefined) return named(keys);
+  const known = named(await keySets.at(jwksUri));
+  return known.length > 0 ? known : named(await keySets.anew(jwksUri));
+}
