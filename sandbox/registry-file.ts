@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { repeatsMember } from "#identity/repeated-member";
+import { isTooDeep } from "#identity/too-deep";
 import { StartRefusal } from "./start-refusal.ts";
 
 /** A registry file as it was read; `control` judges what it says. */
@@ -44,6 +45,8 @@ const hostsOf = (urls: readonly unknown[]): string[] =>
   urls.flatMap((url) => (typeof url === "string" ? (URL.parse(url)?.host ?? []) : []));
 
 function readText(path: string): string {
+  // A pipe that nobody writes to would hold the start for ever.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw new StartRefusal(`${path}: cannot be read: it is no file`);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (fault) {
@@ -59,6 +62,7 @@ function parse(path: string, text: string): unknown {
   } catch {
     throw new StartRefusal(`${path}: is not JSON`); // the parser's message would quote the file
   }
+  if (isTooDeep(text)) throw new StartRefusal(`${path}: is more than a hundred levels deep`);
   if (repeatsMember(text)) throw new StartRefusal(`${path}: an object names a member twice`);
   return document;
 }

@@ -1,10 +1,9 @@
 import { repeatsMember } from "#identity/repeated-member";
+import { isTooDeep } from "#identity/too-deep";
 import { err, ok, type Result } from "#kernel/result";
 
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.
 export const documentBytesMax = 1_048_576;
-// A registry file is ten deep, and the resource of a policy's example some more. What is deeper fails between the workers, after its intent is on record.
-const depthMax = 100;
 
 export type DocumentRefusal = { readonly reason: "media_type" | "too_large" | "not_json" };
 
@@ -30,16 +29,6 @@ export async function readDocument(
   } catch {
     return err({ reason: "not_json" });
   }
-}
-
-function isTooDeep(json: string): boolean {
-  let depth = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gu)) {
-    if (token === "{" || token === "[") depth += 1;
-    else if (token === "}" || token === "]") depth -= 1;
-    if (depth > depthMax) return true;
-  }
-  return false;
 }
 
 async function readAtMost(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array<ArrayBuffer> | undefined> {
