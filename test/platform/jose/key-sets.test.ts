@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import type { PublicJwk } from "#identity/jwk";
 import { instant } from "#kernel/clock";
-import { keySets } from "#platform/jose/key-sets";
+import { keySets } from "#platform/key-sets";
 import { proveByHolder } from "#platform/jose/prove-by-holder";
 import { newKey, sign, type Key } from "../../support/credentials.ts";
 
@@ -27,7 +27,7 @@ function publisher(...keys: readonly PublicJwk[]) {
     pass: (seconds: number) => (now += seconds * 1_000),
     publish: (next: unknown) => (document = next),
     keys: () => sets.at(uri),
-    async prove(key: Key, kid: string | undefined = key.jwk.kid) {
+    prove: async (key: Key, kid: string | undefined = key.jwk.kid) => {
       const header = kid === undefined ? { kid: undefined } : { kid };
       const text = await sign(key, { sub: "someone" }, header);
       const proven = await proveByHolder(text, { alg: "ES256", ...header }, { keys: [], jwksUri: uri }, ["ES256"], sets);

@@ -1,9 +1,9 @@
 import { publicJwks, type PublicJwk } from "#identity/jwk";
 import type { KeySets } from "#identity/ports";
 import { instant, type Clock } from "#kernel/clock";
-import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
-import { FetchedCopies, type Fetched } from "#platform/fetched-copies";
-import { isPublicKey } from "./public-key.ts";
+import { serverPatienceMilliseconds, type AskServer } from "./ask-server.ts";
+import { FetchedCopies, type Fetched } from "./fetched-copies.ts";
+import { isPublicKey } from "./jose/public-key.ts";
 
 // A key that its owner has taken back is believed for five minutes more, and for an hour while the owner's server is down.
 const freshMilliseconds = 300_000;
