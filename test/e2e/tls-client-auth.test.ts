@@ -71,7 +71,9 @@ test("neither method serves a client of the other, nor another's certificate a n
   expect(faces.size).toBe(1);
 });
 
-test("the metadata names both methods", async ({ expect }) => {
+test("the metadata names the methods", async ({ expect }) => {
   const reply = await send(phylax.dev, undefined, `${phylax.dev.gateway}/.well-known/oauth-authorization-server`);
-  expect(JSON.parse(reply.text)).toMatchObject({ token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"] });
+  expect(JSON.parse(reply.text)).toMatchObject({
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+  });
 });

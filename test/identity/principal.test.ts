@@ -1,5 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
+import type { Certificate } from "#identity/certificate";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import { identify, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";
@@ -183,4 +184,42 @@ test.for([
 
 test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({ expect }) => {
   expect(identify({ ...evidence, client: withCertificates })).toMatchObject({ ok: false, error: { reason: "binding_not_the_clients" } });
+});
+
+const signedItself = (from: number, to: number): Certificate => ({
+  x5t,
+  voucher: { kind: "itself", from: instant(from), to: instant(to) },
+});
+const signsItself: ClientRecord = { ...client, authentication: "self_signed_tls_client_auth" };
+
+test.for([
+  ["registered so", true, signsItself, signedItself(at - 1, at + 1)],
+  ["registered so, over", "certificate_outside_validity", signsItself, signedItself(at - 1, at)],
+  ["registered so, not begun", "certificate_outside_validity", signsItself, signedItself(at + 1, at + 2)],
+  ["registered so, by an authority's word", true, signsItself, vouched(x5t)],
+  ["registered for an authority's", "certificate_unverified", client, signedItself(at - 1, at + 1)],
+] as const)("T22: the certificate of a client %s", ([, verdict, registered, certificate], { expect }) => {
+  const who = identify({ ...evidence, client: registered, certificate });
+  expect(who.ok || who.error.reason).toBe(verdict);
+});
+
+test("T22: one that signed itself is refused also where none is needed", ({ expect }) => {
+  const certificate = signedItself(at - 1, at + 1);
+  expect(identify({ ...keyBound, certificate })).toMatchObject({ ok: false, error: { reason: "certificate_unverified" } });
+});
+
+test("T21: a name serves only by an authority's word, and one with names registered comes with no other certificate", ({ expect }) => {
+  const subject = { issuerDn: "CN=ca", field: "subjectDn" as const, value: "CN=telehealth" };
+  const named: ClientRecord = { ...client, certificates: [], certificateSubjects: [subject] };
+  expect(identify({ ...evidence, client: named })).toMatchObject({ ok: true });
+  const elsewhere = { ...named, certificateSubjects: [{ ...subject, value: "CN=payer" }] };
+  expect(identify({ ...evidence, client: elsewhere })).toMatchObject({ error: { reason: "certificate_not_registered" } });
+  const itself = { ...named, authentication: "self_signed_tls_client_auth" as const };
+  expect(identify({ ...evidence, client: itself, certificate: signedItself(at - 1, at + 1) })).toMatchObject({
+    error: { reason: "certificate_not_registered" },
+  });
+  const withKey: ClientRecord = { ...elsewhere, tokensBoundTo: "key" };
+  expect(identify({ ...keyBound, client: withKey, certificate: vouched(x5t) })).toMatchObject({
+    error: { reason: "certificate_not_registered" },
+  });
 });

@@ -186,3 +186,56 @@ test("T2: an origin is asked by https, plain http is for a loopback host alone",
   for (const url of ["http://fhir.example.org/r4", "http://10.0.0.1/r4", "http://localhost.example.org/r4", "ftp://localhost/r4"])
     expect(at(url), url).toBe(false);
 });
+
+const name = { issuerDn: "CN=Partner CA", sanDns: "api.lab.example" };
+
+test("T21: certificates may be named in any of five ways, beside thumbprints, and only where somebody vouches for names", ({ expect }) => {
+  const names = [
+    name,
+    { issuerDn: "CN=Partner CA", subjectDn: "CN=lab,O=St. Mary\\, Inc." },
+    { issuerDn: "CN=Partner CA", sanUri: "spiffe://lab.example/api" },
+    { issuerDn: "CN=Partner CA", sanIp: "2001:db8::7" },
+    { issuerDn: "CN=Partner CA", sanEmail: "api@lab.example" },
+  ];
+  expect(readRegistry(withValue(file, "/clients/0/certificates", ["A".repeat(43), ...names]), publicUrl)).toMatchObject({ ok: true });
+  const itself = withValue(withValue(file, "/clients/0/auth", "self_signed_tls_client_auth"), "/clients/0/jwks", undefined);
+  expect(readRegistry(itself, publicUrl)).toMatchObject({ ok: true });
+  for (const [pointer, certificates] of [
+    ["/clients/0/certificates/1", ["A".repeat(43), name]],
+    ["/clients/0/certificates", []],
+  ] as const) {
+    expect(readRegistry(withValue(itself, "/clients/0/certificates", certificates), publicUrl)).toMatchObject({ error: { pointer } });
+  }
+});
+
+test.for<readonly [string, unknown]>([
+  ["two names", { ...name, subjectDn: "CN=lab" }],
+  ["no authority", { sanDns: "api.lab.example" }],
+  ["an authority without a name", { ...name, issuerDn: "" }],
+  ["no name", { issuerDn: "CN=Partner CA" }],
+  ["a wildcard", { ...name, sanDns: "*.lab.example" }],
+  ["no address", { issuerDn: "CN=Partner CA", sanIp: "192.0.2" }],
+])("T21: %s is no way to know a certificate", ([, certificate], { expect }) => {
+  expect(readRegistry(withValue(file, "/clients/0/certificates", [certificate]), publicUrl)).toMatchObject({
+    ok: false,
+    error: { reason: "invalid", pointer: expect.stringMatching(/^\/clients\/0\/certificates\/0/u) },
+  });
+});
+
+test("the pages of browser apps are exact origins, as browsers write them", ({ expect }) => {
+  const read = (origin: string) => readRegistry(withValue(file, "/clients/0/corsOrigins", [origin]), publicUrl);
+  for (const good of ["https://app.example.org", "https://app.example.org:8443", "http://localhost:3000", "http://127.0.0.1:3000"])
+    expect(read(good), good).toMatchObject({ ok: true });
+  const bad = [
+    "*",
+    "null",
+    "https://*.example.org",
+    "https://app.example.org/",
+    "https://APP.example.org",
+    "https://app.example.org:443",
+    "http://app.example.org",
+    "https://user@app.example.org",
+    "capacitor://localhost",
+  ];
+  for (const origin of bad) expect(read(origin), origin).toMatchObject({ error: { pointer: "/clients/0/corsOrigins/0" } });
+});
