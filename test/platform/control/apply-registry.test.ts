@@ -5,7 +5,7 @@ import { applyRegistry } from "#platform/apply-registry";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
-import { withValue } from "../../support/registry-file.ts";
+import { withExternalClient, withValue } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const at = instant(Date.UTC(2026, 10, 24));
@@ -41,8 +41,40 @@ test("what a file says is what the gateway reads: client, certificate, agreement
     name: "main",
     url: "https://fhir.example.org/r4",
     credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" },
+    forwardClientCert: false,
   });
   expect(await clientDirectory(registry, clock).find("nobody")).toBeUndefined();
+});
+
+test("what a file asks for beyond the usual is what the gateway reads, and taken back it is gone", async ({ expect }) => {
+  const soon = new Date(clock() + 86_400_000).toISOString();
+  const file = await withExternalClient(await sampleFile());
+  const asking = withValue(
+    withValue(withValue(file, "/grants/0/signedRequests", true), "/origins/0/forwardClientCert", true),
+    "/clients/1/unboundUntil",
+    soon,
+  );
+  const registered = async () => {
+    const clients = clientDirectory(registry, clock);
+    return {
+      signed: (await clients.find("telehealth"))?.grants[0]?.signedRequests,
+      until: (await clients.find("patient-app"))?.unboundUntil,
+      told: (await originDirectory(registry, clock).find("main"))?.forwardClientCert,
+    };
+  };
+  expect((await applyRegistry(registry, asking, "add", desk)).ok).toBe(true);
+  expect(await registered()).toEqual({ signed: true, until: Date.parse(soon), told: true });
+  expect(await applyRegistry(registry, asking, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect((await applyRegistry(registry, file, "replace", desk)).ok).toBe(true);
+  expect(await registered()).toEqual({ signed: false, until: undefined, told: false });
+});
+
+test("T5: an exception that is longer than ninety days ahead is refused, and nothing of its file is taken", async ({ expect }) => {
+  const late = new Date(clock() + 91 * 86_400_000).toISOString();
+  const file = withValue(await withExternalClient(await sampleFile()), "/clients/1/unboundUntil", late);
+  const before = await everything(registry);
+  expect(await applyRegistry(registry, file, "add", desk)).toMatchObject({ ok: false, error: { pointer: "/clients/1/unboundUntil" } });
+  expect(await everything(registry)).toEqual(before);
 });
 
 test("applied twice, a file changes nothing the second time", async ({ expect }) => {
