@@ -16,13 +16,18 @@ if (!options.ok) {
 const { state } = options.value;
 
 let stack: Stack | undefined;
+let ending = false; // Ctrl-C comes twice: from the terminal, and from npm
 /** Ends everything that was started, and this process with it: at once if something hangs. */
 const end = (code: number) => {
+  if (ending) return;
+  ending = true;
   setTimeout(() => process.exit(code), 5_000).unref();
   void (stack?.close() ?? Promise.resolve()).finally(() => process.exit(code));
 };
-process.once("SIGINT", () => end(0));
-process.once("SIGTERM", () => end(0));
+const endAtSignals = () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeAllListeners(signal).on(signal, () => end(0));
+};
+endAtSignals();
 const onCrash = () => {
   console.error("the Workers runtime died; everything ends. What was acknowledged is kept: start again with the same --state");
   end(1);
@@ -30,6 +35,7 @@ const onCrash = () => {
 
 try {
   stack = await startStack({ ...options.value, onCrash, say: (line) => console.log(line) });
+  endAtSignals(); // Miniflare has put listeners there which exit at once, before anything is closed
   const { dev } = stack;
   const folder = relative(process.cwd(), state) || ".";
   console.log(`ledger: ${String(dev["ledger"])}   verify it: npx phylax ledger verify ${String(dev["ledger"])} --keys ${folder}/dev.json`);

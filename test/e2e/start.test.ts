@@ -124,12 +124,14 @@ test.skipIf(withoutCurl)(
     const ready = shell(`curl -s -o /dev/null -w '%{http_code}' --cacert ${dev.ca} ${dev.gateway}/readyz`);
     expect(ready.stdout).toBe("200");
     await end(first, "SIGINT", true);
+    expect(existsSync(join(state, "running.pid"))).toBe(false); // closed in order, not cut off
 
     const second = await start(port);
     const verified = await verifyLedger(readDevFile(state), ["--receipt", receipt]);
     expect(verified.code, verified.said).toBe(0);
     expect(verified.said).toContain("has the receipt's leaf");
     await end(second, "SIGTERM", false);
+    expect(existsSync(join(state, "running.pid"))).toBe(false); // closed in order, not cut off
   },
 );
 
