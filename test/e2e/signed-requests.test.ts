@@ -54,7 +54,7 @@ beforeAll(async () => {
   });
   const signed = (client: { readonly id: string }) => {
     const entries = clientEntries(client, "TREAT", "treat", "system/*.rs");
-    return { ...entries, grants: entries.grants.map((grant) => ({ ...grant, signedRequests: true })) };
+    return { ...entries, grants: entries.grants.map((grant) => Object.assign({}, grant, { signedRequests: true })) };
   };
   const unboundUntil = new Date(Date.now() + 3_600_000).toISOString();
   await phylax.stack.runtime.applyRegistry(
