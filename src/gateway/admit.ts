@@ -56,6 +56,8 @@ export interface Arrival {
   readonly url: string;
   readonly headers: Headers;
   readonly tlsClientAuth: unknown;
+  /** The web page whose script asks, when any client is registered with it. */
+  readonly page?: string | undefined;
   /** Read by nobody before the caller is known. */
   readonly body?: AsyncIterable<Uint8Array> | null;
 }

@@ -1,10 +1,11 @@
 import { Hono } from "hono";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
 import { serve, type GatewayPorts } from "./pipeline.ts";
 
-export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive"> {
+export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts {
   readonly publicUrl: string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
@@ -27,21 +28,25 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const ready = Object.values(dependencies).every(Boolean);
     return context.json({ status: ready ? "ready" : "not ready", dependencies }, ready ? 200 : 503, { "cache-control": "no-store" });
   });
+  addBrowserApps(app, ports);
   addDiscovery(app, ports);
 
   app.all("/v1/fhir/*", async (context) => {
     const { raw } = context.req;
     const id = ports.newId();
+    const page = await registeredPage(raw.headers, ports.browserPages);
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     try {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers, body } = raw;
-      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth }, { ...ports, keepAlive });
+      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page }, { ...ports, keepAlive });
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
-      return outcomeAnswer(id, { status: 503, code: "transient", text: "Not available just now." }, "application/fhir+json");
+      const headers = new Headers();
+      letPageRead(headers, page);
+      return outcomeAnswer(id, { status: 503, code: "transient", text: "Not available just now." }, "application/fhir+json", headers);
     }
   });
 

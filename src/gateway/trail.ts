@@ -10,6 +10,7 @@ import type { Budget } from "#limits/ports";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { letPageRead } from "./browser-apps.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { sendWindows } from "./windows.ts";
@@ -118,12 +119,20 @@ export class Trail {
 
   #headers(recorded: Recorded | Counted): Headers {
     const headers = baseHeaders(this.#arrival.id);
+    letPageRead(headers, this.#page);
     if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
     const { budget, principal } = this.#facts;
     const jkt = principal?.proof?.jkt; // RFC 9449 §8.2: the next proof's nonce comes with this answer
     if (jkt !== undefined) headers.set("dpop-nonce", this.#ports.proofs.nonce(jkt, this.#arrival.at));
     if (budget !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budget))) headers.set(name, value);
     return headers;
+  }
+
+  /** Before the client is known every registered page may read why it was refused; then only the client's own. */
+  get #page(): string | undefined {
+    const { page } = this.#arrival;
+    const { principal } = this.#facts;
+    return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page) ? page : undefined;
   }
 
   #answerHeaders(recorded: Recorded | Counted): Headers {

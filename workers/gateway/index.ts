@@ -6,6 +6,7 @@ import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
+import { browserPages } from "#platform/d1/browser-pages";
 import { certificateHolders } from "#platform/d1/certificate-holders";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { forgetStale } from "#platform/d1/forget-stale";
@@ -103,6 +104,7 @@ function open(env: GatewayEnv): Hono {
       clock,
     }),
     pages: pageLinks(config.pagingKey),
+    browserPages: browserPages(env.REGISTRY, clock),
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
     onFault,
