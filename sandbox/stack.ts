@@ -9,7 +9,8 @@ import { startIdentityProvider } from "./identity-provider/start.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { operators } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
-import { startRuntime, type Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
+import { runtimeThatTrusts } from "./trusting-runtime.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
 export interface StackOptions {
@@ -67,6 +68,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     say(`origin: ${origin.describe} at ${origin.url}`);
 
     const keys = await keysOf(state);
+    const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,

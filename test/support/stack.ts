@@ -39,7 +39,13 @@ export async function freePort(): Promise<number> {
 }
 
 export async function startTestStack(
-  options: { readonly bundles?: string; readonly state?: string; readonly origin?: string; readonly gatewaysElsewhere?: number } = {},
+  options: {
+    readonly bundles?: string;
+    readonly state?: string;
+    readonly origin?: string;
+    readonly registry?: string;
+    readonly gatewaysElsewhere?: number;
+  } = {},
 ): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
   const forwarded: string[] = [];
@@ -48,6 +54,7 @@ export async function startTestStack(
     state,
     bundles: options.bundles,
     origin: options.origin,
+    registry: options.registry,
     say: () => {},
     inspectStorage: true,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
