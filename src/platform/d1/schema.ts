@@ -14,11 +14,11 @@ export const issuers = sqliteTable("issuers", {
   iss: text("iss").primaryKey(),
   jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
   jwksUri: text("jwks_uri"),
-  introspection: text("introspection", { mode: "json" }).$type<NonNullable<IssuerEntry["introspection"]>>(),
   algs: text("algs", { mode: "json" }).$type<IssuerEntry["algs"]>().notNull(),
   audience: text("audience").notNull(),
   purpose: text("purpose", { mode: "json" }).$type<IssuerEntry["purpose"]>().notNull(),
   claims: text("claims", { mode: "json" }).$type<IssuerEntry["claims"]>().notNull(),
+  introspection: text("introspection", { mode: "json" }).$type<NonNullable<IssuerEntry["introspection"]>>(),
 });
 
 export const clients = sqliteTable(
