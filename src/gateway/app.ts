@@ -3,9 +3,10 @@ import type { Clock } from "#kernel/clock";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
 import { addDiscovery } from "./discovery.ts";
+import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
 import { serve, type GatewayPorts } from "./pipeline.ts";
 
-export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts {
+export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
@@ -28,7 +29,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     const ready = Object.values(dependencies).every(Boolean);
     return context.json({ status: ready ? "ready" : "not ready", dependencies }, ready ? 200 : 503, { "cache-control": "no-store" });
   });
-  addBrowserApps(app, ports);
+  addBrowserApps(app, ports); // preflights cost nothing and are not counted
+  addFloodFilter(app, ports);
   addDiscovery(app, ports);
 
   app.all("/v1/fhir/*", async (context) => {

@@ -48,7 +48,9 @@ test("the SMART configuration names the token endpoint and what it takes, and no
   expect(configuration).toMatchObject({
     token_endpoint: "https://api.example/oauth/token",
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+    introspection_endpoint: "https://api.example/oauth/introspect",
+    revocation_endpoint: "https://api.example/oauth/revoke",
     token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["ES256", "ES384", "RS384"]),
     capabilities: expect.arrayContaining(["client-confidential-asymmetric", "permission-v2"]),
   });

@@ -105,6 +105,8 @@ function open(env: GatewayEnv): Hono {
     }),
     pages: pageLinks(config.pagingKey),
     browserPages: browserPages(env.REGISTRY, clock),
+    anonymousCalls: env.ANONYMOUS_CALLS,
+    unprovenCalls: env.UNPROVEN_CALLS,
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
     onFault,
