@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { clientAssertion } from "../../cli/access-token.ts";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
-import { ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
+import { ensureAuthority, ensureServerCertificate, issueClientCertificate } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { keyHolder, proofFor } from "../support/key-holder.ts";
 import { LogWatch } from "../support/log-watch.ts";
@@ -216,7 +217,9 @@ test(
   { timeout: 60_000 },
   async ({ expect }) => {
     const heard: string[] = [];
-    const { cert, key } = await ensureServerCertificate(dirname(phylax.dev.clientCa.cert));
+    const elsewhere = mkdtempSync(join(tmpdir(), "phylax-nobodys-ca-"));
+    await ensureAuthority(elsewhere); // the sandbox's own is one that its gateway believes
+    const { cert, key } = await ensureServerCertificate(elsewhere);
     const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, response) => {
       heard.push(request.url ?? "");
       response.end("{}");
@@ -231,6 +234,7 @@ test(
     } finally {
       await other.close();
       server.close();
+      rmSync(elsewhere, { recursive: true, force: true });
     }
   },
 );
