@@ -5,6 +5,7 @@ import type { Certificate } from "#identity/certificate";
 import type { ClientRecord } from "#identity/client";
 import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jwk";
 import { instant } from "#kernel/clock";
+import { rememberSecret } from "./secrets-made.ts";
 
 /** The moment at which tests take place, and the same in seconds. */
 export const at = instant(Date.UTC(2026, 10, 24, 12));
@@ -22,6 +23,7 @@ export interface Key {
 
 export async function newKey(alg: Algorithm, kid: string): Promise<Key> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  rememberSecret((await exportJWK(privateKey)).d);
   return { alg, privateKey, jwk: publicJwk.parse({ ...(await exportJWK(publicKey)), kid }) };
 }
 

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { exportJWK } from "jose";
 import { calculateThumbprint, generateKeyPair, generateProof, type KeyPair } from "dpop";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
+import { rememberSecret } from "./secrets-made.ts";
 import type { TestStack } from "./stack.ts";
 
 /** A client without a certificate: one key for its assertions, another for its proofs, and the nonce that the gateway gave it last. */
@@ -15,6 +17,7 @@ export interface KeyHolder {
 
 export async function keyHolder(id: string): Promise<KeyHolder> {
   const pair = await generateKeyPair("ES256", { extractable: true });
+  rememberSecret((await exportJWK(pair.privateKey)).d);
   return { id, assertionKey: await newKey("ES256", `${id}-1`), pair, jkt: await calculateThumbprint(pair.publicKey), nonce: undefined };
 }
 

@@ -8,6 +8,7 @@ import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/d
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { startStack, type Stack } from "../../sandbox/stack.ts";
 import { AnswerWatch } from "./answer-watch.ts";
+import { SecretWatch } from "./secret-watch.ts";
 
 /** A whole Phylax of its own for a test file, as `npm start` makes it, with a look at what reached the origin. */
 export interface TestStack {
@@ -19,7 +20,7 @@ export interface TestStack {
   token(id: string, request?: TokenRequest): Promise<string>;
   /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
-  /** Throws when any answer to anybody named the origin. */
+  /** Throws when any answer to anybody named the origin, or a secret was printed or stood in an error. */
   close(): Promise<void>;
 }
 
@@ -49,13 +50,14 @@ export async function startTestStack(
 ): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
   const forwarded: string[] = [];
+  const secrets = new SecretWatch(state); // before anything can print
   const stack = await startStack({
     port: await freePort(),
     state,
     bundles: options.bundles,
     origin: options.origin,
     registry: options.registry,
-    say: () => {},
+    say: (line) => secrets.hear(line),
     inspectStorage: true,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
@@ -79,7 +81,11 @@ export async function startTestStack(
     },
     async close() {
       await stack.close();
-      if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+      try {
+        secrets.end();
+      } finally {
+        if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+      }
       watch.end();
     },
   };

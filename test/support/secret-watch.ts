@@ -1,0 +1,104 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
+import { secretsKept } from "./secrets-kept.ts";
+import { secretsMade } from "./secrets-made.ts";
+
+const printers = ["log", "info", "warn", "error", "debug"] as const;
+const streams = ["stdout", "stderr"] as const;
+// A JWS of JSON: an access token, an assertion, a proof. Nothing else begins so.
+const jws = /\beyJ[\w-]{8,}\.[\w-]{8,}/u;
+// A token, or the part of one that would tell it: payload or signature. Headers are the same in many.
+const partCharactersMin = 24;
+
+/**
+ * T46 over a whole test file: hears of every token, assertion and proof that comes to the TLS fronts of this process and of every token
+ * that leaves them, and looks for these, and for all private keys at hand, in what the process prints (workerd's output comes through it)
+ * and in every answer of 400 and above.
+ */
+export class SecretWatch {
+  readonly #state: string;
+  readonly #printed: string[] = [];
+  readonly #errors: { readonly where: string; readonly body: string }[] = [];
+  readonly #travelled = new Set<string>();
+  readonly #restore: (() => void)[] = [];
+  readonly #started = (message: unknown) => {
+    const { request, response } = message as { request: IncomingMessage; response: ServerResponse }; // as Node documents the channel
+    if (request.socket instanceof TLSSocket) this.#readAlong(request, response);
+  };
+
+  /** @param state the state folder, whose keys are looked for too. */
+  constructor(state: string) {
+    this.#state = state;
+    subscribe("http.server.request.start", this.#started);
+    for (const name of printers) this.#alongside(console, name, (...args) => this.hear(args.map(String).join(" ")));
+    for (const name of streams) this.#alongside(process[name], "write", (chunk) => this.hear(bytesOf(chunk).toString("utf8")));
+  }
+
+  /** Throws when a secret was printed or stands in an error: where, never which. */
+  end(): void {
+    unsubscribe("http.server.request.start", this.#started);
+    for (const restore of this.#restore) restore();
+    const keys = [...secretsKept(this.#state), ...secretsMade];
+    const holds = (text: string) =>
+      jws.test(text) || keys.some((key) => text.includes(key)) || runsOf(text).some((run) => this.#travelled.has(run));
+    const found = new Set(this.#errors.filter(({ body }) => holds(body)).map(({ where }) => `in the answer to ${where}`));
+    if (this.#printed.some(holds)) found.add("printed");
+    if (found.size > 0) throw new Error(`a token, an assertion, a proof or a key was ${[...found].join("; ")}`);
+  }
+
+  /** A line that would be printed. */
+  hear(line: string): void {
+    this.#printed.push(line);
+  }
+
+  #learn(text: string | undefined): void {
+    const parts = (text ?? "").split(".");
+    for (const part of parts.length === 1 ? parts : parts.slice(1)) for (const run of runsOf(part)) this.#travelled.add(run);
+  }
+
+  #readAlong(request: IncomingMessage, response: ServerResponse): void {
+    this.#learn(request.headers.authorization?.replace(/^\S+ +/u, ""));
+    this.#learn(request.headers["dpop"]?.toString());
+    const [asked, answered]: [Buffer[], Buffer[]] = [[], []];
+    this.#around(request, "emit", (name, chunk) => void (name === "data" && asked.push(bytesOf(chunk))));
+    response.setMaxListeners(20); // the front's own and those of several watches
+    let over = false;
+    const finish = () => {
+      if (over) return;
+      over = true;
+      const [question = "", body = ""] = [asked, answered].map((parts) => Buffer.concat(parts).toString("utf8"));
+      this.#learn(/(?:^|&)client_assertion=(?<jws>[^&]+)/u.exec(question)?.groups?.["jws"]);
+      if (response.statusCode >= 400) this.#errors.push({ where: `${request.method} ${request.url?.split("?")[0]}`, body });
+      else for (const { groups } of body.matchAll(/"(?:access|refresh|id)_token":\s*"(?<token>[^"]+)"/gu)) this.#learn(groups?.["token"]);
+    };
+    this.#around(response, "write", (chunk) => void answered.push(bytesOf(chunk)));
+    this.#around(response, "end", (chunk) => {
+      answered.push(bytesOf(chunk));
+      finish(); // before the client can have it
+    });
+    response.once("close", finish); // of one that broke off
+  }
+
+  #alongside(object: object, name: string, hear: (...args: unknown[]) => void): void {
+    const original: unknown = Reflect.get(object, name);
+    this.#around(object, name, hear);
+    this.#restore.push(() => void Reflect.set(object, name, original));
+  }
+
+  /** Hears the arguments of a method and lets it do what it does. */
+  #around(object: object, name: string, hear: (...args: unknown[]) => void): void {
+    const original = Reflect.get(object, name) as (...args: unknown[]) => unknown; // each name is a method of its object
+    const alongside = (...args: unknown[]) => {
+      hear(...args);
+      return original.apply(object, args);
+    };
+    Reflect.set(object, name, alongside);
+  }
+}
+
+/** The runs of base64url in a text that are long enough to tell a token by. */
+const runsOf = (text: string): readonly string[] => text.match(/[\w-]+/gu)?.filter(({ length }) => length >= partCharactersMin) ?? [];
+
+const bytesOf = (chunk: unknown): Buffer =>
+  typeof chunk === "string" || chunk instanceof Uint8Array ? Buffer.from(chunk) : Buffer.alloc(0);

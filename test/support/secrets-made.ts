@@ -1,0 +1,9 @@
+/** Keys that test support made for this file: nothing that the stack prints or answers in an error may hold them. */
+const made = new Set<string>();
+
+/** Remembers the private part of a key, as a JWK has it. */
+export function rememberSecret(text: string | undefined): void {
+  if (text !== undefined) made.add(text);
+}
+
+export const secretsMade: ReadonlySet<string> = made;
