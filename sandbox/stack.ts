@@ -29,6 +29,8 @@ export interface StackOptions {
   readonly inspectStorage?: boolean;
   /** More isolates of the gateway, as other cities have them. */
   readonly gatewaysElsewhere?: number;
+  /** A second name for the gateway, 127.0.0.1, as production has one that asks for client certificates; here both do. */
+  readonly secondHost?: boolean;
   /** Hears of each request that reaches the sandbox's origin. */
   readonly onOriginRequest?: (request: { readonly method: string; readonly path: string }) => void;
 }
@@ -78,6 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           gateway,
           originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])],
           identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
+          mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
         },
         keys,
@@ -167,16 +170,24 @@ interface Place {
   readonly gateway: string;
   readonly originHosts: readonly string[];
   readonly identityHosts: readonly string[];
+  /** The second name, or none. */
+  readonly mtls: string;
   /** That the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
 }
 
 /** Each worker's variables and secrets. */
-function settings({ gateway, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
+function settings({ gateway, mtls, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   return {
     gateway: {
-      vars: { PUBLIC_URL: gateway, ...shards, ORIGIN_HOSTS: originHosts.join(" "), IDENTITY_HOSTS: identityHosts.join(" ") },
+      vars: {
+        PUBLIC_URL: gateway,
+        MTLS_URL: mtls,
+        ...shards,
+        ORIGIN_HOSTS: originHosts.join(" "),
+        IDENTITY_HOSTS: identityHosts.join(" "),
+      },
       secrets: {
         ...secrets,
         TOKEN_SIGNING_KEY: JSON.stringify(keys.token),

@@ -18,10 +18,10 @@ export interface AuthenticatePorts {
   readonly tokens: TokenVerifier;
   readonly proofs: ProofVerifier;
   readonly clients: ClientDirectory;
-  /** `https://host[:port]`, the name under which clients know the gateway. */
-  readonly publicUrl: string;
-  /** FHIR base of an origin: the audience that its tokens name. */
-  readonly fhirBase: (origin: string) => string;
+  /** `https://host[:port]`, the configured name that the request came to: the one that its proof names. */
+  readonly askedUrl: string;
+  /** FHIR base of an origin under the public name: the audience that its tokens name, whichever name is asked. */
+  readonly audienceOf: (origin: string) => string;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function authenticate(
 
   if (call.token === undefined) return err({ reason: "token_missing" });
   const token = await ports.tokens.verify(call.token, {
-    audience: ports.fhirBase(call.origin),
+    audience: ports.audienceOf(call.origin),
     at: call.at,
     certificate: certificate.value,
   });
@@ -64,7 +64,7 @@ async function proofOf(
   { scheme, proof, method, path, at }: Call,
   text: Secret,
   { binding }: AccessToken,
-  { proofs, publicUrl }: AuthenticatePorts,
+  { proofs, askedUrl }: AuthenticatePorts,
 ): Promise<Result<Proof | undefined, AuthenticateRefusal>> {
   switch (binding.kind) {
     case "certificate":
@@ -72,6 +72,6 @@ async function proofOf(
       return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_wrong" });
     case "key":
       if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });
-      return proofs.verify(proof, { method, url: publicUrl + path, at, token: { text, jkt: binding.jkt } });
+      return proofs.verify(proof, { method, url: askedUrl + path, at, token: { text, jkt: binding.jkt } });
   }
 }

@@ -21,6 +21,7 @@ export interface Question {
 }
 
 export interface InterpretPorts {
+  /** Under the configured name that the request came to. */
   readonly fhirBase: (origin: string) => string;
   readonly pages: PageLinks;
 }

@@ -9,7 +9,8 @@ export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_t
 
 export interface ProveSignedPorts {
   readonly signatures: RequestSignatures;
-  readonly publicUrl: string;
+  /** The configured name that the request came to. */
+  readonly askedUrl: string;
 }
 
 /** What of a request may be read on, and the `kid` of the key that signed it. */
@@ -26,13 +27,13 @@ export async function proveSigned(
   call: Call,
   arrival: Arrival,
   { grant, client }: Principal,
-  { signatures, publicUrl }: ProveSignedPorts,
+  { signatures, askedUrl }: ProveSignedPorts,
 ): Promise<Result<Proven, SignedRefusal>> {
   if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
   const { method, headers } = arrival;
   const body = await readBody(arrival.body);
   if (body === undefined) return err({ reason: "form_too_large" });
-  const url = publicUrl + call.path + (call.query === "" ? "" : `?${call.query}`);
+  const url = askedUrl + call.path + (call.query === "" ? "" : `?${call.query}`);
   const signedBy = await signatures.verify({ method, url, headers, body }, client, call.at);
   if (!signedBy.ok) return signedBy;
   return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });

@@ -46,6 +46,7 @@ export async function startTestStack(
     readonly origin?: string;
     readonly registry?: string;
     readonly gatewaysElsewhere?: number;
+    readonly secondHost?: boolean;
   } = {},
 ): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
@@ -60,6 +61,7 @@ export async function startTestStack(
     say: (line) => secrets.hear(line),
     inspectStorage: true,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
+    secondHost: options.secondHost ?? false,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
   const dev = readDevFile(state);

@@ -36,12 +36,12 @@ import { tokenApp } from "#token/app";
 export { ClientGuard };
 
 /** The front door: joins the gateway and the built-in issuer to what Cloudflare gives them. */
-function open(env: GatewayEnv): Hono {
+function open(env: GatewayEnv): (request: Request) => Hono {
   const config = gatewayConfig(env);
-  const { publicUrl, ledgerShards, ledgerSpread } = config;
+  const { publicUrl, mtlsUrl, ledgerShards, ledgerSpread } = config;
   const clock = () => instant(Date.now());
   const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const fhirBase = (origin: string) => `${publicUrl}/v1/fhir/${origin}`;
+  const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`; // whichever name is asked: a token is good under both
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
@@ -52,40 +52,25 @@ function open(env: GatewayEnv): Hono {
   const tokensOfOrigins = originTokens(ask, clock, wait);
   const secretOf = (name: string): unknown => Reflect.get(env, name);
   const proofs = proofVerifier(config.dpopNonceKey);
-  const tokenEndpoint = `${publicUrl}/oauth/token`;
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
-  const token = tokenApp({
-    onFault,
-    publicUrl,
-    fhirBase,
-    ledger,
-    ledgerSpread,
-    clients,
-    clock,
-    newId,
+  const shared = { publicUrl, ledger, ledgerSpread, clients, clock, newId, proofs, onFault };
+  const issuing = {
+    ...shared,
+    fhirBase: audienceOf,
     issuer,
-    assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
-    proofs,
-    tokenEndpoint,
-    mtlsUrl: config.mtlsUrl,
+    mtlsUrl,
     tokens: jwts,
     revoker: env.OWN_TOKEN_REVOCATION,
     memory: guardMemory(env.CLIENT_GUARD),
     denials: guardDenials(env.CLIENT_GUARD),
-  });
-  const gateway = gatewayApp({
-    publicUrl,
-    fhirBase,
-    ledger,
-    ledgerSpread,
-    clients,
-    clock,
-    newId,
+  };
+  const serving = {
+    ...shared,
+    audienceOf,
     tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock }),
-    proofs,
     signatures: requestSignatures(keysOfOthers),
     limiter: guardLimiter({
       guards: env.CLIENT_GUARD,
@@ -109,13 +94,26 @@ function open(env: GatewayEnv): Hono {
     unprovenCalls: env.UNPROVEN_CALLS,
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
-    onFault,
-  });
-  return gateway.route("/", token); // under the gateway, whose word for unknown paths and faults holds for both
+  };
+  /** The whole surface under one configured name: what proofs, assertions and links name is the name that was asked. */
+  const doorAt = (askedUrl: string): Hono => {
+    const tokenEndpoint = `${askedUrl}/oauth/token`;
+    const token = tokenApp({
+      ...issuing,
+      tokenEndpoint,
+      assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, keysOfOthers),
+    });
+    const gateway = gatewayApp({ ...serving, askedUrl, fhirBase: (origin) => `${askedUrl}/v1/fhir/${origin}` });
+    return gateway.route("/", token); // under the gateway, whose word for unknown paths and faults holds for both
+  };
+  const door = doorAt(publicUrl);
+  const second = mtlsUrl === undefined ? undefined : { host: new URL(mtlsUrl).host, door: doorAt(mtlsUrl) };
+  // Any other name counts as the public one: a proof or a link never names what a request merely says.
+  return ({ url }) => (second !== undefined && new URL(url).host === second.host ? second.door : door);
 }
 
-let app: Hono | undefined; // settled once, shared by every request of the isolate
+let doors: ReturnType<typeof open> | undefined; // settled once, shared by every request of the isolate
 
 export default {
-  fetch: (request, env, context) => (app ??= open(env)).fetch(request, env, context),
+  fetch: (request, env, context) => (doors ??= open(env))(request).fetch(request, env, context),
 } satisfies ExportedHandler<GatewayEnv>;

@@ -1,0 +1,68 @@
+import { generateProof } from "dpop";
+import { afterAll, beforeAll, test } from "vitest";
+import { send, type Reply } from "../../cli/mutual-tls.ts";
+import { keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
+import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+let holder: KeyHolder;
+let keyToken: string;
+let mtls: string;
+beforeAll(async () => {
+  phylax = await startTestStack({ secondHost: true });
+  mtls = phylax.dev.gateway.replace("localhost", "127.0.0.1");
+  holder = await keyHolder("two-names");
+  await phylax.stack.runtime.applyRegistry(
+    joined({ policies: [starterPolicy("treat")] }, clientEntries(keyHolderEntry(holder), "TREAT", "treat", "system/*.rs")),
+  );
+  keyToken = await keyBoundToken(phylax, holder);
+}, 120_000);
+afterAll(() => phylax.close());
+
+const fhirAt = (host: string) => `${host}/v1/fhir/main`;
+const path = "Patient/amara-okafor";
+const read = async (url: string, token: string): Promise<Reply> =>
+  send(phylax.dev, phylax.client("telehealth"), url, { headers: { authorization: `Bearer ${token}` } });
+
+test("metadata name the second host, and the issuer stays one", async ({ expect }) => {
+  for (const host of [phylax.dev.gateway, mtls]) {
+    const { text } = await send(phylax.dev, undefined, `${host}/.well-known/oauth-authorization-server`);
+    expect(JSON.parse(text)).toMatchObject({
+      issuer: phylax.dev.gateway,
+      token_endpoint: phylax.dev.tokenEndpoint,
+      mtls_endpoint_aliases: { token_endpoint: `${mtls}/oauth/token` },
+    });
+  }
+});
+
+test("a token is good under both names, and an answer's links stay under the one that was asked", async ({ expect }) => {
+  const token = await phylax.token("telehealth");
+  for (const host of [phylax.dev.gateway, mtls]) {
+    expect((await read(`${fhirAt(host)}/${path}`, token)).status).toBe(200);
+    const page: { link: { relation: string; url: string }[] } = JSON.parse((await read(`${fhirAt(host)}/Patient?_count=1`, token)).text);
+    const next = page.link.find(({ relation }) => relation === "next")?.url ?? "";
+    expect(next.startsWith(`${fhirAt(host)}/Patient?`), next).toBe(true);
+    expect((await read(next, token)).status).toBe(200);
+  }
+});
+
+test("T27: a proof names the host that it was sent to, and is good at no other", async ({ expect }) => {
+  const ask = async (host: string, named: string): Promise<Reply> => {
+    const dpop = await generateProof(holder.pair, `${fhirAt(named)}/${path}`, "GET", holder.nonce, keyToken);
+    return send(phylax.dev, undefined, `${fhirAt(host)}/${path}`, { headers: { authorization: `DPoP ${keyToken}`, dpop } });
+  };
+  expect((await ask(mtls, mtls)).status).toBe(200);
+  expect((await ask(phylax.dev.gateway, phylax.dev.gateway)).status).toBe(200);
+  expect((await ask(mtls, phylax.dev.gateway)).status).toBe(401);
+  expect((await ask(phylax.dev.gateway, mtls)).status).toBe(401);
+});
+
+test("a name that is not configured counts as the public one, whatever Host says", async ({ expect }) => {
+  const token = await phylax.token("telehealth");
+  const headers = { authorization: `Bearer ${token}`, host: "localhost:1" };
+  const reply = await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/Patient?_count=1`, { headers });
+  expect(reply.status).toBe(200);
+  expect(reply.text).not.toContain("localhost:1/");
+  expect(reply.text).toContain(`${phylax.dev.fhir}/Patient?`);
+});
