@@ -25,7 +25,7 @@ export interface ClientRecord {
   readonly assertionProfile: AssertionProfile;
   /** Of its assertions, where it authenticates by them, and of its signed requests. */
   readonly keys: readonly PublicJwk[];
-  /** Of `private_key_jwt`: where it publishes its keys, if `keys` has none. */
+  /** Where it publishes its keys, if `keys` has none. */
   readonly jwksUri?: string | undefined;
   /** Of `external`: whose tokens it brings, and what that issuer calls it. */
   readonly external: ExternalName | undefined;

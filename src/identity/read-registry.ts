@@ -110,10 +110,7 @@ const fieldsOf: Readonly<
 };
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
-  if (client.jwksUri !== undefined) {
-    if (client.auth !== "private_key_jwt") return bad([...at, "jwksUri"], "means nothing with this auth");
-    if (client.jwks !== undefined) return bad([...at, "jwksUri"], keysTwice);
-  }
+  if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there = Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");

@@ -98,7 +98,7 @@ const client = z.strictObject({
   jwks: publicJwks
     .optional()
     .meta({ description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests." }),
-  jwksUri: httpsUrl.optional().meta({ description: "Not in this version." }),
+  jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
   certificates: z
     .array(z.union([thumbprint, pem, certificateSubject]))
     .max(16)

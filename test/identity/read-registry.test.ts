@@ -68,6 +68,7 @@ test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may 
   const good: readonly Readonly<Record<string, unknown>>[] = [
     { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://issuer.example.org/jwks?tenant=1" },
     { "/clients/0/jwks": undefined, "/clients/0/jwksUri": "https://client.example.org/jwks" },
+    { "/clients/1/jwksUri": "https://client.example.org/jwks" }, // of its signed requests
     { "/issuers/0/introspection": introspection },
     { "/issuers/0/introspection": introspection, "/issuers/0/jwks": undefined, "/issuers/0/algs": [] },
     { "/origins/0/credentials": keyed },
@@ -111,7 +112,8 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
     { ...introspection, credentials: { kind: "client_secret_basic", secret: "the secret itself" } },
   ],
   ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"], // beside jwks
-  ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks"],
+  ["/clients/1/jwksUri", "/clients/1/jwksUri", "http://client.example.org/jwks"],
+  ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks#one"],
   ["/origins/0/credentials/tokenEndpoint", "/origins/0/credentials", { ...keyed, tokenEndpoint: "http://fhir.example.org/token" }],
 ];
 

@@ -54,7 +54,7 @@ async function readClient(registry: D1Database, which: SQL | undefined): Promise
     tokensBoundTo: client.dpop ? "key" : "certificate",
     assertionProfile: client.assertionProfile,
     keys: client.jwks?.keys ?? [],
-    jwksUri: client.auth === "private_key_jwt" ? (client.jwksUri ?? undefined) : undefined,
+    jwksUri: client.jwksUri ?? undefined,
     external:
       client.issuer === null || client.externalClientId === null ? undefined : { issuer: client.issuer, id: client.externalClientId },
     patient: client.patient ?? undefined,
