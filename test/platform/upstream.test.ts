@@ -116,3 +116,24 @@ test("a server that says it is down is left alone; one that fails a request of i
   for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503 });
   expect(await own.ask("main", question)).toEqual({ kind: "resting", retryAfterSeconds: 5 });
 });
+
+test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({ expect }) => {
+  const [old, renewed] = [new Secret("old"), new Secret("renewed")];
+  const asked = async (current: () => Promise<Secret>, anew: () => Promise<Secret>) => {
+    const before = seen.length;
+    const answer = await upstream({
+      find: () => Promise.resolve({ base: `http://${host}/fhir`, bearer: { current, anew }, forwardClientCert: false }),
+      hosts: new Set([host]),
+      clock: () => instant(1_000),
+    }).ask("main", question);
+    return { answer, tokens: seen.slice(before).map(({ headers }) => headers.authorization) };
+  };
+  const give = (secret: Secret) => () => Promise.resolve(secret);
+  answer = (res) => res.writeHead(seen.at(-1)?.headers.authorization === "Bearer renewed" ? 200 : 401).end("{}");
+  expect(await asked(give(old), give(renewed))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer old", "Bearer renewed"] });
+  expect(await asked(give(renewed), give(old))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer renewed"] });
+  expect(await asked(give(old), give(old))).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  const down = () => Promise.reject(new Error("no token"));
+  expect(await asked(give(old), down)).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  expect(await asked(down, down)).toEqual({ answer: { kind: "unreachable" }, tokens: [] });
+});
