@@ -20,6 +20,8 @@ export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocation
 
 // An apply takes a second or two; when it is not over by then, whoever began it is gone.
 const redriveMilliseconds = 10_000;
+// Of one client at a time, for the five minutes that its tokens live: a client has one or two.
+const ownTokensMax = 50;
 
 /**
  * Says what is revoked, and orders every write of the registry (DESIGN §5): a write is told as begun, durably, before D1
@@ -42,6 +44,16 @@ export class Revocations extends DurableObject<RevocationsEnv> {
   /** In force when it returns: within seven seconds no lease is left that does not know it. */
   deny(denial: Denial): void {
     this.#store.deny(denialName(denial), denialReach(denial), denial.kind === "token" ? denial.until : null, now());
+  }
+
+  /**
+   * The same for a token that its own client ends: told to that client's guard alone, since nobody else can use it. False when it has ended
+   * so many lately that there is no room for more of its own: it must not use up what operators need in an emergency.
+   */
+  denyOwnToken(client: string, denial: Extract<Denial, { kind: "token" }>): boolean {
+    if (this.#store.ending(client, now()) >= ownTokensMax) return false;
+    this.#store.deny(denialName(denial), { client, issuer: null }, denial.until, now());
+    return true;
   }
 
   /** False when nothing of that name was denied. */

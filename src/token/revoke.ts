@@ -4,15 +4,17 @@ import { answer, eventOf, receiptOf, refuse, senderOf, type IssuerArrival, type 
 import { readOwnToken, type OwnTokenPorts } from "./own-token.ts";
 import { readTokenQuestion } from "./token-request.ts";
 
-/** Ends a token of the built-in issuer before its time. In force when it resolves; throws when nobody took it. */
+/** Ends a token of the built-in issuer before its time. */
 export interface TokenRevoker {
-  /** `id`: its `jti`. */
-  revoke(id: string, expires: Instant): Promise<void>;
+  /** `id`: its `jti`. True: in force. False: the client has ended too many lately. Throws when nobody took it. */
+  revoke(client: string, id: string, expires: Instant): Promise<boolean>;
 }
 
 export interface RevocationPorts extends ClientAuthenticationPorts, OwnTokenPorts, IssuerTrailPorts {
   readonly revoker: TokenRevoker;
 }
+
+const retryAfterSeconds = "300"; // RFC 7009 §2.2.1; by then the tokens that it ended are over
 
 /**
  * RFC 7009: ends a token of the asking client's own. One that is not, or is over already, is answered the same (§2.2), and nothing is done.
@@ -36,7 +38,8 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
     return answer(arrival, 200, undefined, receiptOf(recorded));
   }
   const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
-  await ports.revoker.revoke(own.token.id, own.token.expires);
-  await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, { status: 200 }), step: 1 }], sender);
-  return answer(arrival, 200, undefined, receiptOf(wanted));
+  const done = await ports.revoker.revoke(client.id, own.token.id, own.token.expires);
+  const outcome = done ? { status: 200 } : { status: 503, reason: "too_many_revocations" };
+  await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, outcome), step: 1 }], sender);
+  return answer(arrival, outcome.status, undefined, { ...receiptOf(wanted), ...(!done && { "retry-after": retryAfterSeconds }) });
 }

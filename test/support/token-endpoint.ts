@@ -35,6 +35,7 @@ export function endpoint({
   denied = [],
   others = [],
   mtlsUrl,
+  endings = 3,
 }: {
   client?: ClientRecord;
   when?: Instant;
@@ -43,10 +44,13 @@ export function endpoint({
   denied?: readonly Denial[];
   others?: readonly PublicJwk[];
   mtlsUrl?: string;
+  /** How many tokens a client may end. */
+  endings?: number;
 } = {}) {
   const events: AuditEvent[] = [];
   const used = new Set<string>();
   let ids = 0;
+  let left = endings;
   const memory: AssertionMemory = {
     first: (id, assertion) => {
       const name = `${id} ${assertion.id}`;
@@ -91,7 +95,13 @@ export function endpoint({
     denials: { of: () => Promise.resolve(deniedNames) },
     mtlsUrl,
     tokens: verifier,
-    revoker: { revoke: (id) => Promise.resolve(void deniedNames.add(denialName({ kind: "token", issuer: publicUrl, id }))) },
+    revoker: {
+      revoke: (_client, id) => {
+        left -= 1;
+        if (left >= 0) deniedNames.add(denialName({ kind: "token", issuer: publicUrl, id }));
+        return Promise.resolve(left >= 0);
+      },
+    },
     onFault: () => {},
   });
   return { app, events, used, verifier };

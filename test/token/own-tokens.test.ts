@@ -97,6 +97,15 @@ test("a revoked token is over for all, and what was wanted is on record before i
   ]);
 });
 
+test("a client that has ended too many is told to come later, and that is on record", async ({ expect }) => {
+  const door = endpoint({ endings: 0 });
+  const token = await issued(door);
+  const { status, headers } = await about(door, revocation, token);
+  expect({ status, later: headers.get("retry-after") }).toEqual({ status: 503, later: "300" });
+  expect(door.events.at(-1)).toMatchObject({ kind: "revocation", step: 1, outcome: { status: 503, reason: "too_many_revocations" } });
+  expect(await about(door, introspection, token)).toMatchObject({ body: { active: true } });
+});
+
 test("ending what is not one's own changes nothing and looks the same (RFC 7009 §2.2)", async ({ expect }) => {
   const door = endpoint();
   const foreign = await sign(serverKey, { ...claims, ...bound }, { typ: "at+jwt" });

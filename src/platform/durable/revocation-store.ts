@@ -71,6 +71,12 @@ export class RevocationStore {
     });
   }
 
+  /** How many denials of one client's own will end by themselves: those of tokens that it ended. */
+  ending(client: string, at: Instant): number {
+    const sql = "SELECT count(*) AS live FROM denials WHERE client = ? AND until > ?";
+    return this.#sql.exec<{ live: number }>(sql, client, at - graceMilliseconds).one().live;
+  }
+
   lift(name: string, reach: Reach): boolean {
     return this.#storage.transactionSync(() => {
       const lifted = this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;

@@ -3,6 +3,7 @@ import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
 import type { News } from "#identity/revocation";
+import { instant } from "#kernel/clock";
 import { Revocations, revocationsOf } from "#platform/revocations";
 import { withValue, type RegistryFile } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
@@ -132,7 +133,38 @@ test("guards can hear of the revocations, and nothing else", async ({ expect }) 
   }
 });
 
+test("the built-in issuer ends tokens of its own, told to their client's guard alone, and can do nothing else", async ({ expect }) => {
+  const until = instant(Date.now() + 300_000);
+  const name = (id: string) => denialName({ kind: "token", issuer: env.PUBLIC_URL, id });
+  const issuer = exports.OwnTokenRevocation;
+  expect(await issuer.revoke("telehealth", "jti", until)).toBe(true);
+  expect(await revocations().news(telehealth)).toMatchObject({ denied: [{ name: name("jti"), until }] });
+  expect(await revocations().news({ ...telehealth, client: "payer" })).toMatchObject({ denied: [] });
+  for (const [id, end] of [
+    ["", until],
+    ["jti", instant(Date.now() + 3_600_000)],
+    ["jti", instant(Number.NaN)],
+  ] as const) {
+    expect(await failure(() => issuer.revoke("telehealth", id, end)), `${id} ${end}`).not.toBe("no failure");
+  }
+  for (const call of ["deny", "lift", "apply", "news"]) {
+    const asked: unknown = Reflect.get(issuer, call);
+    expect(await failure(async () => (asked as (value: unknown) => Promise<unknown>)(denial)), call).not.toBe("no failure"); // an RPC stub says so when called
+  }
+});
+
+test("a client that ends token after token is stopped, and neither another client nor an operator is", async ({ expect }) => {
+  const until = instant(Date.now() + 300_000);
+  const issuer = exports.OwnTokenRevocation;
+  for (let n = 0; n < 50; n += 1) expect(await issuer.revoke("telehealth", `jti-${n}`, until)).toBe(true);
+  expect(await issuer.revoke("telehealth", "jti-50", until)).toBe(false);
+  expect(await issuer.revoke("payer", "jti-51", until)).toBe(true);
+  expect(await desk.revoke({ kind: "token", issuer: env.PUBLIC_URL, id: "jti-50", until })).toMatchObject({ ok: true });
+  vi.setSystemTime(Date.now() + 300_000 + 120_000);
+  expect(await issuer.revoke("telehealth", "jti-52", instant(Date.now() + 300_000)), "when the others are over").toBe(true);
+});
+
 test("the calls of the revocations are exactly these", ({ expect }) => {
   const names = Object.getOwnPropertyNames(Revocations.prototype).sort();
-  expect(names).toEqual(["alarm", "apply", "constructor", "deny", "lift", "news"]);
+  expect(names).toEqual(["alarm", "apply", "constructor", "deny", "denyOwnToken", "lift", "news"]);
 });
