@@ -1,6 +1,7 @@
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { registryApply, registryApplyUsage } from "./registry-apply.ts";
+import { revoke, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
 
 /** `phylax <words> …`: each command answers an exit code (0 good, 1 found wrong or failed, 2 misused). */
@@ -12,6 +13,7 @@ const commands: readonly {
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
+  { words: ["revoke"], usage: revokeUsage, run: revoke },
   { words: ["token"], usage: tokenUsage, run: token },
 ];
 

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { operatorOf, readDevFile } from "./dev-file.ts";
-import { closeConnections, send } from "./mutual-tls.ts";
+import { postAsOperator, refusalLine } from "./operator-post.ts";
 
 export const registryApplyUsage = "phylax registry apply FILE [--operator ID] [--state DIR]";
 
@@ -18,13 +17,22 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     console.error(`usage: ${registryApplyUsage}`);
     return 2;
   }
+  const document = readBytes(file);
+  if (document === undefined) {
+    console.error(`${file}: cannot be read`);
+    return 2;
+  }
   try {
-    return await apply(file, resolve(values.state), values.operator);
+    const answer = await postAsOperator({ state: resolve(values.state), operator: values.operator }, "api/registry", document);
+    if (answer.status === 200) {
+      console.log(`${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`);
+      return 0;
+    }
+    console.error(`${file}: ${refusalLine(answer)}`);
+    return answer.status < 500 ? 2 : 1;
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "not applied");
     return 1;
-  } finally {
-    closeConnections();
   }
 }
 
@@ -34,27 +42,4 @@ function readBytes(file: string): Buffer | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function apply(file: string, state: string, operatorId: string | undefined): Promise<number> {
-  const body = readBytes(file);
-  if (body === undefined) {
-    console.error(`${file}: cannot be read`);
-    return 2;
-  }
-  const dev = readDevFile(state);
-  const operator = operatorOf(dev, operatorId);
-  const reply = await send(dev, operator, `${dev.ops}/api/registry`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body,
-  });
-  const answer: { added?: number; changed?: number; title?: string; pointer?: string; detail?: string } = JSON.parse(reply.text);
-  if (reply.status === 200) {
-    console.log(`${file}: ${answer.added} added, ${answer.changed} changed`);
-    return 0;
-  }
-  const pointer = answer.pointer === "" ? '""' : answer.pointer; // RFC 6901 §5: the whole file
-  console.error(answer.detail === undefined ? `${file}: ${reply.status} ${answer.title ?? ""}` : `${file}: ${pointer} ${answer.detail}`);
-  return reply.status < 500 ? 2 : 1;
 }

@@ -136,6 +136,25 @@ test("phylax registry apply says what was added, and at what place of the file i
     expect(await phylaxCommand(...words, "--stat", state)).toEqual([2, expect.stringContaining("usage: phylax")]);
 });
 
+test("phylax revoke denies and lifts by a word and names; what names nothing is refused before or by the operators' door", async ({
+  expect,
+}) => {
+  const tiny = async () => (await phylax.ask("tiny", "Patient?_count=1")).status;
+  expect(await tiny()).toBe(200);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--state", state)).toEqual([0, "denied: refused everywhere within 10 s\n"]);
+  await expect.poll(tiny, { timeout: 10_000, interval: 500 }).toBe(401);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([0, "lifted\n"]);
+  expect(await phylaxCommand("revoke", "client", "tiny", "--lift", "--state", state)).toEqual([0, "was not denied\n"]);
+  const until = new Date(Date.now() + 60_000).toISOString();
+  expect((await phylaxCommand("revoke", "token", phylax.dev.gateway, "0".repeat(32), until, "--state", state))[0]).toBe(0);
+  expect(await phylaxCommand("revoke", "certificate", "short", "--state", state)).toEqual([2, expect.stringContaining("/x5t ")]);
+  for (const words of [["client"], ["client", "a", "b"], ["nothing", "a"], ["token", "https://i.example", "id", "never"]])
+    expect(await phylaxCommand("revoke", ...words, "--state", state), words.join(" ")).toEqual([
+      2,
+      expect.stringContaining("usage: phylax revoke"),
+    ]);
+});
+
 function phylaxCommand(...args: string[]): Promise<readonly [number | null, string]> {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), ...args]);
   let said = "";

@@ -1,0 +1,64 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Denial } from "#identity/denial";
+import { postAsOperator, refusalLine } from "./operator-post.ts";
+
+type Kind = Denial["kind"];
+
+/** What names a thing of each kind, in the order of the command line. */
+const names = {
+  token: ["issuer", "id", "until"],
+  key: ["issuer", "keyId"],
+  certificate: ["x5t"],
+  proof_key: ["jkt"],
+  client: ["client"],
+  agreement: ["client", "agreement"],
+  grant: ["client", "origin", "purpose"],
+  policy: ["digest"],
+} as const satisfies Record<Kind, readonly string[]>;
+
+const kinds = Object.keys(names) as readonly Kind[]; // the table has exactly the kinds
+
+export const revokeUsage = [
+  "phylax revoke KIND NAME… [--lift] [--operator ID] [--state DIR]",
+  ...kinds.map((kind) => `    ${kind} ${names[kind].map((name) => name.toUpperCase()).join(" ")}`),
+].join("\n");
+
+/** Denies something everywhere within ten seconds, or lifts that again (docs/revocation.md). Answers 0 when it is done, 2 when it is refused. */
+export async function revoke(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { state: { type: "string", default: ".phylax" }, operator: { type: "string" }, lift: { type: "boolean", default: false } },
+  });
+  const denial = readDenial(positionals);
+  if (denial === undefined) {
+    console.error(`usage: ${revokeUsage}`);
+    return 2;
+  }
+  try {
+    const path = values.lift ? "api/revocations/lift" : "api/revocations";
+    const from = { state: resolve(values.state), operator: values.operator };
+    const answer = await postAsOperator(from, path, JSON.stringify(denial));
+    if (answer.status === 200) {
+      console.log(values.lift ? (answer.body["lifted"] === true ? "lifted" : "was not denied") : "denied: refused everywhere within 10 s");
+      return 0;
+    }
+    console.error(refusalLine(answer));
+    return answer.status < 500 ? 2 : 1;
+  } catch (fault) {
+    console.error(fault instanceof Error ? fault.message : "not done");
+    return 1;
+  }
+}
+
+/** The document of a denial; what is in it, the operators' door judges. `until` is RFC 3339, for there the API has milliseconds. */
+function readDenial([word, ...given]: readonly string[]): Readonly<Record<string, string | number>> | undefined {
+  const kind = kinds.find((one) => one === word);
+  if (kind === undefined || given.length !== names[kind].length) return undefined;
+  const named = names[kind].map((name, index): [string, string | number] => {
+    const text = given[index] ?? "";
+    return [name, name === "until" ? Date.parse(text) : text];
+  });
+  return named.some(([, value]) => Number.isNaN(value)) ? undefined : { kind, ...Object.fromEntries(named) };
+}
