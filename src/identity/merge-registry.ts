@@ -185,7 +185,7 @@ function ownedChanges<T>(
   const beyond = (some: readonly T[], others: readonly T[], client: string): Owned<T>[] => {
     const named = new Set(others.map(nameOf));
     const fresh = new Map(some.map((one) => [nameOf(one), one]));
-    return [...fresh].filter(([name]) => !named.has(name)).map(([, one]) => ({ ...one, client }));
+    return [...fresh].flatMap(([name, one]) => (named.has(name) ? [] : { ...one, client }));
   };
   const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
   if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
