@@ -184,8 +184,9 @@ function ownedChanges<T>(
 ): OwnedChanges<T> {
   const beyond = (some: readonly T[], others: readonly T[], client: string): Owned<T>[] => {
     const named = new Set(others.map(nameOf));
-    const fresh = new Map(some.map((one) => [nameOf(one), one]));
-    return [...fresh].flatMap(([name, one]) => (named.has(name) ? [] : { ...one, client }));
+    const fresh = new Map<string, Owned<T>>();
+    for (const one of some) if (!named.has(nameOf(one))) fresh.set(nameOf(one), { ...one, client });
+    return [...fresh.values()];
   };
   const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
   if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
