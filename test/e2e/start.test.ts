@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, test } from "vitest";
 import { readDevFile } from "../../cli/dev-file.ts";
+import { holdsSecret } from "../support/secret-watch.ts";
 import { freePort } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
 
@@ -19,7 +20,9 @@ afterAll(() => {
       // it ended, as it should
     }
   }
+  const telltales = [...words.values()].filter((said) => holdsSecret(said, state));
   rmSync(state, { recursive: true, force: true });
+  if (telltales.length > 0) throw new Error("npm start printed a token or a key"); // T46
 });
 
 /** As somebody who just cloned would have it: without the folder of locked commands on the PATH. */
@@ -81,7 +84,7 @@ const shell = (command: string) => spawnSync("sh", ["-c", command], { cwd: root,
 /** A start that ends by itself: its exit code and what it said. */
 function failedStart(port: number, options: readonly string[], folder = root): { readonly code: number | null; readonly said: string } {
   const given = ["--prefix", root, "start", "--", "--port", String(port), "--state", state, ...options];
-  const { status, stdout, stderr } = spawnSync("npm", given, { cwd: folder, env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync("npm", given, { cwd: folder, env, encoding: "utf8", timeout: 30_000 }); // one that starts after all would wait for ever
   return { code: status, said: stdout + stderr };
 }
 
@@ -173,11 +176,9 @@ test(
       await end(child, "SIGTERM", true);
     }
 
-    const iss = "https://issuer.example.org";
-    const fetched = { iss, jwksUri: `${iss}/keys`, algs: ["ES256"], audience: "phylax", purpose: { fixed: ["TREAT"] } };
     const refused: readonly (readonly [string, string])[] = [
       [JSON.stringify({ clients: [{ ...client, kind: "other" }] }), "/clients/0/kind"], // a clash
-      [JSON.stringify({ issuers: [fetched] }), "/issuers/0/jwksUri"], // not enforced by this version
+      [JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "mtls", binding: "LAB" } }] }), "/origins/0/credentials/kind"], // not enforced by this version
       [
         JSON.stringify({ origins: [{ ...secretly, credentials: { kind: "bearer", secret: "PAGING_KEY" } }] }),
         "/origins/0/credentials/secret",

@@ -40,8 +40,7 @@ export class SecretWatch {
     unsubscribe("http.server.request.start", this.#started);
     for (const restore of this.#restore) restore();
     const keys = [...secretsKept(this.#state), ...secretsMade];
-    const holds = (text: string) =>
-      jws.test(text) || keys.some((key) => text.includes(key)) || runsOf(text).some((run) => this.#travelled.has(run));
+    const holds = (text: string) => holdsKey(text, keys) || runsOf(text).some((run) => this.#travelled.has(run));
     const found = new Set(this.#errors.filter(({ body }) => holds(body)).map(({ where }) => `in the answer to ${where}`));
     if (this.#printed.some(holds)) found.add("printed");
     if (found.size > 0) throw new Error(`a token, an assertion, a proof or a key was ${[...found].join("; ")}`);
@@ -96,6 +95,11 @@ export class SecretWatch {
     Reflect.set(object, name, alongside);
   }
 }
+
+const holdsKey = (text: string, keys: readonly string[]): boolean => jws.test(text) || keys.some((key) => text.includes(key));
+
+/** Whether what a process printed holds a token, or a key of its state folder. */
+export const holdsSecret = (printed: string, state: string): boolean => holdsKey(printed, [...secretsKept(state)]);
 
 /** The runs of base64url in a text that are long enough to tell a token by. */
 const runsOf = (text: string): readonly string[] => text.match(/[\w-]+/gu)?.filter(({ length }) => length >= partCharactersMin) ?? [];
