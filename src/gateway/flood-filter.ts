@@ -37,10 +37,12 @@ export function addFloodFilter(app: Hono, ports: FloodPorts): void {
   });
   app.use("/oauth/*", async ({ req: { raw } }, next) => {
     if (raw.method !== "POST" || (await letsIn(raw, ports.anonymousCalls, "oauth"))) return next();
-    const headers = baseHeaders(ports.newId());
+    const id = ports.newId();
+    const headers = baseHeaders(id);
     headers.set("content-type", "application/problem+json");
     headers.set("retry-after", retryAfterSeconds);
-    return new Response(JSON.stringify({ type: "about:blank", title: "Too Many Requests", status: 429 }), { status: 429, headers });
+    const body = { type: "about:blank", title: "Too Many Requests", status: 429, instance: `urn:phylax:request:${id}` };
+    return new Response(JSON.stringify(body), { status: 429, headers });
   });
 }
 

@@ -80,7 +80,7 @@ test("what is not FHIR answers problem details with a request id (RFC 9457)", as
   for (const [path, method] of [
     ["/nothing", "GET"],
     ["/oauth/token/", "POST"],
-    ["/oauth/introspect", "POST"],
+    ["/oauth/userinfo", "POST"],
     ["/healthz", "POST"],
   ] as const) {
     const reply = await phylax.ask("telehealth", `${phylax.dev.gateway}${path}`, { method });
