@@ -1,8 +1,6 @@
 import type { Instant } from "#kernel/clock";
-import { authenticateAsker, type ClientAuthenticationPorts } from "./authenticate-client.ts";
-import { answer, eventOf, receiptOf, refuse, senderOf, type IssuerArrival, type IssuerTrailPorts, type Who } from "./issuer-trail.ts";
-import { readOwnToken, type OwnTokenPorts } from "./own-token.ts";
-import { readTokenQuestion } from "./token-request.ts";
+import { answer, eventOf, receiptOf, senderOf, type IssuerArrival } from "./issuer-trail.ts";
+import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
 
 /** Ends a token of the built-in issuer before its time. */
 export interface TokenRevoker {
@@ -10,7 +8,7 @@ export interface TokenRevoker {
   revoke(client: string, id: string, expires: Instant): Promise<boolean>;
 }
 
-export interface RevocationPorts extends ClientAuthenticationPorts, OwnTokenPorts, IssuerTrailPorts {
+export interface RevocationPorts extends QuestionPorts {
   readonly revoker: TokenRevoker;
 }
 
@@ -21,17 +19,9 @@ const retryAfterSeconds = "300"; // RFC 7009 §2.2.1; by then the tokens that it
  * On record before it is done, as wanted, and again once it is in force: after a crash between the two the client asks again.
  */
 export async function serveRevocation(arrival: IssuerArrival, ports: RevocationPorts): Promise<Response> {
-  let who: Who = { certificate: undefined };
-  const question = readTokenQuestion(arrival.contentType, arrival.body);
-  if (!question.ok) return refuse(arrival, question.error, who, ports);
-  const { tlsClientAuth, at } = arrival;
-  const evidence = { credential: question.value.credential, tlsClientAuth, at };
-  const proven = await authenticateAsker(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
-  if (!proven.ok) return refuse(arrival, proven.error, who, ports);
-  const { client } = proven.value;
-
-  const own = await readOwnToken(question.value.token, client, at, ports);
-  who = { ...who, client, tokenId: own?.token.id };
+  const question = await questionOfOwn(arrival, ports);
+  if (!question.ok) return question.error;
+  const { client, own, who } = question.value;
   const sender = senderOf(arrival, who, ports);
   if (own === undefined) {
     const recorded = await ports.ledger.record([eventOf(arrival, "revocation", who, { status: 200, reason: "token_not_active" })], sender);

@@ -1,0 +1,29 @@
+import type { ClientRecord } from "#identity/client";
+import { err, ok, type Result } from "#kernel/result";
+import { authenticateAsker, type ClientAuthenticationPorts } from "./authenticate-client.ts";
+import { refuse, type IssuerArrival, type IssuerTrailPorts, type Who } from "./issuer-trail.ts";
+import { readOwnToken, type OwnToken, type OwnTokenPorts } from "./own-token.ts";
+import { readTokenQuestion } from "./token-request.ts";
+
+export type QuestionPorts = ClientAuthenticationPorts & OwnTokenPorts & IssuerTrailPorts;
+
+/** A client that proved itself, and the token of its own that it asks about; `own` is undefined for any other token. */
+export interface QuestionOfOwn {
+  readonly client: ClientRecord;
+  readonly own: OwnToken | undefined;
+  readonly who: Who;
+}
+
+/** Reads what introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1) are asked alike. An error is the answer, on record already. */
+export async function questionOfOwn(arrival: IssuerArrival, ports: QuestionPorts): Promise<Result<QuestionOfOwn, Response>> {
+  let who: Who = { certificate: undefined };
+  const question = readTokenQuestion(arrival.contentType, arrival.body);
+  if (!question.ok) return err(await refuse(arrival, question.error, who, ports));
+  const { tlsClientAuth, at } = arrival;
+  const evidence = { credential: question.value.credential, tlsClientAuth, at };
+  const proven = await authenticateAsker(evidence, ports, ({ x5t }) => (who = { certificate: x5t }));
+  if (!proven.ok) return err(await refuse(arrival, proven.error, who, ports));
+  const { client } = proven.value;
+  const own = await readOwnToken(question.value.token, client, at, ports);
+  return ok({ client, own, who: { ...who, client, tokenId: own?.token.id } });
+}
