@@ -4,6 +4,7 @@ import { buildSync } from "esbuild";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { Result } from "#kernel/result";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
+import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
 
 // Before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file; they come from the state folder.
 process.env["WRANGLER_LOG"] ??= "error";
@@ -23,7 +24,7 @@ interface Socket {
   readonly port: number;
 }
 
-/** The workers in one local workerd, on loopback ports of its own choosing, their state on disk. */
+/** The workers in one local workerd (and gateways elsewhere, when asked for), on loopback ports of its own choosing, their state on disk. */
 export interface Runtime {
   /** The gateway's port takes `MF-CF-Blob`: only the TLS front may know it. */
   readonly gateway: Socket;
@@ -76,7 +77,7 @@ export async function startRuntime(
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
     readonly ops: WorkerSettings;
-    /** Isolates of the gateway beside the first, as other cities have them: on ports of their own, with the same guards and ledger. */
+    /** Gateways beside the first, as other cities have them: each in a process of its own, with the same guards, ledger and registry. */
     readonly gatewaysElsewhere?: number;
     /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
     readonly onCrash: () => void;
@@ -88,24 +89,25 @@ export async function startRuntime(
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
   const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
   const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);
-  const elsewhere = Array.from({ length: settings.gatewaysElsewhere ?? 0 }, (_, i) => gatewayElsewhere(gateway, i + 1));
-  for (const each of [ledger, ops, ...elsewhere]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  const count = settings.gatewaysElsewhere ?? 0;
+  for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
+  const log = new CrashWatch(settings.onCrash);
 
   const options: V4MiniflareOptions = {
     host: "127.0.0.1",
     port: 0,
     cf: false, // no download of a sample cf object; the front gives the real one
-    log: new CrashWatch(settings.onCrash),
+    log,
     resourcePersistencePath: statePath,
-    workers: [gateway, control, ledger, ops, launcher, ...elsewhere],
+    workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, launcher],
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
-  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
+  const miniflare = count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);
   const entry = await miniflare.ready;
   const ledgerUrl = await miniflare.unsafeGetDirectURL("phylax-ledger");
   const opsUrl = await miniflare.unsafeGetDirectURL("phylax-ops");
-  const elsewhereUrls = await Promise.all(elsewhere.map(({ name }) => miniflare.unsafeGetDirectURL(name)));
   await migrate(await miniflare.getD1Database("REGISTRY", "phylax-gateway"));
+  const elsewhere = count === 0 ? undefined : await startElsewhere(count, { statePath, gateway, ledgerUrl: ledgerUrl.origin, log });
   const ask = async (wish: unknown) => {
     const control = await miniflare.getWorker("phylax-launcher");
     const response = await control.fetch("http://control/", { method: "POST", body: JSON.stringify(wish) });
@@ -116,7 +118,7 @@ export async function startRuntime(
     (await (await ask({ registry, mode })).json()) as Result<Applied, RegistryProblem>; // what RegistryDesk answers
   return {
     gateway: { host: entry.hostname, port: Number(entry.port) },
-    gatewaysElsewhere: elsewhereUrls.map(({ hostname, port }) => ({ host: hostname, port: Number(port) })),
+    gatewaysElsewhere: elsewhere?.gateways ?? [],
     ops: { host: opsUrl.hostname, port: Number(opsUrl.port) },
     ledgerUrl: ledgerUrl.origin,
     miniflare,
@@ -126,14 +128,11 @@ export async function startRuntime(
     },
     addRegistry: (document) => apply(document, "add"),
     admitOperator: async (operator) => void (await ask({ operator })),
-    close: () => miniflare.dispose(),
+    async close() {
+      await elsewhere?.close();
+      await miniflare.dispose();
+    },
   };
-}
-
-/** The same Worker once more, with the first one's guards. */
-function gatewayElsewhere(gateway: V4WorkerOptions & { name: string }, number: number): V4WorkerOptions & { name: string } {
-  const guards = { className: "ClientGuard", scriptName: gateway.name };
-  return { ...gateway, name: `${gateway.name}-${number}`, durableObjects: { ...gateway.durableObjects, CLIENT_GUARD: guards } };
 }
 
 /** Miniflare tells of a dead workerd by its log alone, before it starts another. */
