@@ -1,3 +1,4 @@
+import { readAuthorization, type AuthorizationRefusal, type Scheme } from "#identity/authorization";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Secret } from "#kernel/secret";
@@ -34,8 +35,6 @@ export interface Call {
   readonly traceId: string | undefined;
 }
 
-export type Scheme = "bearer" | "dpop";
-
 export type AdmitRefusal = { readonly reason: AdmitReason };
 
 export type AdmitReason =
@@ -43,8 +42,7 @@ export type AdmitReason =
   | "headers_too_large"
   | "malformed_path"
   | "token_in_url"
-  | "malformed_authorization"
-  | "unknown_scheme"
+  | AuthorizationRefusal["reason"]
   | "body_not_expected"
   | "not_acceptable";
 
@@ -68,7 +66,6 @@ const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
 const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_.-]+)*)\/?$/u;
-const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 /** Takes a request in or says why not. Proves nothing about the caller. */
@@ -85,7 +82,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
 
   // RFC 6750 §5.3: a token in a URL is in every log between here and the client.
   if (/(?:^|&)(?:access_token|id_token)=/iu.test(url.search.slice(1))) return err({ reason: "token_in_url" });
-  const presented = credential(headers.get("authorization"));
+  const presented = readAuthorization(headers.get("authorization"));
   if (!presented.ok) return presented;
   const proof = headers.get("dpop");
 
@@ -121,16 +118,6 @@ function tooLarge(headers: Headers): boolean {
     bytes += name.length + value.length + 4;
   }
   return count > headerCountMax || bytes > headerBytesMax;
-}
-
-/** Two `Authorization` headers arrive joined by a comma, which no token holds: they fail here too. */
-function credential(header: string | null): Result<{ readonly scheme: Scheme; readonly token: Secret } | undefined, AdmitRefusal> {
-  if (header === null) return ok(undefined);
-  const parts = authorization.exec(header)?.groups;
-  if (parts?.["scheme"] === undefined || parts["token"] === undefined) return err({ reason: "malformed_authorization" });
-  const scheme = parts["scheme"].toLowerCase(); // RFC 9110 §11.1: in any letter case
-  if (scheme !== "bearer" && scheme !== "dpop") return err({ reason: "unknown_scheme" });
-  return ok({ scheme, token: new Secret(parts["token"]) });
 }
 
 const jsonTypes: Readonly<Record<string, Call["mediaType"]>> = {

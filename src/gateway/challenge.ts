@@ -1,6 +1,6 @@
+import type { Scheme } from "#identity/authorization";
 import { proofAlgorithms, type ProofRefusal } from "#identity/proof";
 import { requestTag, type RequestSignatureRefusal } from "#identity/request-signature";
-import type { Scheme } from "./admit.ts";
 import type { GatewayRefusal } from "./refusal.ts";
 
 /**

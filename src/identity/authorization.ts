@@ -1,0 +1,24 @@
+import { err, ok, type Result } from "#kernel/result";
+import { Secret } from "#kernel/secret";
+
+export type Scheme = "bearer" | "dpop";
+
+/** An access token as it was presented: unproven. */
+export interface Presented {
+  readonly scheme: Scheme;
+  readonly token: Secret;
+}
+
+export type AuthorizationRefusal = { readonly reason: "malformed_authorization" | "unknown_scheme" };
+
+const authorization = /^(?<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+) +(?<token>[A-Za-z0-9._~+/=-]+)$/u; // RFC 9110 §11.4, RFC 6750 §2.1
+
+/** Reads `Authorization`. Two such headers arrive joined by a comma, which no token holds: they fail too. */
+export function readAuthorization(header: string | null): Result<Presented | undefined, AuthorizationRefusal> {
+  if (header === null) return ok(undefined);
+  const parts = authorization.exec(header)?.groups;
+  if (parts?.["scheme"] === undefined || parts["token"] === undefined) return err({ reason: "malformed_authorization" });
+  const scheme = parts["scheme"].toLowerCase(); // RFC 9110 §11.1: in any letter case
+  if (scheme !== "bearer" && scheme !== "dpop") return err({ reason: "unknown_scheme" });
+  return ok({ scheme, token: new Secret(parts["token"]) });
+}
