@@ -36,7 +36,9 @@ export type SearchRefusal =
   | { readonly reason: "repeated_parameter"; readonly parameter: string }
   | { readonly reason: "too_many_values"; readonly parameter: string }
   | { readonly reason: "malformed_value"; readonly parameter: string }
-  | { readonly reason: "format_not_carried" };
+  | { readonly reason: "format_not_carried" }
+  /** A conditional form that names no criterion would mean every resource of its type. */
+  | { readonly reason: "criteria_missing" };
 
 const valuesMax = 100;
 const countMax = 1_000_000_000;

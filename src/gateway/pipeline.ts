@@ -1,3 +1,4 @@
+import { isReading } from "#fhir/interaction";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
@@ -49,6 +50,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
+  if (!isReading(interaction)) return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
   const policy = await ports.policies.byDigest(who.value.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });

@@ -161,6 +161,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   repeated_parameter: face(400, "invalid", "A parameter that may stand once is repeated."),
   too_many_values: face(400, "too-long", "A parameter has too many values."),
   malformed_value: face(400, "value", "A parameter's value is malformed."),
+  criteria_missing: face(412, "invalid", "A conditional request needs a criterion."),
   format_not_carried: face(406, "not-supported", "Only JSON is answered."),
   // authorize: decided from type and policy alone
   policy_missing: notPermitted,

@@ -1,6 +1,7 @@
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
+import type { Search } from "#fhir/search";
 import type { Principal } from "#identity/principal";
 import type { ProofVerifier } from "#identity/proof";
 import { formatReceipt } from "#ledger/receipt";
@@ -194,7 +195,7 @@ export class Trail {
   /** That a patient is not there tells about that patient, if only that somebody asked. */
   #askedInVain(status: number): AuditEvent["patients"] {
     const { call, interaction } = this.#facts;
-    if (status !== 404 || call === undefined || interaction === undefined || interaction.kind === "search") return [];
+    if (status !== 404 || call === undefined || interaction === undefined || !("id" in interaction)) return [];
     return interaction.type === "Patient" ? [{ patient: `${call.origin}/Patient/${interaction.id}`, counts: {} }] : [];
   }
 
@@ -211,21 +212,28 @@ export class Trail {
   }
 }
 
+const written = ({ parameters }: Search) =>
+  parameters.map(({ definition, values }) => [definition.code, values.map(({ text }) => text).join(",")] as const);
+
 /** The interaction as the record names it; search values may name a patient, and the record is sealed. */
 function asked(interaction: Interaction | undefined): AuditEvent["what"] {
   if (interaction === undefined) return {};
   switch (interaction.kind) {
     case "read":
-      return { interaction: "read", type: interaction.type, id: interaction.id };
     case "vread":
-      return { interaction: "vread", type: interaction.type, id: interaction.id };
+    case "update":
+    case "patch":
+    case "delete":
+      return { interaction: interaction.kind, type: interaction.type, id: interaction.id };
+    case "create":
+      return { interaction: "create", type: interaction.type };
     case "search":
-      return {
-        interaction: "search-type",
-        type: interaction.type,
-        parameters: interaction.parameters.map(
-          ({ definition, values }) => [definition.code, values.map(({ text }) => text).join(",")] as const,
-        ),
-      };
+      return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete":
+      return { interaction: interaction.kind, type: interaction.type, parameters: written(interaction.criteria) };
+    case "batch":
+      return { interaction: "batch" };
   }
 }

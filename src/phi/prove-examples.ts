@@ -1,7 +1,8 @@
-import { readInteraction } from "#fhir/interaction";
+import { isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
+import { err, type Result } from "#kernel/result";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
-import { evaluate } from "#policy/evaluate";
+import { evaluate, type Grant } from "#policy/evaluate";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "./contained.ts";
 import { originUrls } from "./origin-urls.ts";
@@ -26,10 +27,15 @@ const everyScope: Parameters<typeof evaluate>[1] = {
 
 function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
   const [path = "", query = ""] = request.split("?", 2);
-  const interaction = readInteraction("GET", path.split("/"), query);
-  const granted = interaction.ok ? evaluate(policy, everyScope, interaction.value) : interaction;
+  const granted = decide(policy, path.split("/"), query);
   if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
   return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
+}
+
+function decide(policy: CompiledPolicy, path: readonly string[], query: string): Result<Grant, { readonly reason: string }> {
+  const interaction = readInteraction("GET", path, query);
+  if (!interaction.ok) return interaction;
+  return isReading(interaction.value) ? evaluate(policy, everyScope, interaction.value) : err({ reason: "no_reading" });
 }
 
 function refuteResource(
@@ -47,9 +53,7 @@ function refuteResource(
 }
 
 function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
-  const interaction = { kind: "read", type: textAt(resource, "resourceType"), id: textAt(resource, "id") ?? "example" } as const;
-  const asked = readInteraction("GET", [interaction.type ?? "", interaction.id], "");
-  const grant = asked.ok ? evaluate(policy, everyScope, asked.value) : asked;
+  const grant = decide(policy, [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"], "");
   if (!grant.ok) return undefined;
   const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
   const view = grant.value.viewOf(resource, bases.origin);

@@ -3,7 +3,7 @@ import { isCodedAs, mayBeCodedAs } from "./coding.ts";
 import { hiddenPaths } from "./hidden.ts";
 import { readPath, type PathStep } from "./path.ts";
 import { resolvePath } from "./resolve.ts";
-import type { PolicyDocument, PolicyRule, RowCondition } from "./schema.ts";
+import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction } from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "./shown.ts";
 import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
 
@@ -17,7 +17,7 @@ export interface CompiledPolicy {
 }
 
 export interface CompiledRule {
-  readonly interactions: ReadonlySet<"read" | "search">;
+  readonly interactions: ReadonlySet<RuleInteraction>;
   readonly conditions: readonly CompiledCondition[];
   readonly shown: Shown;
   readonly extensions: ExtensionList;

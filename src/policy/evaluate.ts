@@ -1,4 +1,4 @@
-import type { Interaction } from "#fhir/interaction";
+import type { Reading } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search";
@@ -6,6 +6,7 @@ import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { canHold, holding, holdOf, isHeld, mayGoWith, type Access } from "./hold.ts";
+import type { RuleInteraction } from "./schema.ts";
 import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
 
 /** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
@@ -44,8 +45,8 @@ export interface SearchExpectation {
 
 /** All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may be told. */
 export type PolicyRefusal =
-  | { readonly reason: "no_rule"; readonly type: string; readonly interaction: "read" | "search" }
-  | { readonly reason: "out_of_scope"; readonly type: string; readonly interaction: "read" | "search" }
+  | { readonly reason: "no_rule"; readonly type: string; readonly interaction: RuleInteraction }
+  | { readonly reason: "out_of_scope"; readonly type: string; readonly interaction: RuleInteraction }
   /** The scope is held to a patient, and rows of this type are no patient's. */
   | { readonly reason: "outside_patient_compartment"; readonly type: string }
   /** The view does not show what the parameter reads, or the policy leaves it out. */
@@ -61,7 +62,7 @@ const countMax = 1_000;
 const originCount = (count: number) => Math.min(Math.max(4 * count, 100), 1_000);
 
 /** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
-export function evaluate(policy: CompiledPolicy, access: Access, interaction: Interaction): Result<Grant, PolicyRefusal> {
+export function evaluate(policy: CompiledPolicy, access: Access, interaction: Reading): Result<Grant, PolicyRefusal> {
   const { type } = interaction;
   const kind = interaction.kind === "search" ? "search" : "read"; // whoever may read a resource may read its versions
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(kind));

@@ -36,9 +36,13 @@ const example = z.union([
   }),
 ]);
 
+/** What a rule can grant. `read` takes in every version that the rule reaches, `update` a patch. */
+export const ruleInteractions = ["read", "search", "create", "update", "delete"] as const;
+export type RuleInteraction = (typeof ruleInteractions)[number];
+
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
-  interactions: z.array(z.enum(["read", "search"])).min(1),
+  interactions: z.array(z.enum(ruleInteractions)).min(1),
   where: z.array(condition).min(1).max(20).optional().meta({ description: "All must hold for the row." }),
   show: z.union([z.literal("everything"), z.array(path).min(1).max(500)]).meta({
     description: "What of the resource leaves. Modifier elements of visible parents, `id` and `resourceType` are implicit.",

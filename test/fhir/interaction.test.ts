@@ -50,14 +50,6 @@ test.for([
   ["GET", "Patient/1/_history", "history-instance"],
   ["GET", "Patient/_history", "history-type"],
   ["GET", "_history", "history-system"],
-  ["POST", "Patient", "create"],
-  ["PUT", "Patient/1", "update"],
-  ["PATCH", "Patient/1", "patch"],
-  ["DELETE", "Patient/1", "delete"],
-  ["PUT", "Patient", "conditional-update"],
-  ["PATCH", "Patient", "conditional-patch"],
-  ["DELETE", "Patient", "conditional-delete"],
-  ["POST", "", "batch"],
   ["GET", "metadata", "capabilities"],
   ["POST", "_search", "search-system"],
   ["GET", "", "search-system"],
@@ -67,10 +59,30 @@ test.for([
   ["POST", "Patient/$match", "operation"],
   ["GET", "Observation/$lastn", "operation"],
   ["POST", "$graphql", "operation"],
-  ["HEAD", "Patient/1", "head"],
-  ["HEAD", "Patient", "head"],
 ] as const)("%s /%s is known and refused by its name: %s", ([method, path, interaction], { expect }) => {
   expect(refusal(method, path)).toEqual({ reason: "interaction_not_carried", interaction });
+});
+
+test("writes are read by method and place; a conditional one names what it means, and HEAD is the GET of it", ({ expect }) => {
+  expect(read("POST", "Patient")).toEqual({ ok: true, value: { kind: "create", type: "Patient" } });
+  expect(read("PUT", "Patient/1")).toEqual({ ok: true, value: { kind: "update", type: "Patient", id: "1" } });
+  expect(read("PATCH", "Patient/1")).toEqual({ ok: true, value: { kind: "patch", type: "Patient", id: "1" } });
+  expect(read("DELETE", "Patient/1")).toEqual({ ok: true, value: { kind: "delete", type: "Patient", id: "1" } });
+  expect(read("POST", "")).toEqual({ ok: true, value: { kind: "batch" } });
+  for (const [method, kind] of [
+    ["PUT", "conditional-update"],
+    ["PATCH", "conditional-patch"],
+    ["DELETE", "conditional-delete"],
+  ] as const) {
+    const criteria = { parameters: [{ values: [{ system: "urn:a", code: "1" }] }] };
+    expect(read(method, "Patient", "identifier=urn:a|1")).toMatchObject({ ok: true, value: { kind, type: "Patient", criteria } });
+    expect(refusal(method, "Patient")).toEqual({ reason: "criteria_missing" });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_count=1")).toMatchObject({ reason: "parameter_not_carried" });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_sort=name")).toMatchObject({ reason: "parameter_not_carried" });
+  }
+  expect(refusal("PUT", "Patient/1", "identifier=urn:a|1")).toMatchObject({ reason: "parameter_not_carried" });
+  expect(read("HEAD", "Patient/1")).toEqual(read("GET", "Patient/1"));
+  expect(read("HEAD", "Patient", "name=a")).toEqual(read("GET", "Patient", "name=a"));
 });
 
 test("what FHIR does not know is refused: method, type, path, id", ({ expect }) => {

@@ -3,7 +3,7 @@ import { test } from "vitest";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { parsePolicyDocument } from "#policy/document";
-import { readInteraction } from "#fhir/interaction";
+import { isReading, readInteraction } from "#fhir/interaction";
 import type { JsonObject } from "#fhir/json";
 import { decide, grant, policy, rule } from "./granting.ts";
 
@@ -331,7 +331,7 @@ test("no accepted document and readable request make the evaluation throw", ({ e
     fc.property(shown, query, (show, raw) => {
       const document = parsePolicyDocument(policy(rule(["Patient"], show)));
       const interaction = readInteraction("GET", ["Patient"], raw);
-      if (!document.ok || !interaction.ok) return;
+      if (!document.ok || !interaction.ok || !isReading(interaction.value)) return;
       const decision = evaluate(
         compilePolicy(document.value, ""),
         { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined },

@@ -1,4 +1,4 @@
-import { readInteraction } from "#fhir/interaction";
+import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
 import type { JsonObject } from "#fhir/json";
 import { compilePolicy, type ResourceView } from "#policy/compile";
@@ -31,6 +31,7 @@ export function decide(
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query);
   if (!interaction.ok) return interaction.error;
+  if (!isReading(interaction.value)) throw new Error("no read and no search");
   const scopes = parseScopes(scope);
   if (!scopes.ok) return scopes.error;
   const decision = evaluate(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);

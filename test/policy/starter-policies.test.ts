@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { proveExamples } from "#phi/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
-import { readInteraction } from "#fhir/interaction";
+import { isReading, readInteraction } from "#fhir/interaction";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 
@@ -32,7 +32,7 @@ test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests
     ["Condition", "patient=Patient/1"],
   ] as const) {
     const interaction = readInteraction("GET", path.split("/"), query);
-    if (!interaction.ok) return expect(interaction.error).toBeUndefined();
+    if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
     expect(
       evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }], patient: undefined }, interaction.value).ok,
       `${path}?${query}`,
@@ -50,7 +50,7 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
     expect(types).toContain("Condition");
     for (const type of types) {
       const interaction = readInteraction("GET", [type], "_lastUpdated=ge2026-01-01T00:00:00Z");
-      if (!interaction.ok) return expect(interaction.error).toBeUndefined();
+      if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
       expect(
         evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined }, interaction.value).ok,
         type,

@@ -1,0 +1,60 @@
+import { err, ok, type Result } from "#kernel/result";
+import { isResourceType, type ResourceType } from "./elements.ts";
+import { isId } from "./reference.ts";
+
+/** Where below the FHIR base a request points (FHIR R4 http §3.1.0.1.2). */
+export type Place =
+  | { readonly kind: "system" }
+  | { readonly kind: "type"; readonly type: ResourceType }
+  | { readonly kind: "instance"; readonly type: ResourceType; readonly id: string }
+  | { readonly kind: "version"; readonly type: ResourceType; readonly id: string; readonly version: string }
+  /** `[type]/_search`; without a type `/_search`. */
+  | { readonly kind: "posted"; readonly type: ResourceType | undefined }
+  /** `_history` of an instance, of a type, of everything. */
+  | { readonly kind: "history"; readonly type: ResourceType | undefined; readonly id: string | undefined }
+  /** `Patient/1/Observation`; `*` for every type. */
+  | { readonly kind: "compartment"; readonly of: Compartment; readonly id: string; readonly type: ResourceType | "*" }
+  | { readonly kind: "operation"; readonly name: string; readonly type: ResourceType | undefined; readonly id: string | undefined }
+  | { readonly kind: "metadata" };
+
+export type PlaceRefusal = { readonly reason: "unknown_path" | "unknown_type" | "malformed_id" };
+
+// CompartmentDefinitions of R4. `Patient/1/*` is a compartment search as well.
+const compartments = ["Patient", "Encounter", "RelatedPerson", "Practitioner", "Device"] as const;
+export type Compartment = (typeof compartments)[number];
+
+/** Reads raw segments: no percent escape is part of a FHIR path, so one is refused and an encoded slash or dot never decoded. */
+export function readPlace(segments: readonly string[]): Result<Place, PlaceRefusal> {
+  const [first, second, third, fourth, ...more] = segments;
+  if (more.length > 0) return err({ reason: "unknown_path" });
+  if (first === undefined) return ok({ kind: "system" });
+  if (second === undefined && first === "metadata") return ok({ kind: "metadata" });
+  if (second === undefined && first === "_history") return ok({ kind: "history", type: undefined, id: undefined });
+  if (second === undefined && first === "_search") return ok({ kind: "posted", type: undefined });
+  if (second === undefined && isOperation(first)) return ok({ kind: "operation", name: first.slice(1), type: undefined, id: undefined });
+  if (!isResourceType(first)) return err({ reason: /^[A-Z][A-Za-z]{0,63}$/u.test(first) ? "unknown_type" : "unknown_path" });
+
+  if (second === undefined) return ok({ kind: "type", type: first });
+  if (third === undefined && second === "_history") return ok({ kind: "history", type: first, id: undefined });
+  if (third === undefined && second === "_search") return ok({ kind: "posted", type: first });
+  if (third === undefined && isOperation(second)) return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
+  if (!isPlainId(second)) return err({ reason: "malformed_id" });
+  return third === undefined ? ok({ kind: "instance", type: first, id: second }) : readBelow(first, second, third, fourth);
+}
+
+function readBelow(type: ResourceType, id: string, third: string, fourth: string | undefined): Result<Place, PlaceRefusal> {
+  if (third === "_history") {
+    if (fourth === undefined) return ok({ kind: "history", type, id });
+    return isPlainId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "malformed_id" });
+  }
+  if (fourth !== undefined) return err({ reason: "unknown_path" });
+  if (isOperation(third)) return ok({ kind: "operation", name: third.slice(1), type, id });
+  const of = compartments.find((compartment) => compartment === type);
+  return of !== undefined && (third === "*" || isResourceType(third))
+    ? ok({ kind: "compartment", of, id, type: third })
+    : err({ reason: "unknown_path" });
+}
+
+// `.` and `..` fit the id grammar, and a URL parser on the way would fold them.
+const isPlainId = (segment: string) => isId(segment) && !/^\.+$/u.test(segment);
+const isOperation = (segment: string) => /^\$[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(segment);
