@@ -3,7 +3,7 @@ import type { News } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import { LeaseBook, type StoredWindow } from "#limits/lease";
 import { readLeaseCall, type LeaseCall } from "#limits/lease-call";
-import { GuardEpoch, type RevocationSource } from "./guard-epoch.ts";
+import { GuardEpochs, type RevocationSource } from "./guard-epoch.ts";
 import type { Told } from "./guard-told.ts";
 
 // What a client can have alive at once: 300 seconds of assertions at 30 a second.
@@ -28,11 +28,11 @@ interface Asker {
 export class ClientGuard extends DurableObject {
   readonly #sql: SqlStorage;
   readonly #book: LeaseBook;
-  readonly #epoch: GuardEpoch;
+  readonly #epochs: GuardEpochs;
 
   constructor(state: DurableObjectState, env: unknown) {
     super(state, env as Cloudflare.Env); // read below, by the one name this object uses
-    this.#epoch = new GuardEpoch((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
+    this.#epochs = new GuardEpochs((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
     this.#sql = state.storage.sql;
     this.#sql.exec(schema);
     const stored = this.#sql.exec<Row>("SELECT * FROM windows").toArray().map(windowOf);
@@ -45,7 +45,8 @@ export class ClientGuard extends DurableObject {
    */
   async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<Told> {
     const read = readLeaseCall(call);
-    const epochRead = await this.#epoch.readFor(client, issuer);
+    const epoch = this.#epochs.of(client, issuer);
+    const epochRead = await epoch.read();
     const { answer, store } = this.#book.lease(read, now(), epochRead);
     if (store !== undefined) {
       const { key, quota, start, reserved } = store;
@@ -59,13 +60,14 @@ export class ClientGuard extends DurableObject {
         reserved,
       );
     }
-    return { answer, news: this.#epoch.tell(since) };
+    return { answer, news: epoch.tell(since) };
   }
 
   /** All that is denied to the client. Throws while nobody says. */
   async denials({ client, issuer }: Asker): Promise<News> {
-    await this.#epoch.readFor(client, issuer);
-    return this.#epoch.tell(undefined);
+    const epoch = this.#epochs.of(client, issuer);
+    await epoch.read();
+    return epoch.tell(undefined);
   }
 
   /**

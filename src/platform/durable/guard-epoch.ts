@@ -20,41 +20,59 @@ const patienceMilliseconds = 1_000;
 // Of the past so much is kept for isolates that were away; others are told the whole.
 const pastMax = 256;
 
-/** What a guard knows of the revocations that concern its client, and how old that is. In memory only: a guard that starts asks for the whole. */
-export class GuardEpoch {
+// A client comes with one issuer's tokens, and asks the built-in one with its own keys; the rest is somebody's trying.
+const issuersMax = 4;
+
+/** What a guard knows, apart for each issuer that its client comes with: what was heard of one says nothing of another's tokens. */
+export class GuardEpochs {
   readonly #source: RevocationSource;
   readonly #clock: Clock;
-  #issuer: string | undefined;
-  #heard: Heard | undefined;
-  #past: { from: number; deltas: readonly Delta[] } = { from: 0, deltas: [] };
-  #read = instant(0);
-  #reading: Promise<void> | undefined;
+  readonly #epochs = new Map<string, GuardEpoch>(); // the least lately used first
 
   constructor(source: RevocationSource, clock: Clock) {
     this.#source = source;
     this.#clock = clock;
   }
 
+  /** Good for one call: hold it from reading to telling, so that both are of this issuer whatever else the guard is asked meanwhile. */
+  of(client: string, issuer: string): GuardEpoch {
+    const epoch = this.#epochs.get(issuer) ?? new GuardEpoch(this.#source, this.#clock, { client, issuers: [issuer, client] });
+    this.#epochs.delete(issuer);
+    this.#epochs.set(issuer, epoch);
+    if (this.#epochs.size > issuersMax) this.#epochs.delete(this.#epochs.keys().next().value ?? "");
+    return epoch;
+  }
+}
+
+/** What is known of the revocations that concern one listener, and how old that is. In memory only: a guard that starts asks for the whole. */
+class GuardEpoch {
+  readonly #source: RevocationSource;
+  readonly #clock: Clock;
+  readonly #listener: Listener;
+  #heard: Heard | undefined;
+  #past: { from: number; deltas: readonly Delta[] } = { from: 0, deltas: [] };
+  #read = instant(0);
+  #reading: Promise<void> | undefined;
+
+  constructor(source: RevocationSource, clock: Clock, listener: Listener) {
+    this.#source = source;
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
   /** When what is known was asked for, after it was asked for anew where it was too old. Throws when it is too old to go by. */
-  async readFor(client: string, issuer: string): Promise<Instant> {
-    if (issuer !== this.#issuer) {
-      // The client comes with another issuer's tokens now: nothing is known of those.
-      this.#issuer = issuer;
-      this.#heard = undefined;
-      this.#read = instant(0);
-      this.#reading = undefined;
-    }
+  async read(): Promise<Instant> {
     if (this.#age < 0) this.#read = instant(0); // a clock that stepped back says nothing of how old this is
     if (this.#age >= freshMilliseconds) {
       // Within one Durable Object all calls may wait for one promise: to the runtime they are one.
-      this.#reading ??= this.#begin({ client, issuers: [issuer, client] });
+      this.#reading ??= this.#begin();
       await this.#reading;
     }
     if (this.#heard === undefined || this.#age > hardMilliseconds) throw new Error("nobody says what is revoked");
     return this.#read;
   }
 
-  /** To be called in the same turn as `readFor` came back. */
+  /** To be called in the same turn as `read` came back. */
   tell(since: number | undefined): News {
     if (this.#heard === undefined) throw new Error("nothing is known to tell");
     return tell(this.#heard, this.#past, since, this.#clock());
@@ -65,22 +83,21 @@ export class GuardEpoch {
   }
 
   /** Ends within the patience, with or without an answer: what is known may still be young enough. */
-  #begin(listener: Listener): Promise<void> {
+  #begin(): Promise<void> {
     const answered = new AbortController(); // a timer that nobody waits for would keep the object awake
     const patience = scheduler.wait(patienceMilliseconds, { signal: answered.signal }).catch(() => {});
-    const reading = Promise.race([this.#ask(listener).catch(() => {}), patience]).finally(() => {
+    const reading = Promise.race([this.#ask().catch(() => {}), patience]).finally(() => {
       answered.abort();
       if (this.#reading === reading) this.#reading = undefined;
     });
     return reading;
   }
 
-  async #ask(listener: Listener): Promise<void> {
-    const [issuer, asked] = [this.#issuer, this.#clock()];
-    const news = await this.#source.news(listener, this.#heard?.epoch);
+  async #ask(): Promise<void> {
+    const asked = this.#clock();
+    const news = await this.#source.news(this.#listener, this.#heard?.epoch);
     // An RPC's result that is not let go keeps this object awake for ever; the data in it stays good.
     news[Symbol.dispose]?.();
-    if (this.#issuer !== issuer) return; // an answer for another issuer
     const next = hear(this.#heard, news);
     if (next === undefined) throw new Error("news of revocations were missed");
     if (asked < this.#read) return; // a later answer was quicker

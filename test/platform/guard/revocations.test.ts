@@ -34,7 +34,7 @@ async function failure(call: () => Promise<unknown>): Promise<string> {
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-24T10:15:00Z") });
-  Object.assign(line, { state: "up", reads: 0 });
+  Object.assign(line, { state: "up", reads: 0, slowFor: "" });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -128,6 +128,28 @@ test("a client that comes with another issuer's tokens from now on hears of that
   expect(await limiter.spend(moved, refusesWhat(denial))).toEqual({ ok: false, error: "denied" });
   pass(6_000);
   expect((await limiter.spend(spendOf("moving"), refusesWhat(denial))).ok, "and back").toBe(true);
+});
+
+test("a lease that is asked for with one issuer's tokens is never told another issuer's denials instead, whichever answer is quicker", async ({
+  expect,
+}) => {
+  const denial: Denial = { kind: "token", issuer, id: "stolen", until: instant(Date.now() + 3_000_000) };
+  await revocations.deny(denial);
+  for (const slowFor of [issuer, "https://beside.example"]) {
+    line.slowFor = slowFor;
+    const client = `both-${slowFor.length}`;
+    const beside = { ...spendOf(client), issuer: "https://beside.example" };
+    const thief = isolate();
+    const [stolen, other] = await Promise.all([
+      thief.spend(spendOf(client), refusesWhat(denial)),
+      isolate().spend(beside, refusesWhat(denial)),
+    ]);
+    expect(stolen).toEqual({ ok: false, error: "denied" });
+    expect(other.ok, "and one does not make the other wait in vain").toBe(true);
+    pass(6_000);
+    expect(await thief.spend(spendOf(client), refusesWhat(denial)), "nor later").toEqual({ ok: false, error: "denied" });
+  }
+  await revocations.lift(denial);
 });
 
 test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({ expect }) => {

@@ -5,13 +5,14 @@ export { ClientGuard } from "#platform/durable/client-guard";
 export { Revocations } from "#platform/revocations";
 
 /** What stands between a guard and the revocations, as a test wishes. */
-export const line = { state: "up" as "up" | "down" | "silent", reads: 0 };
+export const line = { state: "up" as "up" | "down" | "silent", reads: 0, slowFor: "" };
 
 /** The feed of `control`, behind a line that can break. */
 export class Feed extends RevocationFeed {
   override async news(...asked: Parameters<RevocationFeed["news"]>): Promise<News> {
     line.reads += 1;
     if (line.state === "silent") await scheduler.wait(60_000);
+    if (asked[0].issuers[0] === line.slowFor) await scheduler.wait(300);
     if (line.state !== "up") throw new Error("the line is down");
     return await super.news(...asked);
   }
