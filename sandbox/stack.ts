@@ -157,6 +157,7 @@ async function keysOf(state: string) {
   });
   return {
     token: await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1"),
+    answers: await keptKey(secret("response-signing.jwk.json"), "Ed25519", "answers-1"),
     checkpoint: await keptKey(secret("checkpoint.jwk.json"), "Ed25519", "checkpoint-1"),
     auditors: await Promise.all(auditors),
     paging: keptSecret(secret("paging")),
@@ -191,6 +192,7 @@ function settings({ gateway, mtls, originHosts, identityHosts, secrets }: Place,
       secrets: {
         ...secrets,
         TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
+        RESPONSE_SIGNING_KEY: JSON.stringify(keys.answers),
         PAGING_KEY: keys.paging,
         DPOP_NONCE_KEY: keys.dpopNonce,
       },

@@ -1,9 +1,12 @@
 import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import { refusePresentation } from "#fhir/search";
+import type { AnswerSigner } from "#identity/answer-signature";
 import { assertionRules } from "#identity/assertion";
 import { clientAuthenticationMethods } from "#identity/client";
+import type { PublicJwk } from "#identity/jwk";
 import { proofAlgorithms } from "#identity/proof";
+import { requestAlgorithm } from "#identity/request-signature";
 import { acceptable, type Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { faceOf } from "./refusal.ts";
@@ -14,10 +17,13 @@ export interface Discovery {
   readonly publicUrl: string;
   /** 16 random bytes in hex. */
   readonly newId: () => string;
+  readonly answers: Pick<AnswerSigner, "publicKeys">;
 }
 
+const answerKeysPath = "/.well-known/phylax-answer-keys";
+
 /** RFC 9728 §3: the metadata of each FHIR base as a protected resource. Says only what is true of every origin. */
-export function protectedResource(base: string, publicUrl: string) {
+function protectedResource(base: string, publicUrl: string, answerKeys: readonly PublicJwk[]) {
   return {
     resource: base,
     authorization_servers: [publicUrl],
@@ -26,6 +32,9 @@ export function protectedResource(base: string, publicUrl: string) {
     tls_client_certificate_bound_access_tokens: true,
     dpop_bound_access_tokens_required: false,
     dpop_signing_alg_values_supported: proofAlgorithms,
+    // Of signed answers, which a grant may ask for: the resource's own keys, which sign no token.
+    jwks_uri: publicUrl + answerKeysPath,
+    resource_signing_alg_values_supported: [...new Set(answerKeys.flatMap((key) => requestAlgorithm(key)?.algorithm ?? []))],
     resource_name: "Phylax FHIR R4 gateway",
   };
 }
@@ -54,10 +63,11 @@ export function smartConfiguration(publicUrl: string) {
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 
 /** Documents that are nobody's secret: they need no credential, tell nothing about a patient, and are in no record. */
-export function addDiscovery(app: Hono, { publicUrl, newId }: Discovery): void {
-  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, (context) =>
-    context.json(protectedResource(`${publicUrl}/v1/fhir/${context.req.param("origin")}`, publicUrl)),
+export function addDiscovery(app: Hono, { publicUrl, newId, answers }: Discovery): void {
+  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) =>
+    context.json(protectedResource(`${publicUrl}/v1/fhir/${context.req.param("origin")}`, publicUrl, await answers.publicKeys())),
   );
+  app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
   const smart = JSON.stringify(smartConfiguration(publicUrl));
   // It is no FHIR resource: application/json, whatever `Accept` asks for (SMART App Launch 2, "Using Well-Known").
   app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, () => json(smart, "application/json", newId()));

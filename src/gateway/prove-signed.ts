@@ -7,11 +7,17 @@ import type { Arrival, Call } from "./admit.ts";
 
 export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" };
 
-export interface ProveSignedPorts {
-  readonly signatures: RequestSignatures;
-  /** The configured name that the request came to. */
+/** The configured name that the request came to: `https://host[:port]`. */
+export interface AskedName {
   readonly askedUrl: string;
 }
+
+export interface ProveSignedPorts extends AskedName {
+  readonly signatures: RequestSignatures;
+}
+
+/** `@target-uri` (RFC 9421 §2.2.2): the address as it was asked. */
+export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string => askedUrl + path + (query === "" ? "" : `?${query}`);
 
 /** What of a request may be read on, and the `kid` of the key that signed it. */
 interface Proven {
@@ -27,14 +33,13 @@ export async function proveSigned(
   call: Call,
   arrival: Arrival,
   { grant, client }: Principal,
-  { signatures, askedUrl }: ProveSignedPorts,
+  ports: ProveSignedPorts,
 ): Promise<Result<Proven, SignedRefusal>> {
   if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
   const { method, headers } = arrival;
   const body = await readBody(arrival.body);
   if (body === undefined) return err({ reason: "form_too_large" });
-  const url = askedUrl + call.path + (call.query === "" ? "" : `?${call.query}`);
-  const signedBy = await signatures.verify({ method, url, headers, body }, client, call.at);
+  const signedBy = await ports.signatures.verify({ method, url: targetUri(ports, call), headers, body }, client, call.at);
   if (!signedBy.ok) return signedBy;
   return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
 }

@@ -14,9 +14,10 @@ import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { letPageRead } from "./browser-apps.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
 
-export interface TrailPorts {
+export interface TrailPorts extends SignAnswerPorts {
   readonly ledger: ProofSink;
   readonly proofs: ProofVerifier;
   /** Over how many logs one client's records are spread. */
@@ -78,7 +79,8 @@ export class Trail {
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
-    return outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
+    const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
+    return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 
   /**
@@ -93,7 +95,7 @@ export class Trail {
     if (further.length === 0 && first.body.length <= windowBytes) {
       const recorded = await this.#recordFirst([event(first)]);
       if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-      return new Response(first.body, { status: 200, headers: this.#answerHeaders(recorded) });
+      return this.#signed(new Response(first.body, { status: 200, headers: this.#answerHeaders(recorded) }), () => [first.body]);
     }
     const numbered = (window: DisclosedWindow, number: number): AuditEvent => ({
       ...event(window),
@@ -103,7 +105,7 @@ export class Trail {
     const intent: AuditEvent = { ...this.#event("intent", { status: 200 }), withheld: { paths: withheld } };
     const recorded = await this.#recordFirst([intent, numbered(first, 1)]);
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-    const headers = this.#answerHeaders(recorded);
+    const { headers } = await this.#signed({ status: 200, headers: this.#answerHeaders(recorded) }, () => windows.map(({ body }) => body));
     const { readable, work } = sendWindows(windows, {
       stillGood,
       record: async (window, number) => void (await this.#record([numbered(window, number)])),
@@ -112,6 +114,12 @@ export class Trail {
     });
     this.#ports.keepAlive(work);
     return new Response(readable, { status: 200, headers });
+  }
+
+  /** Each answer to somebody known passes here last, once it is on record: the receipt is signed, too. */
+  async #signed<T extends Pick<Response, "status" | "headers">>(answer: T, body: SignedBody): Promise<T> {
+    await signAnswer({ status: answer.status, headers: answer.headers, body }, this.#arrival, this.#facts, this.#ports);
+    return answer;
   }
 
   get #mediaType(): Call["mediaType"] {

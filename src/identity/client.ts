@@ -65,6 +65,8 @@ export interface ClientGrant {
   readonly policyDigest: string;
   /** Each request must be signed by one of the client's keys (RFC 9421). */
   readonly signedRequests: boolean;
+  /** Each answer is signed by the gateway (RFC 9421). */
+  readonly signedResponses: boolean;
   readonly scopes: Scopes;
   readonly quotas: { readonly default: GrantQuota };
 }

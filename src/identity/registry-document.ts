@@ -164,6 +164,10 @@ const grant = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: each request must be signed by a key of the client's jwks (RFC 9421)." }),
+  signedResponses: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
 });
 
 const origin = z.strictObject({

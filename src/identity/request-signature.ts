@@ -94,7 +94,7 @@ export function signatureBase(
 ): Result<string, RequestSignatureRefusal> {
   const lines: string[] = [];
   for (const part of parts) {
-    const value = valueOf(part, request);
+    const value = componentOf(part, request);
     if (value === undefined) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
     lines.push(`"${part}": ${value}`);
   }
@@ -113,7 +113,8 @@ const derived: ReadonlyMap<string, Derive> = new Map<string, Derive>([
   ["@query", ({ url }) => new URL(url).search || "?"],
 ]);
 
-function valueOf(part: string, request: Omit<SignableRequest, "body">): string | undefined {
+/** A component's value; undefined for one that the request does not have, or that this gateway cannot make. */
+export function componentOf(part: string, request: Omit<SignableRequest, "body">): string | undefined {
   if (part.startsWith("@")) return derived.get(part)?.(request);
   // RFC 9421 §2.1: field names in lower case. `Headers` trims values and joins repeated ones as the RFC does.
   return /^[a-z0-9!#$%&'*+.^_`|~-]+$/u.test(part) ? (request.headers.get(part) ?? undefined) : undefined;

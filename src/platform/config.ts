@@ -15,6 +15,10 @@ export interface GatewayConfig {
   readonly tokenSigningKey: Secret;
   /** Public keys beside it, which signed until lately or will sign soon. */
   readonly tokenVerificationKeys: readonly PublicJwk[];
+  /** Likewise of the answers that a grant wants signed: never the key that signs tokens. */
+  readonly responseSigningKey: Secret;
+  /** Published beside it. */
+  readonly responseVerificationKeys: readonly PublicJwk[];
   /** The host name that asks for client certificates, where `publicUrl` does not: like it. */
   readonly mtlsUrl: string | undefined;
   /** 32 bytes. */
@@ -24,7 +28,7 @@ export interface GatewayConfig {
 }
 
 /** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
-export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
+export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "RESPONSE_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
 
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -41,6 +45,8 @@ export function gatewayConfig(env: {
   readonly IDENTITY_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
   readonly TOKEN_VERIFICATION_KEYS: string;
+  readonly RESPONSE_SIGNING_KEY: string;
+  readonly RESPONSE_VERIFICATION_KEYS: string;
   readonly MTLS_URL: string;
   readonly PAGING_KEY: string;
   readonly DPOP_NONCE_KEY: string;
@@ -50,6 +56,9 @@ export function gatewayConfig(env: {
   const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
   if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
   if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
+  if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
+  // One key, one use (NIST SP 800-57 part 1 §5.2): what a resource server signs must never pass for what the issuer signs.
+  if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
   return {
     publicUrl,
     ledgerShards,
@@ -57,7 +66,9 @@ export function gatewayConfig(env: {
     originHosts: hosts(env.ORIGIN_HOSTS),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
-    tokenVerificationKeys: env.TOKEN_VERIFICATION_KEYS === "" ? [] : keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
+    tokenVerificationKeys: keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
+    responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
+    responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
     pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
     dpopNonceKey: new Secret(key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY)),
@@ -73,6 +84,7 @@ function httpsOrigin(key: string, text: string): string {
 }
 
 function keySet(key: string, text: string): readonly PublicJwk[] {
+  if (text === "") return [];
   try {
     return publicJwks.parse(JSON.parse(text)).keys;
   } catch {

@@ -3,9 +3,15 @@ import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4-types.gen";
 import { addDiscovery } from "#gateway/discovery";
+import { newKey } from "../support/credentials.ts";
 
+const answerKeys = [(await newKey("EdDSA", "answers-2")).jwk, (await newKey("ES256", "answers-1")).jwk];
 const app = new Hono();
-addDiscovery(app, { publicUrl: "https://api.example", newId: () => "0".repeat(32) });
+addDiscovery(app, {
+  publicUrl: "https://api.example",
+  newId: () => "0".repeat(32),
+  answers: { publicKeys: async () => answerKeys },
+});
 const base = "https://api.example/v1/fhir/main";
 const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept, authorization: "Bearer x" } });
 
@@ -83,4 +89,11 @@ test("nothing may keep either, and each answer has an id", async ({ expect }) =>
     expect(answer.headers.get("cache-control")).toBe("no-store");
     expect(answer.headers.get("x-request-id")).toMatch(/^0{32}$/u);
   }
+});
+
+test("T38, T42: a base's metadata name where the keys of signed answers are, and by which algorithms these sign", async ({ expect }) => {
+  const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
+  const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
+  expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
+  expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
 });

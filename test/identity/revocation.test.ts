@@ -28,6 +28,7 @@ const who: Principal = {
     agreement: "baa",
     policyDigest: digest,
     signedRequests: false,
+    signedResponses: false,
     scopes: [],
     quotas: { default: { requests: 1, windowSeconds: 1, revision: 1 } },
   },

@@ -13,6 +13,8 @@ const env = {
   IDENTITY_HOSTS: "",
   TOKEN_SIGNING_KEY: "{}",
   TOKEN_VERIFICATION_KEYS: "",
+  RESPONSE_SIGNING_KEY: '{"kty":"OKP"}',
+  RESPONSE_VERIFICATION_KEYS: "",
   PAGING_KEY: key32,
   DPOP_NONCE_KEY: key32,
 };
@@ -28,6 +30,9 @@ test.for<readonly [string, string]>([
   ["MTLS_URL", "http://mtls.example.org"],
   ["MTLS_URL", "https://mtls.example.org/"],
   ["PUBLIC_URL", "https://gateway.example.org/v1"],
+  ["RESPONSE_SIGNING_KEY", ""],
+  ["RESPONSE_SIGNING_KEY", env.TOKEN_SIGNING_KEY],
+  ["RESPONSE_VERIFICATION_KEYS", "canary"],
   ["TOKEN_VERIFICATION_KEYS", "canary"],
   ["TOKEN_VERIFICATION_KEYS", '{"keys":[]}'],
   ["TOKEN_VERIFICATION_KEYS", JSON.stringify({ keys: [{ ...(await exportJWK(privateKey)), kid: "token-2" }] })],

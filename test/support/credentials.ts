@@ -79,6 +79,7 @@ export function clientRecord(keys: readonly Key[], changes: Partial<ClientRecord
         agreement: "baa",
         policyDigest: "sha256:1",
         signedRequests: false,
+        signedResponses: false,
         scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }],
         quotas: { default: { requests: 10, windowSeconds: 60, revision: 1 } },
       },

@@ -18,6 +18,7 @@ import { guardDenials } from "#platform/durable/guard-denials";
 import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
+import { answerSigner } from "#platform/jose/answer-signer";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
 import { keySets } from "#platform/key-sets";
 import { proofVerifier } from "#platform/jose/proof-verifier";
@@ -72,6 +73,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     audienceOf,
     tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock }),
     signatures: requestSignatures(keysOfOthers),
+    answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     limiter: guardLimiter({
       guards: env.CLIENT_GUARD,
       clock,

@@ -81,6 +81,7 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     agreement: row.agreement,
     policyDigest: row.policy,
     signedRequests: row.signedRequests,
+    signedResponses: row.signedResponses,
     scopes: scopes.value,
     quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision } },
   };

@@ -129,6 +129,7 @@ export async function readRegistryState(registry: D1Database): Promise<RegistryS
           scopes: row.scopes,
           quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds } },
           signedRequests: row.signedRequests,
+          signedResponses: row.signedResponses,
         },
       ]),
     ),

@@ -134,6 +134,7 @@ export const grants = sqliteTable(
     quotaWindowSeconds: integer("quota_window_seconds").notNull(),
     revision: integer("revision").notNull(),
     signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
+    signedResponses: integer("signed_responses", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),

@@ -113,11 +113,12 @@ const columns = ({
 
 const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
 
-const terms = ({ agreement, policy, scopes, quotas, signedRequests }: GrantEntry) => ({
+const terms = ({ agreement, policy, scopes, quotas, signedRequests, signedResponses }: GrantEntry) => ({
   agreement,
   policy,
   scopes,
   quotaRequests: quotas.default.requests,
   quotaWindowSeconds: quotas.default.windowSeconds,
   signedRequests,
+  signedResponses,
 });

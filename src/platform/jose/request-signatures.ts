@@ -1,17 +1,16 @@
-import { isInnerList, parseDictionary, serializeInnerList, type Dictionary, type InnerList } from "structured-headers";
+import { serializeInnerList } from "structured-headers";
 import type { PublicJwk } from "#identity/jwk";
 import type { KeySets } from "#identity/ports";
 import {
   mustCover,
   readSignatureInput,
   requestAlgorithm,
-  requestTag,
   signatureBase,
-  type RequestSignatureRefusal,
   type RequestSignatures,
   type RequestSigner,
 } from "#identity/request-signature";
-import { err, ok, type Result } from "#kernel/result";
+import { err, ok } from "#kernel/result";
+import { chooseSignature } from "./chosen-signature.ts";
 import { isDigestOf } from "./content-digest.ts";
 import { signedBytes } from "./signed-bytes.ts";
 
@@ -19,7 +18,7 @@ import { signedBytes } from "./signed-bytes.ts";
 export function requestSignatures(keySets: KeySets): RequestSignatures {
   return {
     async verify(request, signer, at) {
-      const chosen = choose(request.headers);
+      const chosen = chooseSignature(request.headers);
       if (!chosen.ok) return chosen;
       const { input, parts, signature } = chosen.value;
       const read = readSignatureInput({ parts, parameters: input[1] }, { covers: mustCover(request), at });
@@ -43,40 +42,6 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       return err({ reason: "request_signature_wrong" });
     },
   };
-}
-
-interface Chosen {
-  readonly input: InnerList;
-  readonly parts: readonly string[];
-  readonly signature: Uint8Array<ArrayBuffer>;
-}
-
-/** The one signature with the tag. Others, of whoever stands between, are not looked at. */
-function choose(headers: Pick<Headers, "get">): Result<Chosen, RequestSignatureRefusal> {
-  const [inputs, signatures] = [dictionaryOf(headers.get("signature-input")), dictionaryOf(headers.get("signature"))];
-  if (inputs === undefined || signatures === undefined) return err({ reason: "request_signature_malformed" });
-  const [one, another] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
-  if (one === undefined) return err({ reason: "request_unsigned" });
-  const [label, input] = one;
-  const signature = signatures.get(label)?.[0];
-  if (another !== undefined || !isInnerList(input) || !(signature instanceof ArrayBuffer))
-    return err({ reason: "request_signature_malformed" });
-  const parts: string[] = [];
-  for (const [part, parameters] of input[0]) {
-    if (typeof part !== "string") return err({ reason: "request_signature_malformed" });
-    // `sf`, `key`, `bs`, `req`, `tr`, `name`: other values under one name (RFC 9421 §2.1, §2.2.8).
-    if (parameters.size > 0) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
-    parts.push(part);
-  }
-  return ok({ input, parts, signature: new Uint8Array(signature) });
-}
-
-function dictionaryOf(field: string | null): Dictionary | undefined {
-  try {
-    return parseDictionary(field ?? "");
-  } catch {
-    return undefined; // no dictionary: an answer
-  }
 }
 
 /** By name; one that is not among those fetched may be new. */

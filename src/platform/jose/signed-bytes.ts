@@ -12,14 +12,14 @@ export async function signedBytes(
   algorithm: RequestAlgorithm,
 ): Promise<boolean> {
   try {
-    return await crypto.subtle.verify(parameters[algorithm], await importPublicKey(key, algorithm), signature, bytes);
+    return await crypto.subtle.verify(signatureParameters[algorithm], await importPublicKey(key, algorithm), signature, bytes);
   } catch {
     return false; // a key that is none (a point off its curve): nothing was proven
   }
 }
 
 /** RFC 7518 §3.4, §3.5; RFC 8037 §3.1. */
-const parameters = {
+export const signatureParameters = {
   ES256: { name: "ECDSA", hash: "SHA-256" },
   PS256: { name: "RSA-PSS", saltLength: 32 },
   EdDSA: { name: "Ed25519" },

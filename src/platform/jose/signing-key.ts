@@ -11,7 +11,14 @@ export interface SigningKey {
   readonly publicJwk: PublicJwk;
 }
 
-const common = { kid: z.string().min(1).max(256).optional(), d: z.string().length(43) };
+const common = {
+  // Printable ASCII, as `keyid` of a signature has it (RFC 9421 §2.3, RFC 9651 §3.3.3).
+  kid: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,256}$/u)
+    .optional(),
+  d: z.string().length(43),
+};
 const privateJwk = z.discriminatedUnion("kty", [
   z.object({ ...common, kty: z.literal("EC"), crv: z.literal("P-256"), x: z.string().length(43), y: z.string().length(43) }),
   z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().length(43) }),
@@ -44,6 +51,6 @@ function parse(text: Secret): z.infer<typeof privateJwk> {
   try {
     return privateJwk.parse(JSON.parse(text.reveal()));
   } catch {
-    throw new Error("the token signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)"); // a cause would quote the key
+    throw new Error("a signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)"); // a cause would quote the key
   }
 }

@@ -54,19 +54,21 @@ test("what a file asks for beyond the usual is what the gateway reads, and taken
     "/clients/1/unboundUntil",
     soon,
   );
+  const answered = withValue(asking, "/grants/0/signedResponses", true);
   const registered = async () => {
     const clients = clientDirectory(registry, clock);
     return {
       signed: (await clients.find("telehealth"))?.grants[0]?.signedRequests,
+      answered: (await clients.find("telehealth"))?.grants[0]?.signedResponses,
       until: (await clients.find("patient-app"))?.unboundUntil,
       told: (await originDirectory(registry, clock).find("main"))?.forwardClientCert,
     };
   };
-  expect((await applyRegistry(registry, asking, "add", desk)).ok).toBe(true);
-  expect(await registered()).toEqual({ signed: true, until: Date.parse(soon), told: true });
-  expect(await applyRegistry(registry, asking, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect((await applyRegistry(registry, answered, "add", desk)).ok).toBe(true);
+  expect(await registered()).toEqual({ signed: true, answered: true, until: Date.parse(soon), told: true });
+  expect(await applyRegistry(registry, answered, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   expect((await applyRegistry(registry, file, "replace", desk)).ok).toBe(true);
-  expect(await registered()).toEqual({ signed: false, until: undefined, told: false });
+  expect(await registered()).toEqual({ signed: false, answered: false, until: undefined, told: false });
 });
 
 test("T5: an exception that is longer than ninety days ahead is refused, and nothing of its file is taken", async ({ expect }) => {

@@ -35,6 +35,7 @@ test.for([
   ["a certificate's name of no kind", "INSERT INTO certificate_subjects VALUES ('telehealth', 'CN=ca', 'sanOther', 'a.example')"],
   ["an exception for a client of its own", "UPDATE clients SET unbound_until = 1 WHERE auth <> 'external'"],
   ["a grant whose requests are perhaps signed", "UPDATE grants SET signed_requests = 2, revision = revision + 1"],
+  ["a grant whose answers are perhaps signed", "UPDATE grants SET signed_responses = 2, revision = revision + 1"],
   ["an origin that is perhaps told of certificates", "UPDATE origins SET forward_client_cert = 2"],
   ["an issuer without keys", "UPDATE issuers SET jwks = NULL"],
   ["an issuer with keys from two places", "UPDATE issuers SET jwks_uri = 'https://issuer.example.org/jwks'"],
