@@ -7,6 +7,8 @@ export interface DemoClient {
   readonly auth: "private_key_jwt" | "tls_client_auth" | "external";
   /** It proves a key with each request and has no certificate in the registry. */
   readonly dpop?: true;
+  /** It signs each request (RFC 9421) with the key of its assertions, and each answer to it is signed. */
+  readonly signed?: true;
   readonly purpose: string;
   /** File in `policies/`. */
   readonly policy: string;
@@ -45,6 +47,16 @@ export const demoClients: readonly DemoClient[] = [
     purpose: "TREAT",
     policy: "treat",
     describe: "the same service without a certificate: it proves a key with each request (DPoP)",
+  },
+  {
+    ...common,
+    id: "exchange",
+    kind: "exchange",
+    subject: "O=Bay Records Exchange, CN=exchange",
+    signed: true,
+    purpose: "TREAT",
+    policy: "treat",
+    describe: "a records exchange that signs each request, and to which each answer is signed (docs/registry.md)",
   },
   {
     ...common,

@@ -80,7 +80,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       ...agreement,
       documentHash: "0".repeat(64), // no document was signed in a sandbox
     })),
-    grants: equipped.map(({ client: { id, purpose, policy, scope, quota } }) => ({
+    grants: equipped.map(({ client: { id, purpose, policy, scope, quota, signed } }) => ({
       client: id,
       origin: origin.name,
       purpose,
@@ -88,6 +88,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       policy,
       scopes: scope,
       quotas: { default: quota },
+      ...(signed && { signedRequests: true, signedResponses: true }),
     })),
   };
 }
