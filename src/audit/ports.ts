@@ -1,3 +1,4 @@
+import type { Instant } from "#kernel/clock";
 import type { Sender } from "#ledger/shard-choice";
 import type { AuditEvent } from "./event.ts";
 
@@ -22,20 +23,21 @@ export interface AuditSink {
   record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
 }
 
-/** A DPoP proof as the ledger knows it: thumbprint of its key and `jti`. */
+/** A DPoP proof as the ledger knows it: thumbprint of its key, `jti` and `iat`. */
 export interface ProofUse {
   readonly jkt: string;
   readonly id: string;
+  readonly made: Instant;
 }
 
-/** Another request came with this proof before: nothing was recorded, and nothing may be released. */
+/** Another request came with this proof before, or may have: nothing was recorded, and nothing may be released. */
 export type Replayed = "replayed";
 
 /** The ledger as doors see it that take DPoP proofs (RFC 9449 §11.1). */
 export interface ProofSink extends AuditSink {
   /**
    * Like `record`, for the first append of a request: uses its proof up in the same commit, in the log of the proof's key. Of all requests
-   * with one proof, wherever they arrive at once, one is recorded.
+   * with one proof, wherever they arrive at once, one is recorded. A proof that was made too long ago to be remembered is refused alike.
    */
   recordOnce(events: readonly AuditEvent[], proof: ProofUse): Promise<Recorded | Replayed>;
 }

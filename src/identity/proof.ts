@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { epochSeconds, type Instant } from "#kernel/clock";
+import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import { sha256Base64url } from "./base64url.ts";
@@ -15,6 +15,8 @@ export interface Proof {
   readonly jkt: string;
   /** `jti`: with `jkt` the name of this proof. */
   readonly id: string;
+  /** `iat`: what was used up is not remembered for ever, so a proof that comes late to be used up is no proof. */
+  readonly made: Instant;
 }
 
 export type ProofRefusal =
@@ -82,9 +84,8 @@ const claimsSchema = z.object({
   nonce: z.string().max(256).optional(),
 });
 
-/** What is left once key and claims hold: the proof's name, and the nonce that it came with. */
-export interface ReadProof {
-  readonly id: string;
+/** What is left once key and claims hold: the proof's name and time, and the nonce that it came with. */
+export interface ReadProof extends Pick<Proof, "id" | "made"> {
   readonly nonce: string | undefined;
 }
 
@@ -105,5 +106,5 @@ export async function readProof(claims: unknown, expected: ProofExpectation): Pr
   const now = epochSeconds(expected.at);
   if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at)) return err({ reason: "proof_expired" });
   if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "proof_not_yet" });
-  return ok({ id: jti, nonce });
+  return ok({ id: jti, made: instant(iat * 1000), nonce });
 }

@@ -18,7 +18,7 @@ const evidence: Evidence = {
     client: "telehealth",
     id: "jti",
     expires: instant(at + 300_000),
-    scopes: [{ context: "system", type: "Patient", permissions: ["c", "r"] }],
+    scopes: [{ context: "system", type: "Patient", permissions: ["c", "r"], categories: [] }],
     purposes: ["TREAT"],
     keyId: "token-1",
     binding: { kind: "certificate", x5t },
@@ -42,7 +42,7 @@ test("who, why and under which grant come out of a token, its certificate and th
 
 test("a token made before its grant was narrowed is narrowed with it", ({ expect }) => {
   const who = identify(evidence);
-  expect(who.ok && who.value.scopes).toEqual([{ context: "system", type: "Patient", permissions: ["r"] }]);
+  expect(who.ok && who.value.scopes).toEqual([{ context: "system", type: "Patient", permissions: ["r"], categories: [] }]);
 });
 
 test.for([
@@ -120,7 +120,7 @@ test("a token that does not say why has the client's only purpose at that origin
 });
 
 test("a scope that either side holds to a patient needs the token's patient, and stays held", ({ expect }) => {
-  const rs = (context: "patient" | "system") => [{ context, type: "*", permissions: ["r", "s"] as const }];
+  const rs = (context: "patient" | "system") => [{ context, type: "*", permissions: ["r", "s"] as const, categories: [] }];
   for (const [said, granted] of [
     [rs("patient"), rs("system")],
     [rs("system"), rs("patient")],
@@ -133,7 +133,7 @@ test("a scope that either side holds to a patient needs the token's patient, and
 });
 
 test("a client that is held to one patient is that patient's, whatever scope its token and its grant have", ({ expect }) => {
-  const rs = [{ context: "system", type: "*", permissions: ["r", "s"] }] as const;
+  const rs = [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }] as const;
   const who = { ...theirs, token: saying({ scopes: rs }), client: granting(rs, { patient: "amara" }) };
   expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: [{ context: "patient" }] } });
   expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_not_the_clients" } });
@@ -142,7 +142,7 @@ test("a client that is held to one patient is that patient's, whatever scope its
 
 test("where a client has grants at several origins, a patient is one of the origin that the token's audience names", ({ expect }) => {
   const two = { ...app, grants: app.grants.flatMap((grant) => [grant, { ...grant, origin: "second" }]) };
-  const scopes = [{ context: "patient", type: "*", permissions: ["r"] }] as const;
+  const scopes = [{ context: "patient", type: "*", permissions: ["r"], categories: [] }] as const;
   const vague = saying({ scopes, namesBase: false });
   expect(identify({ ...theirs, token: vague })).toMatchObject({ ok: true });
   expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({ error: { reason: "patient_of_unknown_origin" } });
@@ -153,14 +153,14 @@ test("where a client has grants at several origins, a patient is one of the orig
 const keyBound: Evidence = {
   ...evidence,
   token: { ...evidence.token, binding: { kind: "key", jkt: "K".repeat(43) } },
-  proof: { jkt: "K".repeat(43), id: "proof-1" },
+  proof: { jkt: "K".repeat(43), id: "proof-1", made: at },
   certificate: undefined,
   client: { ...client, tokensBoundTo: "key", certificates: [] },
 };
 const withCertificates: ClientRecord = { ...client, tokensBoundTo: "key" };
 
 test("the holder of a proven key needs no certificate, and its proof goes on to be used up once", ({ expect }) => {
-  expect(identify(keyBound)).toMatchObject({ ok: true, value: { certificate: undefined, proof: { id: "proof-1" } } });
+  expect(identify(keyBound)).toMatchObject({ ok: true, value: { certificate: undefined, proof: { id: "proof-1", made: at } } });
   // A certificate that the registry does not know of says nothing about the client; one that was registered may be left out.
   expect(identify({ ...keyBound, certificate: vouched(x5t) })).toMatchObject({ ok: true, value: { certificate: x5t } });
   expect(identify({ ...keyBound, client: withCertificates })).toMatchObject({ ok: true });
@@ -169,7 +169,7 @@ test("the holder of a proven key needs no certificate, and its proof goes on to 
 
 test.for([
   ["T29", "proof_missing", { proof: undefined }],
-  ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1" } }],
+  ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1", made: at } }],
   ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: vouched(x5t) }],
   ["T30: the client's tokens are bound to its certificate", "binding_not_the_clients", { client }],
   [

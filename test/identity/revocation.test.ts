@@ -43,7 +43,7 @@ const who: Principal = {
   tokenExpires: at,
   keyId: "key-1",
   certificate: x5t,
-  proof: { jkt: "J".repeat(43), id: "proof-1" },
+  proof: { jkt: "J".repeat(43), id: "proof-1", made: instant(0) },
 };
 const named = (...some: readonly Denial[]) => new Set(some.map(denialName));
 

@@ -8,6 +8,9 @@ import type { LedgerShard } from "./ledger-shard.ts";
 
 const TRIES = 3;
 const PATIENCE_MS = 5000;
+// A used proof is remembered for 130 s, and may be used from 10 s before its time (identity/proof): forgotten at 120 s at the earliest.
+// What comes after 100 could be a second use, by whoever kept a request open so long; the rest is for three tries, and for clocks.
+const PROOF_MS = 100_000;
 
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
 export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): ProofSink {
@@ -30,6 +33,7 @@ export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: n
       return answer;
     },
     async recordOnce(events, proof) {
+      if (clock() - proof.made > PROOF_MS) return "replayed";
       const answer = await append(events, { kind: "key", jkt: proof.jkt }, hashOf(proof));
       if (answer === "counted") throw new Error("ledger: counted with a proof");
       return answer;

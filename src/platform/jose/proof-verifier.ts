@@ -30,10 +30,10 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
 
       const said = await readProof(jws.value.claims, expected);
       if (!said.ok) return said;
-      const { id, nonce } = said.value;
+      const { id, made, nonce } = said.value;
       if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
       if (!isFreshNonce(mac, nonce, jkt, expected.at)) return err({ reason: "proof_nonce_old", nonce: freshNonce(mac, jkt, expected.at) });
-      return ok({ jkt, id });
+      return ok({ jkt, id, made });
     },
   };
 }

@@ -89,12 +89,34 @@ test("around a switch of half-years the earlier log decides once, durably, whose
 
 test("the sink sends a key's records to one log, and says when a proof was used before", async ({ expect }) => {
   const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
-  const proof = { jkt: proofHash("a key"), id: "jti-1" };
+  const proof = { jkt: proofHash("a key"), id: "jti-1", made: instant(Date.now()) };
   const first = await sink.recordOnce([disclosureOf(1)], proof);
   expect(first).toMatchObject({ log: expect.stringMatching(/^s0-/u) });
   expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, id: "jti-2" })).toMatchObject({ count: 1 });
   expect(await sink.recordOnce([disclosureOf(1)], { ...proof, jkt: proofHash("another key") })).toMatchObject({ count: 1 });
+});
+
+test("T32: whoever keeps a request open until its proof is forgotten finds that it is too old to be used up", async ({ expect }) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    const sink = ledgerSink(ledger.LEDGER_SHARD, 1, () => instant(Date.now()));
+    const made = instant(Date.now() + 10_000); // by a clock that runs ahead as far as one may
+    const proof = { jkt: proofHash("a patient thief's"), id: "jti-1", made };
+    expect(await sink.recordOnce([disclosureOf(1)], proof)).toMatchObject({ count: 1 });
+    for (const seconds of [60, 49, 2, 20, 600]) {
+      vi.setSystemTime(Date.now() + seconds * 1_000);
+      expect(await sink.recordOnce([disclosureOf(1)], proof)).toBe("replayed");
+    }
+    expect(
+      await sink.recordOnce([disclosureOf(1)], { ...proof, made: instant(Date.now() - 100_000) }),
+      "of an age to be told",
+    ).toMatchObject({
+      count: 1,
+    });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("T32: a proof that the log of the ending half-year took is refused by the log that follows, and the other way round", async ({
