@@ -2,18 +2,10 @@
 // Only names, types and cardinalities are taken: no prose, so that the worker stays small.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import * as z from "zod";
+import { data, lines } from "./r4-definitions.ts";
 
-const data = process.argv[2] ?? join(import.meta.dirname, "../../shared/data");
 const target = join(import.meta.dirname, "../src/fhir");
-
-const lines = <T>(path: string, schema: z.ZodType<T>): T[] =>
-  gunzipSync(readFileSync(join(data, path)))
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => schema.parse(JSON.parse(line)));
 
 const elementDefinition = z.object({
   path: z.string(),

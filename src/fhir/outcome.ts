@@ -2,7 +2,10 @@
 export type IssueType =
   | "invalid"
   | "structure"
+  | "required"
   | "value"
+  | "invariant"
+  | "code-invalid"
   | "security"
   | "login"
   | "forbidden"
