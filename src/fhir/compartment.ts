@@ -59,49 +59,49 @@ const mentionIn = (value: Json, bases: readonly string[]): Mention => (isObject(
 export const isCompartmentType = (type: string): boolean => type === "Patient" || owners.has(type) || participants.has(type);
 
 /**
- * Whether a resource is this patient's (DESIGN §6). The opposite of {@link concernedBy}: strict where that one is generous, since it
- * decides what may be read. A Patient is its own. Elsewhere the patient must be named by an owner element, and every other owner element
- * must name something that is nobody's (a practitioner, a place). Only where no owner element is there, of whatever form, a patient who
+ * Whether a resource is these patients' and nobody else's (DESIGN §6). The opposite of {@link concernedBy}: strict where that one is generous, since it
+ * decides what may be read. A Patient is its own. Elsewhere one of them must be named by an owner element, and every other owner element
+ * must name one of them too, or something that is nobody's (a practitioner, a place). Only where no owner element is there, of whatever form, a patient who
  * took part counts, if no other may have. A reference that cannot be followed here (`#id`, an identifier, another server) could mean
  * anybody.
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function isOwnedBy(resource: JsonObject, patient: string, base: string): boolean {
+export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
   const type = textAt(resource, "resourceType") ?? "";
-  if (type === "Patient") return property(resource, "id") === patient;
+  if (type === "Patient") return patients.has(textAt(resource, "id") ?? "");
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
-    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path)).map((value) => standingOf(value, patient, base));
+    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path)).map((value) => standingOf(value, patients, base));
   const owning = at(owners);
-  if (owning.length > 0) return owning.includes("the patient") && owning.every((one) => one === "the patient" || one === "nobody's");
+  if (owning.length > 0) return owning.includes("theirs") && owning.every((one) => one === "theirs" || one === "nobody's");
   const taking = at(participants);
-  return taking.includes("the patient") && !taking.includes("unproven");
+  return taking.includes("theirs") && !taking.includes("unproven");
 }
 
 /**
- * Whether a resource inside another one is, or may be, a different patient's than its container. One that names nobody goes with it, and so
+ * Whether a resource inside another one is, or may be, somebody else's than these patients'. One that names nobody goes with it, and so
  * does one that refers to it or beside itself (`#id`). Types outside the compartment count by whom they are about: a contained Task or
  * Device tells of its patient just as well.
  */
-export function isOwnedByAnother(inside: JsonObject, patient: string, base: string): boolean {
+export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
   const type = textAt(inside, "resourceType") ?? "";
   return [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])]
     .flatMap((path) => presentAt(inside, path))
-    .some((value) => !isFragment(value) && standingOf(value, patient, base) === "unproven");
+    .some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
 }
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
 
 /** `somebody's`: it belongs to a patient, and only that resource itself could say to whom. */
-type Standing = "the patient" | "nobody's" | "somebody's" | "unproven";
+type Standing = "theirs" | "nobody's" | "somebody's" | "unproven";
 
-function standingOf(value: Json, patient: string, base: string): Standing {
+function standingOf(value: Json, patients: ReadonlySet<string>, base: string): Standing {
   if (!isObject(value)) return "unproven";
   const reference = parseReference(textAt(value, "reference") ?? "", base);
   const said = property(value, "type") ?? null;
   // A `type` that contradicts the reference: two readers would follow it to two places.
   if (reference.kind !== "local" || (said !== null && !namesType(said, reference.type))) return "unproven";
-  if (reference.type === "Patient") return reference.id === patient ? "the patient" : "unproven";
+  if (reference.type === "Patient") return patients.has(reference.id) ? "theirs" : "unproven";
   if (reference.type === "Group") return "unproven"; // its members are patients
   return isCompartmentType(reference.type) || concerned.has(reference.type) ? "somebody's" : "nobody's";
 }

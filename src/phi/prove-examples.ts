@@ -21,7 +21,7 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
 
 // An example is about the policy alone: the widest scopes, so that nothing else can refuse.
 const everyScope: Parameters<typeof evaluate>[1] = {
-  scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }],
+  scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
   patient: undefined,
 };
 

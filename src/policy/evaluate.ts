@@ -7,6 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { canHold, holding, holdOf, isHeld, mayGoWith, type Access } from "./hold.ts";
 import type { RuleInteraction } from "./schema.ts";
+import { isLabelled } from "./labels.ts";
 import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
 
 /** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
@@ -75,7 +76,8 @@ export function evaluate(policy: CompiledPolicy, access: Access, interaction: Re
   const viewInside: Grant["viewInside"] = (resource, base) => {
     const inside = property(resource, "resourceType");
     const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
-    if (typeof inside !== "string" || held === undefined || !mayGoWith(held, hold, resource, base)) return undefined;
+    if (typeof inside !== "string" || held === undefined || !mayGoWith(held, hold, resource, inside, base)) return undefined;
+    if (isLabelled(resource)) return undefined;
     const readable = policy.rulesFor(inside).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource));
     return readable.length === 0 ? undefined : policy.viewOf(inside, readable);
   };
@@ -88,7 +90,7 @@ export function evaluate(policy: CompiledPolicy, access: Access, interaction: Re
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => isHeld(hold, version, base))) return undefined;
+      if (!all.every((version) => isHeld(hold, version, type, base) && !isLabelled(version))) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },

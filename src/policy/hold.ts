@@ -1,63 +1,122 @@
 import { isCompartmentPath, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
-import type { JsonObject } from "#fhir/json";
+import { valuesAt, type JsonObject } from "#fhir/json";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
-import { scopeReach, type Permission, type Scopes } from "#identity/scopes";
+import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
+import { isFoundBy } from "./coding.ts";
 
-/** What the principal may reach: the scopes, and the patient whom those of the context `patient` mean. */
+/** What the principal may reach: the scopes, and whom those of the contexts `patient` and `user` mean. */
 export interface Access {
   readonly scopes: Scopes;
+  /** Id of the token's patient. */
   readonly patient: string | undefined;
+  /** Ids of the patients whom the policy's relation gives the user who signed in; `undefined`: no one who is known. */
+  readonly usersPatients?: ReadonlySet<string> | undefined;
 }
 
-/** Whose rows of a type are in reach: one patient's, or (`undefined`) everybody's. */
-export interface Hold {
-  readonly to: string | undefined;
+/** Whose rows of a type are in reach: each claim adds its own. Never empty. */
+export type Hold = readonly Claim[];
+
+interface Claim {
+  /** These patients' rows; `undefined`: everybody's. */
+  readonly to: ReadonlySet<string> | undefined;
+  /** All must hold. */
+  readonly categories: readonly Category[];
 }
 
 /** `undefined`: no scope permits it. A scope that is held to a patient whom nobody named permits nothing. */
-export function holdOf({ scopes, patient }: Access, type: string, permission: Permission): Hold | undefined {
-  const reach = scopeReach(scopes, type, permission);
-  if (reach === "everyone") return { to: undefined };
-  return reach === "patient" && patient !== undefined ? { to: patient } : undefined;
+export function holdOf(access: Access, type: string, permission: Permission): Hold | undefined {
+  const claims = reachesOf(access.scopes, type, permission).flatMap((reach) => claimOf(access, type, reach));
+  const all = claims.find(({ to, categories }) => to === undefined && categories.length === 0);
+  if (all !== undefined) return [all]; // the others add nothing
+  return claims.length === 0 ? undefined : claims;
+}
+
+function claimOf({ patient, usersPatients }: Access, type: string, { context, categories }: Reach): readonly Claim[] {
+  // A type without categories has no row of one.
+  if (categories.length > 0 && categoryOf(type) === undefined) return [];
+  switch (context) {
+    case "system":
+      return [{ to: undefined, categories }];
+    case "patient":
+      return patient === undefined ? [] : [{ to: new Set([patient]), categories }];
+    case "user":
+      return usersPatients === undefined || usersPatients.size === 0 ? [] : [{ to: usersPatients, categories }];
+  }
 }
 
 /** Whether rows of the type can be within a hold at all. */
-export const canHold = ({ to }: Hold, type: string): boolean => to === undefined || isCompartmentType(type);
+export const canHold = (hold: Hold, type: string): boolean => hold.some(({ to }) => to === undefined) || isCompartmentType(type);
 
 /** Whether a row is within the hold. `base`: the origin's. */
-export const isHeld = ({ to }: Hold, row: JsonObject, base: string): boolean => to === undefined || isOwnedBy(row, to, base);
+export const isHeld = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
+  hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
 
 /**
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
- * container was everybody's to read and resources of this type are the patient's alone, nobody can tell whose it is.
+ * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.
  */
-export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, base: string): boolean {
-  if (inside.to === undefined) return true;
-  return container.to !== undefined && !isOwnedByAnother(resource, inside.to, base);
+export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, type: string, base: string): boolean {
+  return inside.some(({ to, categories }) => {
+    if (!isOfCategories(resource, type, categories)) return false;
+    if (to === undefined) return true;
+    return (
+      container.every((claim) => claim.to !== undefined && [...claim.to].every((patient) => to.has(patient))) &&
+      !isOwnedByAnother(resource, to, base)
+    );
+  });
 }
 
-/** The hold as a search parameter beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
-export function holding({ to }: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
-  if (to === undefined || asked.some((parameter) => asksFor(parameter, type, to))) return [];
+function isOfCategories(row: JsonObject, type: string, categories: readonly Category[]): boolean {
+  if (categories.length === 0) return true;
+  const values = categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? [];
+  return categories.every((codes) => values.some((value) => isFoundBy(value, codes)));
+}
+
+/** The parameter by which SMART's `?category=` means rows; nothing where R4 has none for the type. */
+function categoryOf(type: string): (SearchParameterDefinition & { readonly paths: readonly (readonly string[])[] }) | undefined {
+  const definition = searchParametersOf(type).get("category");
+  return definition?.type === "token" && definition.paths !== undefined ? { ...definition, paths: definition.paths } : undefined;
+}
+
+/** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
+export function holding(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
+  const [only, ...others] = hold;
+  const category = categoryOf(type);
+  const categories =
+    only === undefined || others.length > 0 || category === undefined
+      ? []
+      : only.categories.map((codes) => ({ definition: category, values: codes.map((text) => ({ kind: "other" as const, text })) }));
+  return [...ownersOf(hold, type, asked), ...categories];
+}
+
+function ownersOf(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
+  const patients = new Set<string>();
+  for (const { to } of hold) {
+    if (to === undefined) return [];
+    for (const patient of to) patients.add(patient);
+  }
+  if (asked.some((parameter) => asksFor(parameter, type, patients))) return [];
   const known = searchParametersOf(type);
   if (type === "Patient") {
     const definition = known.get("_id");
-    return definition === undefined ? [] : [{ definition, values: [{ kind: "token", text: to, system: undefined, code: to }] }];
+    const values = [...patients].map((id) => ({ kind: "token" as const, text: id, system: undefined, code: id }));
+    return definition === undefined ? [] : [{ definition, values }];
   }
   const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
   const definition = owning.find(({ code }) => code === "patient") ?? owning[0];
-  return definition === undefined ? [] : [{ definition, values: [{ kind: "reference", text: `Patient/${to}`, type: "Patient", id: to }] }];
+  const values = [...patients].map((id) => ({ kind: "reference" as const, text: `Patient/${id}`, type: "Patient" as const, id }));
+  return definition === undefined ? [] : [{ definition, values }];
 }
 
-/** Whether a parameter holds the search to this patient already, as most clients' own do: said twice it would cost the origin twice. */
-function asksFor({ definition, values }: SearchParameter, type: string, patient: string): boolean {
-  const [value, ...others] = values;
-  if (value === undefined || others.length > 0) return false;
-  if (type === "Patient") return definition.code === "_id" && value.kind === "token" && value.code === patient;
-  // A bare id may mean another type's where the parameter takes several.
-  const means = value.kind === "reference" && (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));
-  return means && value.id === patient && readsOwners(type, definition);
+/** Whether a parameter holds the search to these patients already, as most clients' own do: said twice it would cost the origin twice. */
+function asksFor({ definition, values }: SearchParameter, type: string, patients: ReadonlySet<string>): boolean {
+  return values.every((value) => {
+    if (type === "Patient") return definition.code === "_id" && value.kind === "token" && patients.has(value.code);
+    // A bare id may mean another type's where the parameter takes several.
+    const means = value.kind === "reference" && (value.type === "Patient" || (value.type === undefined && definition.code === "patient"));
+    return means && patients.has(value.id) && readsOwners(type, definition);
+  });
 }
 
 const readsOwners = (type: string, { paths, targets }: SearchParameterDefinition): boolean =>

@@ -9,7 +9,7 @@ import { noSharedData } from "../phi/shared-data.ts";
 
 const base = "https://origin.example.org/r4";
 const to = (reference: string): JsonObject => ({ reference });
-const owned = (resource: JsonObject) => isOwnedBy(resource, "amara", base);
+const owned = (resource: JsonObject) => isOwnedBy(resource, new Set(["amara"]), base);
 
 describe("an owner element decides", () => {
   test.for<[string, Json, boolean]>([
@@ -137,7 +137,7 @@ test("no resource of any type that has another owner, or one that nobody can nam
 
 test("a resource inside belongs to its container, unless it names another owner", ({ expect }) => {
   const inside = (subject?: Json) =>
-    isOwnedByAnother({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }, "amara", base);
+    isOwnedByAnother({ resourceType: "Observation", id: "in", ...(subject === undefined ? {} : { subject }) }, new Set(["amara"]), base);
   for (const subject of [undefined, to("#"), to("#p"), to("Patient/amara"), to("Location/l")]) expect(inside(subject)).toBe(false);
   for (const subject of [
     to("Patient/bela"),
@@ -157,10 +157,12 @@ test("a resource inside belongs to its container, unless it names another owner"
     ["Device", "patient"],
     ["Contract", "subject"],
   ] as const) {
-    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, "amara", base), resourceType).toBe(true);
-    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/amara") }, "amara", base), resourceType).toBe(false);
+    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/bela") }, new Set(["amara"]), base), resourceType).toBe(true);
+    expect(isOwnedByAnother({ resourceType, id: "in", [element]: to("Patient/amara") }, new Set(["amara"]), base), resourceType).toBe(
+      false,
+    );
   }
-  expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, "amara", base)).toBe(false);
+  expect(isOwnedByAnother({ resourceType: "Practitioner", id: "in" }, new Set(["amara"]), base)).toBe(false);
 });
 
 /** Of the resources of a folder: how many of the compartment are exactly one patient's, and those that are nobody's or several's. */
@@ -168,7 +170,7 @@ async function sorted(folder: string) {
   const { resources } = await readFolder(join(import.meta.dirname, "../../../shared/data/fhir", folder));
   const ids = resources.flatMap((one) => (one.resourceType === "Patient" && one.id !== undefined ? [one.id] : []));
   const ofCompartment = resources.filter(({ resourceType }) => isCompartmentType(resourceType));
-  const owners = ofCompartment.map((one) => ids.filter((id) => isOwnedBy(one as object as JsonObject, id, base))); // FHIR JSON as it was parsed
+  const owners = ofCompartment.map((one) => ids.filter((id) => isOwnedBy(one as object as JsonObject, new Set([id]), base))); // FHIR JSON as it was parsed
   const not = (several: boolean) =>
     ofCompartment.flatMap(({ resourceType }, at) =>
       (owners[at]?.length ?? 0) > 1 === several && owners[at]?.length !== 1 ? [resourceType] : [],

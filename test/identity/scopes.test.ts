@@ -7,24 +7,39 @@ import {
   narrowScopes,
   parseScopes,
   parseSignedInScopes,
-  scopeReach,
+  reachesOf,
   type Permission,
-  type Reach,
   type Scopes,
 } from "#identity/scopes";
 
 const cruds: readonly Permission[] = ["c", "r", "u", "d", "s"];
 const types = ["*", "Patient", "Observation"];
+const contexts = ["patient", "user", "system"] as const;
+const categories = ["a", "b", "s|a"];
 const scopes: fc.Arbitrary<Scopes> = fc.array(
   fc.record({
-    context: fc.constantFrom("patient" as const, "system" as const),
+    context: fc.constantFrom(...contexts),
     type: fc.constantFrom(...types),
     permissions: fc.subarray([...cruds], { minLength: 1 }),
+    categories: fc.array(fc.subarray(categories, { minLength: 1 }), { maxLength: 2 }),
   }),
   { minLength: 1, maxLength: 5 },
 );
-/** Nobody's rows, the patient's, everyone's: each holds the ones before it. */
-const width = (reach: Reach | undefined): number => [undefined, "patient", "everyone"].indexOf(reach);
+
+/** A row: whose it is, and its categories. */
+interface Row {
+  readonly of: readonly ("patient" | "user")[];
+  readonly categories: readonly string[];
+}
+const rows: fc.Arbitrary<Row> = fc.record({ of: fc.subarray(["patient", "user"] as const), categories: fc.subarray(categories) });
+
+/** The plain meaning of scopes: some scope reaches the row. */
+const reaches = (some: Scopes, type: string, permission: Permission, row: Row): boolean =>
+  reachesOf(some, type, permission).some(
+    (reach) =>
+      (reach.context === "system" || row.of.includes(reach.context)) &&
+      reach.categories.every((codes) => codes.some((code) => row.categories.includes(code))),
+  );
 const read = (text: string): Scopes => {
   const parsed = parseScopes(text);
   if (!parsed.ok) throw new Error(parsed.error.reason);
@@ -39,6 +54,10 @@ test.for([
   ["patient/Observation.read", "patient/Observation.rs"],
   ["system/Patient.write", "system/Patient.cud"],
   ["system/*.*", "system/*.cruds"],
+  ["user/*.cruds", "user/*.cruds"],
+  ["patient/Observation.rs?category=laboratory", "patient/Observation.rs?category=laboratory"],
+  ["patient/Observation.rs?category=http%3A%2F%2Fexample.org%2Fc%7Ca,b", "patient/Observation.rs?category=http://example.org/c|a,b"],
+  ["system/Condition.read?category=a&category=b", "system/Condition.rs?category=a&category=b"],
 ] as const)("%s is read as %s", ([text, as], { expect }) => {
   expect(formatScopes(read(text))).toBe(as);
 });
@@ -54,10 +73,15 @@ test.for([
   ["openid", "scope_unknown"],
   ["launch/patient", "scope_unknown"],
   ["SYSTEM/Patient.rs", "scope_unknown"],
-  ["user/*.cruds", "scope_context_unsupported"],
   ["PATIENT/*.rs", "scope_unknown"],
-  ["patient/Observation.rs?category=laboratory", "scope_query_unsupported"],
-  ["system/Observation.rs?category=laboratory", "scope_query_unsupported"],
+  ["patient/Observation.rs?code=1", "scope_query_unsupported"],
+  ["patient/Observation.rs?category=a&code=1", "scope_query_unsupported"],
+  ["patient/Observation.rs?category=", "scope_query_unsupported"],
+  ["patient/Observation.rs?category=a,", "scope_query_unsupported"],
+  ["patient/Observation.rs?category:not=a", "scope_query_unsupported"],
+  ["patient/Observation.rs?category=%zz", "scope_query_unsupported"],
+  ["patient/Observation.rs?category=a%26b", "scope_query_unsupported"],
+  ["patient/Observation.rs?", "scope_query_unsupported"],
   ["system/Patient.constructor", "scope_malformed"],
 ] as const)("'%s' is refused: %s", ([text, reason], { expect }) => {
   expect(parseScopes(text)).toEqual({ ok: false, error: { reason } });
@@ -71,32 +95,36 @@ test("what is formatted is read as the same", ({ expect }) => {
   );
 });
 
-test("an intersection reaches what both reach and never more rows than the narrower", ({ expect }) => {
+test("an intersection reaches only rows that both reach, and all of them but for a patient's beside a user's", ({ expect }) => {
   fc.assert(
     fc.property(
       scopes,
       scopes,
-      fc.constantFrom("Patient", "Observation", "Claim"),
+      fc.constantFrom("Patient", "Claim"),
       fc.constantFrom(...cruds),
-      (left, right, type, permission) => {
-        const [a, b] = [left, right].map((side) => width(scopeReach(side, type, permission)));
-        expect(width(scopeReach(intersectScopes(left, right), type, permission))).toBe(Math.min(a ?? 0, b ?? 0));
+      rows,
+      (left, right, type, permission, row) => {
+        const both = reaches(left, type, permission, row) && reaches(right, type, permission, row);
+        const common = reaches(intersectScopes(left, right), type, permission, row);
+        if (common) expect(both).toBe(true);
+        const mixed = new Set([...left, ...right].map(({ context }) => context).filter((context) => context !== "system")).size > 1;
+        if (both && !mixed) expect(common).toBe(true);
       },
     ),
   );
 });
 
-test("narrowed scopes permit nothing that the grant does not, also for types of tomorrow", ({ expect }) => {
+test("narrowed scopes reach no row that the grant does not, also of types of tomorrow", ({ expect }) => {
   fc.assert(
     fc.property(
       scopes,
       scopes,
-      fc.constantFrom("Patient", "Claim", "Tomorrow"),
+      fc.constantFrom("Patient", "Tomorrow"),
       fc.constantFrom(...cruds),
-      (asked, granted, type, permission) => {
+      rows,
+      (asked, granted, type, permission, row) => {
         const narrowed = narrowScopes(asked, granted);
-        const reach = width(scopeReach(narrowed.ok ? narrowed.value : [], type, permission));
-        expect(reach).toBeLessThanOrEqual(width(scopeReach(granted, type, permission)));
+        if (narrowed.ok && reaches(narrowed.value, type, permission, row)) expect(reaches(granted, type, permission, row)).toBe(true);
       },
     ),
   );
@@ -104,12 +132,19 @@ test("narrowed scopes permit nothing that the grant does not, also for types of 
 
 test("taking a scope away never widens, and a hold to one patient reaches nobody else's rows", ({ expect }) => {
   fc.assert(
-    fc.property(scopes, fc.nat(), fc.constantFrom("Patient", "Claim"), fc.constantFrom(...cruds), (some, at, type, permission) => {
-      const reach = scopeReach(some, type, permission);
-      const fewer = some.filter((_scope, index) => index !== at % some.length);
-      expect(width(scopeReach(fewer, type, permission))).toBeLessThanOrEqual(width(reach));
-      expect(scopeReach(heldToPatient(some), type, permission)).toBe(reach && "patient");
-    }),
+    fc.property(
+      scopes,
+      fc.nat(),
+      fc.constantFrom("Patient", "Claim"),
+      fc.constantFrom(...cruds),
+      rows,
+      (some, at, type, permission, row) => {
+        const fewer = some.filter((_scope, index) => index !== at % some.length);
+        if (reaches(fewer, type, permission, row)) expect(reaches(some, type, permission, row)).toBe(true);
+        const held = heldToPatient(some);
+        expect(reaches(held, type, permission, { ...row, of: ["user"] })).toBe(false);
+      },
+    ),
   );
 });
 
@@ -118,7 +153,7 @@ test("of what a token says about the sign-in nothing is taken, and nothing else 
   const scopes = parseSignedInScopes(said);
   expect(scopes.ok && formatScopes(scopes.value)).toBe("patient/*.rs");
   expect(parseSignedInScopes(["openid"])).toEqual({ ok: true, value: [] });
-  for (const other of ["email", "openid2", "user/*.rs", "launch/practitioner", ""]) {
+  for (const other of ["email", "openid2", "launch/practitioner", ""]) {
     expect(parseSignedInScopes([...said, other]).ok, other).toBe(false);
   }
 });

@@ -27,7 +27,7 @@ const evidence: Evidence = {
     client: "app",
     id: "jti",
     expires: instant(at + 300_000),
-    scopes: [{ context: "system", type: "Patient", permissions: ["r"] }],
+    scopes: [{ context: "system", type: "Patient", permissions: ["r"], categories: [] }],
     purposes: ["TREAT"],
     keyId: undefined,
     binding: { kind: "none" },

@@ -30,7 +30,7 @@ test("a search under a patient's scope is narrowed to the patient, beside whatev
 
 test("every type of the compartment has a search parameter that says whose it is", ({ expect }) => {
   for (const type of ["Patient", ...Object.keys(r4Owners)]) {
-    expect(isResourceType(type) && holding({ to: "amara" }, type, []), type).toMatchObject([
+    expect(isResourceType(type) && holding([{ to: new Set(["amara"]), categories: [] }], type, []), type).toMatchObject([
       { values: [{ kind: type === "Patient" ? "token" : "reference" }] },
     ]);
   }

@@ -34,7 +34,11 @@ test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests
     const interaction = readInteraction("GET", path.split("/"), query);
     if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
     expect(
-      evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["r", "s"] }], patient: undefined }, interaction.value).ok,
+      evaluate(
+        policy,
+        { scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }], patient: undefined },
+        interaction.value,
+      ).ok,
       `${path}?${query}`,
     ).toBe(true);
   }
@@ -52,7 +56,11 @@ test.for(["hpaymt.json", "hoperat.json", "pubhlth.json"])(
       const interaction = readInteraction("GET", [type], "_lastUpdated=ge2026-01-01T00:00:00Z");
       if (!interaction.ok || !isReading(interaction.value)) return expect(interaction).toBeUndefined();
       expect(
-        evaluate(policy, { scopes: [{ context: "system", type: "*", permissions: ["s"] }], patient: undefined }, interaction.value).ok,
+        evaluate(
+          policy,
+          { scopes: [{ context: "system", type: "*", permissions: ["s"], categories: [] }], patient: undefined },
+          interaction.value,
+        ).ok,
         type,
       ).toBe(true);
     }

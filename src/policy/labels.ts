@@ -1,0 +1,46 @@
+import { isSameSystem } from "#fhir/code-system";
+import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json";
+
+// HL7 Healthcare Privacy and Security Classification System: of v3-Confidentiality what is normal or less.
+const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+const normalOrLess: ReadonlySet<string> = new Set(["U", "L", "M", "N"]);
+
+// Labels that say nothing about sensitivity: for which purpose data is (HTEST), how sure or whole it is (SUBSETTED).
+const otherLabels: ReadonlySet<string> = new Set([
+  "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+  "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+]);
+
+// DS4P: the label of one element, which only a labelling service can weigh.
+const inlineLabel = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+
+/**
+ * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels, DS4P). Until a labelling
+ * service weighs them such a resource is withheld whole. A label that is not known may be one of these, so it counts.
+ */
+export function isLabelled(resource: JsonObject): boolean {
+  const meta = property(resource, "meta");
+  const labels = isObject(meta) ? (property(meta, "security") ?? null) : null;
+  if (labels !== null && !(isArray(labels) && labels.every(isHarmless))) return true;
+  return hasInlineLabel(resource);
+}
+
+function isHarmless(label: Json): boolean {
+  if (!isObject(label)) return false;
+  const [system, code] = [property(label, "system"), property(label, "code")];
+  if (typeof system !== "string" || typeof code !== "string") return false;
+  return isSameSystem(system, confidentiality) ? normalOrLess.has(code) : otherLabels.has(system);
+}
+
+/** Every element may carry one, in its extensions or in those of a primitive. */
+function hasInlineLabel(value: Json): boolean {
+  if (isArray(value)) return value.some(hasInlineLabel);
+  if (!isObject(value)) return false;
+  for (const name in value) {
+    const member = value[name];
+    if (member === undefined || typeof member !== "object" || member === null) {
+      if (name === "url" && member === inlineLabel) return true;
+    } else if (hasInlineLabel(member)) return true;
+  }
+  return false;
+}

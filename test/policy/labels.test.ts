@@ -1,0 +1,53 @@
+import { test } from "vitest";
+import type { Json, JsonObject } from "#fhir/json";
+import { isLabelled } from "#policy/labels";
+
+const v3 = "http://terminology.hl7.org/CodeSystem/v3-";
+const labelled = (...security: Json[]) => isLabelled({ resourceType: "Observation", meta: { security } });
+const inline: JsonObject = {
+  url: "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+  valueCoding: { system: `${v3}Confidentiality`, code: "R" },
+};
+
+test("what is normal or less is not withheld, and neither is what says nothing about sensitivity", ({ expect }) => {
+  for (const code of ["U", "L", "M", "N"]) expect(labelled({ system: `${v3}Confidentiality`, code }), code).toBe(false);
+  expect(labelled({ system: "urn:oid:2.16.840.1.113883.5.25", code: "N" })).toBe(false);
+  expect(labelled({ system: `${v3}ActReason`, code: "HTEST" }, { system: `${v3}ObservationValue`, code: "SUBSETTED" })).toBe(false);
+  expect(labelled()).toBe(false);
+  expect(isLabelled({ resourceType: "Observation" })).toBe(false);
+});
+
+test("any label beyond normal withholds, beside others too, and so does one that nobody knows or can read", ({ expect }) => {
+  for (const label of [
+    { system: `${v3}Confidentiality`, code: "R" },
+    { system: `${v3}Confidentiality`, code: "V" },
+    { system: `${v3}Confidentiality`, code: "n" },
+    { system: `${v3}Confidentiality` },
+    { system: `${v3}ActCode`, code: "HIV" },
+    { system: `${v3}ActCode`, code: "PROCESSINLINELABEL" },
+    { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" },
+    { system: "https://hospital.example/labels", code: "N" },
+    { code: "N" },
+    { system: 1, code: "N" },
+    "N",
+    null,
+    [],
+  ]) {
+    expect(labelled({ system: `${v3}Confidentiality`, code: "N" }, label), JSON.stringify(label)).toBe(true);
+  }
+  expect(isLabelled({ resourceType: "Observation", meta: { security: { system: `${v3}Confidentiality`, code: "N" } } })).toBe(true);
+});
+
+test("a label inside withholds wherever it is: on an element, a primitive, a contained resource", ({ expect }) => {
+  for (const resource of [
+    { extension: [inline] },
+    { valueQuantity: { extension: [inline] } },
+    { _status: { extension: [inline] } },
+    { component: [{ code: {} }, { code: { coding: [{ extension: [inline] }] } }] },
+    { contained: [{ resourceType: "Patient", name: [{ _family: { extension: [inline] } }] }] },
+    { extension: [{ url: "urn:a", extension: [inline] }] },
+  ]) {
+    expect(isLabelled({ resourceType: "Observation", ...resource }), JSON.stringify(resource)).toBe(true);
+  }
+  expect(isLabelled({ resourceType: "Observation", extension: [{ url: "urn:a", valueString: String(inline["url"]) }] })).toBe(false);
+});
