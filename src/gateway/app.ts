@@ -5,6 +5,7 @@ import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } fro
 import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
 import { serve, type GatewayPorts } from "./pipeline.ts";
+import { timelyBody } from "./timely-body.ts";
 
 export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
@@ -41,7 +42,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
     try {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
-      const { method, url, headers, body } = raw;
+      const { method, url, headers } = raw;
+      const body = raw.body && timelyBody(raw.body);
       return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page }, { ...ports, keepAlive });
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.

@@ -11,6 +11,7 @@ import { gather, type GatherPorts } from "./gather.ts";
 import { askEarly, spendOf } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
+import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 
 export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, ProveSignedPorts, GatherPorts, TrailPorts {
@@ -19,10 +20,19 @@ export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, ProveSi
   readonly policies: CompiledPolicies;
 }
 
-/** A request's way through, top to bottom. Each stage needs what the ones above made; each way out goes through the trail. */
+/** Answers a request, on record. Throws when the outside fails. */
 export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Response> {
   const trail = new Trail(arrival, ports);
+  try {
+    return await pass(arrival, trail, ports);
+  } catch (fault) {
+    if (fault instanceof BodyTooSlow) return trail.refuse({ reason: "body_too_slow" }); // whoever was reading it
+    throw fault;
+  }
+}
 
+/** A request's way through, top to bottom. Each stage needs what the ones above made; each way out goes through the trail. */
+async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promise<Response> {
   const call = admit(arrival);
   if (!call.ok) return trail.refuse(call.error);
   trail.learn({ call: call.value });
@@ -41,7 +51,9 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   const { message, signedBy } = signed.value;
   trail.learn({ signedBy });
 
-  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value) ?? deniedSigner(names, who.value.client, signedBy);
+  // A denied token is named until it ends: past that, only the clock says so.
+  const ended = () => (ports.clock() < who.value.tokenExpires ? undefined : ({ reason: "token_expired" } as const));
+  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value) ?? deniedSigner(names, who.value.client, signedBy) ?? ended();
   const budget = await ports.limiter.spend(spendOf(who.value), denied);
   if (!budget.ok) return trail.refuse(budget.error);
   trail.learn({ budget: budget.value });

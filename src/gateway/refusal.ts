@@ -15,7 +15,7 @@ export type GatewayRefusal =
   | Exhausted
   | PrincipalDenied
   | InterpretRefusal
-  | { readonly reason: "policy_missing" }
+  | { readonly reason: "body_too_slow" | "policy_missing" }
   | PolicyRefusal
   | GatherRefusal;
 
@@ -138,6 +138,8 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   policy_denied: notPermitted,
   // throttle
   quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
+  // whoever reads the body
+  body_too_slow: face(408, "timeout", "The request took too long to arrive."),
   // interpret
   interaction_not_carried: notCarried,
   unsupported_method: face(405, "not-supported", "Only GET, and POST of a search, are carried."),

@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { request } from "node:https";
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import {
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const elsewhere = await outsider("https://issuer.outside.example", "phylax");
+
+let phylax: TestStack;
+let certificate: CertificateFiles;
+beforeAll(async () => {
+  phylax = await startTestStack();
+  certificate = await certificateFor(phylax, "patient-thief");
+  const client = { id: "thief", kind: "telehealth", auth: "external", issuer: elsewhere.iss, externalClientId: "app" };
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { policies: [starterPolicy("treat")], issuers: [issuerEntry(elsewhere, { purpose: { fixed: ["TREAT"] } })] },
+      clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", "treat", "system/*.rs"),
+    ),
+  );
+}, 120_000);
+afterAll(() => phylax.close());
+
+const token = (lives: number) =>
+  outsideToken(elsewhere, certificate, { client_id: "app", scope: "system/*.rs", exp: Math.floor(Date.now() / 1_000) + lives });
+
+/** A search by POST, of whose form a letter comes each second, for so many seconds. */
+function trickle(seconds: number, authorization: string): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const { cert, key } = certificate;
+    const headers = { authorization, "content-type": "application/x-www-form-urlencoded", "content-length": seconds + 7 };
+    const tls = { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key), agent: false as const };
+    const asked = request(`${phylax.dev.fhir}/Patient/_search`, { ...tls, method: "POST", headers });
+    asked.write("family=");
+    let sent = 0;
+    const timer = setInterval(() => {
+      sent += 1;
+      if (sent < seconds) return void asked.write("x");
+      clearInterval(timer);
+      asked.end("x");
+    }, 1_000);
+    asked.on("response", (incoming) => {
+      let text = "";
+      incoming.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text }));
+    });
+    asked.on("error", reject).on("close", () => clearInterval(timer));
+  });
+}
+
+test("a request that is kept open by its body is answered by what is true at its end, and for a quarter of a minute at most", async ({
+  expect,
+}) => {
+  const [inTime, outlived, held] = await Promise.all([
+    trickle(3, `Bearer ${await token(60)}`),
+    trickle(8, `Bearer ${await token(6)}`),
+    trickle(40, `Bearer ${await token(60)}`),
+  ]);
+  expect(inTime.status, inTime.text).toBe(200);
+  expect(outlived.status, "its token was good when it came, and ended meanwhile").toBe(401);
+  expect(held.status).toBe(408);
+  const records = await openLedger(phylax.dev);
+  for (const [reply, reason] of [
+    [outlived, "token_expired"],
+    [held, "body_too_slow"],
+  ] as const) {
+    const { event } = records.find(({ event: { id } }) => id === reply.headers["x-request-id"]) ?? {};
+    expect(event).toMatchObject({ kind: "refusal", who: { client: "thief" }, outcome: { reason } });
+  }
+}, 60_000);
