@@ -25,12 +25,13 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
   const arrivalOf = async (interaction: IssuerArrival["interaction"], raw: Request): Promise<IssuerArrival> => {
     const cf: unknown = Reflect.get(raw, "cf");
+    const body = await readAtMost(raw.body, formBytesMax);
     return {
       id: ports.newId(),
-      at: ports.clock(),
+      at: ports.clock(), // of the last byte: whoever sends slowly is judged by what is true at the end
       interaction,
       contentType: raw.headers.get("content-type") ?? undefined,
-      body: await readAtMost(raw.body, formBytesMax),
+      body,
       tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
       address: raw.headers.get("cf-connecting-ip") ?? "",
     };

@@ -5,7 +5,7 @@ import type { ClientRecord } from "#identity/client";
 import { denialName, type Denial } from "#identity/denial";
 import type { PublicJwk } from "#identity/jwk";
 import type { AssertionMemory } from "#identity/ports";
-import type { Instant } from "#kernel/clock";
+import type { Clock, Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
 import { proofVerifier } from "#platform/jose/proof-verifier";
@@ -30,6 +30,7 @@ export const proofs = proofVerifier(new Secret(hash));
 export function endpoint({
   client = record,
   when = at,
+  clock = () => when,
   ledger,
   find,
   denied = [],
@@ -39,6 +40,7 @@ export function endpoint({
 }: {
   client?: ClientRecord;
   when?: Instant;
+  clock?: Clock;
   ledger?: ProofSink;
   find?: () => Promise<never>;
   denied?: readonly Denial[];
@@ -85,7 +87,7 @@ export function endpoint({
       find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)),
       findExternal: () => Promise.resolve(undefined),
     },
-    clock: () => when,
+    clock,
     newId: () => (ids += 1).toString(16).padStart(32, "0"),
     issuer,
     assertions: assertionVerifier({ issuer: publicUrl, tokenEndpoint }, noKeySets),

@@ -51,6 +51,21 @@ test("T21–T24: without a good certificate of this connection there is no token
   }
 });
 
+test("an assertion that ended while the form was on its way is over", async ({ expect }) => {
+  let time = at;
+  const { headers } = post("");
+  const bytes = new TextEncoder().encode(await form());
+  const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    controller.enqueue(bytes);
+    time = instant(at + 61_000);
+    controller.close();
+  };
+  const slow = new ReadableStream({ pull }, { highWaterMark: 0 }); // asked for when it is read
+  const request = new Request(tokenEndpoint, { method: "POST", headers, body: slow, duplex: "half" } as RequestInit);
+  const sent = Object.assign(request, { cf: { tlsClientAuth: presented("telehealth").tlsClientAuth } });
+  expect(await ask(endpoint({ clock: () => time }), sent)).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+});
+
 test("an assertion is good once, also when fifty come at once", async ({ expect }) => {
   const door = endpoint();
   const body = await form();
@@ -111,7 +126,10 @@ const external: ClientRecord = {
   keys: [],
   external: { issuer: "https://issuer.example.org", id: "telehealth" },
 };
-const patientScoped = { ...record, grants: otherGrant({ scopes: [{ context: "patient", type: "*", permissions: ["r", "s"] }] }) };
+const patientScoped = {
+  ...record,
+  grants: otherGrant({ scopes: [{ context: "patient", type: "*", permissions: ["r", "s"], categories: [] }] }),
+};
 
 test("a client of tls_client_auth gets a token by its certificate and its name, bound to that certificate", async ({ expect }) => {
   const door = endpoint({ client: tls });
