@@ -20,7 +20,10 @@ export interface DevFile {
   /** Who can sign in at the first of `issuers`. */
   readonly users: readonly DevUser[];
   readonly auditors: readonly { readonly key: string }[];
+  /** By certificate alone. */
   readonly operators: readonly DevOperator[];
+  /** Operators who sign in as well. */
+  readonly officers: readonly DevOfficer[];
   readonly clients: readonly DevClient[];
 }
 
@@ -50,6 +53,14 @@ export interface DevOperator {
   readonly key: string;
 }
 
+export interface DevOfficer extends DevOperator {
+  readonly login: string;
+  readonly password: string;
+  /** Secret of the second factor (RFC 6238) in base32. */
+  readonly totp: string;
+  readonly signIn: { readonly iss: string; readonly sub: string; readonly acr: readonly string[]; readonly maxAgeSeconds: number };
+}
+
 export interface DevClient {
   readonly id: string;
   readonly kind: string;
@@ -77,8 +88,9 @@ export function readDevFile(state: string): DevFile {
 }
 
 export function operatorOf(dev: DevFile, id: string | undefined): DevOperator {
-  const operator = id === undefined ? dev.operators[0] : dev.operators.find((one) => one.id === id);
-  if (operator === undefined) throw new Error(`no such operator; there are: ${dev.operators.map((one) => one.id).join(", ")}`);
+  const all: readonly DevOperator[] = [...dev.operators, ...dev.officers];
+  const operator = id === undefined ? all[0] : all.find((one) => one.id === id);
+  if (operator === undefined) throw new Error(`no such operator; there are: ${all.map((one) => one.id).join(", ")}`);
   return operator;
 }
 

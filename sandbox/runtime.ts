@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { buildSync } from "esbuild";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { Result } from "#kernel/result";
+import type { NewOperator } from "#platform/d1/admit-operator";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
 import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
 
@@ -44,12 +45,6 @@ export interface Runtime {
 interface Applied {
   readonly added: number;
   readonly changed: number;
-}
-
-interface NewOperator {
-  readonly id: string;
-  readonly x5t: string;
-  readonly roles: readonly string[];
 }
 
 /** The launcher's own way to `control`: in no deployment, on no port. Miniflare's RPC proxies would leave stubs behind, and workerd warns of them. */

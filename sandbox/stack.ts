@@ -6,8 +6,9 @@ import { keepDevFile } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
+import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
-import { operators } from "./operators.ts";
+import { operators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import type { Runtime } from "./runtime.ts";
 import { runtimeThatTrusts } from "./trusting-runtime.ts";
@@ -70,6 +71,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     say(`origin: ${origin.describe} at ${origin.url}`);
 
     const keys = await keysOf(state);
+    const opsPort = await holdKeptPort(join(state, "ops.port"), [port]);
+    closers.push(() => opsPort.release());
+    const ops = `https://localhost:${opsPort.port}`;
     const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
@@ -78,6 +82,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...settings(
         {
           gateway,
+          ops,
           originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])],
           identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
@@ -93,10 +98,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const provider = await startIdentityProvider({
       state,
       server,
-      gatewayPort: port,
+      clientCa: clientCa.cert,
+      portsOfOthers: [port, opsPort.port],
       audience: fhir,
       patients,
       clients: ["patient-web"],
+      operators: { audience: ops, logins: [officerLogin] },
       say,
     });
     closers.push(() => provider.close());
@@ -111,14 +118,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuer,
     });
     await runtime.applyRegistry(registry);
-    const admitted = await operators(pki);
-    for (const { id, roles, x5t } of admitted) await runtime.admitOperator({ id, roles, x5t });
+    const { machine, person } = await operators(pki, { iss: issuer.iss, sub: officerLogin });
+    for (const { entry } of [machine, person]) await runtime.admitOperator(entry);
     if (file !== undefined) await addFile(runtime, file, say);
 
     const tls = { server, clientCa: clientCa.cert };
     const front = await startFront({ port, ...tls, target: runtime.gateway });
     closers.push(() => front.close());
-    const opsFront = await startFront({ port: 0, ...tls, target: runtime.ops });
+    await opsPort.release();
+    const opsFront = await startFront({ port: opsPort.port, ...tls, target: runtime.ops });
     closers.push(() => opsFront.close());
 
     const content = {
@@ -128,7 +136,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       tokenEndpoint: `${gateway}/oauth/token`,
       worker: `http://${runtime.gateway.host}:${runtime.gateway.port}`, // behind the front, for the benchmark: this file names the CA key anyway
       ledger: runtime.ledgerUrl,
-      ops: `https://localhost:${opsFront.port}`,
+      ops,
       origin: origin.url,
       ca: serverCa.cert,
       clientCa,
@@ -136,7 +144,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
       users: provider.people,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
-      operators: admitted.map(({ id, roles, cert, key }) => ({ id, roles, cert, key })),
+      operators: [devOperator(machine)],
+      officers: provider.operators.map((account) => Object.assign(devOperator(person), account, { signIn: person.entry.signIn })),
       clients,
     };
     const devFile = keepDevFile(state, content, { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint });
@@ -147,6 +156,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw fault;
   }
 }
+
+/** Who signs in at the sandbox's provider as an operator. */
+const officerLogin = "officer-1";
+
+const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id, roles, cert, key });
 
 /** What a stack signs, seals and names people by: made once, kept with the state. */
 async function keysOf(state: string) {
@@ -162,6 +176,7 @@ async function keysOf(state: string) {
     auditors: await Promise.all(auditors),
     paging: keptSecret(secret("paging")),
     dpopNonce: keptSecret(secret("dpop-nonce")),
+    opsNonce: keptSecret(secret("ops-nonce")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
   };
@@ -169,6 +184,8 @@ async function keysOf(state: string) {
 
 interface Place {
   readonly gateway: string;
+  /** The operators' door. */
+  readonly ops: string;
   readonly originHosts: readonly string[];
   readonly identityHosts: readonly string[];
   /** The second name, or none. */
@@ -178,7 +195,7 @@ interface Place {
 }
 
 /** Each worker's variables and secrets. */
-function settings({ gateway, mtls, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
+function settings({ gateway, ops, mtls, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   return {
     gateway: {
@@ -202,7 +219,10 @@ function settings({ gateway, mtls, originHosts, identityHosts, secrets }: Place,
       vars: { LEDGER_NAME: ledgerName, ...shards, AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }) },
       secrets: { CHECKPOINT_KEY: JSON.stringify(keys.checkpoint), ACCOUNTING_KEY: keys.accounting, SUBJECT_KEY: keys.subject },
     },
-    ops: { vars: shards },
+    ops: {
+      vars: { OPS_URL: ops, IDENTITY_HOSTS: identityHosts.join(" "), ...shards },
+      secrets: { DPOP_NONCE_KEY: keys.opsNonce },
+    },
   };
 }
 

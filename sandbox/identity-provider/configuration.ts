@@ -2,13 +2,14 @@ import type { JWK } from "jose";
 import { errors, interactionPolicy, type Client, type Context } from "oidc-provider";
 import { asksForTwoFactors, assurance } from "./assurance.ts";
 import { messagePage } from "./pages.ts";
-import type { Person } from "./people.ts";
+import { certificateOf, operatorsClient, operatorScope } from "./operators.ts";
+import type { Account, Person } from "./people.ts";
 import { shelves } from "./shelf.ts";
-import { accessTokenClaims, fhirScopes, launchScopes } from "./smart.ts";
+import { accessTokenClaims, fhirScopes, launchScopes, signInClaims } from "./smart.ts";
 
 export interface ProviderSetting {
   readonly iss: string;
-  /** FHIR base: the only audience for which it makes access tokens. */
+  /** FHIR base: the only audience for which it makes access tokens for apps. */
   readonly audience: string;
   /** Signs every token. */
   readonly key: JWK;
@@ -17,6 +18,13 @@ export interface ProviderSetting {
   readonly people: readonly Person[];
   /** Ids of the public clients: apps without a secret, on this machine. */
   readonly clients: readonly string[];
+  readonly operators: OperatorsSetting;
+}
+
+export interface OperatorsSetting {
+  /** The operators' door: the only audience for which it makes access tokens for operators. */
+  readonly audience: string;
+  readonly accounts: readonly Account[];
 }
 
 // RFC 8252 §7.3: an app on this machine listens on loopback, on a port of the moment; oidc-provider takes any there.
@@ -25,31 +33,34 @@ const accessTokenSeconds = 300;
 const hour = 3_600;
 
 /** What oidc-provider is told; what is not said here is its default. */
-export function configuration({ audience, key, secrets, people, clients }: ProviderSetting): Readonly<Record<string, unknown>> {
+export function configuration({ audience, key, secrets, people, clients, operators }: ProviderSetting): Readonly<Record<string, unknown>> {
   const byLogin = new Map(people.map((person) => [person.login, person]));
+  const operatorLogins = new Set(operators.accounts.map(({ login }) => login));
   const cookie = { httpOnly: true, sameSite: "lax", signed: true, secure: true };
   return {
     adapter: shelves(),
     jwks: { keys: [key] },
-    clients: clients.map(publicClient),
+    clients: [...clients.map(appOf), operatorsApp],
     clientDefaults: { id_token_signed_response_alg: "ES256", grant_types: ["authorization_code"], response_types: ["code"] },
     clientAuthMethods: ["none"],
     enabledJWA: { idTokenSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"] },
     responseTypes: ["code"],
-    scopes: [...launchScopes, "patient/*.rs"],
+    scopes: [...launchScopes, "patient/*.rs", operatorScope],
     acrValues: Object.values(assurance).map(({ acr }) => acr),
     claims: { openid: ["sub", "acr", "amr", "auth_time"], fhirUser: ["fhirUser"] },
     conformIdTokenClaims: false,
-    extraParams: { aud: onlyThisAudience(audience) },
+    extraParams: { aud: onlyThisAudience(audience) }, // of SMART apps
     cookies: { keys: [secrets.cookies], long: cookie, short: cookie },
     interactions: { policy: policy(), url: (_: Context, { uid }: { readonly uid: string }) => `/interaction/${uid}` },
     findAccount: (_: Context, login: string) => {
       const person = byLogin.get(login);
-      return person && { accountId: login, claims: async () => ({ sub: login, fhirUser: person.fhirUser }) };
+      if (person === undefined && !operatorLogins.has(login)) return undefined;
+      return { accountId: login, claims: async () => ({ sub: login, ...(person && { fhirUser: person.fhirUser }) }) };
     },
     extraTokenClaims: (context: Context) => {
       const person = byLogin.get(context.oidc?.entities.Account?.accountId ?? "");
-      return person && accessTokenClaims(context, person);
+      const forFhir = context.oidc?.client?.clientId !== operatorsClient;
+      return person && forFhir ? accessTokenClaims(context, person) : signInClaims(context);
     },
     rotateRefreshToken: true,
     ttl: {
@@ -69,11 +80,12 @@ export function configuration({ audience, key, secrets, people, clients }: Provi
       context.type = "html";
       context.body = messagePage("This cannot go on", `${error}: ${why}`);
     },
-    features: features(audience, secrets.dpopNonce),
+    features: features(audience, operators.audience, secrets.dpopNonce),
   };
 }
 
-function features(audience: string, nonceSecret: string): Readonly<Record<string, unknown>> {
+function features(fhirBase: string, operatorsDoor: string, nonceSecret: string): Readonly<Record<string, unknown>> {
+  const audienceOf = ({ clientId }: Client) => (clientId === operatorsClient ? operatorsDoor : fhirBase);
   return {
     devInteractions: { enabled: false },
     userinfo: { enabled: false },
@@ -83,13 +95,15 @@ function features(audience: string, nonceSecret: string): Readonly<Record<string
       enabled: true,
       allowedPolicy: (_: Context, client: Client, token: { readonly clientId: string }) => client.clientId === token.clientId,
     },
+    mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate: certificateOf },
     resourceIndicators: {
       enabled: true,
-      defaultResource: () => audience,
-      getResourceServerInfo(_: Context, resource: string) {
-        if (resource !== audience) throw new errors.InvalidTarget("no such FHIR base");
+      defaultResource: (_: Context, client: Client) => audienceOf(client),
+      getResourceServerInfo(_: Context, resource: string, client: Client) {
+        const audience = audienceOf(client);
+        if (resource !== audience) throw new errors.InvalidTarget("not a place that this client may ask for");
         return {
-          scope: fhirScopes.join(" "),
+          scope: audience === operatorsDoor ? operatorScope : fhirScopes.join(" "),
           audience,
           accessTokenTTL: accessTokenSeconds,
           accessTokenFormat: "jwt",
@@ -100,16 +114,28 @@ function features(audience: string, nonceSecret: string): Readonly<Record<string
   };
 }
 
-const publicClient = (id: string) => ({
-  client_id: id,
+const publicClient = {
   application_type: "native",
   token_endpoint_auth_method: "none",
-  grant_types: ["authorization_code", "refresh_token"],
   response_types: ["code"],
   response_modes: ["query"],
   redirect_uris: redirects,
+};
+
+const appOf = (id: string) => ({
+  ...publicClient,
+  client_id: id,
+  grant_types: ["authorization_code", "refresh_token"],
   dpop_bound_access_tokens: true,
 });
+
+/** No refresh tokens: an operator signs in again. */
+const operatorsApp = {
+  ...publicClient,
+  client_id: operatorsClient,
+  grant_types: ["authorization_code"],
+  tls_client_certificate_bound_access_tokens: true,
+};
 
 /** SMART App Launch 2 §2.0.9: an app names the FHIR base in `aud`; a token for another server is what a fake one would be after. */
 function onlyThisAudience(audience: string) {

@@ -22,6 +22,7 @@ declare module "oidc-provider" {
   export interface OidcContext {
     readonly route: string;
     readonly params: Readonly<Record<string, string | undefined>>;
+    readonly client?: Client;
     /** What this step of an authorization request was answered with. */
     readonly result?: { readonly login?: { readonly acr?: string } };
     readonly entities: {

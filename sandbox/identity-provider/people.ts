@@ -4,30 +4,34 @@ import { keptSecret } from "../keys.ts";
 import { base32, TotpCheck } from "./totp.ts";
 
 /** Somebody who can sign in, as `dev.json` lists them: development only, so the password is there to be read. */
-export interface Person {
+export interface Account {
   readonly login: string;
   readonly password: string;
   /** Secret of the second factor (RFC 6238) in base32, as authenticator apps take it: SHA-1, six digits, 30 seconds. */
   readonly totp: string;
+}
+
+/** A patient. */
+export interface Person extends Account {
   /** FHIR id. */
   readonly patient: string;
   /** Relative to the FHIR base (SMART App Launch 2 §4.0.4). */
   readonly fhirUser: string;
 }
 
-/** One for each of these patients. A login says nothing about its patient; secrets are made once and kept with the state. */
+/** An account whose secrets are made once and kept with the state. */
+export function accountOf(state: string, login: string): Account {
+  const kept = (what: string) => keptSecret(join(state, "secrets", `${what}-of-${login}`));
+  return {
+    login,
+    password: kept("password").slice(0, 20), // 120 bits
+    totp: base32(Buffer.from(kept("totp"), "base64url")),
+  };
+}
+
+/** One for each of these patients. A login says nothing about its patient. */
 export function peopleOf(state: string, patients: readonly string[]): readonly Person[] {
-  return patients.map((patient, index) => {
-    const login = `patient-${index + 1}`;
-    const kept = (what: string) => keptSecret(join(state, "secrets", `${what}-of-${login}`));
-    return {
-      login,
-      password: kept("password").slice(0, 20), // 120 bits
-      totp: base32(Buffer.from(kept("totp"), "base64url")),
-      patient,
-      fhirUser: `Patient/${patient}`,
-    };
-  });
+  return patients.map((patient, index) => ({ ...accountOf(state, `patient-${index + 1}`), patient, fhirUser: `Patient/${patient}` }));
 }
 
 export interface Credentials {
@@ -39,14 +43,14 @@ export interface Credentials {
 
 /** Knows by their credentials who stands at the door. */
 export class Doorkeeper {
-  readonly #people: ReadonlyMap<string, { readonly person: Person; readonly totp: TotpCheck }>;
+  readonly #people: ReadonlyMap<string, { readonly person: Account; readonly totp: TotpCheck }>;
 
-  constructor(people: readonly Person[]) {
+  constructor(people: readonly Account[]) {
     this.#people = new Map(people.map((person) => [person.login, { person, totp: new TotpCheck(person.totp) }]));
   }
 
   /** Whose credentials these are; undefined: nobody's. A code is good once, and only spent with the right password. */
-  admit({ login, password, code }: Credentials, atMilliseconds: number): Person | undefined {
+  admit({ login, password, code }: Credentials, atMilliseconds: number): Account | undefined {
     const known = this.#people.get(login);
     const right = timingSafeEqual(sha256(known?.person.password ?? ""), sha256(password)) && known !== undefined;
     if (!right || (code !== undefined && !known.totp.spend(code, atMilliseconds))) return undefined;

@@ -7,7 +7,8 @@ import { launchContext } from "./smart.ts";
 
 /**
  * An OpenID provider for SMART apps of patients: authorization code with PKCE (S256), tokens bound to the app's key by DPoP (RFC 9449),
- * RFC 9068 access tokens for one FHIR base, refresh tokens that rotate, and a second factor on request.
+ * RFC 9068 access tokens for one FHIR base, refresh tokens that rotate, and a second factor on request. Operators sign in here as well:
+ * their tokens are for the operators' door, and bound to their certificate (RFC 8705).
  */
 export function identityProvider(setting: ProviderSetting, say: (line: string) => void): Provider {
   const provider = new Provider(setting.iss, configuration(setting));
@@ -18,7 +19,14 @@ export function identityProvider(setting: ProviderSetting, say: (line: string) =
     await next();
     tellLaunchContext(context, people);
   });
-  provider.use(signInPages({ provider, issuer: setting.iss, doorkeeper: new Doorkeeper(setting.people), attempts: new Attempts() }));
+  provider.use(
+    signInPages({
+      provider,
+      issuer: setting.iss,
+      doorkeeper: new Doorkeeper([...setting.people, ...setting.operators.accounts]),
+      attempts: new Attempts(),
+    }),
+  );
   // Its name only: a message may quote what somebody typed.
   provider.on("server_error", (_context, fault) => say(`identity provider: ${fault.name}`));
   provider.on("error", (fault) => say(`identity provider: ${fault.name}`));

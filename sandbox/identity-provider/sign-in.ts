@@ -4,6 +4,7 @@ import { asksForTwoFactors, assurance } from "./assurance.ts";
 import type { Attempts } from "./attempts.ts";
 import { consentPage, messagePage, signInPage } from "./pages.ts";
 import type { Doorkeeper } from "./people.ts";
+import { operatorScope } from "./operators.ts";
 import { fhirScopes } from "./smart.ts";
 
 export interface SignInPorts {
@@ -38,7 +39,7 @@ function unlessItEnded(fault: unknown): undefined {
   if (!(fault instanceof errors.SessionNotFound)) throw fault;
 }
 
-const grantable: ReadonlySet<string> = new Set(fhirScopes);
+const grantable: ReadonlySet<string> = new Set([...fhirScopes, operatorScope]);
 
 function firstPage({ prompt, params, session }: Interaction): string {
   if (prompt.name !== "consent") return signInPage({ withCode: asksForTwoFactors(params) });

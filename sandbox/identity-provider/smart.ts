@@ -17,9 +17,14 @@ export const fhirScopes: readonly string[] = [
 const ownRequest = ["PATRQT"];
 
 /** What an access token says beyond RFC 9068: whose record, who signed in, why, how and when. */
-export function accessTokenClaims({ oidc }: Context, person: Person): Readonly<Record<string, unknown>> {
+export function accessTokenClaims(context: Context, person: Person): Readonly<Record<string, unknown>> {
+  return { patient: person.patient, fhirUser: person.fhirUser, purpose_of_use: ownRequest, ...signInClaims(context) };
+}
+
+/** How and when somebody signed in (RFC 9068 §2.2.1). */
+export function signInClaims({ oidc }: Context): Readonly<Record<string, unknown>> {
   const { acr, amr, authTime } = oidc?.entities.RefreshToken ?? oidc?.entities.AuthorizationCode ?? {};
-  return { patient: person.patient, fhirUser: person.fhirUser, purpose_of_use: ownRequest, acr, amr, auth_time: authTime };
+  return { acr, amr, auth_time: authTime };
 }
 
 /** The launch context beside a token (SMART App Launch 2 §4.0.6), for apps that do not read tokens. */

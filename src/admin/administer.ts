@@ -1,13 +1,17 @@
+import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import { json, problem } from "./answer.ts";
-import { authenticateOperator, type Role } from "./operator.ts";
+import { challenge } from "./challenge.ts";
+import { authenticateOperator, type Role, type Seen } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
+import type { SignedCall } from "./prove-sign-in.ts";
 import { readDocument } from "./read-document.ts";
 import { publicFaces, type AdminRefusal } from "./refusal.ts";
 import { Trail, type Arrival } from "./trail.ts";
 
-/** What of the HTTP request a verb reads, after the operator is proven. */
-export interface Submission {
+/** A request at the operators' door: who asks, and what a verb reads of it after the operator is proven. */
+export interface Submission extends Arrival, Omit<SignedCall, "method" | "url"> {
+  readonly tlsClientAuth: unknown;
   readonly contentType: string | null;
   readonly body: ReadableStream<Uint8Array> | null;
 }
@@ -37,31 +41,42 @@ export interface Verb {
  * done. Every verb can be asked for again with the same document, so a lost answer is no loss.
  */
 export async function administer(
-  arrival: Arrival,
-  { contentType, body }: Submission,
-  ports: Pick<AdminPorts, "ledger" | "operators">,
+  submission: Submission,
+  ports: Pick<AdminPorts, "ledger" | "operators" | "denials" | "signIns" | "proofs" | "url">,
   { interaction, path, role, act }: Verb,
 ): Promise<Response> {
-  const trail = new Trail(arrival, ports.ledger, { interaction, method: "POST", path });
-  const refuse = async ({ reason }: AdminRefusal) => {
-    const face = publicFaces[reason];
-    return problem(arrival.id, face, await trail.refused({ status: face.status, reason }));
+  const { id, at, authorization } = submission;
+  const trail = new Trail(submission, ports.ledger, { interaction, method: "POST", path });
+  const refuse = async (refusal: AdminRefusal) => {
+    const face = publicFaces[refusal.reason];
+    const receipt = await trail.refused({ status: face.status, reason: refusal.reason });
+    const challenged = face.status === 401 && { "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand) };
+    const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
+    return problem(id, face, { ...receipt, ...challenged, ...nonce });
   };
 
-  const operator = await authenticateOperator(arrival.tlsClientAuth, role, ports.operators, trail.seen);
+  const call = { ...submission, method: "POST", url: `${ports.url}/${path}` };
+  const operator = await authenticateOperator(call, role, ports, trail.seen);
   if (!operator.ok) return refuse(operator.error);
-  const document = await readDocument(contentType, body);
+  const document = await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
 
   const receipt = await trail.intends(await sha256(document.value.bytes));
+  if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
+  const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
   const done = await act(document.value.value);
   if (!done.ok) {
     const { reason, ...face } = done.error;
     await trail.ended({ status: 422, reason });
-    return problem(arrival.id, { status: 422, ...face }, receipt);
+    return problem(id, { status: 422, ...face }, headers);
   }
   await trail.ended({ status: 200 });
-  return json(arrival.id, 200, done.value, receipt);
+  return json(id, 200, done.value, headers);
+}
+
+/** For whoever has proven a key (RFC 9449 §8.2). */
+function nextNonce({ proof }: Seen, { proofs }: Pick<AdminPorts, "proofs">, at: Instant): Readonly<Record<string, string>> {
+  return proof === undefined ? {} : { "dpop-nonce": proofs.nonce(proof.jkt, at) };
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -1,5 +1,7 @@
 import { Hono } from "hono";
-import { administer } from "./administer.ts";
+import type { Instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistry } from "./apply-registry.ts";
 import type { AdminPorts } from "./ports.ts";
@@ -20,14 +22,7 @@ export function adminApp(ports: AdminPorts): Hono {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
       try {
-        const cf: unknown = Reflect.get(raw, "cf");
-        const arrival = {
-          id,
-          at: ports.clock(),
-          address: raw.headers.get("cf-connecting-ip") ?? "",
-          tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
-        };
-        return await administer(arrival, { contentType: raw.headers.get("content-type"), body: raw.body }, ports, verb);
+        return await administer(submissionOf(raw, id, ports.clock()), ports, verb);
       } catch (fault) {
         // Under the id of the request, which the ledger may have an intent of.
         return unavailable(id, fault, ports);
@@ -39,6 +34,25 @@ export function adminApp(ports: AdminPorts): Hono {
   app.notFound(() => problem(ports.newId(), { status: 404, title: "Not Found" }));
   app.onError((fault) => unavailable(ports.newId(), fault, ports));
   return app;
+}
+
+function submissionOf(request: Request, id: string, at: Instant): Submission {
+  const { headers, body } = request;
+  const cf: unknown = Reflect.get(request, "cf");
+  const secret = (name: string) => {
+    const value = headers.get(name);
+    return value === null ? undefined : new Secret(value);
+  };
+  return {
+    id,
+    at,
+    address: headers.get("cf-connecting-ip") ?? "",
+    tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+    authorization: secret("authorization"),
+    dpop: secret("dpop"),
+    contentType: headers.get("content-type"),
+    body,
+  };
 }
 
 function unavailable(requestId: string, fault: unknown, ports: AdminPorts): Response {

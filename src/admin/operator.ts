@@ -1,42 +1,66 @@
 import { readCertificate, type CertificateRefusal } from "#identity/certificate";
+import type { CredentialDenied } from "#identity/denial";
+import type { Proof } from "#identity/proof";
+import type { SignIn, SignInDemand } from "#identity/sign-in";
 import { err, ok, type Result } from "#kernel/result";
-import type { OperatorRoll } from "./ports.ts";
+import { denied, type TokenDenied } from "./denied.ts";
+import type { AdminPorts } from "./ports.ts";
+import { proveSignIn, type SignedCall, type SignInProblem } from "./prove-sign-in.ts";
 
 /** What a role lets its holder do; one that this version does not know lets nothing. */
 export type Role = "registry-admin" | "revoker";
 
-/** A person or a machine that administers, proven by a certificate. */
+/** A person or a machine that administers, by a certificate; a person by having signed in as well. */
 export interface Operator {
   readonly id: string;
   readonly status: "active" | "suspended";
   readonly roles: readonly string[];
+  readonly kind: "person" | "machine";
+  /** Of a person; `undefined`: the registry makes no demand that can be held to, and the person is refused. */
+  readonly signIn: SignInDemand | undefined;
 }
 
 export type OperatorRefusal =
   | CertificateRefusal
-  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "role_missing" };
+  | SignInProblem
+  | CredentialDenied
+  | TokenDenied
+  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_set" | "role_missing" };
 
 /** What became known of a caller before the verdict. */
 export interface Seen {
   certificate?: string;
   operator?: string;
+  /** What this operator has to show: for the challenge. */
+  demand?: SignInDemand;
+  /** Proven: signature, issuer, audience, times, and that the caller holds what the token is bound to. */
+  signIn?: SignIn;
+  /** Not yet known to be its first use. */
+  proof?: Proof;
 }
 
-/** Proves an operator by the certificate of this connection, and that the operator holds a role. `seen` keeps what was learnt on the way. */
+/** Proves an operator by the certificate of this connection, a person by a token as well, and that the operator holds a role. `seen` keeps what was learnt on the way. */
 export async function authenticateOperator(
-  tlsClientAuth: unknown,
+  call: SignedCall & { readonly tlsClientAuth: unknown },
   role: Role,
-  operators: OperatorRoll,
+  ports: Pick<AdminPorts, "operators" | "denials" | "signIns" | "proofs">,
   seen: Seen,
 ): Promise<Result<Operator, OperatorRefusal>> {
-  const certificate = await readCertificate(tlsClientAuth);
+  const certificate = await readCertificate(call.tlsClientAuth);
   if (!certificate.ok) return certificate;
   if (certificate.value === undefined) return err({ reason: "certificate_missing" });
   seen.certificate = certificate.value.x5t;
-  const operator = await operators.find(certificate.value.x5t);
+  const operator = await ports.operators.find(certificate.value.x5t);
   if (operator === undefined) return err({ reason: "operator_unknown" });
   seen.operator = operator.id;
   if (operator.status !== "active") return err({ reason: "operator_suspended" });
+  if (operator.kind === "person") {
+    if (operator.signIn === undefined) return err({ reason: "sign_in_not_set" });
+    const signedIn = await proveSignIn(call, operator.signIn, certificate.value.x5t, ports, seen);
+    if (!signedIn.ok) return signedIn;
+  }
+  const refused = denied(await ports.denials(operator.signIn?.iss), certificate.value.x5t, seen);
+  if (refused !== undefined) return err(refused);
   if (!operator.roles.includes(role)) return err({ reason: "role_missing" });
   return ok(operator);
 }

@@ -1,6 +1,8 @@
-import type { AuditSink } from "#audit/ports";
+import type { ProofSink } from "#audit/ports";
 import type { DenialProblem } from "#identity/denial";
+import type { ProofVerifier } from "#identity/proof";
 import type { RegistryProblem } from "#identity/registry-document";
+import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Operator } from "./operator.ts";
@@ -29,8 +31,14 @@ export interface RegistryDesk {
 
 export interface AdminPorts {
   readonly operators: OperatorRoll;
+  /** Names of all that is denied at this moment and may concern an operator, one whose tokens are of this issuer. Throws when nobody says. */
+  readonly denials: (issuer: string | undefined) => Promise<ReadonlySet<string>>;
+  readonly signIns: SignInVerifier;
+  readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
-  readonly ledger: AuditSink;
+  readonly ledger: ProofSink;
+  /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */
+  readonly url: string;
   readonly clock: Clock;
   /** 16 random bytes in hex. */
   readonly newId: () => string;

@@ -4,15 +4,23 @@ import type { DocumentRefusal } from "./read-document.ts";
 export type AdminRefusal = OperatorRefusal | DocumentRefusal;
 
 /** The public side of a refusal (RFC 9457 §3.1). */
-export interface PublicFace {
+interface PublicFace {
   readonly status: number;
   readonly title: string;
 }
 
-// Whose certificate failed is no business of whoever holds it: one face for all that do not prove an operator.
-// 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
-const unproven: PublicFace = { status: 403, title: "An operator's certificate is required." };
-const forbidden: PublicFace = { status: 403, title: "Not permitted." };
+export const faces = {
+  // Whose certificate failed is no business of whoever holds it: one face for all that do not prove an operator.
+  // 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
+  unproven: { status: 403, title: "An operator's certificate is required." },
+  forbidden: { status: 403, title: "Not permitted." },
+  badToken: { status: 401, title: "An access token of this operator is required, for this door and bound to this certificate or a key." },
+  badProof: { status: 401, title: "The DPoP proof is missing, not valid for this request, or was used before." },
+  useNonce: { status: 401, title: "Repeat the request with a DPoP proof over the nonce of DPoP-Nonce." },
+  signInAgain: { status: 401, title: "Sign in again: more lately, or by more." },
+} as const satisfies Record<string, PublicFace>;
+
+const { unproven, forbidden, badToken, badProof, useNonce, signInAgain } = faces;
 
 export const publicFaces: Readonly<Record<AdminRefusal["reason"], PublicFace>> = {
   certificate_missing: unproven,
@@ -20,9 +28,57 @@ export const publicFaces: Readonly<Record<AdminRefusal["reason"], PublicFace>> =
   certificate_unverified: unproven,
   certificate_revoked: unproven,
   certificate_too_large: unproven,
+  certificate_denied: unproven,
   operator_unknown: unproven,
   operator_suspended: forbidden,
+  sign_in_not_set: forbidden,
   role_missing: forbidden,
+  token_missing: badToken,
+  malformed_authorization: badToken,
+  unknown_scheme: badToken,
+  token_scheme_wrong: badToken,
+  jws_malformed: badToken,
+  algorithm_not_allowed: badToken,
+  critical_header: badToken,
+  key_unknown: badToken,
+  signature_wrong: badToken,
+  token_type_wrong: badToken,
+  issuer_unknown: badToken,
+  issuer_unclear: badToken,
+  audience_wrong: badToken,
+  token_inactive: badToken,
+  token_expired: badToken,
+  token_not_yet: badToken,
+  token_lives_too_long: badToken,
+  token_unbound: badToken,
+  binding_unsupported: badToken,
+  claim_malformed: badToken,
+  certificate_not_the_tokens: badToken,
+  subject_not_the_operators: badToken,
+  client_denied: badToken,
+  token_denied: badToken,
+  key_denied: badToken,
+  proof_key_denied: badToken,
+  proof_missing: badProof,
+  proof_malformed: badProof,
+  proof_type_wrong: badProof,
+  proof_algorithm_not_allowed: badProof,
+  proof_critical_header: badProof,
+  proof_key_unusable: badProof,
+  proof_key_not_the_tokens: badProof,
+  proof_signature_wrong: badProof,
+  proof_method_wrong: badProof,
+  proof_url_wrong: badProof,
+  proof_token_wrong: badProof,
+  proof_expired: badProof,
+  proof_not_yet: badProof,
+  proof_replayed: badProof,
+  proof_nonce_missing: useNonce,
+  proof_nonce_old: useNonce,
+  sign_in_undated: signInAgain,
+  sign_in_from_the_future: signInAgain,
+  sign_in_too_old: signInAgain,
+  sign_in_too_weak: signInAgain,
   media_type: { status: 415, title: "The body must be application/json." },
   too_large: { status: 413, title: "The body must be at most 1 MiB." },
   not_json: { status: 400, title: "The body is not JSON in UTF-8, is nested too deep, or an object names a member twice." },

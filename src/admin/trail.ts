@@ -1,61 +1,66 @@
 import type { AuditEvent, Outcome } from "#audit/event";
-import type { AuditSink } from "#audit/ports";
+import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Instant } from "#kernel/clock";
 import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import type { Seen } from "./operator.ts";
 
-/** A request at the operators' door. */
+/** A request at the operators' door, as far as each record of it goes. */
 export interface Arrival {
   readonly id: string;
   readonly at: Instant;
   readonly address: string;
-  readonly tlsClientAuth: unknown;
 }
 
 /** Puts what an operator does on record. Each call throws when it cannot, and then nothing may be changed or answered. */
 export class Trail {
   readonly seen: Seen = {};
   readonly #arrival: Arrival;
-  readonly #ledger: AuditSink;
+  readonly #ledger: ProofSink;
   readonly #what: NonNullable<AuditEvent["what"]>;
+  #proofSpent = false;
 
-  constructor(arrival: Arrival, ledger: AuditSink, what: NonNullable<AuditEvent["what"]>) {
+  constructor(arrival: Arrival, ledger: ProofSink, what: NonNullable<AuditEvent["what"]>) {
     this.#arrival = arrival;
     this.#ledger = ledger;
     this.#what = what;
   }
 
   /** Nothing was changed, and nothing will be. */
-  refused(outcome: Outcome): Promise<Receipt> {
-    return this.#record({ kind: "refusal", step: 0, outcome });
+  async refused(outcome: Outcome): Promise<Receipt> {
+    const event = this.#event({ kind: "refusal", step: 0, outcome });
+    const recorded = await this.#recordFirst(event);
+    return receiptOf(recorded === "replayed" ? await this.#record(event) : recorded); // refused either way
   }
 
-  /** Before the change: a crash after it leaves this record, which says that it may have been made. */
-  intends(documentDigest: string): Promise<Receipt> {
-    return this.#record({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } });
+  /** Before the change: a crash after it leaves this record, which says that it may have been made. `replayed`: it may not be made. */
+  async intends(documentDigest: string): Promise<Receipt | Replayed> {
+    const recorded = await this.#recordFirst(this.#event({ kind: "administration", step: 0, what: { ...this.#what, id: documentDigest } }));
+    return recorded === "replayed" ? recorded : receiptOf(recorded);
   }
 
-  ended(outcome: Outcome): Promise<Receipt> {
-    return this.#record({ kind: "administration", step: 1, outcome });
+  async ended(outcome: Outcome): Promise<void> {
+    await this.#record(this.#event({ kind: "administration", step: 1, outcome }));
   }
 
-  async #record(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what">): Promise<Receipt> {
+  /** Uses the proof up with the first record: of all requests with one proof, one gets past here (RFC 9449 §11.1). */
+  #recordFirst(event: AuditEvent): Promise<Recorded | Counted | Replayed> {
+    const { proof } = this.seen;
+    if (proof === undefined || this.#proofSpent) return this.#record(event);
+    this.#proofSpent = true;
+    return this.#ledger.recordOnce([event], proof);
+  }
+
+  #record(event: AuditEvent): Promise<Recorded | Counted> {
+    return this.#ledger.record([event], this.#sender());
+  }
+
+  #event(part: Pick<AuditEvent, "kind" | "step" | "outcome" | "what">): AuditEvent {
     const { id, at, address } = this.#arrival;
-    const { certificate, operator } = this.seen;
-    const event = {
-      id,
-      at,
-      who: { certificate, operator },
-      from: { address },
-      what: this.#what,
-      patients: [],
-      unnamed: [],
-      counts: {},
-      ...part,
-    };
-    const recorded = await this.#ledger.record([event], this.#sender());
-    return recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) };
+    const { certificate, operator, signIn, proof } = this.seen;
+    const { issuer, subject, tokenId, keyId } = signIn ?? {};
+    const who = { certificate, operator, issuer, subject, tokenId, keyId, jkt: proof?.jkt };
+    return { id, at, who, from: { address }, what: this.#what, patients: [], unnamed: [], counts: {}, ...part };
   }
 
   /** Few records: one log for an operator, and a flood without a certificate stays with its address and that log's cap. */
@@ -68,3 +73,5 @@ export class Trail {
 }
 
 type Receipt = Readonly<Record<string, string>>;
+
+const receiptOf = (recorded: Recorded | Counted): Receipt => (recorded === "counted" ? {} : { "phylax-receipt": formatReceipt(recorded) });

@@ -70,14 +70,14 @@ export function gatewayConfig(env: {
     responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
     responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
-    pagingKey: new Secret(key32("PAGING_KEY", env.PAGING_KEY)),
-    dpopNonceKey: new Secret(key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY)),
+    pagingKey: key32("PAGING_KEY", env.PAGING_KEY),
+    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
   };
 }
 
-const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
+export const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
 
-function httpsOrigin(key: string, text: string): string {
+export function httpsOrigin(key: string, text: string): string {
   const url = URL.parse(text);
   if (url?.protocol !== "https:" || url.origin !== text) throw new ConfigError(key, "https://host[:port] and nothing after it");
   return text;
@@ -97,8 +97,8 @@ function count(key: string, text: string): number {
   return Number(text);
 }
 
-function key32(key: string, text: string): Uint8Array<ArrayBuffer> {
+export function key32(key: string, text: string): Secret<Uint8Array<ArrayBuffer>> {
   const bytes = Uint8Array.from(Buffer.from(text, "base64url"));
   if (bytes.length !== 32) throw new ConfigError(key, "32 random bytes in base64url");
-  return bytes;
+  return new Secret(bytes);
 }

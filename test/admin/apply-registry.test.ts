@@ -3,6 +3,7 @@ import type { AuditEvent } from "#audit/event";
 import { adminApp } from "#admin/app";
 import type { AdminPorts } from "#admin/ports";
 import { ok } from "#kernel/result";
+import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const registrar = presented("registrar");
@@ -13,8 +14,9 @@ function door(changes: Partial<AdminPorts> = {}) {
   const book: string[] = [];
   const events: AuditEvent[] = [];
   const app = adminApp({
+    ...nobodySignsIn,
     operators: {
-      find: async (x5t) => (x5t === registrar.x5t ? { id: "registrar", status: "active", roles: ["registry-admin"] } : undefined),
+      find: async (x5t) => (x5t === registrar.x5t ? { ...machine, id: "registrar", roles: ["registry-admin"] } : undefined),
     },
     registry: {
       apply: async () => {
@@ -24,13 +26,11 @@ function door(changes: Partial<AdminPorts> = {}) {
       revoke: async () => ok(undefined),
       lift: async () => ok(false),
     },
-    ledger: {
-      record: async (recorded) => {
-        events.push(...recorded);
-        book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
-        return "counted";
-      },
-    },
+    ledger: recordsOnly(async (recorded) => {
+      events.push(...recorded);
+      book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
+      return "counted";
+    }),
     clock: () => at,
     newId: () => id,
     dependencies: async () => ({ control: true, ledger: false }),
@@ -61,7 +61,7 @@ test("what an operator does is on record before it is done, and its outcome afte
 });
 
 test("without a record nothing is applied: 503, and not a word of why", async ({ expect }) => {
-  const { post, book } = door({ ledger: { record: throws } });
+  const { post, book } = door({ ledger: recordsOnly(throws) });
   const reply = await post(registrar.tlsClientAuth);
   expect([reply.status, reply.headers.get("content-type")]).toEqual([503, "application/problem+json"]);
   expect(await reply.text()).not.toContain("a message");
@@ -69,7 +69,7 @@ test("without a record nothing is applied: 503, and not a word of why", async ({
 });
 
 test("a refusal that cannot be recorded is not given either", async ({ expect }) => {
-  expect((await door({ ledger: { record: throws } }).post(undefined)).status).toBe(503);
+  expect((await door({ ledger: recordsOnly(throws) }).post(undefined)).status).toBe(503);
 });
 
 describe("a certificate proves an operator only when", () => {
@@ -94,7 +94,7 @@ test.for([
   [{ status: "suspended", roles: ["registry-admin"] }, "operator_suspended"],
   [{ status: "active", roles: ["registry-administrator", "REGISTRY-ADMIN"] }, "role_missing"],
 ] as const)("an operator that is %o is refused under its own name", async ([entry, reason], { expect }) => {
-  const { post, book, events } = door({ operators: { find: async () => ({ id: "registrar", ...entry }) } });
+  const { post, book, events } = door({ operators: { find: async () => ({ ...machine, id: "registrar", ...entry }) } });
   expect((await post(registrar.tlsClientAuth)).status).toBe(403);
   expect(book).toEqual(["refusal 0"]);
   expect(events[0]).toMatchObject({ who: { operator: "registrar" }, outcome: { reason } });

@@ -3,6 +3,7 @@ import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
 import { readDenial } from "#identity/denial";
 import { err, ok } from "#kernel/result";
+import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
 
 const { x5t, tlsClientAuth } = presented("on-call");
@@ -15,7 +16,8 @@ function door(roles: readonly string[] = ["revoker"]) {
   const denied = new Set<string>();
   const name = (value: unknown) => readDenial(value);
   const app = adminApp({
-    operators: { find: (asked) => Promise.resolve(asked === x5t ? { id: "on-call", status: "active", roles } : undefined) },
+    ...nobodySignsIn,
+    operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined) },
     registry: {
       apply: () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "not asked for here" })),
       revoke(value) {
@@ -32,13 +34,11 @@ function door(roles: readonly string[] = ["revoker"]) {
         return Promise.resolve(ok(denied.delete(read.value.kind)));
       },
     },
-    ledger: {
-      record: (recorded) => {
-        events.push(...recorded);
-        book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
-        return Promise.resolve("counted" as const);
-      },
-    },
+    ledger: recordsOnly((recorded) => {
+      events.push(...recorded);
+      book.push(...recorded.map(({ kind, step }) => `${kind} ${step}`));
+      return Promise.resolve("counted");
+    }),
     clock: () => at,
     newId: () => "0123456789abcdef0123456789abcdef",
     dependencies: () => Promise.resolve({}),

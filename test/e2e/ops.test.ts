@@ -42,7 +42,7 @@ const fileWith = (id: string, x5t: string) => ({
 
 async function operator(id: string, roles: readonly string[]): Promise<Identity> {
   const files = await issueClientCertificate(join(state, "pki"), `operator-${id}`, `O=Test, CN=${id}`);
-  await phylax.stack.runtime.admitOperator({ id, roles, x5t: x5tS256(readFileSync(files.cert, "utf8")) });
+  await phylax.stack.runtime.admitOperator({ id, kind: "machine", roles, x5t: x5tS256(readFileSync(files.cert, "utf8")) });
   return files;
 }
 

@@ -5,7 +5,7 @@ import { readDenial, type DenialProblem } from "#identity/denial";
 import { ok, type Result } from "#kernel/result";
 import type { Applied } from "#platform/apply-registry";
 import { admitOperator, type NewOperator } from "#platform/d1/admit-operator";
-import { findOperator, type OperatorEntry } from "#platform/d1/operators";
+import { findOperator, findSigningIssuer, type OperatorEntry, type SigningIssuer } from "#platform/d1/operators";
 import { OwnTokenRevocation } from "#platform/own-token-revocation";
 import { RevocationFeed } from "#platform/revocation-feed";
 import { Revocations, revocationsOf } from "#platform/revocations";
@@ -36,6 +36,18 @@ export class RegistryDesk extends WorkerEntrypoint<ControlEnv> {
 export class OperatorRoll extends WorkerEntrypoint<ControlEnv> {
   async find(x5t: string): Promise<OperatorEntry | undefined> {
     return await findOperator(this.env.REGISTRY, x5t);
+  }
+
+  /** An issuer whose people may be operators, as the registry has it now. */
+  async issuer(iss: string): Promise<SigningIssuer | undefined> {
+    return await findSigningIssuer(this.env.REGISTRY, iss);
+  }
+
+  /** Names of what is denied now, apart from what concerns clients or tokens and keys of other issuers. */
+  async denials(issuer: string | undefined): Promise<readonly string[]> {
+    const news = await revocationsOf(this.env).news({ client: "", issuers: issuer === undefined ? [] : [issuer] }); // no client has this id
+    if (news.kind !== "whole") throw new Error("the whole was asked for");
+    return news.denied.map(({ name }) => name);
   }
 }
 

@@ -1,26 +1,35 @@
 import type { Hono } from "hono";
 import { adminApp } from "#admin/app";
 import { instant } from "#kernel/clock";
-import { readShardCount } from "#platform/durable/ledger-config";
+import { askServer } from "#platform/ask-server";
 import { ledgerSink } from "#platform/durable/ledger-sink";
+import { proofVerifier } from "#platform/jose/proof-verifier";
+import { signInVerifier } from "#platform/jose/sign-in-verifier";
+import { keySets } from "#platform/key-sets";
 import { log } from "#platform/log";
+import { opsConfig } from "#platform/ops-config";
 import { opsReadiness } from "#platform/ops-readiness";
 
 /** The operators' door: joins it to what Cloudflare gives it. */
 function open(env: OpsEnv): Hono {
-  const shards = readShardCount(env);
+  const { url, ledgerShards, identityHosts, dpopNonceKey } = opsConfig(env);
   const clock = () => instant(Date.now());
+  const keysOfIssuers = keySets(askServer(identityHosts), clock, (milliseconds) => scheduler.wait(milliseconds));
   return adminApp({
     operators: env.OPERATOR_ROLL,
+    denials: async (issuer) => new Set(await env.OPERATOR_ROLL.denials(issuer)),
+    signIns: signInVerifier({ audience: url, issuers: { find: (iss) => env.OPERATOR_ROLL.issuer(iss) }, keySets: keysOfIssuers }),
+    proofs: proofVerifier(dpopNonceKey),
     registry: {
       apply: (document) => env.REGISTRY_DESK.apply(document, "add"),
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
-    ledger: ledgerSink(env.LEDGER_SHARD, shards, clock),
+    ledger: ledgerSink(env.LEDGER_SHARD, ledgerShards, clock),
+    url,
     clock,
     newId: () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
-    dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, shards, clock()),
+    dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, ledgerShards, clock()),
     onFault: (fault) => log({ event: "fault", ...fault }),
   });
 }

@@ -168,4 +168,8 @@ export const operators = sqliteTable("operators", {
   status: text("status", { enum: ["active", "suspended"] }).notNull(),
   x5t: text("x5t").notNull().unique(),
   roles: text("roles", { mode: "json" }).$type<readonly string[]>().notNull(),
+  kind: text("kind", { enum: ["person", "machine"] })
+    .notNull()
+    .default("person"),
+  signIn: text("sign_in", { mode: "json" }).$type<unknown>(), // written by hand, too: read with `signInDemand`
 });

@@ -3,16 +3,10 @@ import { readExternalToken } from "#identity/external-token";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { PublicJwk } from "#identity/jwk";
 import type { IssuerDirectory, KeySets, TokenIssuer, TokenVerifier } from "#identity/ports";
-import {
-  isAccessTokenType,
-  readAccessToken,
-  tokenAlgorithms,
-  type AccessToken,
-  type ProvenToken,
-  type TokenRefusal,
-} from "#identity/token";
+import { readAccessToken, tokenAlgorithms, type AccessToken, type ProvenToken, type TokenRefusal } from "#identity/token";
 import { err, ok, type Result } from "#kernel/result";
-import { proveByHolder, type KeyHolder } from "./prove-by-holder.ts";
+import { proveAccessToken } from "./prove-access-token.ts";
+import type { KeyHolder } from "./prove-by-holder.ts";
 import { provenSignatures } from "./proven-signatures.ts";
 import { isSignedBy } from "./verify-signature.ts";
 
@@ -40,10 +34,7 @@ export function tokenVerifier({
       const jws = readCompactJws(text);
       if (!jws.ok) return jws;
       const { header, claims } = jws.value;
-      const prove = async (by: KeyHolder & Pick<TrustedIssuer, "algorithms">): Promise<Result<PublicJwk, TokenRefusal>> => {
-        const proven = await proveByHolder(text, header, by, by.algorithms, keySets, isSigned);
-        return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
-      };
+      const prove = (by: KeyHolder & Pick<TrustedIssuer, "algorithms">) => proveAccessToken(text, header, by, keySets, isSigned);
 
       const iss = claims["iss"];
       if (typeof iss !== "string") return err({ reason: "claim_malformed", claim: "iss" });

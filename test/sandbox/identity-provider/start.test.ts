@@ -12,16 +12,18 @@ import { startIdentityProvider, type IdentityProvider } from "../../../sandbox/i
 async function holding<T>(work: (state: string, start: (gatewayPort?: number) => Promise<IdentityProvider>) => Promise<T>): Promise<T> {
   const state = mkdtempSync(join(tmpdir(), "phylax-"));
   const pki = join(state, "pki");
-  await ensureAuthority(pki);
+  const { clientCa } = await ensureAuthority(pki);
   const server = await ensureServerCertificate(pki);
   const start = (gatewayPort = 8443) =>
     startIdentityProvider({
       state,
       server,
-      gatewayPort,
+      clientCa: clientCa.cert,
+      portsOfOthers: [gatewayPort],
       audience: "https://localhost:8443/v1/fhir/main",
       patients: ["amara-okafor"],
       clients: ["patient-web"],
+      operators: { audience: "https://localhost:8444", logins: ["officer-1"] },
       say: () => {},
     });
   try {
@@ -56,6 +58,8 @@ test("the issuer and its key stay the same over restarts, and its documents say 
     const second = await start();
     expect(second.issuer).toEqual(first.issuer);
     expect(second.people).toEqual(first.people);
+    expect(second.operators).toEqual(first.operators);
+    expect(second.operators).toMatchObject([{ login: "officer-1" }]);
     await second.close();
   });
 });

@@ -1,0 +1,19 @@
+import { deniedCredential, denialName, type CredentialDenied } from "#identity/denial";
+import type { Seen } from "./operator.ts";
+
+export interface TokenDenied {
+  readonly reason: "token_denied";
+}
+
+/** Which of an operator's credentials is denied (P4): a denial is made for one that is lost, whoever held it. */
+export function denied(
+  names: ReadonlySet<string>,
+  certificate: string,
+  { signIn, proof }: Pick<Seen, "signIn" | "proof">,
+): CredentialDenied | TokenDenied | undefined {
+  const issuer = signIn?.issuer ?? "";
+  const of = { client: "", certificate, proof, keyId: signIn?.keyId, issuer }; // no client has this id
+  const credential = deniedCredential(names, of);
+  if (credential !== undefined || signIn === undefined) return credential;
+  return names.has(denialName({ kind: "token", issuer, id: signIn.tokenId })) ? { reason: "token_denied" } : undefined;
+}

@@ -1,0 +1,69 @@
+import { readAuthorization, type AuthorizationRefusal, type Presented } from "#identity/authorization";
+import type { Proof, ProofRefusal } from "#identity/proof";
+import { judgeSignIn, type SignIn, type SignInDemand, type SignInRefusal } from "#identity/sign-in";
+import type { TokenRefusal } from "#identity/token";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+import type { Seen } from "./operator.ts";
+import type { AdminPorts } from "./ports.ts";
+
+/** What of a request shows who has signed in. */
+export interface SignedCall {
+  readonly at: Instant;
+  readonly method: string;
+  /** By the configured name of this door: what a proof has to name. */
+  readonly url: string;
+  /** `Authorization` and `DPoP`, as they came. */
+  readonly authorization: Secret | undefined;
+  readonly dpop: Secret | undefined;
+}
+
+export type SignInProblem =
+  | AuthorizationRefusal
+  | TokenRefusal
+  | ProofRefusal
+  | SignInRefusal
+  | { readonly reason: "token_missing" | "token_scheme_wrong" | "certificate_not_the_tokens" };
+
+/**
+ * Proves that this operator has signed in as demanded: by an access token of the demanded issuer for this door, which is bound to the
+ * certificate of this connection or to a key that the request proves. `seen` hears of the token once the caller is known to hold that.
+ */
+export async function proveSignIn(
+  call: SignedCall,
+  demand: SignInDemand,
+  x5t: string,
+  ports: Pick<AdminPorts, "signIns" | "proofs">,
+  seen: Seen,
+): Promise<Result<void, SignInProblem>> {
+  seen.demand = demand;
+  const presented = readAuthorization(call.authorization?.reveal() ?? null);
+  if (!presented.ok) return presented;
+  if (presented.value === undefined) return err({ reason: "token_missing" });
+  const signIn = await ports.signIns.verify(presented.value.token, demand.iss, call.at);
+  if (!signIn.ok) return signIn;
+  const held = await holding(call, presented.value, signIn.value, x5t, ports);
+  if (!held.ok) return held;
+  seen.signIn = signIn.value;
+  if (held.value !== undefined) seen.proof = held.value;
+  return judgeSignIn(signIn.value, demand, call.at);
+}
+
+/** Whether the caller holds what the token is bound to, and the proof of it. RFC 9449 §7.2: each kind of token has its own scheme. */
+async function holding(
+  { method, url, at, dpop }: SignedCall,
+  { scheme, token }: Presented,
+  { binding }: SignIn,
+  x5t: string,
+  { proofs }: Pick<AdminPorts, "proofs">,
+): Promise<Result<Proof | undefined, SignInProblem>> {
+  switch (binding.kind) {
+    case "certificate":
+      if (scheme !== "bearer") return err({ reason: "token_scheme_wrong" });
+      return binding.x5t === x5t ? ok(undefined) : err({ reason: "certificate_not_the_tokens" });
+    case "key":
+      if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });
+      return proofs.verify(dpop, { method, url, at, token: { text: token, jkt: binding.jkt } });
+  }
+}

@@ -1,0 +1,29 @@
+import type { Secret } from "#kernel/secret";
+import { hosts, httpsOrigin, key32 } from "./config.ts";
+import { readShardCount } from "./durable/ledger-config.ts";
+
+/** The configuration of the operators' door, read once per isolate. */
+export interface OpsConfig {
+  /** `https://host[:port]` without a trailing slash: the audience of operators' tokens. */
+  readonly url: string;
+  readonly ledgerShards: number;
+  /** `host` or `host:port`: the only places that may be asked for an issuer's keys. */
+  readonly identityHosts: ReadonlySet<string>;
+  /** 32 bytes, the same in every place. */
+  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+}
+
+/** Throws an error that names the key that is wrong, never its value. */
+export function opsConfig(env: {
+  readonly OPS_URL: string;
+  readonly LEDGER_SHARDS: string;
+  readonly IDENTITY_HOSTS: string;
+  readonly DPOP_NONCE_KEY: string;
+}): OpsConfig {
+  return {
+    url: httpsOrigin("OPS_URL", env.OPS_URL),
+    ledgerShards: readShardCount(env),
+    identityHosts: hosts(env.IDENTITY_HOSTS),
+    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+  };
+}
