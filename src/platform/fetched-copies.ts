@@ -49,7 +49,13 @@ export class FetchedCopies<T> {
     const before = entry.known;
     if (before !== undefined && at < before.freshUntil && !anew) return before.value;
     if (at - entry.claimed >= intervalMilliseconds) await this.#fetch(entry, load, at);
-    else if (!entry.settled && (anew || !isGood(before, at))) await this.#lookOut(entry);
+    else if (!entry.settled && (anew || !isGood(before, at))) {
+      await this.#lookOut(entry);
+      // Whoever claimed it was cut off: a caller that hangs up at once must not leave all others with nothing for an interval.
+      const then = clock();
+      const isDead = !entry.settled && then - entry.claimed >= this.#options.patienceMilliseconds;
+      if (isDead && !isGood(entry.known, then)) await this.#fetch(entry, load, then);
+    }
     if (!isGood(entry.known, clock())) throw new Error("another server was asked in vain just now");
     return entry.known.value;
   }

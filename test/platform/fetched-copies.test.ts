@@ -72,14 +72,31 @@ test("who has nothing to go on gets what another one is fetching, without asking
   expect(asked()).toBe(1);
 });
 
-test("a fetch that never ends holds nobody for longer than it may take, and the next interval has one of its own", async ({ expect }) => {
-  const { get, pass, answerWith } = copies();
+test("a fetch that was cut off holds nobody for longer than it may take: then one of those who wait asks, and one only", async ({
+  expect,
+}) => {
+  const { get, pass, asked, answerWith } = copies();
   answerWith(() => new Promise(() => {}));
-  void get();
-  const waiting = get();
+  void get(); // a caller that hung up
+  const waiting = Array.from({ length: 100 }, () => get());
+  answerWith(() => Promise.resolve("now"));
   pass(20);
-  await expect(waiting).rejects.toThrow("in vain");
+  expect((await Promise.allSettled(waiting)).filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
+  expect(asked()).toBe(2);
+  expect(await get()).toBe("now");
+});
+
+test("a fetch that was cut off while something good is known costs its server nothing more", async ({ expect }) => {
+  const { get, pass, asked, answerWith } = copies();
+  await get();
+  pass(30);
+  answerWith(() => new Promise(() => {}));
+  void get(true);
+  const waiting = Array.from({ length: 100 }, () => get(true));
+  pass(20);
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["answer 1"]));
+  expect(asked()).toBe(2);
   answerWith(() => Promise.resolve("now"));
   pass(10);
-  expect(await get()).toBe("now");
+  expect(await get(true), "the next interval has a question of its own").toBe("now");
 });
