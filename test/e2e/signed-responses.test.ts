@@ -129,7 +129,7 @@ test("T38: a refusal is signed as any answer, also one for the request's own sig
     [404, await ask("Patient/nobody")],
     [404, await ask("Unheard/of")],
     [400, await ask("Patient?unheard=of")],
-    [405, await ask("Patient/someone", { method: "HEAD" })],
+    [405, await ask("Patient/someone", { method: "OPTIONS" })],
     [
       401,
       await ask("Patient/someone", { more: { authorization: `Bearer ${await phylax.token("exchange", { scope: "system/Patient.r" })}` } }),
@@ -143,6 +143,13 @@ test("T38: a refusal is signed as any answer, also one for the request's own sig
   const headers = { authorization: `Bearer ${await phylax.token("exchange")}` };
   const unsigned = { sent: { method: "GET", url, headers }, reply: await send(phylax.dev, phylax.client("exchange"), url, { headers }) };
   expect([unsigned.reply.status, wrong(unsigned)]).toEqual([401, undefined]);
+});
+
+test("T38: what answers HEAD has no body, so none is signed, and it does not pass for the answer to GET", async ({ expect }) => {
+  const asked = await ask("Patient/someone", { method: "HEAD" });
+  expect([asked.reply.status, asked.reply.text, wrong(asked)]).toEqual([200, "", undefined]);
+  expect(asked.reply.headers).not.toHaveProperty("content-digest");
+  expect(wrong({ ...asked, sent: { ...asked.sent, method: "GET" } })).toBe('does not cover "content-digest"');
 });
 
 test("T38: nothing on the way is asked to compress it, and nothing does", async ({ expect }) => {
