@@ -11,8 +11,8 @@ import { commonClaims, withinTimes, type AccessToken, type TokenRefusal } from "
 const lifetimeSecondsMax = 3_600;
 
 export interface ExternalExpectation {
-  /** The FHIR base that is being asked. */
-  readonly base: string;
+  /** The FHIR base that is being asked, under each of the gateway's own names. */
+  readonly bases: readonly string[];
   readonly at: Instant;
 }
 
@@ -39,7 +39,7 @@ export function readExternalToken(
   const { iss, sub, jti, aud, exp, cnf } = read.data;
 
   if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
-  if (!isFor(aud, issuer.audience, expected.base)) return err({ reason: "audience_wrong" });
+  if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_wrong" });
   const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
   if (!times.ok) return times;
   // Without any `cnf` it is for the client's entry to say whether it may come; one that is empty or unknown is no way to say "none".
@@ -48,7 +48,7 @@ export function readExternalToken(
 
   const said = readMapped(claims, issuer);
   if (!said.ok) return said;
-  const namesBase = aud.includes(expected.base);
+  const namesBase = expected.bases.some((base) => aud.includes(base));
   return ok({
     issuer: iss,
     issuedHere: false,
@@ -65,11 +65,12 @@ export function readExternalToken(
  * The issuer's audience must be among those of the token. One that names FHIR bases of this gateway is for these and no other;
  * where else a token may be used, the client's grants say.
  */
-function isFor(aud: readonly string[], audience: string, base: string): boolean {
-  const home = base.slice(0, base.lastIndexOf("/") + 1);
+function isFor(aud: readonly string[], audience: string, bases: readonly string[]): boolean {
+  const homes = bases.map((base) => base.slice(0, base.lastIndexOf("/") + 1));
   // However it is spelled: `https://GATEWAY.example:443/v1/fhir/lab` names the lab, and is no licence for the hospital.
-  const bases = aud.filter((each) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
-  return aud.includes(audience) && (bases.length === 0 || bases.includes(base));
+  const isBase = (each: string) => homes.some((home) => each.startsWith(home) || URL.parse(each)?.href.startsWith(home) === true);
+  const named = aud.filter(isBase);
+  return aud.includes(audience) && (named.length === 0 || named.some((each) => bases.includes(each)));
 }
 
 type Mapped = Pick<AccessToken, "client" | "scopes" | "purposes" | "patient" | "user">;

@@ -16,6 +16,8 @@ export interface OpaqueTokenPorts {
   readonly ask: AskServer;
   readonly secretOf: SecretOf;
   readonly clock: Clock;
+  /** A FHIR base under each of the gateway's own names. */
+  readonly namesOf?: (base: string) => readonly string[];
 }
 
 /** What an issuer said of a token, by RFC 7662 §2.2. Plain data, not yet judged. */
@@ -75,7 +77,7 @@ export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): 
       const { issuer, introspection } = found.value;
       const hash = await sha256Base64url(text);
       const said = await introspected(text, hash, issuer, introspection, certificate);
-      return judge(said, { text, hash, issuer, base, at });
+      return judge(said, { text, hash, issuer, bases: ports.namesOf?.(base) ?? [base], at });
     },
   };
 }
@@ -126,19 +128,19 @@ interface Judging {
   readonly text: string;
   readonly hash: string;
   readonly issuer: TrustedIssuer;
-  readonly base: string;
+  readonly bases: readonly string[];
   readonly at: Instant;
 }
 
 /** An active token is held to all that a JWT of this issuer is. The answer came from it alone, so it may leave its own name out, and a token's. */
-function judge(said: Said, { text, hash, issuer, base, at }: Judging): Result<ProvenToken, TokenRefusal> {
+function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<ProvenToken, TokenRefusal> {
   if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
   const { token_type: type } = said;
   // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.
   if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type))) return err({ reason: "token_type_wrong" });
   // Some issuers give the token itself as its name, and names are recorded.
   const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
-  const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { base, at });
+  const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
   return token.ok ? ok({ ...token.value, keyId: undefined }) : token;
 }
 

@@ -5,6 +5,7 @@ import { claimAt, type TrustedIssuer } from "#identity/issuer";
 import { formatScopes } from "#identity/scopes";
 import { at, fhirBase, now, presented } from "../support/credentials.ts";
 
+const mtlsUrl = "https://mtls.gateway.example.org";
 const { x5t } = presented("patient-app");
 const issuer: TrustedIssuer = {
   iss: "https://issuer.example.org",
@@ -28,7 +29,7 @@ const claims = {
   cnf: { "x5t#S256": x5t },
 };
 const read = (changes: Readonly<Record<string, unknown>> = {}, by: Partial<TrustedIssuer> = {}) =>
-  readExternalToken({ ...claims, ...changes }, { ...issuer, ...by }, { base: fhirBase("main"), at });
+  readExternalToken({ ...claims, ...changes }, { ...issuer, ...by }, { bases: [fhirBase("main"), `${mtlsUrl}/v1/fhir/main`], at });
 
 test("what an external token says is read by the names that its issuer has for it", ({ expect }) => {
   expect(read()).toMatchObject({
@@ -73,6 +74,7 @@ test.for([
   ["audience_wrong", { aud: ["phylax", fhirBase("other")] }],
   ["audience_wrong", { aud: ["phylax", fhirBase("other").toUpperCase().replace("/V1/FHIR/OTHER", "/v1/fhir/other")] }],
   ["audience_wrong", { aud: ["phylax", fhirBase("other").replace("/v1/", "/x/../v1/")] }],
+  ["audience_wrong", { aud: ["phylax", `${mtlsUrl}/v1/fhir/other`] }],
   ["token_expired", { exp: now, iat: now - 300 }],
   ["token_not_yet", { iat: now + 61 }],
   ["token_lives_too_long", { exp: now + 3_601 }],
@@ -104,6 +106,8 @@ test("an hour is the longest life, and a token that names a FHIR base is for tha
   expect(read({ exp: now + 3_600 }).ok).toBe(true);
   expect(read()).toMatchObject({ value: { namesBase: false } });
   expect(read({ aud: ["phylax", fhirBase("main")] })).toMatchObject({ value: { namesBase: true } });
+  expect(read({ aud: ["phylax", `${mtlsUrl}/v1/fhir/main`] }), "the other name").toMatchObject({ value: { namesBase: true } });
+  expect(read({ aud: ["phylax", "https://elsewhere.example.org/v1/fhir/other"] })).toMatchObject({ value: { namesBase: false } });
   expect(read({ aud: fhirBase("main") }, { audience: fhirBase("main") })).toMatchObject({ value: { namesBase: true } });
   expect(read({ aud: fhirBase("main") }).ok, "not the issuer's audience").toBe(false);
   expect(read({ aud: fhirBase("other") }, { audience: fhirBase("other") }).ok).toBe(false);

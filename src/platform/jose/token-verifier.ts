@@ -21,11 +21,14 @@ export function tokenVerifier({
   keys,
   issuers,
   keySets,
+  namesOf = (base) => [base],
 }: {
   readonly issuer: string;
   readonly keys: TokenIssuer;
   readonly issuers: IssuerDirectory;
   readonly keySets: KeySets;
+  /** A FHIR base under each of the gateway's own names. */
+  readonly namesOf?: (base: string) => readonly string[];
 }): TokenVerifier {
   const isSigned = provenSignatures(isSignedBy);
   return {
@@ -46,7 +49,7 @@ export function tokenVerifier({
       const trusted = await issuers.find(iss);
       if (trusted === undefined) return err({ reason: "issuer_unknown" });
       const proven = await prove(trusted);
-      return proven.ok ? signed(readExternalToken(claims, trusted, { base: audience, at }), proven.value) : proven;
+      return proven.ok ? signed(readExternalToken(claims, trusted, { bases: namesOf(audience), at }), proven.value) : proven;
     },
   };
 }
