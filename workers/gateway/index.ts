@@ -43,6 +43,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const clock = () => instant(Date.now());
   const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`; // whichever name is asked: a token is good under both
+  const namesOf = (base: string) => [base, ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)])];
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const clients = clientDirectory(env.REGISTRY, clock);
   const origins = originDirectory(env.REGISTRY, clock);
@@ -54,7 +55,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const secretOf = (name: string): unknown => Reflect.get(env, name);
   const proofs = proofVerifier(config.dpopNonceKey);
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });
-  const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers });
+  const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers, namesOf });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
   const shared = { publicUrl, ledger, ledgerSpread, clients, clock, newId, proofs, onFault };
@@ -71,7 +72,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const serving = {
     ...shared,
     audienceOf,
-    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock }),
+    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock, namesOf }),
     signatures: requestSignatures(keysOfOthers),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     limiter: guardLimiter({
