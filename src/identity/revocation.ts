@@ -8,7 +8,7 @@ export type Delta =
   /** `until`: when it ends by itself. */
   | { readonly epoch: number; readonly kind: "denied"; readonly name: string; readonly until: Instant | null }
   | { readonly epoch: number; readonly kind: "lifted"; readonly name: string }
-  /** Told before a record is written, and again after. */
+  /** Told before a record is written, and again after. `Standing` says which of the two. */
   | { readonly epoch: number; readonly kind: "changed"; readonly name: RecordName };
 
 /** The name of a denial, and when it ends by itself. */
@@ -17,15 +17,36 @@ interface Ending {
   readonly until: Instant | null;
 }
 
+/** Where the registry is at an epoch. */
+export interface Standing {
+  readonly epoch: number;
+  /**
+   * Of the registry's database: a copy that is not behind it has every write that was told as done. `null` when the database
+   * did not say, so that only its primary copy is known to have them.
+   */
+  readonly bookmark: string | null;
+  /** Being written: what is read of these may be over at once. */
+  readonly pending: readonly RecordName[];
+}
+
 /** What a listener hears: only what it has missed, or all of it when nobody knows what it has missed. */
 export type News =
-  | { readonly kind: "deltas"; readonly since: number; readonly epoch: number; readonly deltas: readonly Delta[] }
-  | { readonly kind: "whole"; readonly epoch: number; readonly denied: readonly Ending[] };
+  | (Standing & { readonly kind: "deltas"; readonly since: number; readonly deltas: readonly Delta[] })
+  | (Standing & { readonly kind: "whole"; readonly denied: readonly Ending[] });
 
 /** What a listener knows: everything up to `epoch`. Settled plain data. */
-export interface Heard {
-  readonly epoch: number;
+export interface Heard extends Standing {
   readonly denied: ReadonlyMap<string, Instant | null>;
+}
+
+/** What an isolate has heard for one client. */
+export interface Bulletin {
+  readonly client: string;
+  readonly standing: Standing;
+  /** Records that are not what they were. */
+  readonly stale: readonly RecordName[] | "all";
+  /** All of it was so then, or later, by the isolate's clock. */
+  readonly asOf: Instant;
 }
 
 /**
@@ -41,7 +62,7 @@ export function hear(
       if (heard !== undefined && heard.epoch >= news.epoch) return { heard, stale: [] };
       // Who never heard anything has only what is too young to be worthless: caches have an age of their own.
       return {
-        heard: { epoch: news.epoch, denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
+        heard: { ...standingOf(news), denied: new Map(news.denied.map(({ name, until }) => [name, until])) },
         stale: heard === undefined ? [] : "all",
       };
     case "deltas": {
@@ -50,10 +71,12 @@ export function hear(
       const denied = missed.some(({ kind }) => kind !== "changed") ? new Map(heard.denied) : heard.denied;
       for (const delta of missed) apply(denied as Map<string, Instant | null>, delta); // its own copy, when a delta changes it
       const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
-      return { heard: { epoch: Math.max(heard.epoch, news.epoch), denied }, stale };
+      return { heard: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
     }
   }
 }
+
+const standingOf = ({ epoch, bookmark, pending }: Standing): Standing => ({ epoch, bookmark, pending });
 
 function apply(denied: Map<string, Instant | null>, delta: Delta): void {
   switch (delta.kind) {
@@ -79,7 +102,7 @@ export function tell(
   at: Instant,
 ): News {
   if (since !== undefined && since >= past.from && since <= heard.epoch)
-    return { kind: "deltas", since, epoch: heard.epoch, deltas: past.deltas.filter(({ epoch }) => epoch > since) };
+    return { kind: "deltas", since, ...standingOf(heard), deltas: past.deltas.filter(({ epoch }) => epoch > since) };
   const denied = [...heard.denied].map(([name, until]) => ({ name, until }));
-  return { kind: "whole", epoch: heard.epoch, denied: denied.filter(({ until }) => until === null || until > at) };
+  return { kind: "whole", ...standingOf(heard), denied: denied.filter(({ until }) => until === null || until > at) };
 }

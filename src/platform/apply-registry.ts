@@ -20,6 +20,8 @@ export interface ApplyPorts {
   readonly publicUrl: string;
   /** Hears which records are about to be written; nothing is written before it is done. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
+  /** Hears the bookmark of the registry as it was left, or found when there was nothing to write. */
+  readonly seen?: (bookmark: string | null) => void;
 }
 
 /** Merges a registry file into the registry: all of it, or nothing and the place in the file that stands against it. Throws when D1 fails. */
@@ -27,7 +29,7 @@ export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  { clock, publicUrl, begin }: ApplyPorts,
+  { clock, publicUrl, begin, seen }: ApplyPorts,
 ): Promise<Result<Applied, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
@@ -36,22 +38,23 @@ export async function applyRegistry(
   const prepared = await prepareRegistry(file.value);
   if (!prepared.ok) return prepared;
 
-  const merge = async () => mergeRegistry(await readRegistryState(registry), file.value, prepared.value, mode);
-  const write = async (changes: RegistryChanges) => {
-    const records = recordsOf(changes);
-    if (records.length > 0) await begin?.(records);
-    await writeRegistry(registry, changes, clock());
-    return ok(count(changes));
+  const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
+    // A session of its own each time: within one, a copy of the database may be read that lacks what somebody else wrote.
+    const session = registry.withSession("first-primary");
+    const changes = mergeRegistry(await readRegistryState(session), file.value, prepared.value, mode);
+    if (changes.ok) {
+      const records = recordsOf(changes.value);
+      if (records.length > 0) await begin?.(records);
+      await writeRegistry(session, changes.value, clock());
+    }
+    seen?.(session.getBookmark());
+    return changes.ok ? ok(count(changes.value)) : changes;
   };
-  const changes = await merge();
-  if (!changes.ok) return changes;
   try {
-    return await write(changes.value);
+    return await settle();
   } catch {
     // Somebody else may have written between the reading and the writing: look once more at what is there now.
-    const again = await merge();
-    if (!again.ok) return again;
-    return await write(again.value);
+    return await settle();
   }
 }
 

@@ -25,7 +25,7 @@ const ownTokensMax = 50;
 
 /**
  * Says what is revoked, and orders every write of the registry (DESIGN §5): a write is told as begun, durably, before D1
- * knows of it, and as done after; one that was cut off between is done again by the alarm. A denial needs no D1.
+ * knows of it, and as done after, with D1's bookmark; one that was cut off between is done again by the alarm. A denial needs no D1.
  */
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
@@ -80,6 +80,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
 
   async #apply(document: unknown, mode: MergeMode, again: number | undefined): Promise<Result<Applied, RegistryProblem>> {
     let id = again;
+    let bookmark: string | null = null;
     if (id !== undefined) this.#underWay.add(id);
     try {
       const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
@@ -91,8 +92,11 @@ export class Revocations extends DurableObject<RevocationsEnv> {
           await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
           await this.ctx.storage.sync(); // D1 must not know of it first
         },
+        seen: (at) => {
+          bookmark = at;
+        },
       });
-      if (id !== undefined) this.#store.finish(id);
+      if (id !== undefined) this.#store.finish(id, bookmark);
       return applied;
     } finally {
       if (id !== undefined) this.#underWay.delete(id);

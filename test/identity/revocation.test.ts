@@ -125,11 +125,12 @@ const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
       return { epoch, kind, name: `client/${name}` };
   }
 };
-const start: Heard = { epoch: 0, denied: new Map() };
+const standing = { bookmark: null, pending: [] };
+const start: Heard = { ...standing, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
 /** What is known after these, heard one by one. */
 const after = (deltas: readonly Delta[]): Heard => {
-  const heard = hear(start, { kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas });
+  const heard = hear(start, { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas });
   return heard?.heard ?? start;
 };
 
@@ -174,10 +175,10 @@ test("however news is split, repeated, late or lost, a listener knows what the t
 });
 
 test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
-  const later = { kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
+  const later = { ...standing, kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
   expect(hear(undefined, later)).toBeUndefined();
-  expect(hear({ epoch: 4, denied: new Map() }, later)).toBeUndefined();
-  expect(hear({ epoch: 5, denied: new Map() }, later)?.heard.denied.has("a")).toBe(true);
+  expect(hear({ ...start, epoch: 4 }, later)).toBeUndefined();
+  expect(hear({ ...start, epoch: 5 }, later)?.heard.denied.has("a")).toBe(true);
 });
 
 test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({ expect }) => {
@@ -189,6 +190,7 @@ test("who was away for too long hears the whole and drops every copy; who is new
 
 test("denials that are over are not told", ({ expect }) => {
   const heard: Heard = {
+    ...standing,
     epoch: 1,
     denied: new Map([
       ["over", at],
@@ -197,4 +199,20 @@ test("denials that are over are not told", ({ expect }) => {
     ]),
   };
   expect(tell(heard, past([]), undefined, at)).toMatchObject({ denied: [{ name: "live" }, { name: "for good" }] });
+});
+
+test("where the registry is comes with the newest news, and late news takes nothing back", ({ expect }) => {
+  const [older, newer] = [
+    { ...start, epoch: 4, bookmark: "4", pending: ["client/a"] },
+    { ...start, epoch: 6, bookmark: "6", pending: [] },
+  ] as const;
+  for (const since of [undefined, 3]) {
+    const [early, late] = [tell(newer, past([]), since, at), tell(older, past([]), since, at)];
+    expect(early).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    const known: Heard = { ...start, epoch: 3, bookmark: "3" };
+    expect(hear(known, late)?.heard).toMatchObject({ epoch: 4, bookmark: "4", pending: ["client/a"] });
+    const heard = hear(known, early)?.heard;
+    expect(heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    expect(hear(heard, late)?.heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+  }
 });

@@ -11,12 +11,13 @@ const of = (client: string, issuer = "https://a.example", key = "main/TREAT"): S
   issuer,
   quota: { requests: 10, windowSeconds: 60, revision: 1 },
 });
+const nothing = { bookmark: null, pending: [], denied: new Map<string, null>() };
 const full = { ...emptyPurse(at), tokens: 5 };
 
 test("each quota has a purse of its own, and what was heard belongs to a client and an issuer", ({ expect }) => {
   const purses = new Purses(() => at);
   purses.set(of("a"), full);
-  purses.setHeard(of("a"), { epoch: 3, denied: new Map() });
+  purses.setHeard(of("a"), { ...nothing, epoch: 3 });
   expect(purses.of(of("a"))).toBe(full);
   expect(purses.heard(of("a", undefined, "main/HPAYMT"))?.epoch).toBe(3);
   for (const other of [of("b"), of("a", "https://b.example"), of("a", undefined, "main/HPAYMT")]) expect(purses.of(other).tokens).toBe(0);
@@ -27,7 +28,7 @@ test("with more than 2,000 clients the least lately used loses its leases togeth
   const purses = new Purses(() => at);
   for (let n = 0; n < 2_000; n += 1) {
     purses.set(of(`${n}`), full);
-    purses.setHeard(of(`${n}`), { epoch: 1, denied: new Map() });
+    purses.setHeard(of(`${n}`), { ...nothing, epoch: 1 });
   }
   purses.set(of("0"), full);
   purses.set(of("one more"), full);

@@ -9,10 +9,11 @@ import { gatewayConfig } from "#platform/config";
 import { browserPages } from "#platform/d1/browser-pages";
 import { certificateHolders } from "#platform/d1/certificate-holders";
 import { clientDirectory } from "#platform/d1/client-directory";
-import { forgetStale } from "#platform/d1/forget-stale";
+import { heedNews } from "#platform/d1/heed-news";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
+import { RegistryReader } from "#platform/d1/registry-reader";
 import { ClientGuard } from "#platform/durable/client-guard";
 import { guardDenials } from "#platform/durable/guard-denials";
 import { guardLimiter } from "#platform/durable/guard-limiter";
@@ -45,9 +46,10 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const audienceOf = (origin: string) => `${publicUrl}/v1/fhir/${origin}`; // whichever name is asked: a token is good under both
   const namesOf = (base: string) => [base, ...(mtlsUrl === undefined ? [] : [mtlsUrl + base.slice(publicUrl.length)])];
   const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
-  const clients = clientDirectory(env.REGISTRY, clock);
-  const origins = originDirectory(env.REGISTRY, clock);
-  const issuers = issuerDirectory(env.REGISTRY, clock);
+  const registry = new RegistryReader(env.REGISTRY, clock);
+  const clients = clientDirectory(registry);
+  const origins = originDirectory(registry);
+  const issuers = issuerDirectory(registry);
   const ask = askServer(config.identityHosts);
   const wait = (milliseconds: number) => scheduler.wait(milliseconds);
   const keysOfOthers = keySets(ask, clock, wait);
@@ -72,7 +74,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const serving = {
     ...shared,
     audienceOf,
-    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(env.REGISTRY, clock), ask, secretOf, clock, namesOf }),
+    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(registry), ask, secretOf, clock, namesOf }),
     signatures: requestSignatures(keysOfOthers),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     limiter: guardLimiter({
@@ -80,9 +82,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       clock,
       newId,
       waitUntil,
-      onStale: forgetStale({ client: clients, origin: origins, issuer: issuers }),
+      onNews: heedNews(registry, { client: clients, origin: origins, issuer: issuers }),
     }),
-    policies: compiledPolicies(policyShelf(env.REGISTRY)),
+    policies: compiledPolicies(policyShelf(registry)),
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);
@@ -92,7 +94,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       clock,
     }),
     pages: pageLinks(config.pagingKey),
-    browserPages: browserPages(env.REGISTRY, clock),
+    browserPages: browserPages(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
     jitter: Math.random,

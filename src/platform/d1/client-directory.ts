@@ -1,37 +1,44 @@
 import { and, eq, inArray, type SQL } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/d1";
 import type { ClientRecord } from "#identity/client";
 import type { ClientDirectory } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
-import type { Clock } from "#kernel/clock";
-import { registryLimits } from "./registry-limits.ts";
-import { IsolateCache, type Forgetful } from "./isolate-cache.ts";
+import type { Forgetful } from "./isolate-cache.ts";
+import { registryCache } from "./registry-cache.ts";
+import type { RegistryReader } from "./registry-reader.ts";
+import type { drizzled } from "./registry-sql.ts";
 import { agreementPurposes, agreements, certificates, certificateSubjects, clients, grants } from "./schema.ts";
 
 /** The registry's clients out of D1, one round trip for a client, remembered for seconds. Only reads. */
-export function clientDirectory(registry: D1Database, clock: Clock): ClientDirectory & Forgetful {
-  const byId = new IsolateCache(registryLimits, clock, (id) => readClient(registry, eq(clients.id, id)));
-  const byName = new IsolateCache(registryLimits, clock, (name) => {
-    const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
-    return readClient(registry, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
-  });
+export function clientDirectory(registry: RegistryReader): ClientDirectory & Forgetful {
+  const byId = registryCache(
+    registry,
+    (id) => `client/${id}`,
+    (db, id) => readClient(db, eq(clients.id, id)),
+  );
+  const byName = registryCache(
+    registry,
+    () => "client",
+    (db, name) => {
+      const [issuer = "", id = ""] = JSON.parse(name) as string[]; // the key that is made below
+      return readClient(db, and(eq(clients.issuer, issuer), eq(clients.externalClientId, id)));
+    },
+  );
   return {
     find: (id) => byId.get(id),
     findExternal: ({ issuer, id }) => byName.get(JSON.stringify([issuer, id])),
-    forget(id) {
-      byId.forget(id);
-      byName.forgetAll(); // which name it had, and has now, is not known here
+    forget(id, epoch) {
+      byId.forget(id, epoch);
+      byName.forgetAll(epoch); // which name it had, and has now, is not known here
     },
-    forgetAll() {
-      byId.forgetAll();
-      byName.forgetAll();
+    forgetAll(epoch) {
+      byId.forgetAll(epoch);
+      byName.forgetAll(epoch);
     },
   };
 }
 
 /** `which` names at most one client: by its key, or by the unique index on issuer and external id. */
-async function readClient(registry: D1Database, which: SQL | undefined): Promise<ClientRecord | undefined> {
-  const db = drizzle(registry);
+async function readClient(db: ReturnType<typeof drizzled>, which: SQL | undefined): Promise<ClientRecord | undefined> {
   const its = db.select({ id: clients.id }).from(clients).where(which);
   const [[client], itsCertificates, itsSubjects, itsAgreements, itsPurposes, itsGrants] = await db.batch([
     db.select().from(clients).where(which),

@@ -1,19 +1,22 @@
 import { eq } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/d1";
 import type { PolicyShelf } from "#identity/ports";
 import { policyDigest, type PolicyDocument } from "#policy/document";
+import type { RegistryReader } from "./registry-reader.ts";
 import { policies } from "./schema.ts";
 
 const policiesMax = 128;
 
 /** Policy documents out of D1. A digest names one document for ever, so what was read once is never read again. Only reads. */
-export function policyShelf(registry: D1Database): PolicyShelf {
+export function policyShelf(registry: RegistryReader): PolicyShelf {
   const known = new Map<string, unknown>();
   return {
     async byDigest(digest) {
       const document = known.get(digest);
       if (document !== undefined) return document;
-      const [row] = await drizzle(registry).select({ body: policies.body }).from(policies).where(eq(policies.digest, digest));
+      const { value: row } = await registry.read("unnamed", async (db) => {
+        const [found] = await db.select({ body: policies.body }).from(policies).where(eq(policies.digest, digest));
+        return found;
+      });
       if (row === undefined) return undefined;
       const body = row.body as PolicyDocument; // what is digested is its JSON, whatever it holds
       if ((await policyDigest(body)) !== digest) throw new Error("a policy's body is not the one of its digest");

@@ -1,6 +1,6 @@
-import { drizzle } from "drizzle-orm/d1";
 import type { RegisteredCertificate } from "#identity/client";
 import { grantKey, type RegistryState } from "#identity/registry-state";
+import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
   agreementPurposes,
   agreements,
@@ -15,8 +15,8 @@ import {
 } from "./schema.ts";
 
 /** The registry as it stands, in one round trip, for a merge. */
-export async function readRegistryState(registry: D1Database): Promise<RegistryState> {
-  const db = drizzle(registry);
+export async function readRegistryState(registry: RegistrySql): Promise<RegistryState> {
+  const db = drizzled(registry);
   const [
     everyClient,
     everyCertificate,

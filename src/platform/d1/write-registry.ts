@@ -1,9 +1,9 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
-import { drizzle } from "drizzle-orm/d1";
 import type { RegistryChanges } from "#identity/merge-registry";
 import type { ClientEntry, GrantEntry, IssuerEntry } from "#identity/registry-state";
 import type { Instant } from "#kernel/clock";
+import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
   agreementPurposes,
   agreements,
@@ -21,8 +21,8 @@ import {
  * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
  * meanwhile breaks a key and the whole batch with it. Throws what D1 throws.
  */
-export async function writeRegistry(registry: D1Database, changes: RegistryChanges, at: Instant): Promise<void> {
-  const db = drizzle(registry);
+export async function writeRegistry(registry: RegistrySql, changes: RegistryChanges, at: Instant): Promise<void> {
+  const db = drizzled(registry);
   const writes: BatchItem<"sqlite">[] = [
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
     ...changes.origins.changed.map(({ name, ...origin }) => db.update(origins).set(origin).where(eq(origins.name, name))),

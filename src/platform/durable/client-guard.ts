@@ -60,7 +60,7 @@ export class ClientGuard extends DurableObject {
         reserved,
       );
     }
-    return { answer, news: epoch.tell(since) };
+    return { answer, news: epoch.tell(since), newsAgeMilliseconds: now() - epochRead };
   }
 
   /** All that is denied to the client. Throws while nobody says. */

@@ -1,8 +1,8 @@
-import { hear, type RecordName } from "#identity/revocation";
+import { hear, type Bulletin } from "#identity/revocation";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import type { Limiter, Spend } from "#limits/ports";
 import { abandonAsk, beginAsk, demanded, mayAsk, renewalDue, settleAsk, spend, spendAnswered, standing } from "#limits/purse";
-import type { Clock } from "#kernel/clock";
+import { instant, type Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import type { ClientGuard } from "./client-guard.ts";
 import type { Told } from "./guard-told.ts";
@@ -15,8 +15,8 @@ export interface GuardLimiterOptions {
   readonly newId: () => string;
   /** Lets a call outlive the request that began it. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** Hears which records of the registry are not what they were. */
-  readonly onStale: (records: readonly RecordName[] | "all") => void;
+  /** Hears where the registry is, and which of its records are not what they were. */
+  readonly onNews: (bulletin: Bulletin) => void;
 }
 
 // A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
@@ -80,7 +80,7 @@ function nobodyKnows(): never {
 }
 
 /** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
-function asker({ guards, clock, newId, onStale }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
+function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
   return async (of, least) => {
     holder ??= newId();
@@ -89,11 +89,12 @@ function asker({ guards, clock, newId, onStale }: GuardLimiterOptions, purses: P
     purses.set(of, purse);
     try {
       const since = purses.heard(of)?.epoch;
-      const { answer, news } = await send(guards, of, { id, holder, key: of.key, quota: of.quota, ...call }, since);
+      const asked = clock();
+      const { answer, news, newsAgeMilliseconds } = await send(guards, of, { id, holder, key: of.key, quota: of.quota, ...call }, since);
       const heard = hear(purses.heard(of), news);
       if (heard === undefined) throw new Error("news of revocations were missed");
       purses.setHeard(of, heard.heard);
-      if (heard.stale.length > 0) onStale(heard.stale);
+      onNews({ client: of.client, standing: heard.heard, stale: heard.stale, asOf: instant(asked - newsAgeMilliseconds) });
       purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
       return answer;
     } catch (fault) {

@@ -5,4 +5,6 @@ import type { LeaseAnswer } from "#limits/lease-call";
 export interface Told {
   readonly answer: LeaseAnswer;
   readonly news: News;
+  /** How long ago the guard asked for it. */
+  readonly newsAgeMilliseconds: number;
 }

@@ -1,5 +1,5 @@
 import type { MergeMode } from "#identity/merge-registry";
-import type { Delta, News, RecordName } from "#identity/revocation";
+import type { Delta, News, RecordName, Standing } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "./guard-epoch.ts";
 
@@ -35,20 +35,19 @@ export class RevocationStore {
   }
 
   news({ client, issuers: [first = "", second = ""] }: Listener, since: number | undefined, at: Instant): News {
-    const { from, epoch } = this.#sql
-      .exec<{ from: number; epoch: number }>('SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch FROM deltas')
-      .one();
+    const { from, ...standing } = this.#standing(client);
+    const { epoch } = standing;
     const reach = [client, first, second];
     if (since !== undefined && since >= from && since <= epoch) {
       const rows = this.#sql.exec<DeltaRow>(`SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`, since, ...reach);
-      return { kind: "deltas", since, epoch, deltas: rows.toArray().map(deltaOf) };
+      return { kind: "deltas", since, ...standing, deltas: rows.toArray().map(deltaOf) };
     }
     const rows = this.#sql.exec<{ name: string; until: number | null }>(
       `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${reached}`,
       at - graceMilliseconds,
       ...reach,
     );
-    return { kind: "whole", epoch, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
+    return { kind: "whole", ...standing, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
   }
 
   /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
@@ -101,9 +100,13 @@ export class RevocationStore {
     });
   }
 
-  /** Tells once more of every record that the write named: it is known what they are now. */
-  finish(id: number): void {
+  /**
+   * Tells once more of every record that the write named: it is known what they are now. `bookmark`: the database's, from after the
+   * write; `null` when it did not say.
+   */
+  finish(id: number, bookmark: string | null): void {
     this.#storage.transactionSync(() => {
+      this.#move(id, bookmark);
       const records = this.#sql.exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id).toArray();
       for (const { name } of records) this.#tell("changed", name, recordReach(name), null);
       this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
@@ -115,6 +118,30 @@ export class RevocationStore {
       .exec<{ id: number; document: string; mode: MergeMode; begun: number }>("SELECT id, document, mode, begun FROM pending ORDER BY id")
       .toArray()
       .map(({ id, document, mode, begun }) => ({ id, document, mode, begun: instant(begun) }));
+  }
+
+  #standing(client: string): Standing & { readonly from: number } {
+    const known = this.#sql
+      .exec<{ from: number; epoch: number; bookmark: string | null }>(
+        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM bookmarks) AS bookmark FROM deltas`,
+      )
+      .one();
+    const pending = this.#sql.exec<{ name: RecordName }>(
+      "SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ? OR name NOT GLOB 'client/*'",
+      client,
+    );
+    return { ...known, pending: pending.toArray().map(({ name }) => name) };
+  }
+
+  /**
+   * The bookmark only moves on: bookmarks sort by age (Cloudflare D1, glossary), and writes may be told as done in another order than they
+   * were done. After a write without one there is none until a write that began later brings one, which is sure to be after both.
+   */
+  #move(id: number, bookmark: string | null): void {
+    this.#sql.exec("INSERT OR IGNORE INTO bookmarks (only_row, bookmark, lost_up_to) VALUES (1, NULL, 0)");
+    if (bookmark === null)
+      this.#sql.exec("UPDATE bookmarks SET bookmark = NULL, lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')");
+    else this.#sql.exec("UPDATE bookmarks SET bookmark = max(coalesce(bookmark, ''), ?) WHERE lost_up_to < ?", bookmark, id);
   }
 
   /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
@@ -140,6 +167,7 @@ const schema = `
     id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, mode TEXT NOT NULL, begun INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS bookmarks (only_row INTEGER PRIMARY KEY, bookmark TEXT, lost_up_to INTEGER NOT NULL) STRICT;
 `;
 
 interface DeltaRow extends Record<string, SqlStorageValue> {

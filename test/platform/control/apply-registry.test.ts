@@ -6,6 +6,7 @@ import { clientDirectory } from "#platform/d1/client-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
+import { RegistryReader } from "#platform/d1/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const at = instant(Date.UTC(2026, 10, 24));
@@ -19,7 +20,7 @@ beforeEach(async () => {
 test("what a file says is what the gateway reads: client, certificate, agreement, grant, policy, origin", async ({ expect }) => {
   expect(await applyRegistry(registry, await sampleFile(), "add", desk)).toEqual({ ok: true, value: { added: 6, changed: 0 } });
 
-  const client = await clientDirectory(registry, clock).find("telehealth");
+  const client = await clientDirectory(new RegistryReader(registry, clock)).find("telehealth");
   const { x5t, from, to } = env.CERTIFICATE;
   expect(client).toMatchObject({
     id: "telehealth",
@@ -35,15 +36,18 @@ test("what a file says is what the gateway reads: client, certificate, agreement
   expect(client?.agreements[0]?.purposes.toSorted()).toEqual(["COC", "TREAT"]);
   const digest = client?.grants[0]?.policyDigest ?? "";
   expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/u);
-  expect(await policyShelf(registry).byDigest(digest)).toMatchObject({ format: "phylax.policy.v1", name: "treat" });
-  expect(await policyShelf(registry).byDigest(`sha256:${"0".repeat(64)}`)).toBeUndefined();
-  expect(await originDirectory(registry, clock).find("main")).toEqual({
+  expect(await policyShelf(new RegistryReader(registry, clock)).byDigest(digest)).toMatchObject({
+    format: "phylax.policy.v1",
+    name: "treat",
+  });
+  expect(await policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"0".repeat(64)}`)).toBeUndefined();
+  expect(await originDirectory(new RegistryReader(registry, clock)).find("main")).toEqual({
     name: "main",
     url: "https://fhir.example.org/r4",
     credentials: { kind: "bearer", secret: "ORIGIN_TOKEN" },
     forwardClientCert: false,
   });
-  expect(await clientDirectory(registry, clock).find("nobody")).toBeUndefined();
+  expect(await clientDirectory(new RegistryReader(registry, clock)).find("nobody")).toBeUndefined();
 });
 
 test("what a file asks for beyond the usual is what the gateway reads, and taken back it is gone", async ({ expect }) => {
@@ -56,12 +60,12 @@ test("what a file asks for beyond the usual is what the gateway reads, and taken
   );
   const answered = withValue(asking, "/grants/0/signedResponses", true);
   const registered = async () => {
-    const clients = clientDirectory(registry, clock);
+    const clients = clientDirectory(new RegistryReader(registry, clock));
     return {
       signed: (await clients.find("telehealth"))?.grants[0]?.signedRequests,
       answered: (await clients.find("telehealth"))?.grants[0]?.signedResponses,
       until: (await clients.find("patient-app"))?.unboundUntil,
-      told: (await originDirectory(registry, clock).find("main"))?.forwardClientCert,
+      told: (await originDirectory(new RegistryReader(registry, clock)).find("main"))?.forwardClientCert,
     };
   };
   expect((await applyRegistry(registry, answered, "add", desk)).ok).toBe(true);
@@ -139,7 +143,7 @@ test("a replaced grant gets a higher revision, also when the clock stands still"
   await applyRegistry(registry, file, "add", desk);
   const quotas = withValue(file, "/grants/0/quotas/default/requests", 7);
   expect(await applyRegistry(registry, quotas, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
-  const grants = (await clientDirectory(registry, clock).find("telehealth"))?.grants;
+  const grants = (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.grants;
   expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
 });
 

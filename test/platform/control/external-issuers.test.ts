@@ -4,6 +4,7 @@ import { applyRegistry } from "#platform/apply-registry";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
+import { RegistryReader } from "#platform/d1/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";
@@ -18,7 +19,7 @@ beforeEach(async () => {
 
 test("an external issuer and its client are what the gateway reads, by the issuer's names and no other", async ({ expect }) => {
   expect(await applyRegistry(registry, file, "add", desk)).toEqual({ ok: true, value: { added: 11, changed: 0 } });
-  expect(await issuerDirectory(registry, clock).find(iss)).toEqual({
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toEqual({
     iss,
     keys: file.issuers[0]?.jwks.keys,
     algorithms: ["ES256"],
@@ -26,9 +27,9 @@ test("an external issuer and its client are what the gateway reads, by the issue
     purpose: { fixed: ["TREAT"] },
     claims: { client: "azp" },
   });
-  expect(await issuerDirectory(registry, clock).find(`${iss}/`)).toBeUndefined();
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(`${iss}/`)).toBeUndefined();
 
-  const clients = clientDirectory(registry, clock);
+  const clients = clientDirectory(new RegistryReader(registry, clock));
   expect(await clients.findExternal({ issuer: iss, id: "app" })).toMatchObject({
     id: "patient-app",
     authentication: "external",
@@ -61,15 +62,18 @@ test("applied twice it changes nothing, and replaced it takes the new content, a
   const changed = withValue(withValue(file, "/issuers/0/audience", "another"), "/clients/1/patient", undefined);
   expect(await applyRegistry(registry, changed, "add", desk)).toMatchObject({ ok: false, error: { pointer: "/issuers/0/audience" } });
   expect(await applyRegistry(registry, changed, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 2 } });
-  expect(await issuerDirectory(registry, clock).find(iss)).toMatchObject({ audience: "another" });
-  expect((await clientDirectory(registry, clock).findExternal({ issuer: iss, id: "app" }))?.patient).toBeUndefined();
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({ audience: "another" });
+  expect((await clientDirectory(new RegistryReader(registry, clock)).findExternal({ issuer: iss, id: "app" }))?.patient).toBeUndefined();
 });
 
 test("a client turned from private_key_jwt to tls_client_auth loses its keys", async ({ expect }) => {
   await applyRegistry(registry, file, "add", desk);
   const tls = withValue(withValue(file, "/clients/0/auth", "tls_client_auth"), "/clients/0/jwks", undefined);
   expect(await applyRegistry(registry, tls, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
-  expect(await clientDirectory(registry, clock).find("telehealth")).toMatchObject({ authentication: "tls_client_auth", keys: [] });
+  expect(await clientDirectory(new RegistryReader(registry, clock)).find("telehealth")).toMatchObject({
+    authentication: "tls_client_auth",
+    keys: [],
+  });
 });
 
 test.for([
@@ -86,8 +90,9 @@ test.for([
 test("issuers are read once in five seconds, whoever's name a token claims, and not believed past ten", async ({ expect }) => {
   await applyRegistry(registry, file, "add", desk);
   let [reads, off] = [0, false];
-  const watched = new Proxy(registry, {
+  const watched: D1Database = new Proxy(registry, {
     get(target, name) {
+      if (name === "withSession") return () => watched;
       if (name !== "prepare") throw new Error(`the directory called ${String(name)} of D1`);
       return (sql: string) => {
         reads += 1;
@@ -96,7 +101,7 @@ test("issuers are read once in five seconds, whoever's name a token claims, and 
       };
     },
   });
-  const directory = issuerDirectory(watched, clock);
+  const directory = issuerDirectory(new RegistryReader(watched, clock));
   for (let n = 0; n < 100; n += 1) await directory.find(`https://made-up-${n}.example.org`);
   expect(await directory.find(iss)).toBeDefined();
   expect(reads).toBe(1);

@@ -1,11 +1,13 @@
 import { beforeAll, test } from "vitest";
+import type { RecordName } from "#identity/revocation";
 import { instant } from "#kernel/clock";
 import { applyRegistry } from "#platform/apply-registry";
 import { clientDirectory } from "#platform/d1/client-directory";
-import { forgetStale } from "#platform/d1/forget-stale";
+import { heedNews } from "#platform/d1/heed-news";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
+import { RegistryReader } from "#platform/d1/registry-reader";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 
 let registry: D1Database;
@@ -24,8 +26,9 @@ function watched(): { database: D1Database; statements: string[]; roundTrips: ()
     trips += 1;
     if (off) throw new Error("D1 is down");
   };
-  const database = new Proxy(registry, {
+  const database: D1Database = new Proxy(registry, {
     get(target, name) {
+      if (name === "withSession") return () => database; // which one is asked for: registry-reader.test.ts
       if (name === "prepare") {
         return (sql: string) => {
           statements.push(sql);
@@ -62,19 +65,19 @@ function watched(): { database: D1Database; statements: string[]; roundTrips: ()
 
 test("the gateway's readers of the registry say nothing to D1 but SELECT, and ask once for a client", async ({ expect }) => {
   const { database, statements, roundTrips } = watched();
-  const client = await clientDirectory(database, clock).find("telehealth");
+  const client = await clientDirectory(new RegistryReader(database, clock)).find("telehealth");
   expect(client?.id).toBe("telehealth");
   expect(roundTrips()).toBe(1);
-  await originDirectory(database, clock).find("main");
-  await issuerDirectory(database, clock).find("https://issuer.example.org");
-  await policyShelf(database).byDigest(client?.grants[0]?.policyDigest ?? "");
+  await originDirectory(new RegistryReader(database, clock)).find("main");
+  await issuerDirectory(new RegistryReader(database, clock)).find("https://issuer.example.org");
+  await policyShelf(new RegistryReader(database, clock)).byDigest(client?.grants[0]?.policyDigest ?? "");
   expect(statements.length).toBeGreaterThanOrEqual(7);
   for (const sql of statements) expect(sql).toMatch(/^select (?!.*\b(?:insert|update|delete|replace|drop|alter|create|pragma)\b)/iu);
 });
 
 test("a client is asked for once in five seconds, and again after", async ({ expect }) => {
   const { database, roundTrips } = watched();
-  const directory = clientDirectory(database, clock);
+  const directory = clientDirectory(new RegistryReader(database, clock));
   await directory.find("telehealth");
   now += 4_999;
   await directory.find("telehealth");
@@ -88,7 +91,7 @@ test("when D1 is down a known client goes on for ten seconds from its reading an
   expect,
 }) => {
   const { database, cut } = watched();
-  const directory = clientDirectory(database, clock);
+  const directory = clientDirectory(new RegistryReader(database, clock));
   await directory.find("telehealth");
   cut(true);
   await expect(directory.find("another")).rejects.toThrow();
@@ -102,11 +105,8 @@ test("when D1 is down a known client goes on for ten seconds from its reading an
 
 test("a record that has changed is read anew, and what was being read before it changed is not kept", async ({ expect }) => {
   const { database, roundTrips } = watched();
-  const [clients, origins, issuers] = [
-    clientDirectory(database, clock),
-    originDirectory(database, clock),
-    issuerDirectory(database, clock),
-  ];
+  const reader = new RegistryReader(database, clock);
+  const [clients, origins, issuers] = [clientDirectory(reader), originDirectory(reader), issuerDirectory(reader)];
   const readAll = async () => {
     await Promise.all([
       clients.find("telehealth"),
@@ -116,7 +116,12 @@ test("a record that has changed is read anew, and what was being read before it 
     ]);
     return roundTrips();
   };
-  const stale = forgetStale({ client: clients, origin: origins, issuer: issuers });
+  const heed = heedNews(reader, { client: clients, origin: origins, issuer: issuers });
+  let epoch = 0;
+  const stale = (records: readonly RecordName[] | "all") => {
+    epoch += 1;
+    heed({ client: "telehealth", standing: { epoch, bookmark: null, pending: [] }, stale: records, asOf: clock() });
+  };
   const first = await readAll();
   expect(await readAll()).toBe(first);
   stale(["client/nobody", "origin/other"]);
@@ -140,5 +145,7 @@ test("a body that is not the one of its digest is a fault, not a policy", async 
     .prepare("INSERT INTO policies VALUES (?, 'forged', '{\"format\":\"phylax.policy.v1\"}')")
     .bind(`sha256:${"2".repeat(64)}`)
     .run();
-  await expect(policyShelf(registry).byDigest(`sha256:${"2".repeat(64)}`)).rejects.toThrow("not the one of its digest");
+  await expect(policyShelf(new RegistryReader(registry, clock)).byDigest(`sha256:${"2".repeat(64)}`)).rejects.toThrow(
+    "not the one of its digest",
+  );
 });

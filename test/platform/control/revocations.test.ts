@@ -1,9 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
 import type { News } from "#identity/revocation";
 import { instant } from "#kernel/clock";
+import { applyRegistry } from "#platform/apply-registry";
+import { RevocationStore } from "#platform/durable/revocation-store";
 import { Revocations, revocationsOf } from "#platform/revocations";
 import { withValue, type RegistryFile } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
@@ -11,6 +14,7 @@ import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 const desk = exports.RegistryDesk;
 const revocations = () => revocationsOf(env);
 const telehealth = { client: "telehealth", issuers: ["https://gateway.example", "telehealth"] };
+const payer = { client: "payer", issuers: ["https://gateway.example", "payer"] };
 const denial: Denial = { kind: "client", client: "telehealth" };
 let registry: D1Database;
 let file: RegistryFile;
@@ -88,6 +92,85 @@ test("when D1 takes no writes the change stays pending, told as begun, and the a
   expect(await pending()).toBe(0);
   expect(changed(await revocations().news(telehealth, epoch))).toContain("client/telehealth");
   expect(await desk.apply(file, "add"), "all of it is there").toEqual({ ok: true, value: { added: 0, changed: 0 } });
+});
+
+test("a change that is being made is told as pending to whom it concerns, and as done with the bookmark of its write", async ({
+  expect,
+}) => {
+  expect(await revocations().news(telehealth)).toMatchObject({ bookmark: null, pending: [] });
+  await desk.apply(file, "add");
+  const { bookmark: first } = await revocations().news(telehealth);
+  expect(first).toMatch(/^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/u);
+
+  await registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'no writes'); END");
+  file = withValue(withValue(file, "/clients/0/status", "suspended"), "/origins/0/url", "https://other.example");
+  expect(await failure(() => desk.apply(file, "replace"))).toContain("no writes");
+  await evictDurableObject(revocations());
+  const whole = await revocations().news(telehealth);
+  expect(whole).toMatchObject({ kind: "whole", bookmark: first });
+  expect(whole.pending.toSorted()).toEqual(["client/telehealth", "origin/main"]);
+  expect(await revocations().news(payer, 0)).toMatchObject({ kind: "deltas", bookmark: first, pending: ["origin/main"] });
+
+  await registry.exec("DROP TRIGGER broken");
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  const { bookmark, pending } = await revocations().news(telehealth);
+  expect(pending).toEqual([]);
+  expect((bookmark ?? "") > (first ?? "")).toBe(true);
+});
+
+test("a change that D1 has made is pending until it is told as done: when the object ends between the two, the alarm tells it, with a bookmark from after", async ({
+  expect,
+}) => {
+  await broken();
+  await failure(() => desk.apply(file, "add"));
+  await registry.exec("DROP TRIGGER broken");
+  const session = registry.withSession("first-primary");
+  const written = await applyRegistry(registry, file, "add", { clock: () => instant(Date.now()), publicUrl: env.PUBLIC_URL });
+  expect(written).toMatchObject({ ok: true });
+  await session.prepare("SELECT 1").run();
+  const before = await everything(registry);
+  await evictDurableObject(revocations());
+  expect((await revocations().news(telehealth)).pending).toContain("client/telehealth");
+
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  const { bookmark, pending: left } = await revocations().news(telehealth);
+  expect(left).toEqual([]);
+  expect((bookmark ?? "") > (session.getBookmark() ?? "none")).toBe(true);
+  expect(await everything(registry)).toEqual(before);
+});
+
+test("in whichever order writes are told as done, and with bookmarks lost, the bookmark has all of them, and never goes backwards", async ({
+  expect,
+}) => {
+  const step = fc.record({ kind: fc.constantFrom("begin", "write", "finish", "lose"), which: fc.nat(5) });
+  await runInDurableObject(revocations(), (_, { storage }) => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        storage.sql.exec("DELETE FROM pending; DELETE FROM pending_records; DELETE FROM bookmarks; DELETE FROM deltas");
+        const store = new RevocationStore(storage);
+        const begun: { readonly id: number; written?: number }[] = [];
+        let [writes, done, last] = [0, 0, 0];
+        for (const { kind, which } of steps) {
+          const one = begun[which % begun.length];
+          if (kind === "begin") begun.push({ id: store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())) });
+          else if (one === undefined) continue;
+          else if (kind === "write") one.written ??= writes += 1;
+          else if (one.written !== undefined) {
+            begun.splice(begun.indexOf(one), 1);
+            store.finish(one.id, kind === "lose" ? null : `${one.written}`.padStart(4, "0"));
+            done = Math.max(done, one.written);
+          }
+          const { bookmark, pending: names } = store.news(telehealth, undefined, instant(Date.now()));
+          expect(names.length > 0).toBe(begun.length > 0);
+          if (bookmark === null) continue;
+          expect(Number(bookmark)).toBeGreaterThanOrEqual(Math.max(done, last));
+          last = Number(bookmark);
+        }
+      }),
+    );
+  });
 });
 
 test("a pending change that cannot be made any more is told as over", async ({ expect }) => {

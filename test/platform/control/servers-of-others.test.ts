@@ -7,6 +7,7 @@ import { clientDirectory } from "#platform/d1/client-directory";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
+import { RegistryReader } from "#platform/d1/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";
@@ -42,13 +43,18 @@ beforeEach(async () => {
 
 test("addresses of keys, introspection and an origin's token endpoint are what the gateway reads", async ({ expect }) => {
   expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ ok: true });
-  expect(await issuerDirectory(registry, clock).find(iss)).toMatchObject({
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
     keys: [],
     jwksUri: `${iss}/jwks`,
     introspection: introspection(),
   });
-  expect(await clientDirectory(registry, clock).find("telehealth")).toMatchObject({ keys: [], jwksUri: "https://client.example.org/jwks" });
-  expect(await originDirectory(registry, clock).find("main")).toMatchObject({ credentials: { ...keyed(), scope: "system/*.rs" } });
+  expect(await clientDirectory(new RegistryReader(registry, clock)).find("telehealth")).toMatchObject({
+    keys: [],
+    jwksUri: "https://client.example.org/jwks",
+  });
+  expect(await originDirectory(new RegistryReader(registry, clock)).find("main")).toMatchObject({
+    credentials: { ...keyed(), scope: "system/*.rs" },
+  });
   const before = await everything(registry);
   for (const mode of ["add", "replace"] as const)
     expect(await applyRegistry(registry, fetched, mode, desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
@@ -59,18 +65,22 @@ test("keys that were inline are fetched once the file says so, and inline again:
   await applyRegistry(registry, inline, "add", desk);
   expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ error: { reason: "clash" } });
   expect(await applyRegistry(registry, fetched, "replace", desk)).toMatchObject({ ok: true });
-  expect(await issuerDirectory(registry, clock).find(iss)).toMatchObject({ keys: [], jwksUri: `${iss}/jwks` });
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({ keys: [], jwksUri: `${iss}/jwks` });
   expect(await applyRegistry(registry, inline, "replace", desk)).toMatchObject({ ok: true });
-  const back = await issuerDirectory(registry, clock).find(iss);
+  const back = await issuerDirectory(new RegistryReader(registry, clock)).find(iss);
   expect([back?.keys.length, back?.jwksUri, back?.introspection]).toEqual([1, undefined, undefined]);
-  expect((await clientDirectory(registry, clock).find("telehealth"))?.jwksUri).toBeUndefined();
+  expect((await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.jwksUri).toBeUndefined();
 });
 
 test("an issuer of opaque tokens alone has no key, and the same file again is success", async ({ expect }) => {
   const opaque = changed({ "/issuers/0/jwks": undefined, "/issuers/0/algs": [], "/issuers/0/introspection": introspection() });
   expect(await applyRegistry(registry, opaque, "add", desk)).toMatchObject({ ok: true });
   expect(await applyRegistry(registry, opaque, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
-  expect(await issuerDirectory(registry, clock).find(iss)).toMatchObject({ keys: [], algorithms: [], introspection: introspection() });
+  expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({
+    keys: [],
+    algorithms: [],
+    introspection: introspection(),
+  });
   expect(await applyRegistry(registry, inline, "replace", desk), "and keys, once it signs").toMatchObject({ ok: true });
 });
 
@@ -91,10 +101,10 @@ test("nobody is sent a secret of the gateway's own", async ({ expect }) => {
 
 test("a certificate's holders are the issuers whose clients registered it, at most ten seconds ago", async ({ expect }) => {
   await applyRegistry(registry, inline, "add", desk);
-  const holders = certificateHolders(registry, clock);
+  const holders = certificateHolders(new RegistryReader(registry, clock));
   expect(await holders.issuersOf("B".repeat(43))).toEqual([iss]);
   expect(await holders.issuersOf("C".repeat(43))).toEqual([]);
-  const [own] = (await clientDirectory(registry, clock).find("telehealth"))?.certificates ?? [];
+  const [own] = (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.certificates ?? [];
   expect(await holders.issuersOf(own?.x5t ?? ""), "a client of the built-in issuer").toEqual([]);
   await registry.prepare("DELETE FROM certificates").run();
   now += 10_000;

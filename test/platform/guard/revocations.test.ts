@@ -2,10 +2,11 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
-import type { RecordName } from "#identity/revocation";
+import type { Bulletin } from "#identity/revocation";
 import { instant } from "#kernel/clock";
 import type { Denied, Spend } from "#limits/ports";
 import { guardLimiter } from "#platform/durable/guard-limiter";
+import { RevocationStore } from "#platform/durable/revocation-store";
 import { revocationsOf } from "#platform/revocations";
 import { line } from "./worker.ts";
 
@@ -18,8 +19,8 @@ const spendOf = (client: string): Spend => ({
   quota: { requests: 100_000, windowSeconds: 3_600, revision: 1 },
   issuer,
 });
-const isolate = (onStale: (records: readonly RecordName[] | "all") => void = () => {}) =>
-  guardLimiter({ guards, clock: () => instant(Date.now()), newId: () => crypto.randomUUID(), waitUntil, onStale });
+const isolate = (onNews: (bulletin: Bulletin) => void = () => {}) =>
+  guardLimiter({ guards, clock: () => instant(Date.now()), newId: () => crypto.randomUUID(), waitUntil, onNews });
 const refusesWhat = (denial: Denial) => (denied: Denied) => (denied.has(denialName(denial)) ? ("denied" as const) : undefined);
 const pass = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
 
@@ -204,8 +205,8 @@ test("a guard that was never told what is revoked grants nothing", async ({ expe
 test.for(["evicted", "kept"] as const)(
   "an isolate that was away for 300 changes hears the whole from a guard that was %s",
   async (guard, { expect }) => {
-    const stale: (readonly RecordName[] | "all")[] = [];
-    const limiter = isolate((records) => stale.push(records));
+    const stale: Bulletin["stale"][] = [];
+    const limiter = isolate((bulletin) => stale.push(bulletin.stale));
     const denial: Denial = { kind: "client", client: `away-${guard}` };
     const spend = spendOf(`away-${guard}`);
     await limiter.spend(spend, refusesWhat(denial));
@@ -214,9 +215,36 @@ test.for(["evicted", "kept"] as const)(
     if (guard === "evicted") await evictDurableObject(guards.getByName(`away-${guard}`));
     pass(6_000);
     expect((await limiter.spend(spend, refusesWhat(denial))).ok).toBe(false);
-    expect(stale, "nobody knows which records changed meanwhile").toEqual(["all"]);
+    expect(stale, "nobody knows which records changed meanwhile").toEqual([[], "all"]);
   },
 );
+
+test("a lease brings where the registry is: its epoch, the bookmark of its last write, what is being written, and since when that is known", async ({
+  expect,
+}) => {
+  const heard: Bulletin[] = [];
+  const limiter = isolate((bulletin) => heard.push(bulletin));
+  const hear = async () => {
+    await limiter.renew(spendOf("reader"), () => undefined);
+    return heard.at(-1);
+  };
+  const stored = <T>(change: (store: RevocationStore) => T) =>
+    runInDurableObject(revocations, (_, { storage }) => change(new RevocationStore(storage)));
+  const first = await stored((store) => store.begin(undefined, "{}", "add", ["client/reader", "client/other"], instant(Date.now())));
+  expect(await hear()).toMatchObject({ client: "reader", standing: { bookmark: null, pending: ["client/reader"] }, asOf: Date.now() });
+  await stored((store) => store.finish(first, "0001"));
+  const second = await stored((store) => store.begin(undefined, "{}", "add", ["origin/main"], instant(Date.now())));
+
+  pass(6_000);
+  const { epoch } = heard.at(-1)?.standing ?? { epoch: 0 };
+  expect(await hear()).toMatchObject({ standing: { bookmark: "0001", pending: ["origin/main"] }, stale: ["client/reader", "origin/main"] });
+  expect(heard.at(-1)?.standing.epoch).toBeGreaterThan(epoch);
+  const read = Date.now();
+  await stored((store) => store.finish(second, "0002"));
+  pass(1_900);
+  await isolate((bulletin) => heard.push(bulletin)).spend(spendOf("reader"), () => undefined);
+  expect(heard.at(-1), "as old as the guard's knowledge, not as the answer").toMatchObject({ standing: { bookmark: "0001" }, asOf: read });
+});
 
 test("tokens are denied until they have ended, then forgotten", async ({ expect }) => {
   const kept = () =>

@@ -1,0 +1,16 @@
+import { IsolateCache } from "./isolate-cache.ts";
+import { registryLimits } from "./registry-limits.ts";
+import type { RegistryReader, Subject } from "./registry-reader.ts";
+import type { drizzled } from "./registry-sql.ts";
+
+/** An isolate's copies of what one query finds in the registry. `subjectOf`: which record answers for a key. */
+export function registryCache<T>(
+  registry: RegistryReader,
+  subjectOf: (key: string) => Subject,
+  query: (db: ReturnType<typeof drizzled>, key: string) => Promise<T | undefined>,
+): IsolateCache<T> {
+  return new IsolateCache<T>(registryLimits, registry.clock, {
+    load: (key) => registry.read(subjectOf(key), (db) => query(db, key)),
+    settled: (key) => registry.settled(subjectOf(key)),
+  });
+}
