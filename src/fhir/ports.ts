@@ -61,6 +61,8 @@ export interface PageBinding {
   readonly purpose: string;
   readonly policyDigest: string;
   readonly patient: string | undefined;
+  /** `fhirUser`: whose relations decide what a `user/` scope reaches. */
+  readonly user: string | undefined;
 }
 
 /** Why a page's link does not open: no form of one; altered, or another client's, purpose's, policy's; too old. */

@@ -1,16 +1,16 @@
-import { readEntry, readFrame } from "#fhir/bundle";
+import { readEntry } from "#fhir/bundle";
 import { textAt } from "#fhir/json";
-import { EntrySplitter } from "#fhir/entry-splitter";
 import { linkBelow } from "#fhir/origin-link";
-import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import type { OriginQuestion, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 import type { NamedBases, Withheld } from "#phi/disclose";
 import { Page } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/evaluate";
-import { broken, type Answered, type OriginRefusal } from "./forward.ts";
+import type { Answered, OriginRefusal } from "./forward.ts";
+import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type PageRefusal =
-  | OriginRefusal
+  | OriginPageRefusal
   | Withheld
   /** The origin has more than it gave: a part is never passed off as the whole. */
   | { readonly reason: "answer_not_whole" }
@@ -27,8 +27,6 @@ export interface Filled {
 
 // For one answer: hidden rows may make it short, never the origin's work long.
 const originPagesMax = 5;
-const originPageBytesMax = 33_554_432;
-const originPageEntriesMax = 10_000; // a thousand are asked for; each costs some microseconds, however short it is
 
 /**
  * Fills a client's page from the origin's, from a place on. It is full when a row that may be seen found no room, so that what is hidden
@@ -52,12 +50,14 @@ export async function fillPage(
     const { body, base } = answer.value;
     const bases: NamedBases = { ...names, origin: base };
     page ??= new Page(grant, expects, bases);
-    const read = await readOriginPage(body, page, at.after);
+    const rows = new Rows(page, at.after);
+    const read = await readOriginPage(body, (entry) => rows.take(entry));
     if (!read.ok) return read;
+    if (rows.stage === "before") return err({ reason: "page_link_gone" });
     followed.add(at.link);
-    if (read.value.isFull) return ok({ page, next: { ...at, after: read.value.last ?? at.after } });
+    if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
 
-    const seen = at.seen + read.value.matches;
+    const seen = at.seen + rows.matches;
     if (read.value.next === undefined) {
       // Some servers cut a list short without a `next` link; their total still tells.
       return (read.value.total ?? 0) > seen ? err({ reason: "answer_not_whole" }) : ok({ page, next: undefined });
@@ -75,40 +75,6 @@ function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefu
   // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
   const isRejected = refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
   return isRejected && !isFurtherPage ? { reason: "origin_rejected_search", status: refusal.status } : refusal;
-}
-
-interface OriginPage {
-  readonly matches: number;
-  /** A row that may be seen found no room. */
-  readonly isFull: boolean;
-  /** Id of the last row that was taken of this page. */
-  readonly last: string | undefined;
-  readonly next: string | undefined;
-  readonly total: number | undefined;
-}
-
-/** Reads one page of the origin's to its end and offers its rows, from the one after `after` on. */
-async function readOriginPage(body: OriginBody, page: Page, after: string | undefined): Promise<Result<OriginPage, PageRefusal>> {
-  const splitter = new EntrySplitter();
-  const rows = new Rows(page, after);
-  let [bytes, count] = [0, 0];
-  for await (const chunk of body) {
-    if (!chunk.ok) return err(broken(chunk.error));
-    bytes += chunk.value.length;
-    const entries = splitter.push(chunk.value);
-    if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
-    count += entries.value.length;
-    if (bytes > originPageBytesMax || count > originPageEntriesMax) return err({ reason: "origin_answer_too_large" });
-    for (const entry of entries.value) {
-      const refusal = rows.take(entry);
-      if (refusal !== undefined) return err(refusal);
-    }
-  }
-  const rest = splitter.end();
-  const frame = rest.ok ? readFrame(rest.value) : rest;
-  if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
-  if (rows.stage === "before") return err({ reason: "page_link_gone" });
-  return ok({ matches: rows.matches, isFull: rows.stage === "full", last: rows.last, ...frame.value });
 }
 
 /** The rows of one page of the origin's on their way into the client's. */

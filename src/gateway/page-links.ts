@@ -2,9 +2,9 @@ import type { PageBinding } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 
 /** What a page's link is sealed to: it opens for nobody else, and for nothing else. */
-export function pageBinding({ client, grant, patient }: Principal, type: string): PageBinding {
+export function pageBinding({ client, grant, patient, user }: Principal, type: string): PageBinding {
   const { origin, purpose, policyDigest } = grant;
-  return { client: client.id, origin, type, purpose, policyDigest, patient };
+  return { client: client.id, origin, type, purpose, policyDigest, patient, user };
 }
 
 /**

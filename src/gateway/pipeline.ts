@@ -1,4 +1,5 @@
 import { isReading } from "#fhir/interaction";
+import type { OriginQuestion } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
@@ -7,9 +8,11 @@ import { evaluate } from "#policy/evaluate";
 import { admit, type Arrival } from "./admit.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
+import { forward } from "./forward.ts";
 import { gather, type GatherPorts } from "./gather.ts";
 import { askEarly, spendOf } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
+import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
@@ -68,11 +71,15 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
   trail.learn({ policyDigest: who.value.grant.policyDigest });
 
-  const grant = evaluate(policy, who.value, interaction);
-  if (!grant.ok) return trail.refuse(grant.error);
-
   const { origin, at } = call.value;
   const clientCert = clientCertField(call.value.tlsClientAuth, who.value.certificate);
+  const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, clientCert);
+  const access = await relate(who.value, policy.users, { ask, base: ports.fhirBase(origin) });
+  if (!access.ok) return trail.refuse(access.error);
+
+  const grant = evaluate(policy, access.value, interaction);
+  if (!grant.ok) return trail.refuse(grant.error);
+
   const disclosed = await gather({ origin, at, who: who.value, grant: grant.value, place, clientCert }, ports);
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 

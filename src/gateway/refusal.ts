@@ -6,6 +6,7 @@ import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
+import type { RelateRefusal } from "./relate.ts";
 import type { SignedRefusal } from "./prove-signed.ts";
 
 export type GatewayRefusal =
@@ -17,6 +18,7 @@ export type GatewayRefusal =
   | InterpretRefusal
   | { readonly reason: "body_too_slow" | "policy_missing" }
   | PolicyRefusal
+  | RelateRefusal
   | GatherRefusal;
 
 /** What a refused caller is told. Coarser than the ledger's reason: it must not say which check failed where that would help an attacker. */
@@ -173,6 +175,8 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   parameter_hidden: hidden,
   parameter_needs_system: face(403, "forbidden", "Not permitted without a system: name the one that may be seen."),
   sort_hidden: hidden,
+  // relate
+  rows_too_many: face(403, "too-costly", "More rows would have to be gone through than this gateway does for one request: ask for less."),
   // forward
   origin_unknown: notFound,
   absent: notFound,

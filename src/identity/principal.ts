@@ -149,11 +149,12 @@ function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant):
   const common = intersectScopes(token.scopes, grant.scopes);
   const scopes = client.patient === undefined ? common : heldToPatient(common);
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
-  if (!needed) return ok(scopes);
-  if (token.patient === undefined) return err({ reason: "patient_missing" });
-  // An id means a patient of one origin, and at another one somebody else.
+  const byUser = scopes.some(({ context }) => context === "user") && !/^https:/u.test(token.user ?? "");
+  if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
+  // An id means a patient, or a user, of one origin, and at another one somebody else.
   const origins = new Set(client.grants.map(({ origin }) => origin));
-  if (origins.size > 1 && !token.namesBase) return err({ reason: "patient_of_unknown_origin" });
+  if ((needed || byUser) && origins.size > 1 && !token.namesBase) return err({ reason: "patient_of_unknown_origin" });
+  if (!needed || token.patient === undefined) return ok(scopes);
   if (client.patient !== undefined && !sameText(client.patient, token.patient)) return err({ reason: "patient_not_the_clients" });
   return ok(scopes);
 }

@@ -3,13 +3,15 @@ import { isCodedAs, mayBeCodedAs } from "./coding.ts";
 import { hiddenPaths } from "./hidden.ts";
 import { readPath, type PathStep } from "./path.ts";
 import { resolvePath } from "./resolve.ts";
-import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction } from "./schema.ts";
+import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "./shown.ts";
 import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
 
 /** A policy made ready: once per digest, then shared by every request. */
 export interface CompiledPolicy {
   readonly digest: string;
+  /** By what a user is to a patient do `user/` scopes reach that patient's records. */
+  readonly users: ReadonlySet<UserRelation>;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
   /** What these rules show together; each granted it for that very row. */
@@ -46,6 +48,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
   const views = new Map<string, ResourceView>();
   return {
     digest,
+    users: new Set(document.users),
     rulesFor,
     viewOf: (type, rules) => {
       const key = [type, ...rules.map((rule) => rulesFor(type).indexOf(rule))].join();

@@ -40,6 +40,14 @@ const example = z.union([
 export const ruleInteractions = ["read", "search", "create", "update", "delete"] as const;
 export type RuleInteraction = (typeof ruleInteractions)[number];
 
+/**
+ * What a user may be to a patient. `practitioner`: the patient's general practitioner, in person or by a PractitionerRole. `organization`: an
+ * active PractitionerRole's organization manages the patient's record or is the general practitioner. `panel`: manages a Group that the
+ * patient is a member of. `related-person`: an active RelatedPerson of the patient.
+ */
+export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
+export type UserRelation = (typeof userRelations)[number];
+
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
@@ -63,6 +71,10 @@ export const policySchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u),
   title: z.string().min(1).max(200),
   purposes: z.array(z.string()).min(1).meta({ description: "v3-ActReason codes that it may serve." }),
+  users: z.array(z.enum(userRelations)).min(1).max(4).optional().meta({
+    description:
+      "Whose records a `user/` scope reaches, beside a patient's own: by what the one who signed in (fhirUser) is to the patient. Each adds to the others.",
+  }),
   rules: z.array(rule).min(1).max(500),
 });
 

@@ -113,7 +113,15 @@ test("a link opens for nobody else, not after its time, not altered, and with no
   const key = readFileSync(phylax.dev.ca.replace(/pki\/.*$/u, "secrets/paging"), "utf8").trim();
   const links = pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url"))));
   const policyDigest = (await recordOf(await phylax.ask("payer", "Patient/x")))?.why?.policy ?? "";
-  const binding = { client: "payer", origin: "main", type: "Observation", purpose: "HPAYMT", policyDigest, patient: undefined };
+  const binding = {
+    client: "payer",
+    origin: "main",
+    type: "Observation",
+    purpose: "HPAYMT",
+    policyDigest,
+    patient: undefined,
+    user: undefined,
+  };
   const place = { question: "patient=amara&_count=3", posted: false, link: undefined, after: "o3", seen: 0 };
   const own = async (changes: object, minutes = 0) =>
     `Observation?_page=${await links.seal({ ...place, ...changes }, { ...binding, ...changes }, instant(Date.now() - minutes * 60_000))}`;
@@ -149,7 +157,7 @@ test("a question in a link is judged as if it came now: what its client may not 
   const place = { question: "phone=555", posted: false, link: undefined, after: undefined, seen: 0 };
   const sealed = await pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url")))).seal(
     place,
-    { client: "payer", origin: "main", type: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined },
+    { client: "payer", origin: "main", type: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined, user: undefined },
     instant(Date.now()),
   );
   expect((await phylax.ask("payer", `Patient?_page=${sealed}`)).status).toBe(403);

@@ -15,6 +15,7 @@ const binding: PageBinding = {
   purpose: "HPAYMT",
   policyDigest: "sha256:a",
   patient: undefined,
+  user: undefined,
 };
 const place: PagePlace = { question: "patient=1&code=a%7Cb", posted: true, link: "?_getpages=7", after: "o3", seen: 400 };
 const minutes = (n: number) => instant(at + n * 60_000);

@@ -28,11 +28,11 @@ test("any label beyond normal withholds, beside others too, and so does one that
     { system: `${v3}ActUSPrivacyLaw`, code: "42CFRPart2" },
     { system: "https://hospital.example/labels", code: "N" },
     { code: "N" },
-    { system: 1, code: "N" },
+    { system: true, code: "N" },
     "N",
     null,
     [],
-  ]) {
+  ] satisfies Json[]) {
     expect(labelled({ system: `${v3}Confidentiality`, code: "N" }, label), JSON.stringify(label)).toBe(true);
   }
   expect(isLabelled({ resourceType: "Observation", meta: { security: { system: `${v3}Confidentiality`, code: "N" } } })).toBe(true);

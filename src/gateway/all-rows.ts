@@ -1,0 +1,51 @@
+import { readEntry } from "#fhir/bundle";
+import type { JsonObject } from "#fhir/json";
+import { linkBelow } from "#fhir/origin-link";
+import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
+import { err, ok, type Result } from "#kernel/result";
+import type { Answered, OriginRefusal } from "./forward.ts";
+import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
+
+export type RowsRefusal =
+  | OriginPageRefusal
+  | { readonly reason: "answer_link_elsewhere" }
+  /** More rows than the gateway goes through for one decision. */
+  | { readonly reason: "rows_too_many" };
+
+export interface Rows {
+  readonly rows: readonly JsonObject[];
+  /** FHIR base of the origin that answered. */
+  readonly base: string;
+}
+
+const pagesMax = 5;
+
+/**
+ * The matches of a search that the gateway asks for its own decisions, of all its pages. They are the origin's word: whoever decides by
+ * them checks each, since an origin may have ignored the question.
+ */
+export async function allRows(
+  question: FhirQuestion,
+  rowsMax: number,
+  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
+): Promise<Result<Rows, RowsRefusal>> {
+  const rows: JsonObject[] = [];
+  let next: OriginQuestion = question;
+  for (let page = 1; page <= pagesMax; page += 1) {
+    const answer = await ask(next);
+    if (!answer.ok) return answer;
+    const { body, base } = answer.value;
+    const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
+      const entry = readEntry(bytes);
+      if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
+      if (entry.value.mode === "match") rows.push(entry.value.resource);
+      return rows.length > rowsMax ? { reason: "rows_too_many" } : undefined;
+    });
+    if (!read.ok) return read;
+    if (read.value.next === undefined) return ok({ rows, base });
+    const link = linkBelow(base, read.value.next);
+    if (link === undefined) return err({ reason: "answer_link_elsewhere" });
+    next = { link };
+  }
+  return err({ reason: "rows_too_many" });
+}

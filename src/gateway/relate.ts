@@ -1,0 +1,157 @@
+import { property, textAt, isObject, valuesAt, type JsonObject } from "#fhir/json";
+import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
+import { parseReference, type Reference } from "#fhir/reference";
+import type { Principal } from "#identity/principal";
+import { err, ok, type Result } from "#kernel/result";
+import type { Access } from "#policy/hold";
+import type { UserRelation } from "#policy/schema";
+import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
+import type { Answered, OriginRefusal } from "./forward.ts";
+
+export type RelateRefusal = RowsRefusal;
+
+export interface RelatePorts {
+  readonly ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
+  /** The FHIR base that the client calls: `fhirUser` may be below it. */
+  readonly base: string;
+}
+
+// A list of patients goes into the question to the origin, and each row is checked against it.
+const patientsMax = 1_000;
+const rolesMax = 50;
+
+/**
+ * Whose records a `user/` scope means: by what the one who signed in is to each patient, as the origin's own records say and the policy
+ * takes it. Asks as much of the origin whatever is found. Without a user whom this origin knows nobody is reached.
+ */
+export async function relate(
+  who: Pick<Principal, "scopes" | "patient" | "user">,
+  relations: ReadonlySet<UserRelation>,
+  ports: RelatePorts,
+): Promise<Result<Access, RelateRefusal>> {
+  const access = { scopes: who.scopes, patient: who.patient };
+  if (who.user === undefined || !who.scopes.some(({ context }) => context === "user")) return ok(access);
+  const user = parseReference(who.user, ports.base);
+  if (user.kind !== "local") return ok(access);
+  const patients = await patientsOf(user, relations, ports.ask);
+  return patients.ok ? ok({ ...access, usersPatients: patients.value }) : patients;
+}
+
+type Local = Extract<Reference, { kind: "local" }>;
+type Patients = Result<ReadonlySet<string>, RelateRefusal>;
+
+async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ask: RelatePorts["ask"]): Promise<Patients> {
+  if (user.type === "Patient") return ok(new Set([user.id]));
+  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, ask);
+  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, ask);
+  return ok(new Set()); // no one else is anything to a patient
+}
+
+async function ofRelatedPerson({ id }: Local, ask: RelatePorts["ask"]): Promise<Patients> {
+  const found = await search(ask, "RelatedPerson", { _id: [id], active: ["true"] }, 2);
+  if (!found.ok) return found;
+  const { rows, base } = found.value;
+  const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row));
+  return ok(
+    new Set(own.flatMap((row) => namedAt(row, ["patient"], base)).flatMap((named) => (named.type === "Patient" ? [named.id] : []))),
+  );
+}
+
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, ask: RelatePorts["ask"]): Promise<Patients> {
+  const roles = await rolesOf(user, ask);
+  if (!roles.ok) return roles;
+  const selves = new Set([written(user), ...roles.value.map(({ role }) => role)]);
+  const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
+  const patients = new Set<string>();
+  const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: string) => readonly string[]) => {
+    const found = await asked;
+    if (!found.ok) return found;
+    for (const row of found.value.rows) for (const patient of of(row, found.value.base)) patients.add(patient);
+    return patients.size > patientsMax ? err({ reason: "rows_too_many" } as const) : found;
+  };
+  const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
+    add(search(ask, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
+      isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named))) ? idOf(row) : [],
+    );
+
+  if (relations.has("practitioner")) {
+    const added = await ofPatients("general-practitioner", "generalPractitioner", selves);
+    if (!added.ok) return added;
+  }
+  if (relations.has("organization") && organizations.size > 0) {
+    for (const [parameter, path] of [
+      ["organization", "managingOrganization"],
+      ["general-practitioner", "generalPractitioner"],
+    ] as const) {
+      const added = await ofPatients(parameter, path, organizations);
+      if (!added.ok) return added;
+    }
+  }
+  if (relations.has("panel")) {
+    const added = await add(search(ask, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
+      isPanel(row, selves, base) ? membersOf(row, base) : [],
+    );
+    if (!added.ok) return added;
+  }
+  return ok(patients);
+}
+
+interface Role {
+  readonly role: string;
+  readonly organizations: readonly string[];
+}
+
+/** The active roles of a practitioner, or the one that signed in as a role. */
+async function rolesOf(user: Local, ask: RelatePorts["ask"]): Promise<Result<readonly Role[], RelateRefusal>> {
+  const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
+  const found = await search(ask, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
+  if (!found.ok) return found;
+  const { rows, base } = found.value;
+  const own = (row: JsonObject) =>
+    user.type === "PractitionerRole"
+      ? textAt(row, "id") === user.id
+      : namedAt(row, ["practitioner"], base).some((named) => written(named) === written(user));
+  return ok(
+    rows
+      .filter((row) => isOf(row, "PractitionerRole") && isActive(row) && own(row))
+      .flatMap((row) =>
+        idOf(row).map((id) => ({ role: `PractitionerRole/${id}`, organizations: namedAt(row, ["organization"], base).map(written) })),
+      ),
+  );
+}
+
+const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: string): boolean =>
+  isOf(group, "Group") &&
+  isActive(group) &&
+  property(group, "actual") === true &&
+  property(group, "type") === "person" &&
+  namedAt(group, ["managingEntity"], base).some((named) => selves.has(written(named)));
+
+function membersOf(group: JsonObject, base: string): readonly string[] {
+  return valuesAt(group, ["member"])
+    .filter(isObject)
+    .filter((member) => property(member, "inactive") !== true)
+    .flatMap((member) => namedAt(member, ["entity"], base))
+    .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
+}
+
+function search(ask: RelatePorts["ask"], type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
+  const query = Object.entries(by).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`);
+  const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
+  return allRows(question, rowsMax, ask);
+}
+
+function namedAt(row: JsonObject, path: readonly string[], base: string): readonly Local[] {
+  return valuesAt(row, path)
+    .filter(isObject)
+    .map((value) => parseReference(textAt(value, "reference") ?? "", base))
+    .filter((reference) => reference.kind === "local");
+}
+
+const written = ({ type, id }: Local) => `${type}/${id}`;
+const isOf = (row: JsonObject, type: string) => property(row, "resourceType") === type;
+const isActive = (row: JsonObject) => property(row, "active") !== false;
+const idOf = (row: JsonObject): readonly string[] => {
+  const id = textAt(row, "id");
+  return id === undefined ? [] : [id];
+};
