@@ -83,7 +83,7 @@ export function readAssertion(claims: unknown, expected: AssertionExpectation): 
   if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "assertion_not_yet" });
   // By the client's own clock when it says when it signed, else by ours.
   if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax) return err({ reason: "assertion_lives_too_long" });
-  return ok({ id: jti, expires: instant(exp * 1000) });
+  return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) }); // RFC 7519 §2: a NumericDate may have any fraction
 }
 
 const audienceFits: Readonly<Record<AssertionProfile, (aud: string | readonly string[], expected: AssertionExpectation) => boolean>> = {

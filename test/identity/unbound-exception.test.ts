@@ -43,7 +43,7 @@ const evidence: Evidence = {
 test("T5: an external token without cnf is read as bound to nothing; one whose cnf is empty or unknown is refused", ({ expect }) => {
   const issuer = { iss, keys: [], algorithms: [], audience: "phylax", purpose: { fixed: ["TREAT"] }, claims: {} } as const;
   const claims = { iss, sub: "s", aud: "phylax", iat: now, exp: now + 60, jti: "j", client_id: "app", scope: "system/*.r" };
-  const read = (more: object) => readExternalToken({ ...claims, ...more }, issuer, { base: fhirBase("main"), at });
+  const read = (more: object) => readExternalToken({ ...claims, ...more }, issuer, { bases: [fhirBase("main")], at });
   expect(read({})).toMatchObject({ ok: true, value: { binding: { kind: "none" } } });
   for (const cnf of [{}, { jkt: "short" }]) expect(read({ cnf })).toEqual({ ok: false, error: { reason: "token_unbound" } });
   expect(read({ cnf: { kid: "k" } })).toEqual({ ok: false, error: { reason: "binding_unsupported" } });

@@ -61,6 +61,13 @@ test("smart: issuer or token endpoint as audience, and five minutes of life", as
   });
 });
 
+test("an end between two milliseconds is kept as a whole number, and no earlier: what remembers used assertions takes no other", async ({
+  expect,
+}) => {
+  const read = await verify(await signed({ exp: now + 59.00042 }));
+  expect(read).toMatchObject({ ok: true, value: { expires: (now + 59) * 1_000 + 1 } });
+});
+
 test("an access token is no assertion, and a key that the client did not register proves nothing", async ({ expect }) => {
   expect(await verify(await signed({}, keys.ES256, { typ: "at+jwt" }))).toMatchObject({ error: { reason: "assertion_type_wrong" } });
   expect((await verify(await signed({}, keys.ES256, { typ: "client-authentication+jwt" }))).ok).toBe(true);
