@@ -71,10 +71,13 @@ export interface ClientDirectory {
 
 /** Public keys at addresses of their owners' own. */
 export interface KeySets {
-  /** The keys there, at most an hour old. Throws when they cannot be had. */
-  at(uri: string): Promise<readonly PublicJwk[]>;
+  /**
+   * The keys there, at most an hour old. Where `uri` is of metadata (identity/issuer-metadata): those to which these lead, if they are of
+   * `iss` and nobody else's. Throws when there are none to be had.
+   */
+  at(uri: string, iss?: string): Promise<readonly PublicJwk[]>;
   /** The same, asked for again unless that was done half a minute ago: for a signature that none of the known keys made. */
-  anew(uri: string): Promise<readonly PublicJwk[]>;
+  anew(uri: string, iss?: string): Promise<readonly PublicJwk[]>;
 }
 
 /** The registry's external issuers, at most ten seconds old. Throws when they cannot be read for longer than that. */

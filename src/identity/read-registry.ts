@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
+import { isMetadataAddress, metadataAddresses } from "./issuer-metadata.ts";
 import { fits } from "./jwk.ts";
 import { neverAssumed } from "./purpose.ts";
 import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
@@ -86,6 +87,8 @@ function issuerProblem(
     return bad([...at, "jwks"], "the issuer's public keys are needed, or jwksUri, or introspection");
   if (keyed !== algs.length > 0) return bad([...at, "algs"], "keys and algorithms go together");
   if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  if (jwksUri !== undefined && isMetadataAddress(jwksUri) && !metadataAddresses(iss).includes(jwksUri))
+    return bad([...at, "jwksUri"], "is of another issuer's metadata");
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
@@ -111,6 +114,7 @@ const fieldsOf: Readonly<
 
 function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
   if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri)) return bad([...at, "jwksUri"], "is of an issuer's metadata");
   for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
     const there = Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
     if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");

@@ -37,7 +37,9 @@ const introspection = z.strictObject({
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
-  jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
+  jwksUri: serverUrl
+    .optional()
+    .meta({ description: "Where it publishes its keys instead, or its metadata, which lead to them; hosts of IDENTITY_HOSTS." }),
   algs: z
     .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
     .max(4)
@@ -164,10 +166,7 @@ const grant = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: each request must be signed by a key of the client's jwks (RFC 9421)." }),
-  signedResponses: z
-    .boolean()
-    .default(false)
-    .meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
+  signedResponses: z.boolean().default(false).meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
 });
 
 const origin = z.strictObject({

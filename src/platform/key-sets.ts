@@ -1,6 +1,7 @@
+import { isMetadataAddress, readMetadata, type IssuerMetadata } from "#identity/issuer-metadata";
 import { publicJwks, type PublicJwk } from "#identity/jwk";
 import type { KeySets } from "#identity/ports";
-import { instant, type Clock } from "#kernel/clock";
+import { instant, type Clock, type Instant } from "#kernel/clock";
 import { serverPatienceMilliseconds, type AskServer } from "./ask-server.ts";
 import { FetchedCopies, type Fetched } from "./fetched-copies.ts";
 import { isPublicKey } from "./jose/public-key.ts";
@@ -13,23 +14,33 @@ const intervalMilliseconds = 30_000;
 
 /** Key sets (RFC 7517 §5) out of their owners' own addresses, held to what a registry file may say inline. */
 export function keySets(ask: AskServer, clock: Clock, wait: (milliseconds: number) => Promise<unknown>): KeySets {
-  const copies = new FetchedCopies<readonly PublicJwk[]>({
-    clock,
-    wait,
-    intervalMilliseconds,
-    patienceMilliseconds: serverPatienceMilliseconds,
+  const options = { clock, wait, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds };
+  const keys = new FetchedCopies<readonly PublicJwk[]>(options);
+  const metadata = new FetchedCopies<IssuerMetadata>(options);
+  const aged = <T>(value: T, at: Instant): Fetched<T> => ({
+    value,
+    freshUntil: instant(at + freshMilliseconds),
+    goodUntil: instant(at + hardMilliseconds),
   });
-  const fetched = (uri: string, anew: boolean) =>
-    copies.get(
-      uri,
-      async (at): Promise<Fetched<readonly PublicJwk[]>> => ({
-        value: await readKeys(await ask({ url: uri, accept: "application/jwk-set+json, application/json" })),
-        freshUntil: instant(at + freshMilliseconds),
-        goodUntil: instant(at + hardMilliseconds),
-      }),
-      anew,
-    );
-  return { at: (uri) => fetched(uri, false), anew: (uri) => fetched(uri, true) };
+  const loadMetadata = async (uri: string, at: Instant) => {
+    const read = readMetadata(await ask({ url: uri, accept: "application/json" }));
+    if (read === undefined) throw new Error("an issuer's metadata are none");
+    return aged(read, at);
+  };
+  /** RFC 8414 §3.3: metadata of another issuer lead nowhere, or whoever publishes at one path would speak for all of a host. */
+  const addressOf = async (uri: string, iss: string | undefined): Promise<string> => {
+    if (!isMetadataAddress(uri)) return uri;
+    const { issuer, jwksUri } = await metadata.get(uri, (at) => loadMetadata(uri, at));
+    if (issuer !== iss) throw new Error("an issuer's metadata name another one");
+    return jwksUri;
+  };
+  const fetched = async (uri: string, iss: string | undefined, anew: boolean) => {
+    const address = await addressOf(uri, iss);
+    const load = async (at: Instant) =>
+      aged(await readKeys(await ask({ url: address, accept: "application/jwk-set+json, application/json" })), at);
+    return keys.get(address, load, anew);
+  };
+  return { at: (uri, iss) => fetched(uri, iss, false), anew: (uri, iss) => fetched(uri, iss, true) };
 }
 
 /** All of it or nothing, as at load: a set with a private or a broken key in it is none. */

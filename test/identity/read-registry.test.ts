@@ -67,6 +67,12 @@ test("T18, T39, T40: keys may be fetched, tokens asked about, and an origin may 
     Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), external);
   const good: readonly Readonly<Record<string, unknown>>[] = [
     { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://issuer.example.org/jwks?tenant=1" },
+    ...[
+      "https://issuer.example.org/.well-known/openid-configuration",
+      "https://issuer.example.org/.well-known/oauth-authorization-server",
+    ].map((address) => ({ "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": address })),
+    // Keys, right below the metadata.
+    { "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": "https://other.example.org/.well-known/openid-configuration/jwks" },
     { "/clients/0/jwks": undefined, "/clients/0/jwksUri": "https://client.example.org/jwks" },
     { "/clients/1/jwksUri": "https://client.example.org/jwks" }, // of its signed requests
     { "/issuers/0/introspection": introspection },
@@ -112,6 +118,7 @@ const badExternal: readonly (readonly [string, string, unknown])[] = [
     { ...introspection, credentials: { kind: "client_secret_basic", secret: "the secret itself" } },
   ],
   ["/clients/0/jwksUri", "/clients/0/jwksUri", "https://client.example.org/jwks"], // beside jwks
+  ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/.well-known/openid-configuration"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "http://client.example.org/jwks"],
   ["/clients/1/jwksUri", "/clients/1/jwksUri", "https://client.example.org/jwks#one"],
   ["/origins/0/credentials/tokenEndpoint", "/origins/0/credentials", { ...keyed, tokenEndpoint: "http://fhir.example.org/token" }],
@@ -240,4 +247,29 @@ test("the pages of browser apps are exact origins, as browsers write them", ({ e
     "capacitor://localhost",
   ];
   for (const origin of bad) expect(read(origin), origin).toMatchObject({ error: { pointer: "/clients/0/corsOrigins/0" } });
+});
+
+test("T41: of metadata only an issuer's own are named, by where RFC 8414 and OpenID Connect put them", ({ expect }) => {
+  const verdict = (iss: string, jwksUri: string) => {
+    const changes = { "/issuers/0/iss": iss, "/clients/1/issuer": iss, "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": jwksUri };
+    const read = readRegistry(
+      Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), external),
+      publicUrl,
+    );
+    return read.ok ? "taken" : "pointer" in read.error && read.error.pointer;
+  };
+  const host = "https://issuer.example.org";
+  for (const iss of [`${host}/a`, `${host}/a/`]) {
+    expect(verdict(iss, `${host}/a/.well-known/openid-configuration`)).toBe("taken");
+    expect(verdict(iss, `${host}/.well-known/oauth-authorization-server/a`)).toBe("taken");
+    for (const another of [
+      `${host}/b/.well-known/openid-configuration`,
+      `${host}/.well-known/openid-configuration`,
+      `${host}/.well-known/oauth-authorization-server`,
+      `${host}/.well-known/oauth-authorization-server/a/b`,
+      `https://other.example.org/a/.well-known/openid-configuration`,
+      `${host}/a/.well-known/openid-configuration?tenant=b`,
+    ])
+      expect(verdict(iss, another), another).toBe("/issuers/0/jwksUri");
+  }
 });

@@ -22,11 +22,11 @@ export async function findOperator(registry: D1Database, x5t: string): Promise<O
 }
 
 /** By what an issuer's tokens are proven. */
-export type SigningIssuer = Pick<TrustedIssuer, "keys" | "jwksUri" | "algorithms">;
+export type SigningIssuer = Pick<TrustedIssuer, "iss" | "keys" | "jwksUri" | "algorithms">;
 
 /** An external issuer as the registry has it now: operators call seldom, and no copy has to be kept. Throws what D1 throws. */
 export async function findSigningIssuer(registry: D1Database, iss: string): Promise<SigningIssuer | undefined> {
   const { jwks, jwksUri, algs: algorithms } = issuers;
   const [found] = await drizzle(registry).select({ jwks, jwksUri, algorithms }).from(issuers).where(eq(issuers.iss, iss));
-  return found && { keys: found.jwks?.keys ?? [], jwksUri: found.jwksUri ?? undefined, algorithms: found.algorithms };
+  return found && { iss, keys: found.jwks?.keys ?? [], jwksUri: found.jwksUri ?? undefined, algorithms: found.algorithms };
 }

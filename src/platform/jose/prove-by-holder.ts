@@ -8,6 +8,8 @@ import { proveSignature, type SignatureCheck, type SignatureRefusal } from "./ve
 export interface KeyHolder {
   readonly keys: readonly PublicJwk[];
   readonly jwksUri?: string | undefined;
+  /** Of an issuer: whose metadata these must be, if that address is of metadata. */
+  readonly iss?: string | undefined;
 }
 
 /**
@@ -17,18 +19,18 @@ export interface KeyHolder {
 export async function proveByHolder(
   text: string,
   header: CompactJws["header"],
-  { keys, jwksUri }: KeyHolder,
+  { keys, jwksUri, iss }: KeyHolder,
   algorithms: readonly Algorithm[],
   keySets: KeySets,
   isSigned?: SignatureCheck,
 ): Promise<Result<PublicJwk, SignatureRefusal>> {
   if (jwksUri === undefined) return proveSignature(text, header, keys, algorithms, isSigned);
-  const known = await keySets.at(jwksUri);
+  const known = await keySets.at(jwksUri, iss);
   const proven = await proveSignature(text, header, known, algorithms, isSigned);
   // Without a `kid`, a new key shows only by no known one having signed.
   const isNew =
     !proven.ok && (proven.error.reason === "key_unknown" || (proven.error.reason === "signature_wrong" && header["kid"] === undefined));
   if (!isNew) return proven;
-  const asked = await keySets.anew(jwksUri);
+  const asked = await keySets.anew(jwksUri, iss);
   return asked === known ? proven : proveSignature(text, header, asked, algorithms, isSigned);
 }

@@ -103,3 +103,41 @@ test("T18: what a registry file may not say inline is not taken from an address 
   }
   await expect(publisher().keys()).rejects.toThrow();
 });
+
+test("T41: metadata lead to an issuer's keys if they are that issuer's, by its exact name; those of another leave it without", async ({
+  expect,
+}) => {
+  const iss = "https://issuer.example.org/a";
+  const address = `${iss}/.well-known/openid-configuration`;
+  let [metadata, now]: [unknown, number] = [{ issuer: iss, jwks_uri: uri, token_endpoint: "https://elsewhere.example.org" }, 1_000_000];
+  const asked: string[] = [];
+  const sets = keySets(
+    async ({ url }) => {
+      asked.push(url);
+      return url === uri ? { keys: [first.jwk] } : metadata;
+    },
+    () => instant(now),
+    (milliseconds) => scheduler.wait(milliseconds),
+  );
+  expect(await sets.at(address, iss)).toEqual([first.jwk]);
+  expect(await sets.anew(address, iss)).toEqual([first.jwk]);
+  expect(asked).toEqual([address, uri]);
+  for (const other of [`${iss}/`, "https://issuer.example.org/b", undefined])
+    await expect(sets.at(address, other), other).rejects.toThrow("name another one");
+
+  for (const bad of [
+    { issuer: `${iss}/`, jwks_uri: uri },
+    { jwks_uri: uri },
+    { issuer: iss },
+    { issuer: iss, jwks_uri: "http://a.example" },
+  ]) {
+    metadata = bad;
+    now += 3_600_000;
+    await expect(sets.at(address, iss), JSON.stringify(bad)).rejects.toThrow("an issuer's metadata");
+    expect(asked.at(-1)).toBe(address); // no key was asked for
+  }
+  metadata = { issuer: iss, jwks_uri: `${uri}-2` };
+  now += 3_600_000;
+  await expect(sets.at(address, iss)).rejects.toThrow("a key set that was fetched is none"); // metadata again: they lead to keys, not on
+  expect(asked.slice(-2)).toEqual([address, `${uri}-2`]);
+});
