@@ -3,6 +3,7 @@ import { admitClient, type ClientGrant, type ClientRecord } from "#identity/clie
 import type { ClientDirectory } from "#identity/ports";
 import type { Limiter, Spend } from "#limits/ports";
 import type { Call } from "./admit.ts";
+import { clientSpend } from "./spends.ts";
 
 export interface EarlySharePorts {
   readonly clients: ClientDirectory;
@@ -11,22 +12,10 @@ export interface EarlySharePorts {
   readonly publicUrl: string;
 }
 
-interface Spender {
-  readonly client: { readonly id: string };
-  readonly grant: ClientGrant;
-  /** Of the token. */
-  readonly issuer: string;
-}
-
-/** Which quota a request spends from. */
-export function spendOf({ client, grant, issuer }: Spender): Spend {
-  return { client: client.id, key: `${grant.origin}/${grant.purpose}`, quota: grant.quotas.default, issuer };
-}
-
 /**
- * Has a share of the quota ready, where none is at hand, by the time that the token is proven. Spends nothing and never
+ * Has a share of the client's quota ready, where none is at hand, by the time that the token is proven. Spends nothing and never
  * throws: whoever is refused after all leaves the share to the others. Only for a certificate that the client named in the
- * token has registered, so that nobody else keeps its guard busy.
+ * token has registered, so that nobody else keeps its guard busy; and not of a subject, who may be made up.
  */
 export async function askEarly(
   call: Pick<Call, "token" | "origin" | "purpose" | "at">,
@@ -55,7 +44,7 @@ async function claimedSpend(
   const client = await (iss === publicUrl ? clients.find(id) : clients.findExternal({ issuer: iss, id }));
   if (client === undefined || !admitClient(client, certificate, at).ok) return undefined;
   const grant = grantOf(client, origin, purpose ?? onlyOne(purposes));
-  return grant && spendOf({ client, grant, issuer: iss });
+  return grant && clientSpend({ client, grant, issuer: iss });
 }
 
 const onlyOne = (purposes: unknown): unknown => (Array.isArray(purposes) && purposes.length === 1 ? purposes[0] : undefined);

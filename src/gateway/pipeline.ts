@@ -10,10 +10,11 @@ import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
 import { forward } from "./forward.ts";
 import { gather, type GatherPorts } from "./gather.ts";
-import { askEarly, spendOf } from "./early-share.ts";
+import { askEarly } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
+import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 
@@ -57,9 +58,9 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   // A denied token is named until it ends: past that, only the clock says so.
   const ended = () => (ports.clock() < who.value.tokenExpires ? undefined : ({ reason: "token_expired" } as const));
   const denied = (names: DeniedNames) => deniedPrincipal(names, who.value) ?? deniedSigner(names, who.value.client, signedBy) ?? ended();
-  const budget = await ports.limiter.spend(spendOf(who.value), denied);
+  const budget = await ports.limiter.spend(requestSpends(who.value), denied);
   if (!budget.ok) return trail.refuse(budget.error);
-  trail.learn({ budget: budget.value });
+  trail.learn({ budgets: budget.value });
 
   const what = await interpret(call.value, message, who.value, ports);
   if (!what.ok) return trail.refuse(what.error);
@@ -84,10 +85,13 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
   // The origin may have taken longer than the lease lives: an ended one is asked for again, without spending, and no answer is a no.
-  const still = await ports.limiter.renew(spendOf(who.value), denied);
+  const still = await ports.limiter.renew(clientSpend(who.value), denied);
   if (!still.ok) return trail.refuse(still.error);
+  const credits = await ports.limiter.spend(recordSpends(who.value, disclosed.value), denied);
+  if (!credits.ok) return trail.refuse(credits.error);
+  trail.learn({ budgets: [...budget.value, ...credits.value] });
   return trail.release(disclosed.value, async () => {
-    const still = await ports.limiter.renew(spendOf(who.value), denied);
+    const still = await ports.limiter.renew(clientSpend(who.value), denied);
     if (!still.ok) throw new Error("denied in the middle of the answer");
   });
 }

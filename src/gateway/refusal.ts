@@ -140,6 +140,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   policy_denied: notPermitted,
   // throttle
   quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
+  subject_quota_exhausted: face(429, "throttled", "The quota of this window is used up for whom the token is for."),
   // whoever reads the body
   body_too_slow: face(408, "timeout", "The request took too long to arrive."),
   // interpret
@@ -205,6 +206,11 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   answer_not_a_searchset: badOrigin,
   row_out_of_reach: notFound,
   resource_withheld: notFound,
+  record_quota_exhausted: face(
+    429,
+    "throttled",
+    "The quota of records of this window has less left than this answer holds: ask for fewer, or later.",
+  ),
 };
 
 /** The public face of a refusal. Where the specification itself has the name (a parameter, an interaction), it is told. */

@@ -37,7 +37,7 @@ interface Facts {
   readonly principal?: Principal;
   /** `kid` of the key that signed the request. */
   readonly signedBy?: string | undefined;
-  readonly budget?: Budget;
+  readonly budgets?: readonly Budget[];
   readonly interaction?: Interaction;
   readonly policyDigest?: string;
 }
@@ -70,8 +70,9 @@ export class Trail {
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
     const headers = this.#headers(recorded);
     if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
-    if (refusal.reason === "quota_exhausted") {
-      for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#ports.jitter()))) headers.set(name, value);
+    if ("retryAfterSeconds" in refusal && "policy" in refusal) {
+      const { budgets = [] } = this.#facts;
+      for (const [name, value] of Object.entries(exhaustedHeaders(refusal, budgets, this.#ports.jitter()))) headers.set(name, value);
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "unsupported_method") headers.set("allow", "GET, POST"); // RFC 9110 §15.5.6
@@ -130,10 +131,10 @@ export class Trail {
     const headers = baseHeaders(this.#arrival.id);
     letPageRead(headers, this.#page);
     if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
-    const { budget, principal } = this.#facts;
+    const { budgets, principal } = this.#facts;
     const jkt = principal?.proof?.jkt; // RFC 9449 §8.2: the next proof's nonce comes with this answer
     if (jkt !== undefined) headers.set("dpop-nonce", this.#ports.proofs.nonce(jkt, this.#arrival.at));
-    if (budget !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budget))) headers.set(name, value);
+    if (budgets !== undefined) for (const [name, value] of Object.entries(rateLimitHeaders(budgets))) headers.set(name, value);
     return headers;
   }
 

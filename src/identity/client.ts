@@ -68,7 +68,13 @@ export interface ClientGrant {
   /** Each answer is signed by the gateway (RFC 9421). */
   readonly signedResponses: boolean;
   readonly scopes: Scopes;
-  readonly quotas: { readonly default: GrantQuota };
+  readonly quotas: {
+    readonly default: GrantQuota;
+    /** Each subject's own requests, beside those of all. */
+    readonly perSubject?: GrantQuota | undefined;
+    /** Of `requests` here each is a resource that is released. */
+    readonly records?: GrantQuota | undefined;
+  };
 }
 
 interface GrantQuota {

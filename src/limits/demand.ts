@@ -1,6 +1,6 @@
 import type { Instant } from "#kernel/clock";
 
-/** How many requests came lately: each counts one and fades with a time constant of `fadeMilliseconds`. Plain settled data. */
+/** How much was wanted lately: each request counts as many as it wants and fades with a time constant of `fadeMilliseconds`. Plain settled data. */
 export interface Demand {
   readonly count: number;
   readonly at: Instant;
@@ -9,9 +9,9 @@ export interface Demand {
 // As long as a lease lives, so that the count is what one lease should hold.
 const fadeMilliseconds = 5_000;
 
-/** The demand with one more request. A clock that steps back fades nothing. */
-export function counted({ count, at: last }: Demand, at: Instant): Demand {
-  return { count: recent({ count, at: last }, at) + 1, at };
+/** The demand with so many more. A clock that steps back fades nothing. */
+export function counted({ count, at: last }: Demand, many: number, at: Instant): Demand {
+  return { count: recent({ count, at: last }, at) + many, at };
 }
 
 /** Requests that one lease's life brings, if they go on coming as they did. */

@@ -1,15 +1,23 @@
-import type { Budget, Exhausted } from "./ports.ts";
+import type { Budget, Exhausted, QuotaName } from "./ports.ts";
 
-/** Response headers of draft-ietf-httpapi-ratelimit-headers-11 §3 and §4, and `Retry-After` (RFC 9110 §10.2.3) when refused. */
-export function rateLimitHeaders({ policy, limit, windowSeconds, remaining, resetSeconds }: Budget): Readonly<Record<string, string>> {
+// Of resources released; the units that draft-ietf-httpapi-ratelimit-headers-11 registers (§8) count requests, bytes and connections.
+const units: Readonly<Record<QuotaName, string>> = { default: "", subject: "", records: ';qu="records"' };
+
+/** Response headers of draft-ietf-httpapi-ratelimit-headers-11 §3 and §4: one item for each quota that was spent from. */
+export function rateLimitHeaders(budgets: readonly Budget[]): Readonly<Record<string, string>> {
   return {
-    "RateLimit-Policy": `"${policy}";q=${limit};w=${windowSeconds}`,
-    RateLimit: `"${policy}";r=${remaining};t=${resetSeconds}`,
+    "RateLimit-Policy": budgets
+      .map(({ policy, limit, windowSeconds }) => `"${policy}";q=${limit};w=${windowSeconds}${units[policy]}`)
+      .join(", "),
+    RateLimit: budgets.map(({ policy, remaining, resetSeconds }) => `"${policy}";r=${remaining};t=${resetSeconds}`).join(", "),
   };
 }
 
-/** `jitter`: 0 ≤ jitter < 1, spreads the clients that wait for one window's end. Never earlier than `t`. */
-export function exhaustedHeaders(exhausted: Exhausted, jitter: number): Readonly<Record<string, string>> {
+/**
+ * The same of a request that was refused, and `Retry-After` (RFC 9110 §10.2.3). `jitter`: 0 ≤ jitter < 1, spreads the clients that wait
+ * for one window's end. Never earlier than `t`.
+ */
+export function exhaustedHeaders(exhausted: Exhausted, spent: readonly Budget[], jitter: number): Readonly<Record<string, string>> {
   const spread = Math.floor(jitter * Math.min(10, 1 + exhausted.retryAfterSeconds / 10));
-  return { ...rateLimitHeaders(exhausted), "Retry-After": String(exhausted.retryAfterSeconds + spread) };
+  return { ...rateLimitHeaders([...spent, exhausted]), "Retry-After": String(exhausted.retryAfterSeconds + spread) };
 }

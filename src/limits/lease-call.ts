@@ -8,12 +8,14 @@ export interface LeaseCall {
   readonly id: string;
   /** The isolate: how many hold leases decides how large a share is. */
   readonly holder: string;
-  /** Which counter: `<origin>/<purpose>`, the grant whose quota this is. */
+  /** Which counter: `<origin>/<purpose>`, the grant whose quota this is, and behind a space what else of it is counted. */
   readonly key: string;
   /** As the caller's copy of the registry says; the guard decides whether it is the newest. */
   readonly quota: Quota;
   /** 0: only to see, or to bring back. */
   readonly want: number;
+  /** How much of it the request that asks cannot do without: granted whole, to be spent at once, or nothing is. */
+  readonly need: number;
   readonly returned: number;
   /** Where the returned tokens came from, as the answer that granted them said: another incarnation's or another window's count as spent. */
   readonly incarnation?: string;
@@ -33,7 +35,7 @@ export interface LeaseAnswer {
   /** From the moment the caller first sent the call; never past the window's end. */
   readonly lifeMilliseconds: number;
   readonly incarnation: string;
-  /** Set when nothing was granted that was asked for: so long the caller refuses without asking again. Never past the window's end. */
+  /** Set when nothing was granted that was asked for: so long the caller refuses, without asking again, what `remaining` is not enough for. Never past the window's end. */
   readonly denyMilliseconds?: number;
 }
 
@@ -52,6 +54,7 @@ const schema = z.strictObject({
     revision: z.int().min(0),
   }),
   want: count,
+  need: count,
   returned: count,
   incarnation: name.optional(),
   windowStart: z.number().optional(),

@@ -1,10 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import { CallMemory } from "./call-memory.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
-import { giveBack, remaining, take, windowAt, windowEnd, type Window } from "./window.ts";
-
-/** A window as storage keeps it. */
-export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
+import { giveBack, remaining, take, windowAt, windowEnd, type StoredWindow, type Window, type WindowShelf } from "./window.ts";
 
 // DESIGN §5: what a revocation may take to be felt, however old the guard's own knowledge was.
 const leaseMillisecondsMax = 5_000;
@@ -12,7 +9,6 @@ const afterEpochMillisecondsMax = 7_000;
 // What another isolate holds may come back soon; when none does, only the end of the window brings more.
 const denyMilliseconds = { othersHold: 250, alone: 1_000 };
 const holdersMax = 10_000;
-const keysMax = 1_024;
 
 /**
  * The counters of one client. Counts at grant, so `granted − returned ≤ limit` holds in every interleaving, with lost
@@ -20,14 +16,16 @@ const keysMax = 1_024;
  */
 export class LeaseBook {
   readonly #incarnation: string;
-  readonly #windows: Map<string, Window>;
+  readonly #windows: WindowShelf;
+  readonly #holdersAssumed: number | undefined;
   readonly #calls = new CallMemory();
   readonly #holders = new Map<string, Instant>(); // oldest first
 
-  /** `incarnation`: new random text for each start of the guard. */
-  constructor(incarnation: string, stored: readonly StoredWindow[]) {
+  /** `incarnation`: new random text for each start of the guard. `holders`: how many share each quota, where they are not counted. */
+  constructor(incarnation: string, windows: WindowShelf, holders?: number) {
+    this.#holdersAssumed = holders;
     this.#incarnation = incarnation;
-    this.#windows = new Map(stored.map(({ key, ...window }) => [key, { ...window, granted: window.reserved }]));
+    this.#windows = windows;
   }
 
   /**
@@ -40,7 +38,6 @@ export class LeaseBook {
     if (before !== undefined) return { answer: before, store: undefined };
 
     const last = this.#windows.get(call.key);
-    if (last === undefined && this.#windows.size >= keysMax) throw new Error("a client has more quotas than a guard keeps");
     const current = windowAt(last, call.quota, at);
     const brought = this.#brings(call, current, at) ? Math.min(call.returned, current.granted) : 0;
     const settled = giveBack(current, brought);
@@ -49,6 +46,7 @@ export class LeaseBook {
       remaining: remaining(settled),
       holders: this.#count(call.holder, at),
       want: call.want,
+      need: call.need,
     });
     const window = take(settled, granted);
 
@@ -66,6 +64,7 @@ export class LeaseBook {
   }
 
   #count(holder: string, at: Instant): number {
+    if (this.#holdersAssumed !== undefined) return this.#holdersAssumed;
     this.#holders.delete(holder);
     this.#holders.set(holder, at);
     for (const [oldest, seen] of this.#holders) {
@@ -77,7 +76,7 @@ export class LeaseBook {
 
   #answer(window: Window, granted: number, want: number, at: Instant, epochRead: Instant): LeaseAnswer {
     const windowMillisecondsLeft = windowEnd(window) - at;
-    const deny = this.#holders.size > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
+    const deny = (this.#holdersAssumed ?? this.#holders.size) > 1 ? denyMilliseconds.othersHold : denyMilliseconds.alone;
     return {
       granted,
       limit: window.quota.requests,
@@ -93,17 +92,19 @@ export class LeaseBook {
 }
 
 /**
- * At most half of what remains is ever out at once, and no lease is over a twentieth of the quota: near the limit leases
- * shrink to one, where the count is exact for each request.
+ * At most half of what remains is ever out ahead of its use, and no lease is over a twentieth of the quota: near the limit leases
+ * shrink to what the request at hand needs, where the count is exact for each. A part of that would help nobody.
  */
 export function grantSize(of: {
   readonly limit: number;
   readonly remaining: number;
   readonly holders: number;
   readonly want: number;
+  readonly need: number;
 }): number {
+  if (of.need > of.remaining) return 0;
   const share = Math.max(1, Math.min(Math.floor(of.remaining / (2 * of.holders)), Math.floor(of.limit / 20)));
-  return Math.min(of.want, share, of.remaining);
+  return Math.min(of.want, Math.max(share, of.need), of.remaining);
 }
 
 function sameRow(window: Window, last: Window | undefined): boolean {

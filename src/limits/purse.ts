@@ -1,10 +1,11 @@
 import { instant, type Instant } from "#kernel/clock";
 import { counted, expected, recent, type Demand } from "./demand.ts";
 import type { LeaseAnswer, LeaseCall } from "./lease-call.ts";
-import type { Budget, Exhausted } from "./ports.ts";
+import type { Budget, Exhausted, QuotaName } from "./ports.ts";
 
 /** What one isolate holds of one quota: settled plain data. Each function takes a purse and gives the next one. */
 export interface Purse {
+  readonly policy: QuotaName;
   /** Granted by `lease`, or an earlier one of the same window, and not spent. */
   readonly tokens: number;
   readonly lease: Lease | undefined;
@@ -29,10 +30,13 @@ export interface Ask {
 }
 
 type Outcome =
-  | { readonly kind: "spent"; readonly budget: Budget }
+  | { readonly kind: "spent"; readonly budget: Budget; readonly source: Source }
   | { readonly kind: "denied"; readonly exhausted: Exhausted }
   /** Nothing at hand that lives: ask. */
   | { readonly kind: "empty" };
+
+/** Which window's tokens, by which count. */
+export type Source = Pick<LeaseAnswer, "incarnation" | "windowStart">;
 
 // The isolate's lease ends before the guard thinks it does, however their clocks drift within five seconds.
 const driftMilliseconds = 250;
@@ -44,26 +48,36 @@ const asksMax = 8;
 // Below two tokens a lease (a twentieth of the quota) nothing is asked for ahead: it would lie in one isolate while another is refused.
 const limitForAhead = 40;
 
-export const emptyPurse = (at: Instant): Purse => ({ tokens: 0, lease: undefined, demand: { count: 0, at }, asks: [] });
+export const emptyPurse = (policy: QuotaName, at: Instant): Purse => ({
+  policy,
+  tokens: 0,
+  lease: undefined,
+  demand: { count: 0, at },
+  asks: [],
+});
 
-/** Counts a request that wants a token: once for each, before it spends. */
-export const demanded = (purse: Purse, at: Instant): Purse => ({ ...purse, demand: counted(purse.demand, at) });
+/** Counts a request that wants so many tokens: once for each, before it spends. */
+export const demanded = (purse: Purse, many: number, at: Instant): Purse => ({ ...purse, demand: counted(purse.demand, many, at) });
 
-/** Spends one token of a living lease. */
-export function spend(purse: Purse, at: Instant): { readonly purse: Purse; readonly outcome: Outcome } {
+/** Spends tokens of a living lease: all that are wanted, or none. */
+export function spend(purse: Purse, many: number, at: Instant): { readonly purse: Purse; readonly outcome: Outcome } {
   const { lease, tokens } = purse;
   if (lease === undefined || !lives(lease, at)) return { purse, outcome: { kind: "empty" } };
-  if (tokens > 0) {
-    const next = { ...purse, tokens: tokens - 1 };
-    return { purse: next, outcome: { kind: "spent", budget: budgetOf(lease, next.tokens, at) } };
-  }
-  if (at < lease.deniedUntil) return { purse, outcome: { kind: "denied", exhausted: exhausted(lease, at) } };
-  return { purse, outcome: { kind: "empty" } };
+  if (tokens >= many) return spent(purse, lease, many, at);
+  const isShort = many - tokens > lease.answer.remaining;
+  return { purse, outcome: isShort && at < lease.deniedUntil ? denied(purse, lease, many, at) : { kind: "empty" } };
+}
+
+/** Puts back what was spent for nothing, because the request was refused by another quota. Gone when its lease is. */
+export function putBack(purse: Purse, many: number, { incarnation, windowStart }: Source): Purse {
+  const answer = purse.lease?.answer;
+  const isSame = answer?.incarnation === incarnation && answer.windowStart === windowStart;
+  return isSame ? { ...purse, tokens: purse.tokens + many } : purse;
 }
 
 /** How things stand by the guard's last answer, and whether that answer still lives. */
-export function standing({ lease, tokens }: Purse, at: Instant): { readonly budget: Budget; readonly alive: boolean } | undefined {
-  return lease && { budget: budgetOf(lease, tokens, at), alive: lives(lease, at) };
+export function standing(purse: Purse, at: Instant): { readonly budget: Budget; readonly alive: boolean } | undefined {
+  return purse.lease && { budget: budgetOf(purse, purse.lease, at), alive: lives(purse.lease, at) };
 }
 
 /** Whether one more request may ask the guard now. */
@@ -84,25 +98,28 @@ export function renewalDue(purse: Purse, at: Instant): boolean {
 
 /**
  * Begins a call: what goes back leaves the purse here, before it is sent, so it cannot be spent as well.
- * `least`: 1 for a request that needs a token itself.
+ * `least`: what the request that asks must have, 0 when it only sees to those that follow.
  */
 export function beginAsk(
   purse: Purse,
   id: string,
-  least: 0 | 1,
+  least: number,
   at: Instant,
-): { readonly purse: Purse; readonly call: Pick<LeaseCall, "want" | "returned" | "incarnation" | "windowStart"> } {
+): { readonly purse: Purse; readonly call: Pick<LeaseCall, "want" | "need" | "returned" | "incarnation" | "windowStart"> } {
   const { lease, tokens } = purse;
   const asks = underWay(purse, at);
   const target = Math.ceil(recent(purse.demand, at));
   // A dead lease gives everything back; a living one only what it would not spend in another life.
-  const returned = lease === undefined || !lives(lease, at) ? tokens : Math.max(0, tokens - Math.max(1, 2 * target));
+  const returned = lease === undefined || !lives(lease, at) ? tokens : Math.max(0, tokens - Math.max(1, least, 2 * target));
+  const kept = tokens - returned;
   const coming = asks.reduce((sum, ask) => sum + ask.want, 0);
-  const want = Math.max(least, target - (tokens - returned) - coming);
+  const need = Math.max(Math.min(1, least), least - kept);
+  const want = Math.max(need, target - kept - coming);
   return {
-    purse: { ...purse, tokens: tokens - returned, asks: [...asks, { id, at, want }] },
+    purse: { ...purse, tokens: kept, asks: [...asks, { id, at, want }] },
     call: {
       want,
+      need,
       returned,
       ...(returned > 0 && lease !== undefined ? { incarnation: lease.answer.incarnation, windowStart: lease.answer.windowStart } : {}),
     },
@@ -132,28 +149,28 @@ export function settleAsk(purse: Purse, id: string, answer: LeaseAnswer, receive
 export const abandonAsk = (purse: Purse, id: string): Purse => ({ ...purse, asks: purse.asks.filter((ask) => ask.id !== id) });
 
 /**
- * The token that an answer brought for the very request that asked: spent on the guard's word alone, so that it counts
+ * The tokens that an answer brought for the very request that asked: spent on the guard's word alone, so that they count
  * also where the window ends before the lease could live.
  */
-export function spendAnswered(purse: Purse, answer: LeaseAnswer, at: Instant): { readonly purse: Purse; readonly outcome: Outcome } {
+export function spendAnswered(
+  purse: Purse,
+  many: number,
+  answer: LeaseAnswer,
+  at: Instant,
+): { readonly purse: Purse; readonly outcome: Outcome } {
   const { lease, tokens } = purse;
   if (lease === undefined) return { purse, outcome: { kind: "empty" } };
-  if (answer.granted > 0 && tokens > 0) {
-    const next = { ...purse, tokens: tokens - 1 };
-    return { purse: next, outcome: { kind: "spent", budget: budgetOf(lease, next.tokens, at) } };
-  }
-  return answer.granted === 0
-    ? { purse, outcome: { kind: "denied", exhausted: exhausted(lease, at) } }
-    : { purse, outcome: { kind: "empty" } };
+  if (answer.granted === 0) return { purse, outcome: denied(purse, lease, many, at) };
+  return tokens >= many ? spent(purse, lease, many, at) : { purse, outcome: { kind: "empty" } };
 }
 
 const lives = ({ asked, diesAt }: Lease, at: Instant): boolean => at < diesAt && at >= asked - stepBackMilliseconds;
 
 const underWay = ({ asks }: Purse, at: Instant): readonly Ask[] => asks.filter((ask) => Math.abs(at - ask.at) < askMilliseconds);
 
-function budgetOf({ answer, received, diesAt }: Lease, tokens: number, at: Instant): Budget {
+function budgetOf({ policy, tokens }: Purse, { answer, received, diesAt }: Lease, at: Instant): Budget {
   return {
-    policy: "default",
+    policy,
     limit: answer.limit,
     windowSeconds: answer.windowSeconds,
     // What this isolate knows of: its own tokens, and what the guard had left when it last answered.
@@ -164,7 +181,22 @@ function budgetOf({ answer, received, diesAt }: Lease, tokens: number, at: Insta
   };
 }
 
-function exhausted(lease: Lease, at: Instant): Exhausted {
-  const budget = budgetOf(lease, 0, at);
-  return { ...budget, remaining: 0, reason: "quota_exhausted", retryAfterSeconds: budget.resetSeconds };
+function spent(purse: Purse, lease: Lease, many: number, at: Instant) {
+  const next = { ...purse, tokens: purse.tokens - many };
+  return { purse: next, outcome: { kind: "spent" as const, budget: budgetOf(next, lease, at), source: lease.answer } };
 }
+
+function denied(purse: Purse, lease: Lease, many: number, at: Instant) {
+  const budget = budgetOf(purse, lease, at);
+  const remaining = Math.min(budget.remaining, many - 1); // whatever it is, it was not enough
+  return {
+    kind: "denied" as const,
+    exhausted: { ...budget, remaining, reason: reasons[purse.policy], retryAfterSeconds: budget.resetSeconds },
+  };
+}
+
+const reasons = {
+  default: "quota_exhausted",
+  subject: "subject_quota_exhausted",
+  records: "record_quota_exhausted",
+} as const satisfies Record<QuotaName, Exhausted["reason"]>;

@@ -1,4 +1,4 @@
-/** So many requests in each fixed window. */
+/** So much in each fixed window: requests of a client, requests of one of its subjects, or records released. */
 export interface Quota {
   readonly requests: number;
   readonly windowSeconds: number;

@@ -11,6 +11,18 @@ export interface Window {
   readonly reserved: number;
 }
 
+/** A window as storage keeps it. */
+export type StoredWindow = Pick<Window, "quota" | "start" | "reserved"> & { readonly key: string };
+
+/** A guard's windows. `set` throws, and changes nothing, for a key too many. */
+export interface WindowShelf {
+  get(key: string): Window | undefined;
+  set(key: string, window: Window): void;
+}
+
+/** All that was written ahead counts as granted. */
+export const restored = ({ quota, start, reserved }: StoredWindow): Window => ({ quota, start, reserved, granted: reserved });
+
 export const windowEnd = ({ quota, start }: Window): Instant => instant(start + quota.windowSeconds * 1000);
 
 export const remaining = ({ quota, granted }: Window): number => Math.max(0, quota.requests - granted);

@@ -31,7 +31,7 @@ async function asked(
 
 test("a share is asked for by what the token claims, before it is proven", async ({ expect }) => {
   const quota = { requests: 10, windowSeconds: 60, revision: 1 };
-  expect(await asked()).toEqual([{ client: "telehealth", key: "main/TREAT", quota, issuer: publicUrl }]);
+  expect(await asked()).toEqual([{ client: "telehealth", key: "main/TREAT", policy: "default", quota, many: 1, issuer: publicUrl }]);
   expect(await asked({ purpose: "TREAT" })).toHaveLength(1);
   expect(await asked({ token: tokenOf({ ...claims, purpose_of_use: undefined }) }), "the only grant").toHaveLength(1);
 });

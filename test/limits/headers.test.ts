@@ -3,10 +3,15 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 
-const budget = { policy: "default", limit: 6_000, windowSeconds: 60, remaining: 412, resetSeconds: 17, livesUntil: instant(0) };
+const budget = { policy: "default" as const, limit: 6_000, windowSeconds: 60, remaining: 412, resetSeconds: 17, livesUntil: instant(0) };
 
 test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expect }) => {
-  expect(rateLimitHeaders(budget)).toEqual({ "RateLimit-Policy": '"default";q=6000;w=60', RateLimit: '"default";r=412;t=17' });
+  expect(rateLimitHeaders([budget])).toEqual({ "RateLimit-Policy": '"default";q=6000;w=60', RateLimit: '"default";r=412;t=17' });
+  const records = { ...budget, policy: "records" as const, limit: 500, windowSeconds: 3_600, remaining: 3 };
+  expect(rateLimitHeaders([budget, { ...budget, policy: "subject", limit: 60, remaining: 0 }, records])).toEqual({
+    "RateLimit-Policy": '"default";q=6000;w=60, "subject";q=60;w=60, "records";q=500;w=3600;qu="records"',
+    RateLimit: '"default";r=412;t=17, "subject";r=0;t=17, "records";r=3;t=17',
+  });
 });
 
 test("Retry-After is a whole number and never earlier than t, whatever the jitter", ({ expect }) => {
@@ -16,7 +21,7 @@ test("Retry-After is a whole number and never earlier than t, whatever the jitte
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       (resetSeconds, jitter) => {
         const exhausted = { ...budget, remaining: 0, resetSeconds, retryAfterSeconds: resetSeconds, reason: "quota_exhausted" } as const;
-        const header = exhaustedHeaders(exhausted, jitter)["Retry-After"];
+        const header = exhaustedHeaders(exhausted, [], jitter)["Retry-After"];
         expect(header).toMatch(/^[0-9]+$/u);
         expect(Number(header)).toBeGreaterThanOrEqual(resetSeconds);
         expect(Number(header)).toBeLessThanOrEqual(resetSeconds + 10);

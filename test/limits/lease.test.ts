@@ -1,8 +1,10 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant, type Instant } from "#kernel/clock";
-import { grantSize, LeaseBook, type StoredWindow } from "#limits/lease";
+import { GrantWindows } from "#limits/grant-windows";
+import { grantSize, LeaseBook } from "#limits/lease";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
+import type { StoredWindow } from "#limits/window";
 
 const quota = { requests: 100, windowSeconds: 60, revision: 1 };
 const call = (id: string, more: Partial<LeaseCall> = {}): LeaseCall => ({
@@ -11,20 +13,21 @@ const call = (id: string, more: Partial<LeaseCall> = {}): LeaseCall => ({
   key: "main/TREAT",
   quota,
   want: 1,
+  need: 0,
   returned: 0,
   ...more,
 });
 const start = instant(60_000 * 1000);
 
 test("a quota of 100 asked for 500 times one at a time grants exactly 100, and says when the window ends", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   const answers = Array.from({ length: 500 }, (_, n) => book.lease(call(`${n}`), instant(start + 15_500), instant(start + 15_500)).answer);
   expect(answers.filter(({ granted }) => granted === 1)).toHaveLength(100);
   expect(answers.at(-1)).toMatchObject({ granted: 0, remaining: 0, limit: 100, windowMillisecondsLeft: 44_500, denyMilliseconds: 1_000 });
 });
 
 test("the next window has its own tokens, and a clock that steps back does not open the last one again", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   const spend = (n: number, at: Instant) => book.lease(call(`${n}`), at, at).answer;
   for (let n = 0; n < 100; n += 1) spend(n, start);
   expect(spend(100, instant(start + 59_999)).granted).toBe(0);
@@ -33,7 +36,7 @@ test("the next window has its own tokens, and a clock that steps back does not o
 });
 
 test("a call repeated with its id is answered as before and changes nothing", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   const { answer } = book.lease(call("x", { want: 5 }), start, start);
   expect(book.lease(call("x", { want: 5 }), instant(start + 1), instant(start + 1)).answer).toBe(answer);
   const back = { want: 0, returned: 3, incarnation: "one", windowStart: answer.windowStart };
@@ -42,7 +45,7 @@ test("a call repeated with its id is answered as before and changes nothing", ({
 });
 
 test("tokens of another incarnation or another window come back as spent", ({ expect }) => {
-  const book = new LeaseBook("two", []);
+  const book = new LeaseBook("two", new GrantWindows([]));
   const { windowStart } = book.lease(call("x", { want: 5 }), start, start).answer;
   expect(book.lease(call("y", { want: 0, returned: 3, incarnation: "one", windowStart }), start, start).answer.remaining).toBe(95);
   const old = instant(windowStart - 60_000);
@@ -50,7 +53,7 @@ test("tokens of another incarnation or another window come back as spent", ({ ex
 });
 
 test("when a call that brought tokens back is forgotten, returns count as spent until its window is over", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   const large = { ...quota, requests: 1_000_000 };
   const { windowStart } = book.lease(call("first", { quota: large, want: 100 }), start, start).answer;
   const back = { quota: large, want: 0, returned: 60, incarnation: "one", windowStart };
@@ -60,7 +63,7 @@ test("when a call that brought tokens back is forgotten, returns count as spent 
 });
 
 test("a larger quota from a stale isolate is not believed, and a smaller one of the same revision is", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   const limitFor = (id: string, requests: number, revision: number) =>
     book.lease(call(id, { want: 0, quota: { ...quota, requests, revision } }), start, start).answer.limit;
   expect(limitFor("a", 100, 5)).toBe(100);
@@ -71,7 +74,7 @@ test("a larger quota from a stale isolate is not believed, and a smaller one of 
 });
 
 test("a window whose length changes while it runs hands its count on", ({ expect }) => {
-  const book = new LeaseBook("one", []);
+  const book = new LeaseBook("one", new GrantWindows([]));
   for (let n = 0; n < 100; n += 1) book.lease(call(`${n}`), start, start);
   const shorter = { requests: 100, windowSeconds: 10, revision: 2 };
   expect(book.lease(call("x", { quota: shorter }), instant(start + 1_000), instant(start + 1_000)).answer.granted).toBe(0);
@@ -79,16 +82,25 @@ test("a window whose length changes while it runs hands its count on", ({ expect
 });
 
 test("a lease lives five seconds, and never past seven after the guard last asked what is revoked", ({ expect }) => {
-  const lifeAfter = (age: number) => new LeaseBook("one", []).lease(call("x"), instant(start + age), start).answer.lifeMilliseconds;
+  const lifeAfter = (age: number) =>
+    new LeaseBook("one", new GrantWindows([])).lease(call("x"), instant(start + age), start).answer.lifeMilliseconds;
   expect([0, 1_000, 2_000, 2_001, 5_000, 7_000, 9_000].map(lifeAfter)).toEqual([5_000, 5_000, 5_000, 4_999, 2_000, 0, 0]);
 });
 
 test("leases shrink to one near the limit, and are never over a twentieth of the quota", ({ expect }) => {
-  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 900 })).toBe(50);
-  expect(grantSize({ limit: 1_000, remaining: 40, holders: 4, want: 900 })).toBe(5);
-  expect(grantSize({ limit: 1_000, remaining: 3, holders: 4, want: 900 })).toBe(1);
-  expect(grantSize({ limit: 1_000, remaining: 0, holders: 4, want: 900 })).toBe(0);
-  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 0 })).toBe(0);
+  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 900, need: 0 })).toBe(50);
+  expect(grantSize({ limit: 1_000, remaining: 40, holders: 4, want: 900, need: 0 })).toBe(5);
+  expect(grantSize({ limit: 1_000, remaining: 3, holders: 4, want: 900, need: 0 })).toBe(1);
+  expect(grantSize({ limit: 1_000, remaining: 0, holders: 4, want: 900, need: 0 })).toBe(0);
+  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 0, need: 0 })).toBe(0);
+});
+
+test("what a request needs at once is granted whole or not at all, and shows what is left", ({ expect }) => {
+  expect(grantSize({ limit: 1_000, remaining: 1_000, holders: 1, want: 500, need: 400 })).toBe(400);
+  expect(grantSize({ limit: 1_000, remaining: 399, holders: 1, want: 500, need: 400 })).toBe(0);
+  expect(grantSize({ limit: 1_000, remaining: 400, holders: 9, want: 400, need: 400 })).toBe(400);
+  const book = new LeaseBook("one", new GrantWindows([]));
+  expect(book.lease(call("many", { want: 101, need: 101 }), start, start).answer).toMatchObject({ granted: 0, remaining: 100 });
 });
 
 type Step =
@@ -139,7 +151,7 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
       (steps, requests) => {
         const small = { requests, windowSeconds: 10, revision: 1 };
         const stored = new Map<string, StoredWindow>();
-        let [book, incarnations, at, ids] = [new LeaseBook("0", []), 0, start as number, 0];
+        let [book, incarnations, at, ids] = [new LeaseBook("0", new GrantWindows([])), 0, start as number, 0];
         const isolates: Isolate[] = Array.from({ length: 4 }, () => ({ tokens: 0, lease: undefined, diesAt: 0 }));
         const sent: LeaseCall[] = [];
         const admitted = new Map<number, number>();
@@ -183,7 +195,7 @@ test("whatever is interleaved, repeated, lost or restarted, no window admits mor
               break;
             case "restart":
               incarnations += 1;
-              book = new LeaseBook(`${incarnations}`, [...stored.values()]);
+              book = new LeaseBook(`${incarnations}`, new GrantWindows([...stored.values()]));
               break;
             case "replay": {
               const old = sent.at(-1 - now.which);
@@ -204,9 +216,9 @@ test("without crashes the whole quota can be used, and a crash costs at most one
     fc.property(fc.integer({ min: 1, max: 400 }), fc.nat(399), (requests, crashAfter) => {
       const size = { ...quota, requests };
       let row: StoredWindow | undefined;
-      let [book, admitted] = [new LeaseBook("0", []), 0];
+      let [book, admitted] = [new LeaseBook("0", new GrantWindows([])), 0];
       for (let n = 0; n < requests + 5; n += 1) {
-        if (n === crashAfter) book = new LeaseBook("1", row === undefined ? [] : [row]);
+        if (n === crashAfter) book = new LeaseBook("1", new GrantWindows(row === undefined ? [] : [row]));
         const { answer, store } = book.lease(call(`${n}`, { quota: size }), start, start);
         row = store ?? row;
         admitted += answer.granted;

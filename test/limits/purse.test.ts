@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { LeaseBook, type StoredWindow } from "#limits/lease";
+import { GrantWindows } from "#limits/grant-windows";
+import { LeaseBook } from "#limits/lease";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import {
   abandonAsk,
@@ -9,13 +10,16 @@ import {
   demanded,
   emptyPurse,
   mayAsk,
+  putBack,
   renewalDue,
   settleAsk,
   spend,
   spendAnswered,
   standing,
   type Purse,
+  type Source,
 } from "#limits/purse";
+import type { StoredWindow } from "#limits/window";
 
 const start = 60_000_000;
 const at = (milliseconds: number) => instant(start + milliseconds);
@@ -32,12 +36,12 @@ const answer = (more: Partial<LeaseAnswer> = {}): LeaseAnswer => ({
 });
 /** A purse that asked at 0 and was answered 40 ms later. */
 const leased = (more: Partial<LeaseAnswer> = {}): Purse =>
-  settleAsk(beginAsk(emptyPurse(at(0)), "first", 1, at(0)).purse, "first", answer(more), at(40));
+  settleAsk(beginAsk(emptyPurse("default", at(0)), "first", 1, at(0)).purse, "first", answer(more), at(40));
 const busy = (purse: Purse, requests: number, now: number): Purse =>
-  Array.from({ length: requests }).reduce<Purse>((busier) => demanded(busier, at(now)), purse);
+  Array.from({ length: requests }).reduce<Purse>((busier) => demanded(busier, 1, at(now)), purse);
 
 test("a lease is spent token by token, and tells what is left of the whole quota as far as it knows", ({ expect }) => {
-  const { purse, outcome } = spend(leased(), at(100));
+  const { purse, outcome } = spend(leased(), 1, at(100));
   expect(outcome).toMatchObject({
     kind: "spent",
     budget: { policy: "default", limit: 1_000, windowSeconds: 60, remaining: 909, resetSeconds: 60, livesUntil: at(4_750) },
@@ -46,54 +50,54 @@ test("a lease is spent token by token, and tells what is left of the whole quota
 });
 
 test("a lease lives five seconds less the drift of clocks from when it was asked for, however late its answer came", ({ expect }) => {
-  const late = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", answer(), at(1_900));
-  expect(spend(late, at(4_749)).outcome.kind).toBe("spent");
-  expect(spend(late, at(4_750)).outcome.kind).toBe("empty");
+  const late = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", answer(), at(1_900));
+  expect(spend(late, 1, at(4_749)).outcome.kind).toBe("spent");
+  expect(spend(late, 1, at(4_750)).outcome.kind).toBe("empty");
   expect(standing(late, at(4_750))?.alive).toBe(false);
 });
 
 test("a clock that steps back before the lease was asked for ends it", ({ expect }) => {
-  expect(spend(leased(), at(-50)).outcome.kind, "two requests may see times that far apart").toBe("spent");
-  expect(spend(leased(), at(-101)).outcome.kind).toBe("empty");
+  expect(spend(leased(), 1, at(-50)).outcome.kind, "two requests may see times that far apart").toBe("spent");
+  expect(spend(leased(), 1, at(-101)).outcome.kind).toBe("empty");
 });
 
 test("the end of the window is told as late as it may be, and a lease ends as early", ({ expect }) => {
   const ending = leased({ windowMillisecondsLeft: 2_980, lifeMilliseconds: 2_980 });
-  expect(spend(ending, at(40)).outcome).toMatchObject({ kind: "spent", budget: { resetSeconds: 3, livesUntil: at(2_730) } });
-  expect(spend(ending, at(2_730)).outcome.kind).toBe("empty");
+  expect(spend(ending, 1, at(40)).outcome).toMatchObject({ kind: "spent", budget: { resetSeconds: 3, livesUntil: at(2_730) } });
+  expect(spend(ending, 1, at(2_730)).outcome.kind).toBe("empty");
 });
 
 test("a denial is remembered as long as the guard said, never past its window, and refuses without a call", ({ expect }) => {
   const denied = leased({ granted: 0, remaining: 0, denyMilliseconds: 1_000 });
-  const { outcome } = spend(denied, at(1_039));
+  const { outcome } = spend(denied, 1, at(1_039));
   expect(outcome).toMatchObject({ kind: "denied", exhausted: { reason: "quota_exhausted", remaining: 0, retryAfterSeconds: 60 } });
-  expect(spend(denied, at(1_040)).outcome.kind).toBe("empty");
+  expect(spend(denied, 1, at(1_040)).outcome.kind).toBe("empty");
   const ending = leased({ granted: 0, remaining: 0, denyMilliseconds: 300, windowMillisecondsLeft: 300, lifeMilliseconds: 4_000 });
-  expect(spend(ending, at(299)).outcome.kind).toBe("denied");
-  expect(spend(ending, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
+  expect(spend(ending, 1, at(299)).outcome.kind).toBe("denied");
+  expect(spend(ending, 1, at(300)).outcome.kind, "the next window may have tokens").toBe("empty");
 });
 
 test("an answer serves the request that asked even where the window ends before the lease could live", ({ expect }) => {
   const ending = answer({ granted: 1, windowMillisecondsLeft: 100, lifeMilliseconds: 100 });
-  const purse = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", ending, at(40));
-  expect(spend(purse, at(40)).outcome.kind).toBe("empty");
-  expect(spendAnswered(purse, ending, at(40))).toMatchObject({ outcome: { kind: "spent" }, purse: { tokens: 0 } });
+  const purse = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", ending, at(40));
+  expect(spend(purse, 1, at(40)).outcome.kind).toBe("empty");
+  expect(spendAnswered(purse, 1, ending, at(40))).toMatchObject({ outcome: { kind: "spent" }, purse: { tokens: 0 } });
 });
 
 test("what goes back leaves the purse before it is sent, and names where it came from", ({ expect }) => {
   const { purse, call } = beginAsk(leased(), "back", 0, at(6_000));
   expect(call).toMatchObject({ returned: 10, incarnation: "one", windowStart: at(0) });
   expect(purse.tokens).toBe(0);
-  expect(spend(abandonAsk(purse, "back"), at(6_000)).outcome.kind, "a call that failed brings nothing back").toBe("empty");
+  expect(spend(abandonAsk(purse, "back"), 1, at(6_000)).outcome.kind, "a call that failed brings nothing back").toBe("empty");
 });
 
 test("a living lease keeps what it will spend: it asks for what is missing and brings back only the surplus", ({ expect }) => {
-  expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({ want: 20, returned: 0 });
+  expect(beginAsk(busy(leased(), 30, 2_500), "more", 0, at(2_500)).call).toEqual({ want: 20, need: 0, returned: 0 });
   expect(beginAsk(busy(leased(), 2, 2_500), "less", 0, at(2_500)).call).toMatchObject({ want: 0, returned: 6 });
 });
 
 test("what others have asked for already is not asked for again", ({ expect }) => {
-  let purse = busy(emptyPurse(at(0)), 6, 0);
+  let purse = busy(emptyPurse("default", at(0)), 6, 0);
   const wants = ["a", "b", "c"].map((id) => {
     const begun = beginAsk(purse, id, 1, at(0));
     ({ purse } = begun);
@@ -103,7 +107,7 @@ test("what others have asked for already is not asked for again", ({ expect }) =
 });
 
 test("eight requests ask at once and no more, until a call is two seconds old", ({ expect }) => {
-  let purse = emptyPurse(at(0));
+  let purse = emptyPurse("default", at(0));
   for (let n = 0; n < 8; n += 1) {
     expect(mayAsk(purse, at(0))).toBe(true);
     ({ purse } = beginAsk(purse, `${n}`, 1, at(0)));
@@ -120,7 +124,7 @@ test("a lease is renewed from half its life on, by one request at a time", ({ ex
 });
 
 test("a renewal comes early when what is left would be spent before its answer", ({ expect }) => {
-  const slow = settleAsk(beginAsk(emptyPurse(at(0)), "x", 1, at(0)).purse, "x", answer({ granted: 3 }), at(400));
+  const slow = settleAsk(beginAsk(emptyPurse("default", at(0)), "x", 1, at(0)).purse, "x", answer({ granted: 3 }), at(400));
   expect(renewalDue(busy(slow, 10, 400), at(400)), "10 requests in 5 s are 1.2 in 600 ms").toBe(false);
   expect(renewalDue(busy(slow, 60, 400), at(400)), "60 requests in 5 s are 7.2 in 600 ms").toBe(true);
 });
@@ -131,7 +135,7 @@ test("nothing is asked for ahead out of a quota so small that a lease is one tok
 });
 
 test("answers that overtake each other add up in one window and one incarnation, and nowhere else", ({ expect }) => {
-  let { purse } = beginAsk(emptyPurse(at(0)), "old", 1, at(0));
+  let { purse } = beginAsk(emptyPurse("default", at(0)), "old", 1, at(0));
   ({ purse } = beginAsk(purse, "new", 1, at(10)));
   purse = settleAsk(purse, "new", answer({ granted: 4, remaining: 50 }), at(60));
   expect(settleAsk(purse, "old", answer({ granted: 3, remaining: 54 }), at(70))).toMatchObject({
@@ -145,13 +149,38 @@ test("answers that overtake each other add up in one window and one incarnation,
 });
 
 test("an answer that comes after its call has stopped to count is worth nothing", ({ expect }) => {
-  let { purse } = beginAsk(emptyPurse(at(0)), "slow", 1, at(0));
+  let { purse } = beginAsk(emptyPurse("default", at(0)), "slow", 1, at(0));
   ({ purse } = beginAsk(purse, "other", 1, at(2_100)));
   expect(settleAsk(purse, "slow", answer(), at(2_200)).tokens).toBe(0);
 });
 
+test("records are spent all at once or not at all: what is missing is asked for, and nothing goes back that is needed", ({ expect }) => {
+  expect(spend(leased(), 10, at(100)).purse.tokens).toBe(0);
+  expect(spend(leased(), 11, at(100))).toMatchObject({ outcome: { kind: "empty" }, purse: { tokens: 10 } });
+  expect(beginAsk(leased(), "missing", 400, at(100)).call).toEqual({ want: 390, need: 390, returned: 0 });
+  expect(beginAsk(leased(), "from nothing", 400, at(6_000)).call).toMatchObject({ want: 400, need: 400, returned: 10 });
+});
+
+test("whoever wanted too much is refused and told what is left, and whoever wants less is served or asks", ({ expect }) => {
+  const denied = leased({ granted: 0, remaining: 30, denyMilliseconds: 1_000 });
+  const { outcome } = spend({ ...denied, policy: "records", tokens: 4 }, 35, at(100));
+  expect(outcome).toMatchObject({ kind: "denied", exhausted: { policy: "records", reason: "record_quota_exhausted", remaining: 34 } });
+  expect(spend({ ...denied, tokens: 4 }, 34, at(100)).outcome.kind, "the guard has thirty").toBe("empty");
+  expect(spend({ ...denied, tokens: 4 }, 4, at(100)).outcome.kind).toBe("spent");
+});
+
+test("what was spent for nothing goes back into the same window's purse, and into no other", ({ expect }) => {
+  const { purse, outcome } = spend(leased(), 3, at(100));
+  if (outcome.kind !== "spent") throw new Error("a full purse");
+  expect(putBack(purse, 3, outcome.source).tokens).toBe(10);
+  expect(putBack({ ...leased({ incarnation: "two" }), tokens: 0 }, 3, outcome.source).tokens).toBe(0);
+  expect(putBack({ ...leased({ windowStart: at(60_000) }), tokens: 0 }, 3, outcome.source).tokens).toBe(0);
+  expect(putBack(emptyPurse("default", at(200)), 3, outcome.source).tokens).toBe(0);
+});
+
 type Step =
-  | { readonly do: "request" | "renew" | "evict"; readonly who: number }
+  | { readonly do: "request"; readonly who: number; readonly many: number }
+  | { readonly do: "renew" | "evict" | "put back"; readonly who: number }
   | { readonly do: "carry" | "repeat" | "answer" | "lose" | "cancel"; readonly which: number }
   | { readonly do: "wait"; readonly milliseconds: number; readonly whose: number }
   | { readonly do: "restart" };
@@ -159,7 +188,15 @@ type Step =
 const pick = fc.nat(3);
 const who = fc.nat(2);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 30, arbitrary: fc.record({ do: fc.constant("request" as const), who }) },
+  {
+    weight: 30,
+    // One request, or the records of an answer.
+    arbitrary: fc.record({
+      do: fc.constant("request" as const),
+      who,
+      many: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) }),
+    }),
+  },
   { weight: 12, arbitrary: fc.record({ do: fc.constant("carry" as const), which: pick }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constant("answer" as const), which: pick }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("renew" as const), who }) },
@@ -172,12 +209,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("evict" as const), who }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("put back" as const), who }) },
 );
 
 interface Sent {
   readonly call: LeaseCall;
   readonly who: number;
-  readonly least: 0 | 1;
+  readonly least: number;
+}
+
+interface Spent {
+  readonly who: number;
+  readonly many: number;
+  readonly window: number;
+  readonly source: Source;
 }
 
 interface Answered extends Sent {
@@ -193,25 +238,28 @@ class Network {
   readonly #sent: Sent[] = [];
   readonly #calls: Sent[] = [];
   readonly #answers: Answered[] = [];
-  #book = new LeaseBook("0", []);
+  readonly #spent: Spent[] = [];
+  #book = new LeaseBook("0", new GrantWindows([]));
   #made = 0;
   #now = start;
   readonly #quota: LeaseCall["quota"];
 
   constructor(requests: number) {
     this.#quota = { requests, windowSeconds: 60, revision: 1 };
-    this.#purses = [0, 1, 2].map(() => emptyPurse(at(0)));
+    this.#purses = [0, 1, 2].map(() => emptyPurse("default", at(0)));
   }
 
   step(step: Step): void {
     switch (step.do) {
       case "request":
-        return this.#request(step.who);
+        return this.#request(step.who, step.many);
+      case "put back":
+        return this.#putBack(step.who);
       case "renew":
         if (renewalDue(this.#purse(step.who), this.#time(step.who))) this.#ask(step.who, 0);
         return;
       case "evict":
-        this.#purses[step.who] = emptyPurse(this.#time(step.who));
+        this.#purses[step.who] = emptyPurse("default", this.#time(step.who));
         return;
       case "carry":
         for (const call of this.#calls.splice(step.which % Math.max(1, this.#calls.length), 1)) this.#answers.push(this.#carry(call));
@@ -237,7 +285,7 @@ class Network {
         return;
       case "restart":
         this.#made += 1;
-        this.#book = new LeaseBook(`${this.#made}`, [...this.#stored.values()]);
+        this.#book = new LeaseBook(`${this.#made}`, new GrantWindows([...this.#stored.values()]));
         return;
     }
   }
@@ -245,28 +293,44 @@ class Network {
   /** Everybody asks until the guard has nothing more. */
   drain(): void {
     for (let n = 0; n < 500; n += 1) {
-      this.#request(n % 3);
+      this.#request(n % 3, 1);
       for (const call of this.#calls.splice(0)) this.#answers.push(this.#carry(call));
       for (const answer of this.#answers.splice(0)) this.#answer(answer);
     }
   }
 
   #time = (who: number) => instant(this.#now + (this.#skews[who] ?? 0));
-  #purse = (who: number) => this.#purses[who] ?? emptyPurse(this.#time(who));
+  #purse = (who: number) => this.#purses[who] ?? emptyPurse("default", this.#time(who));
 
-  #request(who: number): void {
-    this.#purses[who] = demanded(this.#purse(who), this.#time(who));
-    this.#spent(who, spend(this.#purse(who), this.#time(who)));
+  #request(who: number, many: number): void {
+    this.#purses[who] = demanded(this.#purse(who), many, this.#time(who));
+    this.#settle(who, many, spend(this.#purse(who), many, this.#time(who)));
   }
 
-  #spent(who: number, { purse, outcome }: ReturnType<typeof spend>): void {
+  #settle(who: number, many: number, { purse, outcome }: ReturnType<typeof spend>): void {
     const window = purse.lease?.answer.windowStart ?? 0;
     this.#purses[who] = purse;
-    if (outcome.kind === "spent") this.admitted.set(window, (this.admitted.get(window) ?? 0) + 1);
-    if (outcome.kind === "empty" && mayAsk(purse, this.#time(who))) this.#ask(who, 1);
+    if (outcome.kind === "spent") {
+      this.#count(window, many);
+      this.#spent.push({ who, many, window, source: outcome.source });
+    }
+    if (outcome.kind === "empty" && mayAsk(purse, this.#time(who))) this.#ask(who, many);
   }
 
-  #ask(who: number, least: 0 | 1): void {
+  /** The last request of an isolate was refused by another quota: it counts as admitted no longer. */
+  #putBack(who: number): void {
+    const index = this.#spent.findLastIndex((each) => each.who === who);
+    for (const { many, window, source } of index < 0 ? [] : this.#spent.splice(index, 1)) {
+      this.#purses[who] = putBack(this.#purse(who), many, source);
+      this.#count(window, -many);
+    }
+  }
+
+  #count(window: number, many: number): void {
+    this.admitted.set(window, (this.admitted.get(window) ?? 0) + many);
+  }
+
+  #ask(who: number, least: number): void {
     this.#made += 1;
     const { purse, call } = beginAsk(this.#purse(who), `${this.#made}`, least, this.#time(who));
     this.#purses[who] = purse;
@@ -283,7 +347,7 @@ class Network {
 
   #answer({ who, call, answer, least }: Answered): void {
     this.#purses[who] = settleAsk(this.#purse(who), call.id, answer, this.#time(who));
-    if (least === 1) this.#spent(who, spendAnswered(this.#purse(who), answer, this.#time(who)));
+    if (least > 0) this.#settle(who, least, spendAnswered(this.#purse(who), least, answer, this.#time(who)));
   }
 }
 
@@ -292,7 +356,7 @@ test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, n
   fc.assert(
     fc.property(
       fc.array(step, { minLength: 200, maxLength: 400, size: "max" }),
-      fc.subarray(["repeat", "lose", "cancel", "restart", "evict"] satisfies Step["do"][]), // what is lost hides what is gained
+      fc.subarray(["repeat", "lose", "cancel", "restart", "evict", "put back"] satisfies Step["do"][]), // what is lost hides what is gained
       fc.oneof(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 40, max: 140 })),
       (steps, troubles, requests) => {
         const network = new Network(requests);

@@ -1,5 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
+import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
 import { beginAsk, demanded, emptyPurse, mayAsk, renewalDue, settleAsk, spend, spendAnswered, type Purse } from "#limits/purse";
 
@@ -74,7 +75,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
   const dice = random(7);
   const agenda = new Agenda();
   const quota = { requests, windowSeconds: windowMilliseconds / 1000, revision: 1 };
-  const book = new LeaseBook("0", []);
+  const book = new LeaseBook("0", new GrantWindows([]));
   const clock = () => instant(agenda.now);
   const [admitted, offered] = [new Map<number, number>(), new Map<number, number>()];
   let [calls, arrivals, atOnce] = [0, 0, 0];
@@ -84,7 +85,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   for (const weight of weights) {
     const trip = 2 + dice() * 60; // one way
-    let purse: Purse = emptyPurse(clock());
+    let purse: Purse = emptyPurse("default", clock());
     const ask = (least: 0 | 1, then: (answer: Parameters<typeof settleAsk>[2]) => void) => {
       calls += 1;
       const id = `${calls}`;
@@ -98,7 +99,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
         });
       });
     };
-    const serve = (waited: boolean, spent = spend(purse, clock())): void => {
+    const serve = (waited: boolean, spent = spend(purse, 1, clock())): void => {
       const window = spent.purse.lease?.answer.windowStart ?? 0;
       ({ purse } = spent);
       switch (spent.outcome.kind) {
@@ -110,7 +111,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
         case "denied":
           return;
         case "empty":
-          if (mayAsk(purse, clock())) ask(1, (answer) => serve(true, spendAnswered(purse, answer, clock())));
+          if (mayAsk(purse, clock())) ask(1, (answer) => serve(true, spendAnswered(purse, 1, answer, clock())));
           else agenda.add(agenda.now + 5, () => serve(true));
       }
     };
@@ -118,7 +119,7 @@ function simulate({ requests, isolates, load, windows }: Load): Found {
     const arrive = () => {
       arrivals += 1;
       add(offered, Math.floor(agenda.now / windowMilliseconds) * windowMilliseconds);
-      purse = demanded(purse, clock());
+      purse = demanded(purse, 1, clock());
       serve(false);
       next();
     };

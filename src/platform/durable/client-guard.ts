@@ -1,10 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import type { News } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
-import { LeaseBook, type StoredWindow } from "#limits/lease";
-import { readLeaseCall, type LeaseCall } from "#limits/lease-call";
+import { GrantWindows } from "#limits/grant-windows";
+import { LeaseBook } from "#limits/lease";
+import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
 import { GuardEpochs, type RevocationSource } from "./guard-epoch.ts";
+import { GuardSubjects } from "./guard-subjects.ts";
 import type { Told } from "./guard-told.ts";
+import { GuardWindows } from "./guard-windows.ts";
 
 // What a client can have alive at once: 300 seconds of assertions at 30 a second.
 const assertionsMax = 10_000;
@@ -24,10 +27,12 @@ interface Asker {
   readonly since?: number;
 }
 
-/** Storage and a clock around limits/lease, what is revoked, and the ids of used assertions. One object per client, named by its id. */
+/** Storage and a clock around limits/lease, what is revoked, and the ids of used assertions. One object per client, named by its id, and some for its subjects. */
 export class ClientGuard extends DurableObject {
   readonly #sql: SqlStorage;
+  readonly #windows: GuardWindows;
   readonly #book: LeaseBook;
+  readonly #subjects: GuardSubjects;
   readonly #epochs: GuardEpochs;
 
   constructor(state: DurableObjectState, env: unknown) {
@@ -35,8 +40,9 @@ export class ClientGuard extends DurableObject {
     this.#epochs = new GuardEpochs((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
     this.#sql = state.storage.sql;
     this.#sql.exec(schema);
-    const stored = this.#sql.exec<Row>("SELECT * FROM windows").toArray().map(windowOf);
-    this.#book = new LeaseBook(crypto.randomUUID(), stored);
+    this.#windows = new GuardWindows(this.#sql, "windows");
+    this.#book = new LeaseBook(crypto.randomUUID(), new GrantWindows(this.#windows.all()));
+    this.#subjects = new GuardSubjects(state.storage, now);
   }
 
   /**
@@ -48,19 +54,17 @@ export class ClientGuard extends DurableObject {
     const epoch = this.#epochs.of(client, issuer);
     const epochRead = await epoch.read();
     const { answer, store } = this.#book.lease(read, now(), epochRead);
-    if (store !== undefined) {
-      const { key, quota, start, reserved } = store;
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO windows (key, requests, window_seconds, revision, start, reserved) VALUES (?, ?, ?, ?, ?, ?)",
-        key,
-        quota.requests,
-        quota.windowSeconds,
-        quota.revision,
-        start,
-        reserved,
-      );
-    }
+    if (store !== undefined) this.#windows.put(store);
     return { answer, news: epoch.tell(since), newsAgeMilliseconds: now() - epochRead };
+  }
+
+  /** Grants a share of a subject's quota. It tells nothing of what is revoked, and is good only beside a lease that does. */
+  async leaseOfSubject(call: LeaseCall): Promise<LeaseAnswer> {
+    return await this.#subjects.lease(readLeaseCall(call));
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#subjects.alarm();
   }
 
   /** All that is denied to the client. Throws while nobody says. */
@@ -90,25 +94,8 @@ export class ClientGuard extends DurableObject {
 }
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS windows (
-    key TEXT PRIMARY KEY, requests INTEGER NOT NULL, window_seconds INTEGER NOT NULL, revision INTEGER NOT NULL,
-    start INTEGER NOT NULL, reserved INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS assertions (id_hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS assertions_by_expiry ON assertions (expires);
 `;
-
-interface Row extends Record<string, SqlStorageValue> {
-  key: string;
-  requests: number;
-  window_seconds: number;
-  revision: number;
-  start: number;
-  reserved: number;
-}
-
-function windowOf({ key, requests, window_seconds, revision, start, reserved }: Row): StoredWindow {
-  return { key, quota: { requests, windowSeconds: window_seconds, revision }, start: instant(start), reserved };
-}
 
 const now = (): Instant => instant(Date.now());

@@ -1,11 +1,23 @@
+import { createHash } from "node:crypto";
 import { hear, type Bulletin } from "#identity/revocation";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
-import type { Limiter, Spend } from "#limits/ports";
-import { abandonAsk, beginAsk, demanded, mayAsk, renewalDue, settleAsk, spend, spendAnswered, standing } from "#limits/purse";
+import type { Budget, Denied, Exhausted, Limiter, Spend } from "#limits/ports";
+import {
+  abandonAsk,
+  beginAsk,
+  demanded,
+  mayAsk,
+  putBack,
+  renewalDue,
+  settleAsk,
+  spend,
+  spendAnswered,
+  standing,
+  type Source,
+} from "#limits/purse";
 import { instant, type Clock } from "#kernel/clock";
-import { err, ok } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import type { ClientGuard } from "./client-guard.ts";
-import type { Told } from "./guard-told.ts";
 import { Purses } from "./purses.ts";
 
 export interface GuardLimiterOptions {
@@ -22,6 +34,8 @@ export interface GuardLimiterOptions {
 // A request that finds others asking looks again every five milliseconds, for two seconds: as long as a call counts.
 const looksMax = 400;
 const lookMilliseconds = 5;
+// For each client, 50,000 running windows in each. Another number begins every subject's window anew.
+const subjectGuards = 16;
 
 /** Spends out of leases that the clients' guards grant to this isolate. The arithmetic is limits/purse; here are its memory, the clock and the wire. */
 export function guardLimiter(options: GuardLimiterOptions): Limiter {
@@ -32,37 +46,54 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   const renewAhead = (of: Spend) => {
     if (renewalDue(purses.of(of), clock())) waitUntil(ask(of, 0).catch(() => {}));
   };
+  const spendOne = async <R>(of: Spend, revoked: (denied: Denied) => R | undefined): Promise<Result<Spent, Exhausted | R>> => {
+    purses.set(of, demanded(purses.of(of), of.many, clock()));
+    for (let looks = 0; looks < looksMax; looks += 1) {
+      let answer: LeaseAnswer | undefined;
+      const before = spend(purses.of(of), of.many, clock()).outcome.kind;
+      if (before === "empty" && mayAsk(purses.of(of), clock())) answer = await ask(of, of.many);
+      // What is denied is as young as the lease that is spent from, and a thief spends nothing of the quota.
+      const refusal =
+        of.policy === "subject" || (answer === undefined && before === "empty")
+          ? undefined
+          : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+      if (refusal !== undefined) return err(refusal);
+      const { purse, outcome } =
+        answer === undefined ? spend(purses.of(of), of.many, clock()) : spendAnswered(purses.of(of), of.many, answer, clock());
+      purses.set(of, purse);
+      switch (outcome.kind) {
+        case "spent":
+          renewAhead(of);
+          return ok({ of, budget: outcome.budget, source: outcome.source });
+        case "denied":
+          return err(outcome.exhausted);
+        case "empty":
+          await scheduler.wait(lookMilliseconds); // its own timer: no request waits for another's promise (DESIGN §4)
+      }
+    }
+    throw new Error("the client's guard does not answer");
+  };
   return {
     async prepare(of) {
       const purse = purses.of(of);
       // A twentieth of a small quota is one request: it would be taken from another isolate for a caller who is not proven.
-      if (of.quota.requests < 40 || spend(purse, clock()).outcome.kind !== "empty" || !mayAsk(purse, clock())) return;
+      if (of.quota.requests < 40 || spend(purse, 1, clock()).outcome.kind !== "empty" || !mayAsk(purse, clock())) return;
       const asked = ask(of, 1).catch(() => {});
       waitUntil(asked); // this request may be refused meanwhile, and the answer's tokens are the isolate's
       await asked;
     },
-    async spend(of, revoked) {
-      purses.set(of, demanded(purses.of(of), clock()));
-      for (let looks = 0; looks < looksMax; looks += 1) {
-        let answer: LeaseAnswer | undefined;
-        const before = spend(purses.of(of), clock()).outcome.kind;
-        if (before === "empty" && mayAsk(purses.of(of), clock())) answer = await ask(of, 1);
-        // What is denied is as young as the lease that is spent from, and a thief spends nothing of the quota.
-        const refusal = answer === undefined && before === "empty" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
-        if (refusal !== undefined) return err(refusal);
-        const { purse, outcome } = answer === undefined ? spend(purses.of(of), clock()) : spendAnswered(purses.of(of), answer, clock());
-        purses.set(of, purse);
-        switch (outcome.kind) {
-          case "spent":
-            renewAhead(of);
-            return ok(outcome.budget);
-          case "denied":
-            return err(outcome.exhausted);
-          case "empty":
-            await scheduler.wait(lookMilliseconds); // its own timer: no request waits for another's promise (DESIGN §4)
-        }
+    async spend(spends, revoked) {
+      for (const of of spends) {
+        // A user who goes on asking costs the client's quota nothing, not even for a moment.
+        const known = of.policy === "subject" ? spend(purses.of(of), of.many, clock()).outcome : undefined;
+        if (known?.kind === "denied") return err(known.exhausted);
       }
-      throw new Error("the client's guard does not answer");
+      const results = await Promise.all(spends.map((of) => spendOne(of, revoked)));
+      const refused = results.find((result) => !result.ok);
+      const spent = results.flatMap((result) => (result.ok ? [result.value] : []));
+      if (refused === undefined) return ok(spent.map(({ budget }) => budget));
+      for (const { of, source } of spent) purses.set(of, putBack(purses.of(of), of.many, source));
+      return refused;
     },
     async renew(of, revoked) {
       if (standing(purses.of(of), clock())?.alive !== true) await ask(of, 0);
@@ -75,26 +106,40 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
   };
 }
 
+interface Spent {
+  readonly of: Spend;
+  readonly budget: Budget;
+  readonly source: Source;
+}
+
 function nobodyKnows(): never {
   throw new Error("a lease came without what is revoked");
 }
 
 /** One call to the guard, from leaving the purse to coming back into it. Throws when the guard cannot be reached. */
-function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Purses): (of: Spend, least: 0 | 1) => Promise<LeaseAnswer> {
+function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Purses): (of: Spend, least: number) => Promise<LeaseAnswer> {
   let holder: string | undefined; // made in the first request: a Worker has no randomness before
+  const clientLease = async (of: Spend, call: LeaseCall): Promise<LeaseAnswer> => {
+    const { client, issuer } = of;
+    const since = purses.heard(of)?.epoch;
+    const listener = { client, issuer, ...(since !== undefined && { since }) };
+    const asked = clock();
+    const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) => guard.lease(call, listener));
+    const heard = hear(purses.heard(of), news);
+    if (heard === undefined) throw new Error("news of revocations were missed");
+    purses.setHeard(of, heard.heard);
+    onNews({ client, standing: heard.heard, stale: heard.stale, asOf: instant(asked - newsAgeMilliseconds) });
+    return answer;
+  };
   return async (of, least) => {
     holder ??= newId();
     const id = newId();
     const { purse, call } = beginAsk(purses.of(of), id, least, clock());
     purses.set(of, purse);
     try {
-      const since = purses.heard(of)?.epoch;
-      const asked = clock();
-      const { answer, news, newsAgeMilliseconds } = await send(guards, of, { id, holder, key: of.key, quota: of.quota, ...call }, since);
-      const heard = hear(purses.heard(of), news);
-      if (heard === undefined) throw new Error("news of revocations were missed");
-      purses.setHeard(of, heard.heard);
-      onNews({ client: of.client, standing: heard.heard, stale: heard.stale, asOf: instant(asked - newsAgeMilliseconds) });
+      const answer = await (of.policy === "subject"
+        ? subjectLease(guards, of, { id, holder, quota: of.quota, ...call })
+        : clientLease(of, { id, holder, key: of.policy === "default" ? of.key : `${of.key} ${of.policy}`, quota: of.quota, ...call }));
       purses.set(of, settleAsk(purses.of(of), id, answer, clock()));
       return answer;
     } catch (fault) {
@@ -104,18 +149,27 @@ function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Pu
   };
 }
 
-/** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */
-async function send(
+/** A subject is counted by one of the client's further guards, which knows it by a hash only. A client's id has no space. */
+function subjectLease(
   guards: DurableObjectNamespace<ClientGuard>,
-  { client, issuer }: Spend,
-  call: LeaseCall,
-  since: number | undefined,
-): Promise<Told> {
-  const listener = { client, issuer, ...(since !== undefined && { since }) };
+  { client, key, subject }: Spend & { readonly policy: "subject" },
+  call: Omit<LeaseCall, "key">,
+): Promise<LeaseAnswer> {
+  const hash = createHash("sha256").update(subject).digest();
+  const name = `${client} ${(hash[0] ?? 0) % subjectGuards}`;
+  return send(guards, name, (guard) => guard.leaseOfSubject({ ...call, key: `${key} ${hash.toString("base64url")}` }));
+}
+
+/** A guard that was just restarted fails the calls in flight, and its stub with them: one more try, by a new stub and the same id. */
+async function send<T>(
+  guards: DurableObjectNamespace<ClientGuard>,
+  name: string,
+  ask: (guard: DurableObjectStub<ClientGuard>) => Promise<T>,
+): Promise<T> {
   try {
-    return await guards.getByName(client).lease(call, listener);
+    return await ask(guards.getByName(name));
   } catch (fault) {
     if (!(fault instanceof Error) || Reflect.get(fault, "durableObjectReset") !== true) throw fault;
-    return await guards.getByName(client).lease(call, listener);
+    return await ask(guards.getByName(name));
   }
 }

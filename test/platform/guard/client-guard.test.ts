@@ -16,13 +16,18 @@ const isolate = (onCall = () => {}) => {
   const nothing = () => undefined; // is revoked here
   return {
     prepare: (of: Spend) => limiter.prepare(of),
-    spend: (of: Spend) => limiter.spend<never>(of, nothing),
+    spend: async (of: Spend) => {
+      const spent = await limiter.spend<never>([of], nothing);
+      return spent.ok ? { ok: true as const, value: spent.value[0] } : spent;
+    },
     renew: (of: Spend) => limiter.renew<never>(of, nothing),
   };
 };
 const hourly = (client: string, requests: number): Spend => ({
   client,
   key: "main/TREAT",
+  policy: "default",
+  many: 1,
   quota: { requests, windowSeconds: 3_600, revision: 1 },
   issuer: "https://gateway.example",
 });
@@ -146,7 +151,15 @@ test("after a restart a smaller quota is still known, and the larger one of a st
 
 test("a malformed call throws and nothing is written", async ({ expect }) => {
   const guard = guards.getByName("malformed");
-  const call = { id: "a", holder: "b", key: "main/TREAT", quota: { requests: 5, windowSeconds: 60, revision: 1 }, want: -1, returned: 0 };
+  const call = {
+    id: "a",
+    holder: "b",
+    key: "main/TREAT",
+    quota: { requests: 5, windowSeconds: 60, revision: 1 },
+    want: -1,
+    need: 0,
+    returned: 0,
+  };
   expect(await failure(() => guard.lease(call, { client: "malformed", issuer: "https://gateway.example" }))).not.toBe("no failure");
   const rows = await runInDurableObject(guard, (_, { storage }) => storage.sql.exec("SELECT * FROM windows").toArray());
   expect(rows).toEqual([]);
@@ -199,6 +212,13 @@ test("more live assertions than are kept is a fault, never a forgotten one", asy
   expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain("too many");
 });
 
-test("the guard's calls are exactly lease, denials and assertionOnce", ({ expect }) => {
-  expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual(["assertionOnce", "constructor", "denials", "lease"]);
+test("the guard's calls are exactly lease, leaseOfSubject, denials and assertionOnce, beside the runtime's alarm", ({ expect }) => {
+  expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual([
+    "alarm",
+    "assertionOnce",
+    "constructor",
+    "denials",
+    "lease",
+    "leaseOfSubject",
+  ]);
 });

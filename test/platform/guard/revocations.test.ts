@@ -16,6 +16,8 @@ const issuer = "https://gateway.example";
 const spendOf = (client: string): Spend => ({
   client,
   key: "main/TREAT",
+  policy: "default",
+  many: 1,
   quota: { requests: 100_000, windowSeconds: 3_600, revision: 1 },
   issuer,
 });
@@ -59,12 +61,12 @@ test("T20: whatever is denied, no isolate admits it seven seconds later, and wha
   for (const [n, denial] of each("measured").entries()) {
     const limiters = Array.from({ length: 6 }, () => isolate());
     const admits = async () => {
-      const spent = await Promise.all(limiters.map((limiter) => limiter.spend(spendOf("measured"), refusesWhat(denial))));
+      const spent = await Promise.all(limiters.map((limiter) => limiter.spend([spendOf("measured")], refusesWhat(denial))));
       return spent.some(({ ok }) => ok);
     };
     // Leases of every age, and a guard that has just heard that all is well.
     for (const limiter of limiters) {
-      await limiter.spend(spendOf("measured"), refusesWhat(denial));
+      await limiter.spend([spendOf("measured")], refusesWhat(denial));
       pass(430 + n * 37);
     }
     const denied = Date.now();
@@ -87,12 +89,12 @@ test("a request that was admitted before is refused at its end, and one that com
   if (denial === undefined) throw new Error("there is one");
   const slow = isolate();
   const refuses = refusesWhat(denial);
-  expect((await slow.spend(spendOf("slow"), refuses)).ok).toBe(true);
+  expect((await slow.spend([spendOf("slow")], refuses)).ok).toBe(true);
   await revocations.deny(denial);
   expect((await slow.renew(spendOf("slow"), refuses)).ok, "its lease lives").toBe(true);
   pass(5_000);
   expect(await slow.renew(spendOf("slow"), refuses)).toEqual({ ok: false, error: "denied" });
-  expect(await slow.spend(spendOf("slow"), refuses)).toEqual({ ok: false, error: "denied" });
+  expect(await slow.spend([spendOf("slow")], refuses)).toEqual({ ok: false, error: "denied" });
   expect(await slow.renew(spendOf("slow"), () => undefined), "the first request alone was spent").toMatchObject({
     ok: true,
     value: { remaining: 99_999 },
@@ -103,7 +105,7 @@ test("other clients and other issuers' clients do not hear of what does not conc
   const names = async (client: string, iss: string) => {
     const limiter = isolate();
     let names: Denied | undefined;
-    await limiter.spend({ ...spendOf(client), issuer: iss }, (denied) => void (names = denied));
+    await limiter.spend([{ ...spendOf(client), issuer: iss }], (denied) => void (names = denied));
     return names;
   };
   const [client, , key, own] = each("talked-about");
@@ -124,11 +126,11 @@ test("a client that comes with another issuer's tokens from now on hears of that
   const limiter = isolate();
   const denial: Denial = { kind: "key", issuer: "https://next.example", keyId: "stolen" };
   await revocations.deny(denial);
-  expect((await limiter.spend(spendOf("moving"), refusesWhat(denial))).ok).toBe(true);
+  expect((await limiter.spend([spendOf("moving")], refusesWhat(denial))).ok).toBe(true);
   const moved = { ...spendOf("moving"), issuer: "https://next.example" };
-  expect(await limiter.spend(moved, refusesWhat(denial))).toEqual({ ok: false, error: "denied" });
+  expect(await limiter.spend([moved], refusesWhat(denial))).toEqual({ ok: false, error: "denied" });
   pass(6_000);
-  expect((await limiter.spend(spendOf("moving"), refusesWhat(denial))).ok, "and back").toBe(true);
+  expect((await limiter.spend([spendOf("moving")], refusesWhat(denial))).ok, "and back").toBe(true);
 });
 
 test("a lease that is asked for with one issuer's tokens is never told another issuer's denials instead, whichever answer is quicker", async ({
@@ -142,26 +144,26 @@ test("a lease that is asked for with one issuer's tokens is never told another i
     const beside = { ...spendOf(client), issuer: "https://beside.example" };
     const thief = isolate();
     const [stolen, other] = await Promise.all([
-      thief.spend(spendOf(client), refusesWhat(denial)),
-      isolate().spend(beside, refusesWhat(denial)),
+      thief.spend([spendOf(client)], refusesWhat(denial)),
+      isolate().spend([beside], refusesWhat(denial)),
     ]);
     expect(stolen).toEqual({ ok: false, error: "denied" });
     expect(other.ok, "and one does not make the other wait in vain").toBe(true);
     pass(6_000);
-    expect(await thief.spend(spendOf(client), refusesWhat(denial)), "nor later").toEqual({ ok: false, error: "denied" });
+    expect(await thief.spend([spendOf(client)], refusesWhat(denial)), "nor later").toEqual({ ok: false, error: "denied" });
   }
   await revocations.lift(denial);
 });
 
 test("a guard asks what is revoked at most once in two seconds, however many leases it grants", async ({ expect }) => {
   const limiters = Array.from({ length: 20 }, () => isolate());
-  await Promise.all(limiters.map((limiter) => limiter.spend(spendOf("busy"), () => undefined)));
+  await Promise.all(limiters.map((limiter) => limiter.spend([spendOf("busy")], () => undefined)));
   expect(line.reads).toBe(1);
   pass(1_999);
-  await isolate().spend(spendOf("busy"), () => undefined);
+  await isolate().spend([spendOf("busy")], () => undefined);
   expect(line.reads).toBe(1);
   pass(1);
-  await isolate().spend(spendOf("busy"), () => undefined);
+  await isolate().spend([spendOf("busy")], () => undefined);
   expect(line.reads).toBe(2);
 });
 
@@ -169,12 +171,12 @@ test.for(["down", "silent"] as const)(
   "with the line to the revocations %s, leases are granted for five seconds and then no more",
   async (state, { expect }) => {
     const client = `line-${state}`;
-    const spend = () => isolate().spend(spendOf(client), () => undefined);
+    const spend = () => isolate().spend([spendOf(client)], () => undefined);
     expect((await spend()).ok).toBe(true);
     line.state = state;
     pass(5_000);
     const last = await spend();
-    expect(last.ok && last.value.livesUntil - Date.now(), "two seconds, less the drift of clocks").toBe(1_750);
+    expect(last.ok && (last.value[0]?.livesUntil ?? 0) - Date.now(), "two seconds, less the drift of clocks").toBe(1_750);
     pass(1);
     expect(await failure(spend)).toContain("nobody says what is revoked");
     expect(await failure(() => guards.getByName(client).denials({ client, issuer })), "the token endpoint likewise").toContain(
@@ -187,7 +189,7 @@ test.for(["down", "silent"] as const)(
 
 test("a guard whose clock steps back asks again, and grants nothing while nobody answers", async ({ expect }) => {
   const denial: Denial = { kind: "client", client: "back" };
-  const spend = () => isolate().spend(spendOf("back"), refusesWhat(denial));
+  const spend = () => isolate().spend([spendOf("back")], refusesWhat(denial));
   expect((await spend()).ok).toBe(true);
   await revocations.deny(denial);
   pass(-60_000);
@@ -199,7 +201,7 @@ test("a guard whose clock steps back asks again, and grants nothing while nobody
 
 test("a guard that was never told what is revoked grants nothing", async ({ expect }) => {
   line.state = "down";
-  expect(await failure(() => isolate().spend(spendOf("never-told"), () => undefined))).toContain("nobody says what is revoked");
+  expect(await failure(() => isolate().spend([spendOf("never-told")], () => undefined))).toContain("nobody says what is revoked");
 });
 
 test.for(["evicted", "kept"] as const)(
@@ -209,12 +211,12 @@ test.for(["evicted", "kept"] as const)(
     const limiter = isolate((bulletin) => stale.push(bulletin.stale));
     const denial: Denial = { kind: "client", client: `away-${guard}` };
     const spend = spendOf(`away-${guard}`);
-    await limiter.spend(spend, refusesWhat(denial));
+    await limiter.spend([spend], refusesWhat(denial));
     await revocations.deny(denial);
     await Promise.all(Array.from({ length: 300 }, (_, n) => revocations.deny({ kind: "key", issuer, keyId: `${guard}-${n}` })));
     if (guard === "evicted") await evictDurableObject(guards.getByName(`away-${guard}`));
     pass(6_000);
-    expect((await limiter.spend(spend, refusesWhat(denial))).ok).toBe(false);
+    expect((await limiter.spend([spend], refusesWhat(denial))).ok).toBe(false);
     expect(stale, "nobody knows which records changed meanwhile").toEqual([[], "all"]);
   },
 );
@@ -242,7 +244,7 @@ test("a lease brings where the registry is: its epoch, the bookmark of its last 
   const read = Date.now();
   await stored((store) => store.finish(second, "0002"));
   pass(1_900);
-  await isolate((bulletin) => heard.push(bulletin)).spend(spendOf("reader"), () => undefined);
+  await isolate((bulletin) => heard.push(bulletin)).spend([spendOf("reader")], () => undefined);
   expect(heard.at(-1), "as old as the guard's knowledge, not as the answer").toMatchObject({ standing: { bookmark: "0001" }, asOf: read });
 });
 

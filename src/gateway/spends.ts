@@ -1,0 +1,33 @@
+import type { ClientGrant } from "#identity/client";
+import type { Spend } from "#limits/ports";
+import type { Disclosure } from "#phi/disclosure";
+
+interface Spender {
+  readonly client: { readonly id: string };
+  readonly grant: ClientGrant;
+  /** Of the token. */
+  readonly issuer: string;
+}
+
+/** The client's own quota, of which each request is one. */
+export function clientSpend({ client, grant, issuer }: Spender): Spend {
+  return { ...counterOf({ client, grant, issuer }), policy: "default", quota: grant.quotas.default, many: 1 };
+}
+
+/** All that a request costs: one of the client's, and one of its token's subject where the grant counts those. */
+export function requestSpends(who: Spender & { readonly subject: string }): readonly Spend[] {
+  const { perSubject } = who.grant.quotas;
+  const ofClient = clientSpend(who);
+  if (perSubject === undefined) return [ofClient];
+  // An issuer's URL has no space: no two subjects are one.
+  return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many: 1 }];
+}
+
+/** What an answer costs where the grant counts records: one for each resource in it. An answer without any costs nothing. */
+export function recordSpends(who: Spender, { windows }: Disclosure): readonly Spend[] {
+  const { records } = who.grant.quotas;
+  const many = windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, count) => sum + count, 0);
+  return records === undefined || many === 0 ? [] : [{ ...counterOf(who), policy: "records", quota: records, many }];
+}
+
+const counterOf = ({ client, grant, issuer }: Spender) => ({ client: client.id, key: `${grant.origin}/${grant.purpose}`, issuer });
