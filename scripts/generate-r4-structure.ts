@@ -54,7 +54,9 @@ const lastOf = (url: string) => url.slice(url.lastIndexOf("/") + 1).replace(/\|.
 /** The codes of a value set; nothing when it takes all of a system that nobody can list (MIME types, UCUM, ISO 4217). */
 function codesOf(url: string, withSystems: boolean): string | undefined {
   const words: string[] = [];
-  for (const { system, concept: some } of sets.get(url)?.compose.include ?? []) {
+  const set = sets.get(url);
+  if (set === undefined) return undefined; // LOINC's answer list LL379-9
+  for (const { system, concept: some } of set.compose.include) {
     const concepts = some ?? systems.get(system);
     if (concepts === undefined) return undefined;
     words.push(...(withSystems ? [system] : []), ...flat(concepts));

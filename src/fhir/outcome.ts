@@ -35,3 +35,15 @@ export interface Issue {
 export function operationOutcome({ severity, code, text, requestId }: Issue) {
   return { resourceType: "OperationOutcome", issue: [{ severity, code, details: { text }, diagnostics: `Request ${requestId}` }] };
 }
+
+/** An OperationOutcome that says what is wrong with a body, and where: the same fixed sentences, one issue for each. */
+export function bodyOutcome(found: readonly (Omit<Issue, "requestId"> & { readonly expression: string })[], requestId: string) {
+  const issue = found.map(({ severity, code, expression, text }) => ({
+    severity,
+    code,
+    details: { text },
+    diagnostics: `Request ${requestId}`,
+    expression: [expression],
+  }));
+  return { resourceType: "OperationOutcome", issue };
+}

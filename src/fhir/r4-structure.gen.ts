@@ -152,7 +152,6 @@ export const r4Bindings: Readonly<Record<string, string>> = {
  "MolecularSequence.quality": "type:quality-type",
  "MolecularSequence.referenceSeq": "orientation:orientation-type strand:strand-type",
  "MolecularSequence.repository": "type:repository-type",
- "MolecularSequence.structureVariant": "variantType:LL379-9",
  "NamingSystem": "status:publication-status kind:namingsystem-type",
  "NamingSystem.uniqueId": "type:namingsystem-identifier-type",
  "Narrative": "status:narrative-status",
@@ -240,7 +239,6 @@ export const r4Bindings: Readonly<Record<string, string>> = {
 /** List → its codes. Where the bound element is a CodeableConcept, each system's URL stands before its codes. */
 export const r4Codes: Readonly<Record<string, string>> = {
  "FHIR-version": "0.01 0.05 0.06 0.11 0.0.80 0.0.81 0.0.82 0.4.0 0.5.0 1.0.0 1.0.1 1.0.2 1.1.0 1.4.0 1.6.0 1.8.0 3.0.0 3.0.1 3.3.0 3.5.0 4.0.0 4.0.1",
- "LL379-9": "",
  "account-status": "active inactive entered-in-error on-hold unknown",
  "action-cardinality-behavior": "single multiple",
  "action-condition-kind": "applicability start stop",

@@ -6,39 +6,30 @@ const attributes: ReadonlySet<string> = new Set([...r4HtmlAttributes.split(" "),
 const links: ReadonlySet<string> = new Set(["href", "src", "cite", "longdesc"]);
 
 /**
- * Whether a narrative's `div` is well-formed XML of the elements and attributes that R4 allows (Narrative txt-1), with something to see in it
- * (txt-2). An allow-list: no script, event, form, frame, comment, CDATA, declaration or entity of HTML can be in it, no link but to a
- * harmless scheme, no style that loads or runs. Where HTML's and XML's parsers would read a text in two ways, it is refused.
+ * Whether a narrative's `div` is well-formed XML of the elements and attributes that R4 allows (Narrative txt-1). An allow-list: no script,
+ * event, form, frame, CDATA, declaration or entity of HTML can be in it, no link but to a harmless scheme, no style that loads or runs.
+ * Where parsers of HTML and of XML would read a text in two ways, it is refused. A blank div passes, against txt-2: HL7's own examples have it.
  */
 export function isHarmlessXhtml(text: string): boolean {
   const open: string[] = [];
-  let [at, shows] = [0, false];
+  let at = text.search(/\S/u);
+  if (!text.startsWith("<div", Math.max(at, 0))) return false;
   while (at < text.length) {
     const next = text.indexOf("<", at);
-    const run = text.slice(at, next === -1 ? text.length : next);
-    if (!isCharacterData(run) || run.includes("]]>")) return false;
-    const isBlank = run.trim() === "";
-    if (open.length === 0 && !isBlank) return false;
-    shows ||= !isBlank;
-    if (next === -1) break;
-    // A second root, or something that is not div around all.
-    if (open.length === 0 && (shows || !text.startsWith("<div", next) || text.slice(0, next).trim() !== "")) return false;
-    const tag = readTag(text, next);
-    if (tag === undefined) return false;
-    shows ||= tag.isImage;
-    if (tag.kind === "close" && open.pop() !== tag.name) return false;
-    if (tag.kind === "open") open.push(tag.name);
-    at = tag.end;
-    if (open.length === 0) return shows && text.slice(at).trim() === "";
+    const run = text.slice(at, next);
+    if (next === -1 || !isCharacterData(run) || run.includes("]]>")) return false;
+    const end = text.startsWith("<!--", next) ? endOfComment(text, next) : endOfTag(text, next, open);
+    if (end === undefined) return false;
+    at = end;
+    if (open.length === 0) return text.slice(at).trim() === "";
   }
   return false;
 }
 
-interface Tag {
-  readonly kind: "open" | "close" | "empty";
-  readonly name: string;
-  readonly isImage: boolean;
-  readonly end: number;
+function endOfComment(text: string, at: number): number | undefined {
+  const end = text.indexOf("-->", at + 4);
+  // No sign that could end it early, or begin a conditional one, in a parser of HTML.
+  return end === -1 || /[<>[\]]|--|-$/u.test(text.slice(at + 4, end)) ? undefined : end + 3;
 }
 
 const opening = /<(?<name>[a-z][a-z0-9]*)/uy;
@@ -46,9 +37,10 @@ const closing = /<\/(?<name>[a-z][a-z0-9]*)\s*>/uy;
 const attribute = /\s+(?<name>[a-z][a-z:]*)\s*=\s*(?:"(?<double>[^"<]*)"|'(?<single>[^'<]*)')/uy;
 const ending = /\s*(?<slash>\/?)>/uy;
 
-function readTag(text: string, at: number): Tag | undefined {
+/** Reads one tag, and keeps the names of the elements that are open. */
+function endOfTag(text: string, at: number, open: string[]): number | undefined {
   const close = matchAt(closing, text, at);
-  if (close !== null) return { kind: "close", name: close.groups?.["name"] ?? "", isImage: false, end: closing.lastIndex };
+  if (close !== null) return open.pop() === close.groups?.["name"] ? closing.lastIndex : undefined;
   const name = matchAt(opening, text, at)?.groups?.["name"];
   if (name === undefined || !elements.has(name)) return undefined;
   let end = opening.lastIndex;
@@ -61,8 +53,8 @@ function readTag(text: string, at: number): Tag | undefined {
   }
   const last = matchAt(ending, text, end);
   if (last === null) return undefined;
-  const kind = last.groups?.["slash"] === "/" ? "empty" : "open";
-  return { kind, name, isImage: name === "img" && seen.has("src"), end: ending.lastIndex };
+  if (last.groups?.["slash"] !== "/") open.push(name);
+  return ending.lastIndex;
 }
 
 function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
@@ -71,14 +63,16 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
 }
 
 const schemes = /^(?:https?|mailto|tel|ftp|urn)$/u;
-const image = /^data:image\/(?:png|jpe?g|gif|webp);/iu; // not SVG: it can hold a script
+// Not SVG: it can hold a script. The white space is HL7's own publisher's.
+const image = /^data:\s*image\/(?:png|jpe?g|gif|webp);/iu;
+const ownImage = /url\(\s*data:\s*image\/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=\s]*\)/giu;
 
 function isHarmless(element: string, name: string, written: string): boolean {
   if (!attributes.has(name) || !isCharacterData(written)) return false;
   const value = decoded(written);
   if (name === "xmlns") return value === "http://www.w3.org/1999/xhtml";
   // Comments and escapes of CSS may spell any of the words in a way that this does not see.
-  if (name === "style") return !/url\s*\(|expression|import|behaviou?r|binding|[\\@]|\/\*/iu.test(value);
+  if (name === "style") return !/url\s*\(|expression|import|behaviou?r|binding|[\\@]|\/\*/iu.test(value.replaceAll(ownImage, ""));
   if (!links.has(name)) return true;
   if (/^data:/iu.test(value)) return element === "img" && name === "src" && image.test(value);
   // A browser passes over controls and white space when it looks for the scheme.

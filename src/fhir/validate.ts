@@ -8,7 +8,7 @@ import { isHarmlessXhtml } from "./validate-xhtml.ts";
 
 /**
  * Checks a body against the structure of R4 4.0.1: every element known, of its JSON type and grammar, as often as it may be, codes of
- * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, txt-2, dom-2 to dom-5,
+ * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, dom-2 to dom-5,
  * ref-1 and sqty-1. No other invariant, no profile, no slice. Never throws.
  *
  * @returns what is wrong, at most 20 issues; empty when nothing is.
@@ -141,7 +141,7 @@ function checkPrimitive(slot: Slot, value: Json, at: Place, found: Findings, sco
   if (fault === "grammar") return found.add("value", at, `Not a value of R4's ${slot.type}.`);
   if (typeof value !== "string") return;
   if (slot.type === "xhtml" && !isHarmlessXhtml(value))
-    return found.add("invariant", at, "Not a div of XHTML that R4 allows in a narrative (txt-1, txt-2).");
+    return found.add("invariant", at, "Not a div of XHTML that R4 allows in a narrative (txt-1).");
   if (slot.binding?.codes.has(value) === false) found.add("code-invalid", at, notIn(slot.binding.list));
   if (value.startsWith("#") && (slot.type === "uri" || slot.type === "url" || slot.type === "canonical")) scope.fragments.add(value);
 }
