@@ -36,8 +36,10 @@ let phylax: TestStack;
 let others: IdentityServer;
 let signing: Outsider;
 let down: Outsider;
+let described: Outsider;
+let posing: Outsider;
 let keys: Readonly<Record<"client" | "gateway", Key>>;
-let certificates: Readonly<Record<"signed" | "down" | "basic" | "keyed" | "client", CertificateFiles>>;
+let certificates: Readonly<Record<"signed" | "down" | "described" | "posing" | "basic" | "keyed" | "client", CertificateFiles>>;
 /** Tokens that the issuers of opaque tokens know, and that the guarded origin takes. */
 const opaque = new Map<string, object>();
 const taken = new Set<string>();
@@ -71,10 +73,14 @@ beforeAll(async () => {
   const certificate = (name: string) => issueClientCertificate(pki, name, `O=Outside, CN=${name}`);
   signing = await outsider("https://signing.example", "phylax");
   down = await outsider("https://down.example", "phylax");
+  described = await outsider(`${others.url}/described`, "phylax");
+  posing = await outsider(`${others.url}/posing`, "phylax");
   keys = { client: await newKey("ES256", "client-1"), gateway: await newKey("ES256", "gateway-1") };
   certificates = {
     signed: await certificate("signed"),
     down: await certificate("down"),
+    described: await certificate("described"),
+    posing: await certificate("posing"),
     basic: await certificate("basic"),
     keyed: await certificate("keyed"),
     client: await certificate("fetched-client"),
@@ -82,6 +88,12 @@ beforeAll(async () => {
 
   others.serve("/issuer/jwks", () => ({ keys: [signing.key.jwk] }));
   others.serve("/down/jwks", () => 503);
+  // Metadata, each at the place of RFC 8414 for a tenant of this host; the second one's are a copy of the first one's but for the keys.
+  const metadata = "/.well-known/oauth-authorization-server";
+  others.serve(`${metadata}/described`, () => ({ issuer: described.iss, jwks_uri: `${others.url}/described/keys` }));
+  others.serve(`${metadata}/posing`, () => ({ issuer: described.iss, jwks_uri: `${others.url}/posing/keys` }));
+  others.serve("/described/keys", () => ({ keys: [described.key.jwk] }));
+  others.serve("/posing/keys", () => ({ keys: [posing.key.jwk] }));
   others.serve("/client/jwks", () => ({ keys: [keys.client.jwk] }));
   others.serve("/basic/introspect", ({ form, headers }) => {
     const known = headers.authorization === `Basic ${Buffer.from("phylax:the+secret").toString("base64")}`;
@@ -124,6 +136,8 @@ beforeAll(async () => {
       issuers: [
         issuerEntry(signing, { jwks: undefined, jwksUri: `${others.url}/issuer/jwks` }),
         issuerEntry(down, { jwks: undefined, jwksUri: `${others.url}/down/jwks` }),
+        issuerEntry(described, { jwks: undefined, jwksUri: `${others.url}${metadata}/described` }),
+        issuerEntry(posing, { jwks: undefined, jwksUri: `${others.url}${metadata}/posing` }),
         opaqueIssuer("basic", { kind: "client_secret_basic", secret: "TEST_ISSUER_SECRET" }),
         opaqueIssuer("keyed", { kind: "private_key_jwt", secret: "TEST_GATEWAY_KEY" }),
       ],
@@ -142,6 +156,8 @@ beforeAll(async () => {
     },
     app("signed", signing.iss, certificates.signed),
     app("down", down.iss, certificates.down),
+    app("described", described.iss, certificates.described),
+    app("posing", posing.iss, certificates.posing),
     app("basic", "https://basic.example", certificates.basic),
     app("keyed", "https://keyed.example", certificates.keyed),
     clientEntries(
@@ -181,6 +197,18 @@ test("T18: an issuer whose keys cannot be had is 503, and nobody is let in", asy
   expect(reply.text).not.toContain(own);
   expect((await readAs(certificates.down, token)).status).toBe(503);
   expect(times("/down/jwks"), "it is left alone for half a minute").toBe(1);
+});
+
+test("T41: an issuer's metadata lead to its keys; an issuer whose metadata name another is of no use, and neither is it that other one", async ({
+  expect,
+}) => {
+  const read = await readAs(certificates.described, await outsideToken(described, certificates.described, claims("described")));
+  expect(read.status, read.text).toBe(200);
+  const unusable = await readAs(certificates.posing, await outsideToken(posing, certificates.posing, claims("posing")));
+  expect(unusable.status).toBe(503);
+  const pretending = await outsideToken({ ...described, key: posing.key }, certificates.described, claims("described"));
+  expect((await readAs(certificates.described, pretending)).status).toBe(401);
+  expect([times("/described/keys"), times("/posing/keys")]).toEqual([1, 0]);
 });
 
 test("T18: a client's keys are fetched where it publishes them", async ({ expect }) => {
