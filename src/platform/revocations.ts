@@ -8,6 +8,7 @@ import type { Result } from "#kernel/result";
 import { applyRegistry, type Applied } from "./apply-registry.ts";
 import type { Listener } from "./durable/guard-epoch.ts";
 import { RevocationStore } from "./durable/revocation-store.ts";
+import { within } from "./durable/within.ts";
 
 export interface RevocationsEnv {
   readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
@@ -18,8 +19,9 @@ export interface RevocationsEnv {
 /** The one object of its kind: a global one, off the path of requests, read by guards (DESIGN §11). */
 export const revocationsOf = (env: RevocationsEnv): DurableObjectStub<Revocations> => env.REVOCATIONS.getByName("registry");
 
-// An apply takes a second or two; when it is not over by then, whoever began it is gone.
+// An apply takes a second or two. What is left after the first is of a write that failed, or of an object that ended meanwhile.
 const redriveMilliseconds = 10_000;
+const turnMilliseconds = 20_000;
 // Of one client at a time, for the five minutes that its tokens live: a client has one or two.
 const ownTokensMax = 50;
 
@@ -29,7 +31,7 @@ const ownTokensMax = 50;
  */
 export class Revocations extends DurableObject<RevocationsEnv> {
   readonly #store: RevocationStore;
-  readonly #underWay = new Set<number>();
+  #turn = Promise.resolve();
 
   constructor(state: DurableObjectState, env: RevocationsEnv) {
     super(state, env);
@@ -61,46 +63,65 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     return this.#store.lift(denialName(denial), denialReach(denial));
   }
 
-  /** Merges a registry file (see `applyRegistry`). Throws when D1 fails: what had begun is tried again by the alarm. */
+  /**
+   * Merges a registry file (see `applyRegistry`), after those that came before. Throws when D1 fails: what had begun is tried again by the
+   * alarm, until another write comes.
+   */
   async apply(document: unknown, mode: MergeMode): Promise<Result<Applied, RegistryProblem>> {
-    return await this.#apply(document, mode, undefined);
+    return await this.#inTurn(async () => {
+      // Done after this write, one that was cut off would undo it: a grant that is being narrowed would be wide again, and nobody told.
+      for (const { id, document: earlier, mode: its } of this.#store.pending()) {
+        try {
+          await this.#apply(JSON.parse(earlier), its, id);
+        } catch {
+          this.#store.finish(id, null); // given up, as its caller was told: a broken one must not hold up what narrows
+        }
+      }
+      return await this.#apply(document, mode, undefined);
+    });
   }
 
   override async alarm(): Promise<void> {
-    for (const { id, document, mode, begun } of this.#store.pending()) {
-      if (this.#underWay.has(id) || now() - begun < redriveMilliseconds) continue;
-      try {
-        await this.#apply(JSON.parse(document), mode, id);
-      } catch {
-        // D1 does not answer: the write stays pending, and the next alarm tries again.
-      }
+    try {
+      await this.#inTurn(async () => {
+        for (const { id, document, mode } of this.#store.pending()) await this.#apply(JSON.parse(document), mode, id);
+      });
+    } catch {
+      // D1 does not answer: the write stays pending, with those after it, and the next alarm tries again.
     }
     if (this.#store.pending().length > 0) await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
+  }
+
+  /** One write at a time. Within one Durable Object calls may wait for each other: to the runtime they are one. */
+  async #inTurn<T>(write: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    try {
+      await within(turnMilliseconds, before, "another write of the registry takes too long");
+      return await write();
+    } finally {
+      resolve();
+    }
   }
 
   async #apply(document: unknown, mode: MergeMode, again: number | undefined): Promise<Result<Applied, RegistryProblem>> {
     let id = again;
     let bookmark: string | null = null;
-    if (id !== undefined) this.#underWay.add(id);
-    try {
-      const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
-        clock: now,
-        publicUrl: this.env.PUBLIC_URL,
-        begin: async (records) => {
-          id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
-          this.#underWay.add(id);
-          await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
-          await this.ctx.storage.sync(); // D1 must not know of it first
-        },
-        seen: (at) => {
-          bookmark = at;
-        },
-      });
-      if (id !== undefined) this.#store.finish(id, bookmark);
-      return applied;
-    } finally {
-      if (id !== undefined) this.#underWay.delete(id);
-    }
+    const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
+      clock: now,
+      publicUrl: this.env.PUBLIC_URL,
+      begin: async (records) => {
+        id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
+        await this.ctx.storage.setAlarm(now() + redriveMilliseconds);
+        await this.ctx.storage.sync(); // D1 must not know of it first
+      },
+      seen: (at) => {
+        bookmark = at;
+      },
+    });
+    if (id !== undefined) this.#store.finish(id, bookmark);
+    return applied;
   }
 }
 

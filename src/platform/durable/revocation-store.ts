@@ -13,7 +13,6 @@ interface Pending {
   readonly id: number;
   readonly document: string;
   readonly mode: MergeMode;
-  readonly begun: Instant;
 }
 
 // Two hours of a change each second; a guard that was away longer is told the whole.
@@ -113,11 +112,11 @@ export class RevocationStore {
     });
   }
 
+  /** In the order in which they came. */
   pending(): readonly Pending[] {
     return this.#sql
-      .exec<{ id: number; document: string; mode: MergeMode; begun: number }>("SELECT id, document, mode, begun FROM pending ORDER BY id")
-      .toArray()
-      .map(({ id, document, mode, begun }) => ({ id, document, mode, begun: instant(begun) }));
+      .exec<{ id: number; document: string; mode: MergeMode }>("SELECT id, document, mode FROM pending ORDER BY id")
+      .toArray();
   }
 
   #standing(client: string): Standing & { readonly from: number } {

@@ -94,6 +94,43 @@ test("when D1 takes no writes the change stays pending, told as begun, and the a
   expect(await desk.apply(file, "add"), "all of it is there").toEqual({ ok: true, value: { added: 0, changed: 0 } });
 });
 
+const quotas = async () => (await registry.prepare("SELECT quota_requests FROM grants").raw()).flat();
+const asking = (requests: number) => withValue(file, "/grants/0/quotas/default/requests", requests);
+const brokenGrants = () => registry.exec("CREATE TRIGGER broken BEFORE UPDATE ON grants BEGIN SELECT RAISE(ABORT, 'no writes'); END");
+
+test("a write that was cut off is done before a later one, so that it never undoes that", async ({ expect }) => {
+  await desk.apply(file, "add");
+  await brokenGrants();
+  expect(await failure(() => desk.apply(asking(999), "replace"))).toContain("no writes");
+  await registry.exec("DROP TRIGGER broken");
+  expect(await desk.apply(asking(1), "replace")).toMatchObject({ ok: true });
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await quotas(), "the narrower grant stays").toEqual([1]);
+  expect(await pending()).toBe(0);
+});
+
+test("a write that cannot be done holds no later one up: it is given up, and told as over", async ({ expect }) => {
+  await desk.apply(file, "add");
+  await brokenGrants();
+  expect(await failure(() => desk.apply(asking(999), "replace"))).toContain("no writes");
+  const later = withValue(file, "/origins/0/url", "https://other.example");
+  expect(await desk.apply(later, "replace")).toMatchObject({ ok: true });
+  expect((await revocations().news(telehealth)).pending).toEqual([]);
+  await registry.exec("DROP TRIGGER broken");
+  vi.setSystemTime(Date.now() + 10_000);
+  await runDurableObjectAlarm(revocations());
+  expect(await quotas()).toEqual(file.grants.map(({ quotas: { default: of } }) => of.requests));
+});
+
+test("writes that come at once are done one after another, and the last one stands", async ({ expect }) => {
+  await desk.apply(file, "add");
+  const all = await Promise.all([2, 3, 4, 5].map((requests) => desk.apply(asking(requests), "replace")));
+  for (const applied of all) expect(applied).toMatchObject({ ok: true });
+  expect(await quotas()).toEqual([5]);
+  expect(await pending()).toBe(0);
+});
+
 test("a change that is being made is told as pending to whom it concerns, and as done with the bookmark of its write", async ({
   expect,
 }) => {
