@@ -8,8 +8,8 @@ import { isHarmlessXhtml } from "./validate-xhtml.ts";
 
 /**
  * Checks a body against the structure of R4 4.0.1: every element known, of its JSON type and grammar, as often as it may be, codes of
- * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, dom-2 to dom-5,
- * ref-1 and sqty-1. No other invariant, no profile, no slice. Never throws.
+ * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, dom-2 to dom-5, ref-1 and sqty-1. No other
+ * invariant, no profile, no slice, not which types a reference may name. Never throws.
  *
  * @returns what is wrong, at most 20 issues; empty when nothing is.
  */
@@ -67,7 +67,7 @@ function checkMembers(object: JsonObject, type: string, at: Place, found: Findin
     const form = isSibling ? name.slice(1) : name;
     const slot = own ?? (isSibling ? shape.slots.get(form) : undefined);
     if (slot === undefined || (isSibling && !slot.hasSibling)) {
-      unknown(name, at, found);
+      refuseUnknown(name, at, found);
       continue;
     }
     const other = present.get(slot.element.name);
@@ -83,7 +83,7 @@ function checkMembers(object: JsonObject, type: string, at: Place, found: Findin
 }
 
 /** The name of an unknown member is told when it could be an element's: another might be data. */
-function unknown(name: string, at: Place, found: Findings): void {
+function refuseUnknown(name: string, at: Place, found: Findings): void {
   const isName = /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name);
   found.add(
     "structure",

@@ -16,7 +16,7 @@ const good: Record<string, readonly Json[]> = {
   id: ["a", "A-1.b", "x".repeat(64)],
   uri: ["urn:oid:1.2", "http://example.org/a#b", "relative"],
   uuid: ["urn:uuid:c757873d-ec9a-4326-a141-556f43239520"],
-  oid: ["urn:oid:1.2.3.4.5"],
+  oid: ["urn:oid:1.2.3.4.5", "urn:oid:2.0.10"],
   date: ["2020", "2020-12", "2020-02-29", "2000-02-29"],
   dateTime: ["2020", "2020-02-29", "2020-02-29T23:59:60Z", "2020-01-01T00:00:00.123+14:00"],
   instant: ["2020-02-29T13:28:17.239+02:00"],
@@ -36,7 +36,7 @@ const bad: Record<string, readonly Json[]> = {
   url: ["http://example.org/a b"],
   canonical: ["http://example.org/a |1"],
   uuid: ["c757873d-ec9a-4326-a141-556f43239520", "urn:uuid:C757873D-EC9A-4326-A141-556F43239520"],
-  oid: ["1.2.3", "urn:oid:1.02", "urn:oid:3.1"],
+  oid: ["1.2.3", "urn:oid:1", "urn:oid:1.", "urn:oid:1..2", "urn:oid:1.2 ", "urn:oid:1.02", "urn:oid:3.1"],
   date: ["2020-02-30", "2021-02-29", "1900-02-29", "2020-13", "2020-00", "2020-1-1", "0000", "20200101", "2020-01-01T00:00:00Z", " 2020"],
   dateTime: [
     "2020-01-01T10:00Z",
