@@ -49,13 +49,20 @@ export interface Bulletin {
   readonly asOf: Instant;
 }
 
+/** Clocks of isolates, guards and issuers differ: the denial of a token is kept and told so long past its end, or it would be good once more. */
+export const denialGraceMilliseconds = 120_000;
+
+const isLive = (until: Instant | null, at: Instant): boolean => until === null || until > at - denialGraceMilliseconds;
+
 /**
  * What is known after some news, and which cached records it makes worthless. `undefined`: the news begins after what is
- * known, so something between was missed, and all must be asked for. News that came late changes nothing.
+ * known, so something between was missed, and all must be asked for. News that came late changes nothing. Denials that are over are let go, or they would
+ * pile up for as long as the listener lives.
  */
 export function hear(
   heard: Heard | undefined,
   news: News,
+  at: Instant,
 ): { readonly heard: Heard; readonly stale: readonly RecordName[] | "all" } | undefined {
   switch (news.kind) {
     case "whole":
@@ -68,7 +75,9 @@ export function hear(
     case "deltas": {
       if (heard === undefined || news.since > heard.epoch) return undefined;
       const missed = news.deltas.filter(({ epoch }) => epoch > heard.epoch);
-      const denied = missed.some(({ kind }) => kind !== "changed") ? new Map(heard.denied) : heard.denied;
+      const denied = missed.some(({ kind }) => kind !== "changed")
+        ? new Map([...heard.denied].filter(([, until]) => isLive(until, at)))
+        : heard.denied;
       for (const delta of missed) apply(denied as Map<string, Instant | null>, delta); // its own copy, when a delta changes it
       const stale = missed.flatMap((delta) => (delta.kind === "changed" ? [delta.name] : []));
       return { heard: { ...standingOf(news.epoch >= heard.epoch ? news : heard), denied }, stale };
@@ -104,5 +113,5 @@ export function tell(
   if (since !== undefined && since >= past.from && since <= heard.epoch)
     return { kind: "deltas", since, ...standingOf(heard), deltas: past.deltas.filter(({ epoch }) => epoch > since) };
   const denied = [...heard.denied].map(([name, until]) => ({ name, until }));
-  return { kind: "whole", ...standingOf(heard), denied: denied.filter(({ until }) => until === null || until > at) };
+  return { kind: "whole", ...standingOf(heard), denied: denied.filter(({ until }) => isLive(until, at)) };
 }

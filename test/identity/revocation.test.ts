@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { denialName, denialReach, deniedCredential, deniedPrincipal, deniedSigner, readDenial, type Denial } from "#identity/denial";
 import type { Principal } from "#identity/principal";
-import { hear, tell, type Delta, type Heard } from "#identity/revocation";
+import { denialGraceMilliseconds, hear, tell, type Delta, type Heard } from "#identity/revocation";
 import { instant } from "#kernel/clock";
 import { clientRecord } from "../support/credentials.ts";
 
@@ -130,7 +130,7 @@ const start: Heard = { ...standing, epoch: 0, denied: new Map() };
 const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
 /** What is known after these, heard one by one. */
 const after = (deltas: readonly Delta[]): Heard => {
-  const heard = hear(start, { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas });
+  const heard = hear(start, { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas }, at);
   return heard?.heard ?? start;
 };
 
@@ -149,7 +149,7 @@ test("however news is split, repeated, late or lost, a listener knows what the t
         const held: Parameters<typeof hear>[1][] = [];
         const take = (news: Parameters<typeof hear>[1]) => {
           const since = heard?.epoch;
-          const next = hear(heard, news);
+          const next = hear(heard, news, at);
           if (next === undefined) {
             expect(news.kind).toBe("deltas");
             return;
@@ -176,29 +176,34 @@ test("however news is split, repeated, late or lost, a listener knows what the t
 
 test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
   const later = { ...standing, kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
-  expect(hear(undefined, later)).toBeUndefined();
-  expect(hear({ ...start, epoch: 4 }, later)).toBeUndefined();
-  expect(hear({ ...start, epoch: 5 }, later)?.heard.denied.has("a")).toBe(true);
+  expect(hear(undefined, later, at)).toBeUndefined();
+  expect(hear({ ...start, epoch: 4 }, later, at)).toBeUndefined();
+  expect(hear({ ...start, epoch: 5 }, later, at)?.heard.denied.has("a")).toBe(true);
 });
 
 test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({ expect }) => {
   const whole = tell(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
   expect(whole.kind).toBe("whole");
-  expect(hear(start, whole)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
-  expect(hear(undefined, whole)?.stale).toEqual([]);
+  expect(hear(start, whole, at)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
+  expect(hear(undefined, whole, at)?.stale).toEqual([]);
 });
 
-test("denials that are over are not told", ({ expect }) => {
-  const heard: Heard = {
-    ...standing,
-    epoch: 1,
-    denied: new Map([
-      ["over", at],
-      ["live", instant(at + 1)],
-      ["for good", null],
-    ]),
-  };
-  expect(tell(heard, past([]), undefined, at)).toMatchObject({ denied: [{ name: "live" }, { name: "for good" }] });
+const grace = denialGraceMilliseconds;
+const timed = new Map([
+  ["over", instant(at - grace)],
+  ["just over, by one clock of several", at],
+  ["for good", null],
+]);
+
+test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({ expect }) => {
+  const whole = tell({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
+  expect(whole).toMatchObject({ denied: [{ name: "just over, by one clock of several" }, { name: "for good" }] });
+});
+
+test("a listener lets go of what is over when it hears of more: nothing piles up", ({ expect }) => {
+  const news = tell(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
+  const heard = hear({ ...standing, epoch: 0, denied: timed }, news, at)?.heard.denied;
+  expect([...(heard ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
 });
 
 test("where the registry is comes with the newest news, and late news takes nothing back", ({ expect }) => {
@@ -210,9 +215,9 @@ test("where the registry is comes with the newest news, and late news takes noth
     const [early, late] = [tell(newer, past([]), since, at), tell(older, past([]), since, at)];
     expect(early).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
     const known: Heard = { ...start, epoch: 3, bookmark: "3" };
-    expect(hear(known, late)?.heard).toMatchObject({ epoch: 4, bookmark: "4", pending: ["client/a"] });
-    const heard = hear(known, early)?.heard;
+    expect(hear(known, late, at)?.heard).toMatchObject({ epoch: 4, bookmark: "4", pending: ["client/a"] });
+    const heard = hear(known, early, at)?.heard;
     expect(heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
-    expect(hear(heard, late)?.heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    expect(hear(heard, late, at)?.heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
   }
 });

@@ -98,7 +98,7 @@ class GuardEpoch {
     const news = await this.#source.news(this.#listener, this.#heard?.epoch);
     // An RPC's result that is not let go keeps this object awake for ever; the data in it stays good.
     news[Symbol.dispose]?.();
-    const next = hear(this.#heard, news);
+    const next = hear(this.#heard, news, this.#clock());
     if (next === undefined) throw new Error("news of revocations were missed");
     if (asked < this.#read) return; // a later answer was quicker
     const before = this.#heard?.epoch ?? 0;

@@ -125,7 +125,7 @@ function asker({ guards, clock, newId, onNews }: GuardLimiterOptions, purses: Pu
     const listener = { client, issuer, ...(since !== undefined && { since }) };
     const asked = clock();
     const { answer, news, newsAgeMilliseconds } = await send(guards, client, (guard) => guard.lease(call, listener));
-    const heard = hear(purses.heard(of), news);
+    const heard = hear(purses.heard(of), news, clock());
     if (heard === undefined) throw new Error("news of revocations were missed");
     purses.setHeard(of, heard.heard);
     onNews({ client, standing: heard.heard, stale: heard.stale, asOf: instant(asked - newsAgeMilliseconds) });

@@ -1,5 +1,5 @@
 import type { MergeMode } from "#identity/merge-registry";
-import type { Delta, News, RecordName, Standing } from "#identity/revocation";
+import { denialGraceMilliseconds, type Delta, type News, type RecordName, type Standing } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Listener } from "./guard-epoch.ts";
 
@@ -19,8 +19,6 @@ interface Pending {
 const deltasMax = 7_200;
 // At 100 bytes each 10 MB; more live denials than that is a misuse, and none may be forgotten.
 const denialsMax = 100_000;
-// Clocks of isolates and issuers differ: a denied token is kept a little past its end.
-const graceMilliseconds = 120_000;
 
 /** What is denied, every delta with its epoch, and the registry writes that are not known to be done. */
 export class RevocationStore {
@@ -43,7 +41,7 @@ export class RevocationStore {
     }
     const rows = this.#sql.exec<{ name: string; until: number | null }>(
       `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${reached}`,
-      at - graceMilliseconds,
+      at - denialGraceMilliseconds,
       ...reach,
     );
     return { kind: "whole", ...standing, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
@@ -52,7 +50,7 @@ export class RevocationStore {
   /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
   deny(name: string, reach: Reach, until: Instant | null, at: Instant): void {
     this.#storage.transactionSync(() => {
-      this.#sql.exec("DELETE FROM denials WHERE until < ?", at - graceMilliseconds);
+      this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
       const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
       if (live >= denialsMax) throw new Error("more is denied than can be kept");
       const [known] = this.#sql.exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name).toArray();
@@ -72,7 +70,7 @@ export class RevocationStore {
   /** How many denials of one client's own will end by themselves: those of tokens that it ended. */
   ending(client: string, at: Instant): number {
     const sql = "SELECT count(*) AS live FROM denials WHERE client = ? AND until > ?";
-    return this.#sql.exec<{ live: number }>(sql, client, at - graceMilliseconds).one().live;
+    return this.#sql.exec<{ live: number }>(sql, client, at - denialGraceMilliseconds).one().live;
   }
 
   lift(name: string, reach: Reach): boolean {
