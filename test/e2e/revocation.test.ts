@@ -22,28 +22,32 @@ const boundMilliseconds = 10_000;
 let phylax: TestStack;
 let state = "";
 let fronts: readonly Front[] = [];
-/** The FHIR base of each gateway, behind a TLS front of its own; all but one are asked steadily. */
+/** The FHIR base of each gateway, behind a TLS front of its own: these are asked steadily. */
 let bases: readonly string[] = [];
-/** The FHIR base of one more gateway, which stands still at times. */
-let stillBase = "";
-/** The workerd process of each gateway, in this order. */
+/** One gateway more, which stands still at times. */
+let still: { readonly host: string; readonly port: number };
+/** The workerd process of each gateway, that of `still` first. */
 let processes: readonly number[] = [];
 beforeAll(async () => {
   state = mkdtempSync(join(tmpdir(), "phylax-revocation-"));
   phylax = await startTestStack({ state, gatewaysElsewhere: 4 });
-  const server = await ensureServerCertificate(join(state, "pki"));
-  const clientCa = phylax.dev.clientCa.cert;
   const { gateway, gatewaysElsewhere } = phylax.stack.runtime;
-  fronts = await Promise.all(gatewaysElsewhere.map((target) => startFront({ port: 0, server, clientCa, target })));
-  [stillBase = "", ...bases] = [...fronts.map(({ port }) => `https://localhost:${port}/v1/fhir/main`), phylax.dev.fhir];
-  processes = [...gatewaysElsewhere, gateway].map(({ port }) => listenerOn(port));
-}, 60_000);
+  const [first = gateway, ...others] = gatewaysElsewhere;
+  still = first;
+  fronts = await Promise.all(others.map(frontBefore));
+  bases = [phylax.dev.fhir, ...fronts.map(baseOf)];
+  processes = [still, gateway, ...others].map(({ port }) => listenerOn(port));
+}, 120_000);
 afterAll(async () => {
   for (const pid of processes) process.kill(pid, "SIGCONT"); // a failure may have left one still
   for (const front of fronts) await front.close();
   await phylax.close();
   rmSync(state, { recursive: true, force: true });
 });
+
+const frontBefore = async (target: typeof still) =>
+  startFront({ port: 0, server: await ensureServerCertificate(join(state, "pki")), clientCa: phylax.dev.clientCa.cert, target });
+const baseOf = ({ port }: Front) => `https://localhost:${port}/v1/fhir/main`;
 
 /** What an operator does at the operators' door. */
 async function operate(what: "revocations" | "revocations/lift", denial: Denial): Promise<number> {
@@ -124,22 +128,26 @@ async function denyUnderLoad(all: readonly Subject[], standStill: () => Promise<
 }
 
 /**
- * One gateway more, whose process is stopped with live leases and asked then: as one whose machine has no time for it. It goes on when
- * `goOn` is called, and what it was asked is answered.
+ * The gateway whose process is stopped with live leases, and asked then: as one whose machine has no time for it. It answers when `goOn`
+ * is called.
  */
-function stillGateway(reads: readonly Subject["read"][]) {
+async function stillGateway(reads: readonly Subject["read"][]) {
   const [pid = 0] = processes;
-  const loads = reads.map((read) => steadyLoad(() => read(stillBase), pauseMilliseconds));
+  const before = await frontBefore(still);
+  const after = await frontBefore(still); // its connections are new: workerd closes one that was idle for 5 s, be it stopped meanwhile
+  const loads = reads.map((read) => steadyLoad(() => read(baseOf(before)), pauseMilliseconds));
   let asked: Promise<readonly number[]> = Promise.resolve([]);
   return {
     async standStill() {
-      await Promise.all(loads.map((load) => load.end())); // none has passed the last check and waits to be sent
+      await Promise.all(loads.map((load) => load.end())); // no answer has passed the last check and waits to be sent
       process.kill(pid, "SIGSTOP");
-      asked = Promise.all(reads.map((read) => read(stillBase)));
+      asked = Promise.all(reads.map((read) => read(baseOf(after))));
     },
     async goOn() {
       process.kill(pid, "SIGCONT");
-      return await asked;
+      const statuses = await asked;
+      await Promise.all([before.close(), after.close()]);
+      return statuses;
     },
   };
 }
@@ -163,9 +171,9 @@ test(
       for (const { read, denial } of all) expect(await everywhere(read), denial.kind).toBe(200);
       const kept = reading(phylax, phylax.client("telehealth"), await phylax.token("telehealth"));
       const keeping = bases.map((base) => steadyLoad(() => kept(base), pauseMilliseconds));
-      const still = stillGateway([kept, ...all.map(({ read }) => read)]);
-      measured.push(...(await denyUnderLoad(all, () => still.standStill())));
-      expect(await still.goOn(), "asked of a process that stood still").toEqual([200, ...all.map(({ refusedAs }) => refusedAs)]);
+      const stopped = await stillGateway([kept, ...all.map(({ read }) => read)]);
+      measured.push(...(await denyUnderLoad(all, () => stopped.standStill())));
+      expect(await stopped.goOn(), "asked of a process that stood still").toEqual([200, ...all.map(({ refusedAs }) => refusedAs)]);
       await Promise.all(keeping.map((load) => load.end()));
       const others = new Set(keeping.flatMap(({ answers }) => answers.map(({ status }) => status)));
       expect([...others], "another token of the same client, all the while").toEqual([200]);
