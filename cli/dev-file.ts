@@ -53,7 +53,9 @@ export interface DevOperator {
   readonly key: string;
 }
 
+/** Signs in at one of `issuers`, by `client` and for `ops`, and so gets tokens that are bound to `cert`. */
 export interface DevOfficer extends DevOperator {
+  readonly client: string;
   readonly login: string;
   readonly password: string;
   /** Secret of the second factor (RFC 6238) in base32. */

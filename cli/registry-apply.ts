@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { postAsOperator, refusalLine } from "./operator-post.ts";
+import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
-export const registryApplyUsage = "phylax registry apply FILE [--operator ID] [--state DIR]";
+export const registryApplyUsage = "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
 
 /** Sends a registry file to the operators' door with an operator's certificate. Answers 0 when all of it holds, 2 when it is refused. */
 export async function registryApply(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { state: { type: "string", default: ".phylax" }, operator: { type: "string" } },
+    options: posterOptions,
   });
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) {
@@ -23,7 +23,8 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    const answer = await postAsOperator({ state: resolve(values.state), operator: values.operator }, "api/registry", document);
+    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
+    const answer = await postAsOperator(from, "api/registry", document);
     if (answer.status === 200) {
       console.log(`${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`);
       return 0;

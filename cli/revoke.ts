@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Denial } from "#identity/denial";
-import { postAsOperator, refusalLine } from "./operator-post.ts";
+import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
 type Kind = Denial["kind"];
 
@@ -20,7 +20,7 @@ const names = {
 const kinds = Object.keys(names) as readonly Kind[]; // the table has exactly the kinds
 
 export const revokeUsage = [
-  "phylax revoke KIND NAME… [--lift] [--operator ID] [--state DIR]",
+  "phylax revoke KIND NAME… [--lift] [--operator ID [--operator-token FILE]] [--state DIR]",
   ...kinds.map((kind) => `    ${kind} ${names[kind].map((name) => name.toUpperCase()).join(" ")}`),
 ].join("\n");
 
@@ -29,7 +29,7 @@ export async function revoke(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { state: { type: "string", default: ".phylax" }, operator: { type: "string" }, lift: { type: "boolean", default: false } },
+    options: { ...posterOptions, lift: { type: "boolean", default: false } },
   });
   const denial = readDenial(positionals);
   if (denial === undefined) {
@@ -38,7 +38,7 @@ export async function revoke(args: readonly string[]): Promise<number> {
   }
   try {
     const path = values.lift ? "api/revocations/lift" : "api/revocations";
-    const from = { state: resolve(values.state), operator: values.operator };
+    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
     const answer = await postAsOperator(from, path, JSON.stringify(denial));
     if (answer.status === 200) {
       console.log(values.lift ? (answer.body["lifted"] === true ? "lifted" : "was not denied") : "denied: refused everywhere within 10 s");

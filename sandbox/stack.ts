@@ -5,6 +5,7 @@ import { demo } from "./demo.ts";
 import { keepDevFile } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
+import { operatorsClient } from "./identity-provider/operators.ts";
 import { startIdentityProvider } from "./identity-provider/start.ts";
 import { holdKeptPort } from "./kept-port.ts";
 import { keptKey, keptSecret, publicHalf } from "./keys.ts";
@@ -145,7 +146,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       users: provider.people,
       auditors: keys.auditors.map(({ path }) => ({ key: path })),
       operators: [devOperator(machine)],
-      officers: provider.operators.map((account) => Object.assign(devOperator(person), account, { signIn: person.entry.signIn })),
+      officers: provider.operators.map((account) =>
+        Object.assign(devOperator(person), account, { client: operatorsClient, signIn: person.entry.signIn }),
+      ),
       clients,
     };
     const devFile = keepDevFile(state, content, { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint });

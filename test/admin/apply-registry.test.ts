@@ -68,6 +68,12 @@ test("without a record nothing is applied: 503, and not a word of why", async ({
   expect(book).toEqual(["fault TypeError"]);
 });
 
+test("while nobody says what is denied, nothing is applied", async ({ expect }) => {
+  const { post, book } = door({ denials: throws });
+  expect((await post(registrar.tlsClientAuth)).status).toBe(503);
+  expect(book).toEqual(["fault TypeError"]);
+});
+
 test("a refusal that cannot be recorded is not given either", async ({ expect }) => {
   expect((await door({ ledger: recordsOnly(throws) }).post(undefined)).status).toBe(503);
 });
@@ -93,6 +99,7 @@ describe("a certificate proves an operator only when", () => {
 test.for([
   [{ status: "suspended", roles: ["registry-admin"] }, "operator_suspended"],
   [{ status: "active", roles: ["registry-administrator", "REGISTRY-ADMIN"] }, "role_missing"],
+  [{ status: "active", roles: ["registry-admin"], kind: "person", signIn: undefined }, "sign_in_not_set"],
 ] as const)("an operator that is %o is refused under its own name", async ([entry, reason], { expect }) => {
   const { post, book, events } = door({ operators: { find: async () => ({ ...machine, id: "registrar", ...entry }) } });
   expect((await post(registrar.tlsClientAuth)).status).toBe(403);

@@ -84,9 +84,13 @@ export class PatientWeb {
 }
 
 /** What somebody types into the sign-in page. */
-export const typed = ({ login, password, totp: secret }: DevUser, withCode = false) => ({
+export const typed = (
+  { login, password, totp: secret }: Pick<DevUser, "login" | "password" | "totp">,
+  withCode = false,
+  atMilliseconds = Date.now(),
+) => ({
   login,
   password,
   decision: "allow",
-  ...(withCode && { code: totp(secret, Date.now()) }),
+  ...(withCode && { code: totp(secret, atMilliseconds) }),
 });

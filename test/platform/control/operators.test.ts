@@ -1,3 +1,5 @@
+import { applyD1Migrations, reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { beforeAll, test } from "vitest";
 import { admitOperator } from "#platform/d1/admit-operator";
 import { findOperator } from "#platform/d1/operators";
@@ -72,4 +74,20 @@ test("nor by the database: a row says that it is a machine, or what its person h
   expect(await findOperator(registry, "R".repeat(43)), "a demand that cannot be held to is none").toMatchObject({ signIn: undefined });
   await expect(registry.prepare("UPDATE operators SET kind = 'machine' WHERE id = 'row'").run()).rejects.toThrow("a person signs in");
   await registry.prepare("UPDATE operators SET status = 'suspended' WHERE id = 'row'").run();
+});
+
+test("whoever was admitted by a certificate alone, before people had to sign in, is a person of whom nothing is demanded yet", async ({
+  expect,
+}) => {
+  await reset();
+  const at = env.MIGRATIONS.findIndex(({ name }) => name.includes("operators_sign_in"));
+  expect(at).toBeGreaterThan(0);
+  await applyD1Migrations(env.REGISTRY, env.MIGRATIONS.slice(0, at));
+  await env.REGISTRY.prepare("INSERT INTO operators (id, status, x5t, roles) VALUES ('old', 'active', ?, '[\"revoker\"]')")
+    .bind(first)
+    .run();
+  await applyD1Migrations(env.REGISTRY, env.MIGRATIONS);
+  expect(await findOperator(env.REGISTRY, first)).toMatchObject({ id: "old", kind: "person", signIn: undefined });
+  await env.REGISTRY.prepare("UPDATE operators SET kind = 'machine' WHERE id = 'old'").run();
+  expect(await findOperator(env.REGISTRY, first)).toMatchObject({ id: "old", kind: "machine" });
 });
