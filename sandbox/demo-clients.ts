@@ -14,6 +14,9 @@ export interface DemoClient {
   readonly policy: string;
   readonly scope: string;
   readonly quota: { readonly requests: number; readonly windowSeconds: number };
+  /** Beside it, of each user; and of the resources that leave. */
+  readonly quotaPerSubject?: { readonly requests: number; readonly windowSeconds: number };
+  readonly quotaOfRecords?: { readonly records: number; readonly windowSeconds: number };
   readonly agreement: { readonly from: string; readonly to: string };
   /** Held to the one patient that the demonstration chose; left out where the data has none. */
   readonly ofPatient?: true;
@@ -117,6 +120,7 @@ export const demoClients: readonly DemoClient[] = [
     purpose: "PATRQT",
     policy: "patrqt",
     scope: "patient/*.rs",
+    quotaPerSubject: { requests: 600, windowSeconds: 60 },
     describe: "an app in which patients sign in at the sandbox's identity provider (docs/sign-in.md): each sees their own record",
   },
   {
@@ -128,6 +132,16 @@ export const demoClients: readonly DemoClient[] = [
     policy: "treat",
     quota: { requests: 5, windowSeconds: 60 },
     describe: "a client with five requests a minute: the sixth is 429",
+  },
+  {
+    ...common,
+    id: "sampler",
+    kind: "tiny",
+    subject: "O=Small Steps, CN=sampler",
+    purpose: "TREAT",
+    policy: "treat",
+    quotaOfRecords: { records: 25, windowSeconds: 60 },
+    describe: "a client to which 25 resources a minute may leave: a page that holds more than are left is 429",
   },
   {
     ...common,

@@ -80,14 +80,18 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
       ...agreement,
       documentHash: "0".repeat(64), // no document was signed in a sandbox
     })),
-    grants: equipped.map(({ client: { id, purpose, policy, scope, quota, signed } }) => ({
+    grants: equipped.map(({ client: { id, purpose, policy, scope, quota, quotaPerSubject, quotaOfRecords, signed } }) => ({
       client: id,
       origin: origin.name,
       purpose,
       agreement: `${id}-agreement`,
       policy,
       scopes: scope,
-      quotas: { default: quota },
+      quotas: {
+        default: quota,
+        ...(quotaPerSubject !== undefined && { perSubject: quotaPerSubject }),
+        ...(quotaOfRecords !== undefined && { records: quotaOfRecords }),
+      },
       ...(signed && { signedRequests: true, signedResponses: true }),
     })),
   };

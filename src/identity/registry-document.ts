@@ -146,13 +146,13 @@ const agreement = z.strictObject({
 
 const policy = z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u), body: z.unknown() });
 
-const quota = z.strictObject({
-  requests: z.int().min(1).max(1_000_000_000),
-  windowSeconds: z
-    .int()
-    .min(1)
-    .max(31 * 86_400),
-});
+const quotaCount = z.int().min(1).max(1_000_000_000);
+const windowSeconds = z
+  .int()
+  .min(1)
+  .max(31 * 86_400);
+const requestQuota = z.strictObject({ requests: quotaCount, windowSeconds });
+const recordQuota = z.strictObject({ records: quotaCount, windowSeconds });
 
 const grant = z.strictObject({
   client: id,
@@ -161,7 +161,13 @@ const grant = z.strictObject({
   agreement: id,
   policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
   scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
-  quotas: z.strictObject({ default: quota }),
+  quotas: z.strictObject({
+    default: requestQuota.meta({ description: "All requests of the client under this grant." }),
+    perSubject: requestQuota
+      .optional()
+      .meta({ description: "Beside it, those of each subject of its tokens: so one user cannot use up what is for all." }),
+    records: recordQuota.optional().meta({ description: "How many resources may leave, whatever number of requests asks for them." }),
+  }),
   signedRequests: z
     .boolean()
     .default(false)

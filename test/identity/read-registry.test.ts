@@ -33,6 +33,8 @@ const bad: readonly (readonly [string, string, unknown])[] = [
   ["/agreements/0/purposes/0", "/agreements/0/purposes/0", "treatment"],
   ["/grants/0/scopes", "/grants/0/scopes", "system/*.sr"],
   ["/grants/0/quotas/default/requests", "/grants/0/quotas/default/requests", 0],
+  ["/grants/0/quotas/perSubject", "/grants/0/quotas/perSubject/requests", { requests: 0, windowSeconds: 1 }],
+  ["/grants/0/quotas/records", "/grants/0/quotas/records/requests", { records: 9, windowSeconds: 1, requests: 1 }],
   ["/grants/0/quotas/burst", "/grants/0/quotas/burst", { requests: 1, windowSeconds: 1 }],
   ["/origins/0/url", "/origins/0/url", "http://fhir.example.org/r4"],
   ["/origins/0/url", "/origins/0/url", "https://user:pass@fhir.example.org/r4"],

@@ -90,6 +90,13 @@ function grantOf(row: typeof grants.$inferSelect): ClientRecord["grants"][number
     signedRequests: row.signedRequests,
     signedResponses: row.signedResponses,
     scopes: scopes.value,
-    quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision } },
+    quotas: {
+      default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds, revision: row.revision },
+      perSubject: quotaOf(row.subjectQuotaRequests, row.subjectQuotaWindowSeconds, row.revision),
+      records: quotaOf(row.recordQuotaRecords, row.recordQuotaWindowSeconds, row.revision),
+    },
   };
 }
+
+const quotaOf = (requests: number | null, windowSeconds: number | null, revision: number) =>
+  requests === null || windowSeconds === null ? undefined : { requests, windowSeconds, revision };

@@ -1,5 +1,5 @@
 import type { RegisteredCertificate } from "#identity/client";
-import { grantKey, type RegistryState } from "#identity/registry-state";
+import { grantKey, type GrantEntry, type RegistryState } from "#identity/registry-state";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
   agreementPurposes,
@@ -127,12 +127,25 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
           agreement: row.agreement,
           policy: row.policy,
           scopes: row.scopes,
-          quotas: { default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds } },
+          quotas: quotasOf(row),
           signedRequests: row.signedRequests,
           signedResponses: row.signedResponses,
         },
       ]),
     ),
     origins: new Map(everyOrigin.map((row) => [row.name, row])),
+  };
+}
+
+function quotasOf(row: typeof grants.$inferSelect): GrantEntry["quotas"] {
+  const { subjectQuotaRequests, subjectQuotaWindowSeconds, recordQuotaRecords, recordQuotaWindowSeconds } = row;
+  return {
+    default: { requests: row.quotaRequests, windowSeconds: row.quotaWindowSeconds },
+    ...(subjectQuotaRequests !== null &&
+      subjectQuotaWindowSeconds !== null && {
+        perSubject: { requests: subjectQuotaRequests, windowSeconds: subjectQuotaWindowSeconds },
+      }),
+    ...(recordQuotaRecords !== null &&
+      recordQuotaWindowSeconds !== null && { records: { records: recordQuotaRecords, windowSeconds: recordQuotaWindowSeconds } }),
   };
 }

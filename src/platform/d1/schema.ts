@@ -135,6 +135,10 @@ export const grants = sqliteTable(
     revision: integer("revision").notNull(),
     signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
     signedResponses: integer("signed_responses", { mode: "boolean" }).notNull().default(false),
+    subjectQuotaRequests: integer("subject_quota_requests"),
+    subjectQuotaWindowSeconds: integer("subject_quota_window_seconds"),
+    recordQuotaRecords: integer("record_quota_records"),
+    recordQuotaWindowSeconds: integer("record_quota_window_seconds"),
   },
   (table) => [
     primaryKey({ columns: [table.client, table.origin, table.purpose] }),

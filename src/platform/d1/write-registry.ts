@@ -119,6 +119,10 @@ const terms = ({ agreement, policy, scopes, quotas, signedRequests, signedRespon
   scopes,
   quotaRequests: quotas.default.requests,
   quotaWindowSeconds: quotas.default.windowSeconds,
+  subjectQuotaRequests: quotas.perSubject?.requests ?? null,
+  subjectQuotaWindowSeconds: quotas.perSubject?.windowSeconds ?? null,
+  recordQuotaRecords: quotas.records?.records ?? null,
+  recordQuotaWindowSeconds: quotas.records?.windowSeconds ?? null,
   signedRequests,
   signedResponses,
 });

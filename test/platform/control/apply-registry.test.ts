@@ -147,6 +147,24 @@ test("a replaced grant gets a higher revision, also when the clock stands still"
   expect(grants?.[0]?.quotas.default).toEqual({ requests: 7, windowSeconds: 60, revision: at + 1 });
 });
 
+test("quotas of subjects and of records are kept, told with the grant's revision, and gone when the file has them no more", async ({
+  expect,
+}) => {
+  const file = await sampleFile();
+  const quotasOf = async () => (await clientDirectory(new RegistryReader(registry, clock)).find("telehealth"))?.grants[0]?.quotas;
+  const plain = { default: { requests: 100, windowSeconds: 60 } };
+  const full = { ...plain, perSubject: { requests: 20, windowSeconds: 10 }, records: { records: 5_000, windowSeconds: 3_600 } };
+  await applyRegistry(registry, withValue(file, "/grants/0/quotas", full), "add", desk);
+  expect(await quotasOf()).toMatchObject({
+    perSubject: { requests: 20, windowSeconds: 10, revision: at },
+    records: { requests: 5_000, windowSeconds: 3_600, revision: at },
+  });
+  const again = await applyRegistry(registry, withValue(file, "/grants/0/quotas", full), "replace", desk);
+  expect(again).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await quotasOf()).toEqual({ default: { ...plain.default, revision: at + 1 }, perSubject: undefined, records: undefined });
+});
+
 test("two that apply the same file at once both succeed, and it is there once", async ({ expect }) => {
   const file = await sampleFile();
   const both = await Promise.all([applyRegistry(registry, file, "add", desk), applyRegistry(registry, file, "add", desk)]);
