@@ -10,8 +10,10 @@ import { RegistryReader, type Subject } from "#platform/d1/registry-reader";
 class LaggingD1 {
   writes = 0;
   copied = 0;
+  down = false;
   readonly asked: string[] = [];
   withSession(from: string) {
+    if (this.down) throw new Error("D1 is down");
     this.asked.push(from);
     return { writes: from === "first-primary" ? this.writes : Math.max(this.copied, Number(from)) };
   }
@@ -89,8 +91,9 @@ test("while a record is being written it is read at the primary each time and no
   expect(await both(), "also the copies from before").toEqual([1, 0, 0, 1]);
   d1.writes = 2;
   expect(await both()).toEqual([2, 0, 0, 2]);
+  hear({ epoch: 1, bookmark: bookmarkOf(0) });
   hear({ epoch: 2, bookmark: bookmarkOf(0), pending: ["issuer/https://issuer.example"] }, { client: "b" });
-  expect(await both(), "another client's news says nothing of it").toEqual([2, 0, 0, 2]);
+  expect(await both(), "neither late news nor another client's says that it is over").toEqual([2, 0, 0, 2]);
   hear({ epoch: 3, bookmark: bookmarkOf(2) }, { stale: ["client/a", "issuer/https://issuer.example"] });
   d1.writes = 3;
   expect(await both()).toEqual([2, 0, 0, 2]);
@@ -109,6 +112,36 @@ test("a read that was under way when the record changed, or began to, is not kep
     expect(await reading).toBe(0);
     expect(await caches.origin.get("main")).toBe(1);
   }
+});
+
+test("what was read before it was known that the record is being written is not kept, though nobody tells of the change again", async ({
+  expect,
+}) => {
+  for (const when of ["before", "under way"]) {
+    const { d1, caches, hear } = isolate();
+    hear({ epoch: 5, bookmark: bookmarkOf(0) }, { client: "b" });
+    const reading = caches.client.get("a");
+    if (when === "before") await reading;
+    hear({ epoch: 5, bookmark: bookmarkOf(0), pending: ["client/a"] });
+    await reading;
+    if (when === "before") await caches.client.get("a");
+    d1.writes = 1;
+    hear({ epoch: 6, bookmark: bookmarkOf(1) });
+    expect(await caches.client.get("a"), when).toBe(1);
+  }
+});
+
+test("a copy is as old as what was known when it was read: ten seconds after that it is given to nobody, also while D1 is down", async ({
+  expect,
+}) => {
+  const { d1, caches, hear, pass } = isolate();
+  hear({ epoch: 1, bookmark: bookmarkOf(0) }, { age: 4_000 });
+  await caches.client.get("a");
+  d1.down = true;
+  pass(5_999);
+  expect(await caches.client.get("a")).toBe(0);
+  pass(1);
+  await expect(caches.client.get("a")).rejects.toThrow("D1 is down");
 });
 
 test("a copy that is known to have a change already is not dropped for it", async ({ expect }) => {

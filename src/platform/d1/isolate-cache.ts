@@ -52,7 +52,10 @@ export class IsolateCache<T> implements Forgetful {
 
   /** Throws what `load` throws when nothing young enough is known. */
   async get(key: string): Promise<T | undefined> {
-    if (!this.#store.settled(key)) return (await this.#read(key)).value;
+    if (!this.#store.settled(key)) {
+      this.#present.delete(key);
+      return (await this.#read(key)).value;
+    }
     const at = this.#clock();
     const entry = this.#present.get(key);
     if (entry !== undefined && at - entry.asOf < this.#limits.hardMilliseconds) {

@@ -181,10 +181,14 @@ test("a change that D1 has made is pending until it is told as done: when the ob
 test("in whichever order writes are told as done, and with bookmarks lost, the bookmark has all of them, and never goes backwards", async ({
   expect,
 }) => {
-  const step = fc.record({ kind: fc.constantFrom("begin", "write", "finish", "lose"), which: fc.nat(5) });
+  const kind = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom("begin", "write", "finish") },
+    { weight: 1, arbitrary: fc.constant("lose") },
+  );
+  const step = fc.record({ kind, which: fc.nat(5) });
   await runInDurableObject(revocations(), (_, { storage }) => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 20, maxLength: 40 }), (steps) => {
         storage.sql.exec("DELETE FROM pending; DELETE FROM pending_records; DELETE FROM bookmarks; DELETE FROM deltas");
         const store = new RevocationStore(storage);
         const begun: { readonly id: number; written?: number }[] = [];
