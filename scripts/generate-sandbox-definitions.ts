@@ -15,13 +15,14 @@ const lines = <T>(file: string, schema: z.ZodType<T>): T[] =>
     .filter((line) => line !== "")
     .map((line) => schema.parse(JSON.parse(line)));
 
-/** Only what medplum's validator reads: no prose, no mappings, no invariants that are mere warnings. */
+/** Only what medplum's validator reads, and what is in a summary: no prose, no mappings, no invariants that are mere warnings. */
 const element = z.object({
   path: z.string(),
   min: z.int(),
   max: z.string(),
   base: z.object({ path: z.string(), min: z.int(), max: z.string() }).optional(),
   contentReference: z.string().optional(),
+  isSummary: z.boolean().optional(),
   type: z
     .array(
       z.object({
@@ -138,9 +139,10 @@ for (const { id, code, base, type, expression, target: targets } of lines("searc
   }
 
 /** The parser takes an element's own values where there is no base. */
-function slim({ base, constraint, ...kept }: z.infer<typeof element>): z.infer<typeof element> {
+function slim({ base, constraint, isSummary, ...kept }: z.infer<typeof element>): z.infer<typeof element> {
   return {
     ...kept,
+    ...(isSummary === true && { isSummary }),
     ...(base !== undefined && (base.path !== kept.path || base.max !== kept.max) && { base }),
     ...(constraint && { constraint: constraint.filter(({ severity }) => severity === "error") }),
   };

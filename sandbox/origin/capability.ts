@@ -12,23 +12,44 @@ export function capabilityStatement(base: string, date: string): CapabilityState
     implementation: { description: "Synthetic data, for development only", url: base },
     fhirVersion: "4.0.1",
     format: ["application/fhir+json"],
-    rest: [{ mode: "server", resource: [...resourceTypes].map(ofType), interaction: [{ code: "batch" }, { code: "transaction" }] }],
+    rest: [
+      {
+        mode: "server",
+        resource: [...resourceTypes].map(ofType),
+        interaction: [{ code: "batch" }, { code: "transaction" }, { code: "history-system" }, { code: "search-system" }],
+      },
+    ],
   };
 }
 
-const interactions = ["read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"] as const;
-const everything = { name: "everything", definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything" };
+const interactions = ["read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"] as const;
+const operation = (name: string, of: string) => ({ name, definition: `http://hl7.org/fhir/OperationDefinition/${of}-${name}` });
 
 function ofType(type: string): CapabilityStatementRestResource {
+  const parameters = [...searchParametersOf(type)];
   return {
     type: type as NonNullable<CapabilityStatementRestResource["type"]>, // R4's types are among medplum's
     interaction: interactions.map((code) => ({ code })),
-    versioning: "versioned",
+    versioning: "versioned-update",
     readHistory: true,
     updateCreate: true,
     conditionalCreate: true,
+    conditionalRead: "full-support",
     conditionalUpdate: true,
-    searchParam: [...searchParametersOf(type)].map(([name, parameter]) => ({ name, type: parameter.type })),
-    ...(type === "Patient" && { operation: [everything] }),
+    conditionalDelete: "single",
+    searchInclude: ["*", ...parameters.filter(([, { type: kind }]) => kind === "reference").map(([name]) => `${type}:${name}`)],
+    searchRevInclude: ["*", ...(referring.get(type) ?? [])],
+    searchParam: parameters.map(([name, parameter]) => ({ name, type: parameter.type })),
+    operation: [
+      operation("validate", "Resource"),
+      ...(type === "Patient" ? [operation("everything", type)] : []),
+      ...(type === "Observation" ? [operation("lastn", type)] : []),
+    ],
   };
 }
+
+/** By type, what can refer to it, as `_revinclude` names it. */
+const referring = new Map<string, string[]>();
+for (const source of resourceTypes)
+  for (const [code, { type, target }] of searchParametersOf(source))
+    if (type === "reference") for (const to of target ?? []) referring.set(to, [...(referring.get(to) ?? []), `${source}:${code}`]);

@@ -5,15 +5,18 @@ import { splitEscaped, unescaped } from "./match/escape.ts";
 import { compareNumber, inUnit, numberValue, searchedNumber } from "./match/number.ts";
 import { local, localParts, targetOf } from "./match/reference.ts";
 import { folded, stringsOf } from "./match/string.ts";
-import { matchesToken, matchesTokenText } from "./match/token.ts";
+import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "./match/token.ts";
+import { readChain } from "./join/chain.ts";
+import { readHas } from "./join/has.ts";
 import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
+import type { Shelf, Stored } from "./shelf.ts";
 import { field, valuesOf, type Value } from "./values.ts";
 
 /** One `name=value` of a search: what a resource must meet (R4 §3.1.1.4). */
 export interface Criterion {
   readonly meets: (resource: object) => boolean;
-  /** For a plain search by reference: the targets one of which must be referred to, so that an index can be asked first. */
-  readonly refersTo?: { readonly code: string; readonly targets: readonly string[] };
+  /** Where an index or a join knows all that can meet it; asked at most once, when the search is run. */
+  readonly candidates?: () => Iterable<Stored>;
 }
 
 /** Why the origin does not take a search: strictly, nothing is ignored (R4 §3.1.1.3, `Prefer: handling=strict`). */
@@ -21,25 +24,16 @@ export type SearchRefusal = { readonly reason: "unknown_parameter" | "unsupporte
 
 type Test = (value: Value) => boolean;
 
-const notYet = new Set([
-  "_has",
-  "_include",
-  "_revinclude",
-  "_elements",
-  "_contained",
-  "_containedType",
-  "_filter",
-  "_text",
-  "_content",
-  "_list",
-  "_query",
-]);
+const notHere = new Set(["_contained", "_containedType", "_filter", "_text", "_content", "_list", "_query"]);
 
-/** Compiles `code[:modifier]=written` for a type. `base`: this server's own URL, whose absolute references are local ones. */
-export function readCriterion(type: string, name: string, written: string, base: string): Result<Criterion, SearchRefusal> {
+/** Compiles `code[:modifier]=written`, a chain or a `_has`, for a type. */
+export function readCriterion(type: string, name: string, written: string, shelf: Shelf): Result<Criterion, SearchRefusal> {
+  if (name.startsWith("_has:")) return readHas(type, name, written, shelf, readCriterion);
+  if (name.includes(".")) return readChain(type, name, written, shelf, readCriterion);
+  const { base } = shelf;
   const [code = "", modifier] = name.split(":");
   const parameter = searchParametersOf(type).get(code);
-  if (name.includes(".") || notYet.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
+  if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
   if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${type} has no search parameter ${code}.` });
   const values = (resource: object) => valuesOf(resource, parameter);
 
@@ -48,7 +42,8 @@ export function readCriterion(type: string, name: string, written: string, base:
     return ok({ meets: (resource) => (values(resource).length === 0) === (written === "true") });
   }
   const tests: Test[] = [];
-  for (const alternative of splitEscaped(written, ",")) {
+  const alternatives = splitEscaped(written, ",");
+  for (const alternative of alternatives) {
     const test = readTest(parameter, modifier, alternative, base);
     if (test === "modifier") return err({ reason: "unsupported", text: `The modifier of ${name} is not supported.` });
     if (test === undefined) return err({ reason: "bad_value", text: `The value of ${name} is not a ${parameter.type}.` });
@@ -56,8 +51,11 @@ export function readCriterion(type: string, name: string, written: string, base:
   }
   const any = (resource: object) => values(resource).some((value) => tests.some((test) => test(value)));
   if (modifier === "not") return ok({ meets: (resource) => !any(resource) });
+  if (code === "_id" && modifier === undefined)
+    return ok({ meets: any, candidates: () => new Set(alternatives.flatMap((id) => shelf.get(type, unescaped(id)) ?? [])) });
   if (parameter.type !== "reference" || modifier === "identifier") return ok({ meets: any });
-  return ok({ meets: any, refersTo: { code, targets: splitEscaped(written, ",").map((text) => wantedTarget(text, modifier, base)) } });
+  const targets = alternatives.map((text) => wantedTarget(text, modifier, base));
+  return ok({ meets: any, candidates: () => shelf.referringToAny(type, code, targets) });
 }
 
 /** How one alternative is tested; "modifier": not with this one; undefined: the value cannot be read. */
@@ -68,10 +66,12 @@ function readTest(parameter: SearchParameter, modifier: string | undefined, writ
       return readReference(parameter, modifier, written, base);
     case "token":
       if (modifier === "text") return (value) => matchesTokenText(value, written);
+      if (modifier === "of-type") return (value) => matchesTypedIdentifier(value, written);
       return modifier === undefined || modifier === "not" ? (value) => matchesToken(value, written) : "modifier";
     case "string":
       return readString(modifier, unescaped(written));
     case "uri":
+      if (modifier === "above") return ({ value }) => typeof value === "string" && unescaped(written).startsWith(value);
       if (modifier === "below") return ({ value }) => typeof value === "string" && value.startsWith(unescaped(written));
       return modifier === undefined ? ({ value }) => value === unescaped(written) : "modifier";
     case "date":

@@ -22,6 +22,14 @@ export function numberOf(value: unknown): number | undefined {
   return source.isRawJSON(value) ? Number(value.rawJSON) : undefined;
 }
 
+/** A copy that may be changed: no clone keeps raw values but this one. */
+export const copied = <T>(value: T): T => parseExact(JSON.stringify(value)) as T; // JSON in, the same JSON out
+
+/** A JSON object, and not a raw number, which is an object to JavaScript. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !source.isRawJSON(value);
+}
+
 /** A number to be written with just these digits: `7.10`. To the types a number, to `JSON.stringify` its text; arithmetic needs `numberOf`. */
 export function written(digits: string): number {
   const plain = Number(digits);

@@ -1,4 +1,4 @@
-import type { Resource } from "@medplum/fhirtypes";
+import type { BundleEntry, Resource } from "@medplum/fhirtypes";
 import { err, ok, type Result } from "#kernel/result";
 import type { SearchRefusal } from "./criterion.ts";
 import { dateSpan } from "./match/date.ts";
@@ -38,27 +38,29 @@ export function readHistoryQuery(pairs: Iterable<readonly [string, string]>): Re
   return ok({ count, since });
 }
 
-/** @param url of the resource. */
-export function historyOf(versions: readonly Version[], self: string, url: string): Listing {
+/** Steps in the life of one resource or of many, in the order given. */
+export function historyOf(versions: readonly Version[], self: string, base: string): Listing {
   return {
     type: "history",
     self,
     length: versions.length,
-    entryAt(place) {
-      const version = versions[place];
-      const [type = "", id = ""] = url.split("/").slice(-2);
-      return (
-        version && {
-          fullUrl: url,
-          ...(version.resource && { resource: version.resource as unknown as Resource }), // stored as one
-          request: { method: version.method, url: version.method === "POST" ? type : `${type}/${id}` },
-          response: {
-            status: version.method === "DELETE" ? "204" : version.versionId === "1" ? "201" : "200",
-            etag: `W/"${version.versionId}"`,
-            lastModified: version.lastUpdated,
-          },
-        }
-      );
-    },
+    entries: (from, to) => versions.slice(from, to).map((version) => entryOf(version, base)),
   };
+}
+
+const entryOf = ({ type, id, method, versionId, lastUpdated, resource }: Version, base: string): BundleEntry => ({
+  fullUrl: `${base}/${type}/${id}`,
+  ...(resource && { resource: resource as unknown as Resource }), // stored as one
+  request: { method, url: method === "POST" ? type : `${type}/${id}` },
+  response: {
+    status: method === "DELETE" ? "204" : versionId === "1" ? "201" : "200",
+    etag: `W/"${versionId}"`,
+    lastModified: lastUpdated,
+  },
+});
+
+/** The newest first, as R4 §3.1.0.9 asks; of one time the later stored. */
+export function newestFirst(versions: readonly Version[]): Version[] {
+  const times = new Map(versions.map((version) => [version, dateSpan(version.lastUpdated)?.low ?? 0]));
+  return versions.toReversed().sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0));
 }

@@ -8,8 +8,10 @@ export interface Listing {
   readonly self: string;
   /** How many there were when it was asked. Later writes move nothing from one page to another. */
   readonly length: number;
-  /** What stands at a place now; undefined when it was deleted meanwhile. */
-  readonly entryAt: (place: number) => BundleEntry | undefined;
+  /** Whether the number is told; unless it is said otherwise, yes. */
+  readonly total?: boolean;
+  /** What stands from one place up to another now, without what was deleted meanwhile, and what comes with it. */
+  readonly entries: (from: number, to: number) => BundleEntry[];
 }
 
 export interface PagesOptions {
@@ -61,14 +63,14 @@ export class Pages {
     }
   }
 
-  #page({ type, length, entryAt }: Listing, id: string | undefined, offset: number, count: number, self: string): Bundle {
-    const entry = Array.from({ length: Math.max(0, Math.min(count, length - offset)) }, (_, i) => entryAt(offset + i) ?? []).flat();
+  #page({ type, length, total = true, entries }: Listing, id: string | undefined, offset: number, count: number, self: string): Bundle {
+    const entry = entries(offset, offset + count);
     return {
       resourceType: "Bundle",
       id: randomUUID(),
       meta: { lastUpdated: new Date().toISOString() },
       type,
-      total: length,
+      ...((total || count === 0) && { total: length }), // the total alone is all that a count of 0 asks for
       link: [{ relation: "self", url: self }, ...(id === undefined || count === 0 ? [] : this.#around(id, offset, count, length))],
       ...(entry.length > 0 && { entry }), // no array of FHIR JSON is empty (R4 §2.6.2)
     };

@@ -1,59 +1,133 @@
 import { err, ok, type Result } from "#kernel/result";
+import type { Pairs } from "./call.ts";
 import { readCriterion, type Criterion, type SearchRefusal } from "./criterion.ts";
+import { readInclude, type Include } from "./join/include.ts";
 import { pageSizes, readPageSize } from "./page-size.ts";
-import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
+import { searchParametersOf } from "./search-parameters.ts";
+import { readShape, type Shape } from "./shape.ts";
+import type { Shelf } from "./shelf.ts";
 
-/** A search of one type, understood to the last parameter. */
+/** A search, understood to the last parameter. */
 export interface Query {
-  readonly type: string;
-  /** All must be met. */
-  readonly criteria: readonly Criterion[];
-  readonly sort: readonly { readonly by: SearchParameter; readonly descending: boolean }[];
-  /** At most so many entries on a page; 0: only the total. */
+  /** Per type; all criteria must be met. */
+  readonly of: readonly { readonly type: string; readonly criteria: readonly Criterion[] }[];
+  /** Only what is in the compartment of this patient. */
+  readonly patient?: string | undefined;
+  readonly sort: readonly { readonly code: string; readonly descending: boolean }[];
+  /** At most so many matches on a page; 0: only the total. */
   readonly count: number;
+  /** Whether the number of matches is told. */
+  readonly total: boolean;
+  readonly shape: Shape;
+  readonly includes: readonly Include[];
+  /** The parameters that were heeded: what the link `self` names (R4 §3.1.1.1.2). */
+  readonly heeded: Pairs;
 }
 
+export interface QueryOptions {
+  /** What is not known is left out, instead of refused. */
+  readonly lenient?: boolean;
+  readonly patient?: string;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Reads the pairs of a query string or a form, in order. Repeated parameters must all be met (R4 §3.1.1.4.3). */
-export function readQuery(type: string, pairs: Iterable<readonly [string, string]>, base: string): Result<Query, SearchRefusal> {
-  const criteria: Criterion[] = [];
-  const sort: { by: SearchParameter; descending: boolean }[] = [];
-  let count: number = pageSizes.default;
+export function readQuery(
+  types: readonly string[],
+  pairs: Pairs,
+  shelf: Shelf,
+  { lenient = false, patient }: QueryOptions = {},
+): Result<Query, SearchRefusal> {
+  const of = types.map((type) => ({ type, criteria: [] as Criterion[] }));
+  const heeded: (readonly [string, string])[] = [];
+  const query: Mutable<Query> = {
+    of,
+    patient,
+    sort: [],
+    count: pageSizes.default,
+    total: true,
+    shape: { kind: "whole" },
+    includes: [],
+    heeded,
+  };
   for (const [name, value] of pairs) {
-    switch (name) {
-      case "_format":
-        if (!/^(?:json|application\/(?:fhir\+)?json)(?:;.*)?$/u.test(value))
-          return err({ reason: "unsupported", text: "Only JSON is spoken here." });
-        break;
-      case "_pretty":
-        break;
-      case "_total":
-        if (!["none", "estimate", "accurate"].includes(value)) return err(badValue(name));
-        break;
-      case "_count": {
-        const size = readPageSize(value);
-        if (size === undefined) return err(badValue(name));
-        count = size;
-        break;
+    const refusal = readControl(query, name, value) ?? readCriteria(of, name, value, shelf);
+    if (refusal === undefined || refusal === "done") heeded.push([name, value]);
+    else if (!lenient || refusal.reason === "bad_value") return err(refusal);
+  }
+  if (query.shape.kind === "text" && query.includes.length > 0)
+    return err({ reason: "unsupported", text: "Narratives alone come without includes." }); // R4 §3.1.1.5.8
+  return ok(query);
+}
+
+/** The parameters that say how the result comes; undefined: it is none of these. */
+function readControl(query: Mutable<Query>, name: string, value: string): SearchRefusal | "done" | undefined {
+  switch (name) {
+    case "_format":
+      return asksForJson(value) ? "done" : { reason: "bad_value", text: "Only JSON is spoken here." };
+    case "_pretty":
+      return "done";
+    case "_total":
+      if (!["none", "estimate", "accurate"].includes(value)) return badValue(name);
+      query.total = value !== "none";
+      return "done";
+    case "_count": {
+      const size = readPageSize(value);
+      if (size === undefined) return badValue(name);
+      query.count = size;
+      return "done";
+    }
+    case "_summary":
+    case "_elements": {
+      if (value === "count") {
+        query.count = 0;
+        return "done";
       }
-      case "_summary":
-        if (value !== "count" && value !== "false") return err({ reason: "unsupported", text: "_summary can be count or false." });
-        if (value === "count") count = 0;
-        break;
-      case "_sort":
-        for (const written of value.split(",")) {
-          const by = searchParametersOf(type).get(written.replace(/^-/u, ""));
-          if (by === undefined) return err({ reason: "unknown_parameter", text: "_sort names no search parameter of this type." });
-          sort.push({ by, descending: written.startsWith("-") });
-        }
-        break;
-      default: {
-        const criterion = readCriterion(type, name, value, base);
-        if (!criterion.ok) return criterion;
-        criteria.push(criterion.value);
-      }
+      const shape = readShape(name, value);
+      if (!shape.ok) return shape.error;
+      query.shape = shape.value;
+      return "done";
+    }
+    case "_sort":
+      return readSort(query, value);
+    default: {
+      const include = readInclude(name, value);
+      if (include === undefined) return undefined;
+      if (!include.ok) return include.error;
+      query.includes = [...query.includes, include.value];
+      return "done";
     }
   }
-  return ok({ type, criteria, sort, count });
+}
+
+/** By codes that every searched type has. */
+function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" {
+  const sort = value.split(",").map((written) => ({ code: written.replace(/^-/u, ""), descending: written.startsWith("-") }));
+  if (!sort.every(({ code }) => query.of.every(({ type }) => searchParametersOf(type).has(code))))
+    return { reason: "unknown_parameter", text: "_sort names no search parameter of this type." };
+  query.sort = [...query.sort, ...sort];
+  return "done";
+}
+
+/** Several types are searched only by what all of them have (R4 §3.1.1.3). */
+function readCriteria(
+  of: readonly { readonly type: string; readonly criteria: Criterion[] }[],
+  name: string,
+  value: string,
+  shelf: Shelf,
+): SearchRefusal | undefined {
+  const read: Criterion[] = [];
+  for (const { type } of of) {
+    const criterion = readCriterion(type, name, value, shelf);
+    if (!criterion.ok) return criterion.error;
+    read.push(criterion.value);
+  }
+  for (const [i, { criteria }] of of.entries()) criteria.push(...read.slice(i, i + 1));
+  return undefined;
 }
 
 const badValue = (name: string): SearchRefusal => ({ reason: "bad_value", text: `The value of ${name} cannot be read.` });
+
+/** Whether a `_format` asks for JSON, which is all that is spoken here. */
+export const asksForJson = (written: string): boolean => /^(?:json|application\/(?:fhir\+)?json)(?:;.*)?$/u.test(written);

@@ -1,26 +1,47 @@
-import type { Resource } from "@medplum/fhirtypes";
+import type { BundleEntry, Resource } from "@medplum/fhirtypes";
+import { includedWith, type Include } from "./join/include.ts";
 import type { Listing } from "./pages.ts";
+import { shaped, type Shape } from "./shape.ts";
 import type { Shelf, Stored } from "./shelf.ts";
+
+export interface SearchsetOptions {
+  readonly shape?: Shape;
+  readonly includes?: readonly Include[];
+  readonly total?: boolean;
+}
 
 /**
  * What a search found, with absolute URLs as real servers give them (R4 §3.1.1.1.1). Pages keep their rows; a row shows what it is when
- * its page is asked for.
+ * its page is asked for, and each page brings what its own rows include.
  */
-export function searchset(found: readonly Stored[], self: string, shelf: Shelf, base: string): Listing {
+export function searchset(
+  found: readonly Stored[],
+  self: string,
+  shelf: Shelf,
+  { shape = { kind: "whole" }, includes = [], total = true }: SearchsetOptions = {},
+): Listing {
+  const entry = (resource: Stored, mode: "match" | "include"): BundleEntry => ({
+    fullUrl: `${shelf.base}/${resource.resourceType}/${resource.id}`,
+    resource: shaped(resource, shape, mode === "include") as Resource, // stored as one
+    search: { mode },
+  });
   return {
     type: "searchset",
     self,
     length: found.length,
-    entryAt(place) {
-      const { resourceType = "", id = "" } = found[place] ?? {};
-      const resource = shelf.get(resourceType, id);
-      return (
-        resource && {
-          fullUrl: `${base}/${resourceType}/${id}`,
-          resource: resource as unknown as Resource, // stored as one
-          search: { mode: "match" },
-        }
-      );
+    total,
+    entries(from, to) {
+      const rows = found.slice(from, to).flatMap(({ resourceType, id }) => shelf.get(resourceType, id) ?? []);
+      const { included, cut } = includedWith(rows, includes, shelf);
+      return [...rows.map((row) => entry(row, "match")), ...included.map((other) => entry(other, "include")), ...(cut ? [tooMany] : [])];
     },
   };
 }
+
+const tooMany: BundleEntry = {
+  resource: {
+    resourceType: "OperationOutcome",
+    issue: [{ severity: "warning", code: "incomplete", details: { text: "More would be included than one page holds." } }],
+  },
+  search: { mode: "outcome" },
+};

@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { badRequest, getStatus, notFound } from "@medplum/core";
-import type { FhirRequest, HttpMethod } from "@medplum/fhir-router";
-import type { OperationOutcome, Resource } from "@medplum/fhirtypes";
-import { capabilityStatement } from "./capability.ts";
+import type { HttpMethod } from "@medplum/fhir-router";
+import type { Resource } from "@medplum/fhirtypes";
+import { headersOf } from "./answer-headers.ts";
+import type { Answer, Body } from "./call.ts";
 import { parseExact } from "./exact-json.ts";
 import { Pages, type PagesOptions } from "./pages.ts";
-import { SandboxRepository } from "./repository.ts";
+import { badRequest, notFound, OriginRefusal, refusalOf } from "./refusal.ts";
 import { OriginRouter } from "./router.ts";
+import { Store } from "./store.ts";
 
 export interface OriginOptions {
   /** 0 or none: a port of the system's choosing. */
@@ -15,6 +16,8 @@ export interface OriginOptions {
   /** Hears of each request, before it is answered. */
   readonly onRequest?: (request: OriginRequest) => void;
   readonly pages?: PagesOptions;
+  /** How a write to another version than the current is refused: 412 as R4 says, unless HAPI's 409 is wanted. */
+  readonly staleVersion?: 412 | 409;
 }
 
 export interface OriginRequest {
@@ -35,41 +38,40 @@ export interface Origin {
 const basePath = "/fhir";
 const bodyBytesMax = 33_554_432;
 
-/** A FHIR R4 server on loopback over an in-memory repository. */
-export async function startOrigin({ port = 0, onRequest, pages }: OriginOptions = {}): Promise<Origin> {
+/** A FHIR R4 server on loopback, with everything in memory. */
+export async function startOrigin({ port = 0, onRequest, pages, staleVersion = 412 }: OriginOptions = {}): Promise<Origin> {
   const server = createServer({ maxHeaderSize: 131_072, keepAliveTimeout: 60_000 });
   await new Promise<void>((listening, failed) => {
     server.once("error", failed);
     server.listen({ port, host: "127.0.0.1", backlog: 4096 }, listening);
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${basePath}`; // a TCP server that listens has a port
-  const repository = new SandboxRepository(url);
-  const router = new OriginRouter(repository, url, new Pages(url, pages));
-  const capabilities = capabilityStatement(url, new Date().toISOString());
+  const store = new Store(url);
+  const router = new OriginRouter({ store, pages: new Pages(url, pages), staleVersion });
 
-  const answer = async (req: IncomingMessage, res: ServerResponse) => {
+  const answer = async (req: IncomingMessage): Promise<Answer> => {
     onRequest?.({ method: req.method ?? "", path: req.url ?? "", headers: req.headers });
-    const path = belowBase(req.url ?? "");
-    if (path === undefined) return send(res, url, req.method, notFound);
-    if (req.method === "GET" && path.split("?")[0] === "metadata") return send(res, url, req.method, undefined, capabilities);
-    const body = await readBody(req);
-    if (body === undefined) return send(res, url, req.method, badRequest("The body is too large."));
-    const parsed = parseBody(body, req.headers["content-type"]);
-    if (parsed === "malformed") return send(res, url, req.method, badRequest("The body cannot be read."));
-    const request: FhirRequest = {
-      method: req.method as HttpMethod, // any other finds no route
-      url: path,
-      pathname: "",
-      body: parsed,
-      params: {},
-      query: {},
-      headers: req.headers,
-    };
-    const [outcome, resource] = await router.handleRequest(request, repository);
-    return send(res, url, req.method, outcome, resource);
+    try {
+      const [path = "", ...query] = belowBase(req.url ?? "").split("?");
+      return router.carry({
+        method: req.method as HttpMethod, // any other finds no route
+        path,
+        query: [...new URLSearchParams(query.join("?"))],
+        headers: Object.fromEntries(
+          Object.entries(req.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]),
+        ),
+        body: bodyOf(await readBody(req), req.headers["content-type"]),
+      });
+    } catch (fault) {
+      const { status, outcome } = refusalOf(fault);
+      return { status, body: outcome };
+    }
   };
   server.on("request", (req, res) => {
-    answer(req, res).catch(() => res.destroy()); // the client left in the middle of its body
+    answer(req).then(
+      (answer) => send(res, url, answer),
+      () => res.destroy(), // the client left in the middle of its body
+    );
   });
 
   return {
@@ -77,7 +79,7 @@ export async function startOrigin({ port = 0, onRequest, pages }: OriginOptions 
     async load(resources) {
       for (const resource of resources) {
         if (resource.id === undefined) throw new Error(`a ${resource.resourceType} without an id cannot be loaded`);
-        await repository.load({ ...resource, id: resource.id });
+        store.load({ ...resource, id: resource.id });
       }
     },
     close: () =>
@@ -88,53 +90,40 @@ export async function startOrigin({ port = 0, onRequest, pages }: OriginOptions 
   };
 }
 
-/** The path below the FHIR base, with its query; of the base itself only the query. Undefined: elsewhere. */
-const belowBase = (url: string): string | undefined =>
-  /^\/fhir(?:\/|(?=\?|$))/u.test(url) ? url.slice(basePath.length).replace(/^\//u, "") : undefined;
+/** The path below the FHIR base, with its query; of the base itself only the query. */
+function belowBase(url: string): string {
+  if (!/^\/fhir(?:\/|(?=\?|$))/u.test(url)) throw notFound();
+  return url.slice(basePath.length).replace(/^\//u, "");
+}
 
-/** Undefined: larger than the limit. */
-async function readBody(req: IncomingMessage): Promise<string | undefined> {
+async function readBody(req: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     // no encoding is set, so chunks are buffers
     length += chunk.length;
-    if (length > bodyBytesMax) return undefined;
+    if (length > bodyBytesMax) throw new OriginRefusal(413, "too-long", "The body is too large.");
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
-function parseBody(body: string, type = ""): unknown {
-  if (body === "") return undefined;
-  if (type.startsWith("application/x-www-form-urlencoded")) {
-    const form = new URLSearchParams(body);
-    return Object.fromEntries([...new Set(form.keys())].map((name) => [name, form.getAll(name)]));
-  }
+function bodyOf(bytes: Buffer, type = "application/fhir+json"): Body {
+  if (bytes.length === 0) return { kind: "none" };
+  if (type.startsWith("application/x-www-form-urlencoded"))
+    return { kind: "form", pairs: [...new URLSearchParams(bytes.toString("utf8"))] };
+  if (!/^application\/(?:[\w.-]+\+)?json\b/u.test(type)) return { kind: "other", type, bytes };
   try {
-    return parseExact(body);
+    return { kind: "json", value: parseExact(bytes.toString("utf8")), type, bytes };
   } catch {
-    return "malformed";
+    throw badRequest("The body cannot be read."); // the parser's message would quote it
   }
 }
 
-/** The answer with the headers that real servers give: validators, and their own absolute URLs. */
-function send(
-  res: ServerResponse,
-  base: string,
-  method: string | undefined,
-  outcome: OperationOutcome | undefined,
-  resource?: Resource,
-): void {
-  res.setHeader("Content-Type", "application/fhir+json; charset=utf-8");
-  res.statusCode = outcome === undefined ? 200 : getStatus(outcome);
-  const { versionId, lastUpdated } = resource?.meta ?? {};
-  if (resource?.id !== undefined && versionId !== undefined && lastUpdated !== undefined) {
-    if (method === "PUT" && versionId === "1") res.statusCode = 201; // update as create, which medplum answers with 200
-    res.setHeader("ETag", `W/"${versionId}"`);
-    res.setHeader("Last-Modified", new Date(lastUpdated).toUTCString());
-    const here = `${base}/${resource.resourceType}/${resource.id}/_history/${versionId}`;
-    res.setHeader(res.statusCode === 201 ? "Location" : "Content-Location", here);
-  }
-  res.end(JSON.stringify(resource ?? outcome));
+function send(res: ServerResponse, base: string, answer: Answer): void {
+  const { status, body, raw } = answer;
+  const { "content-type": type, ...headers } = headersOf(answer, base);
+  const bytes = raw?.bytes ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
+  res.writeHead(status, { ...headers, ...(bytes && { "content-type": type, "content-length": bytes.length }) });
+  res.end(bytes);
 }

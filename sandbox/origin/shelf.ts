@@ -13,16 +13,26 @@ export interface Stored {
   readonly meta: { readonly versionId: string; readonly lastUpdated: string };
 }
 
+/** Who refers to one target, by which search parameter. */
+export interface Referrers {
+  readonly type: string;
+  readonly code: string;
+  readonly from: ReadonlySet<Stored>;
+}
+
+const nobody: ReadonlySet<Stored> = new Set();
+
 /** The current versions, with an index of who refers to whom, so that a patient's records are found without a walk over everybody's. */
 export class Shelf {
-  readonly #base: string;
+  readonly base: string;
   readonly #byType = new Map<string, Map<string, Stored>>();
-  readonly #referring = new Map<string, Set<Stored>>();
+  /** By target, then by `Type?code`. */
+  readonly #referring = new Map<string, Map<string, Referrers & { readonly from: Set<Stored> }>>();
   readonly #compartments = new Map<string, Set<Stored>>();
 
-  /** `base`: this server's own URL. */
+  /** `base`: this server's own URL, whose absolute references are local ones. */
   constructor(base: string) {
-    this.#base = base;
+    this.base = base;
   }
 
   get(type: string, id: string): Stored | undefined {
@@ -33,64 +43,89 @@ export class Shelf {
     this.remove(resource.resourceType, resource.id);
     const ofType = this.#byType.get(resource.resourceType) ?? new Map<string, Stored>();
     this.#byType.set(resource.resourceType, ofType.set(resource.id, resource));
-    for (const key of this.#keys(resource)) addTo(this.#referring, key, resource);
-    for (const patient of patientsOf(resource, this.#base)) addTo(this.#compartments, patient, resource);
+    for (const { code, target } of this.#references(resource)) this.#link(resource, code, target);
+    for (const patient of patientsOf(resource, this.base)) {
+      const compartment = this.#compartments.get(patient) ?? new Set();
+      this.#compartments.set(patient, compartment.add(resource));
+    }
   }
 
   remove(type: string, id: string): void {
     const resource = this.get(type, id);
     if (resource === undefined) return;
     this.#byType.get(type)?.delete(id);
-    for (const key of this.#keys(resource)) this.#referring.get(key)?.delete(resource);
-    for (const patient of patientsOf(resource, this.#base)) this.#compartments.get(patient)?.delete(resource);
+    for (const { code, target } of this.#references(resource)) this.#referring.get(target)?.get(`${type}?${code}`)?.from.delete(resource);
+    for (const patient of patientsOf(resource, this.base)) this.#compartments.get(patient)?.delete(resource);
   }
 
   /** All that is in a patient's compartment, in the order of storing. */
-  compartment(patient: string): Iterable<Stored> {
-    return this.#compartments.get(patient) ?? [];
+  compartment(patient: string): ReadonlySet<Stored> {
+    return this.#compartments.get(patient) ?? nobody;
   }
 
-  /** Everything that matches, in the order asked for, else in that of storing. The caller takes `query.count` of it. */
-  find({ type, criteria, sort }: Query): Stored[] {
-    const narrowing = criteria.find(({ refersTo }) => refersTo !== undefined)?.refersTo;
-    const candidates = narrowing === undefined ? this.#byType.get(type)?.values() : this.#referrers(type, narrowing);
-    const found = [...(candidates ?? [])].filter((resource) => criteria.every(({ meets }) => meets(resource)));
-    for (const { by, descending } of sort.toReversed()) {
-      const keys = new Map(found.map((resource) => [resource, sortKey(resource, by, descending)]));
+  /** Those of a type that refer to a target (`Type/id`, a URL, or an id alone) by a search parameter. */
+  referring(type: string, code: string, target: string): ReadonlySet<Stored> {
+    return this.#referring.get(target)?.get(`${type}?${code}`)?.from ?? nobody;
+  }
+
+  /** The same for several targets; each resource once. */
+  referringToAny(type: string, code: string, targets: readonly string[]): ReadonlySet<Stored> {
+    const all = new Set<Stored>();
+    for (const target of targets) for (const resource of this.referring(type, code, target)) all.add(resource);
+    return all;
+  }
+
+  /** All that refer to a target. */
+  referrers(target: string): Iterable<Referrers> {
+    return this.#referring.get(target)?.values() ?? [];
+  }
+
+  /** Those of a type that meet all criteria, each once, in the order of storing but where an index says where to look. */
+  matching(type: string, criteria: readonly Criterion[], within?: ReadonlySet<Stored>): Stored[] {
+    const candidates =
+      within ?? criteria.find(({ candidates }) => candidates !== undefined)?.candidates?.() ?? this.#byType.get(type)?.values() ?? [];
+    return [...candidates].filter((resource) => resource.resourceType === type && criteria.every(({ meets }) => meets(resource)));
+  }
+
+  /** Everything that matches, in the order asked for. The caller takes `query.count` of it. */
+  find({ of, patient, sort }: Query): Stored[] {
+    const within = patient === undefined ? undefined : this.compartment(patient);
+    const found = of.flatMap(({ type, criteria }) => this.matching(type, criteria, within));
+    for (const { code, descending } of sort.toReversed()) {
+      const keys = new Map(
+        found.map((resource) => {
+          const by = searchParametersOf(resource.resourceType).get(code);
+          return [resource, by && sortKey(resource, by, descending)];
+        }),
+      );
       found.sort((a, b) => compareKeys(keys.get(a), keys.get(b), descending));
     }
     return found;
   }
 
-  /** Those that refer to any of the targets, each once. */
-  #referrers(type: string, { code, targets }: NonNullable<Criterion["refersTo"]>): Set<Stored> {
-    const all = new Set<Stored>();
-    for (const target of targets) for (const referrer of this.#referring.get(key(type, code, target)) ?? []) all.add(referrer);
-    return all;
+  #link(resource: Stored, code: string, target: string): void {
+    const byParameter = this.#referring.get(target) ?? new Map<string, Referrers & { readonly from: Set<Stored> }>();
+    this.#referring.set(target, byParameter);
+    const key = `${resource.resourceType}?${code}`;
+    const known = byParameter.get(key);
+    if (known === undefined) byParameter.set(key, { type: resource.resourceType, code, from: new Set([resource]) });
+    else known.from.add(resource);
   }
 
   /** Each reference under what it points at and, for the bare form of a search, under the id alone. */
-  *#keys(resource: Stored): Iterable<string> {
+  *#references(resource: Stored): Iterable<{ readonly code: string; readonly target: string }> {
     for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
       if (parameter.type !== "reference") continue;
       for (const value of valuesOf(resource, parameter)) {
-        const target = targetOf(value, this.#base);
+        const target = targetOf(value, this.base);
         if (target === undefined) continue;
-        yield key(resource.resourceType, code, target);
+        yield { code, target };
         const parts = localParts(target);
-        if (parts !== undefined) yield key(resource.resourceType, code, parts.id);
+        if (parts !== undefined) yield { code, target: parts.id };
       }
     }
   }
 }
-
-function addTo(index: Map<string, Set<Stored>>, key: string, resource: Stored): void {
-  const known = index.get(key);
-  if (known === undefined) index.set(key, new Set([resource]));
-  else known.add(resource);
-}
-
-const key = (type: string, code: string, target: string): string => `${type}?${code}=${target}`;
 
 /** Resources without the value come last, whichever way is sorted. */
 function compareKeys(a: string | number | undefined, b: string | number | undefined, descending: boolean): number {

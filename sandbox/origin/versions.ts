@@ -1,8 +1,10 @@
-import { gone, notFound, OperationOutcomeError } from "@medplum/core";
+import { notFound, OriginRefusal } from "./refusal.ts";
 import type { Stored } from "./shelf.ts";
 
 /** One step in the life of a resource; a deletion is a version too, without a resource (R4 §3.1.0.7.1). */
 export interface Version {
+  readonly type: string;
+  readonly id: string;
   readonly versionId: string;
   readonly lastUpdated: string;
   readonly method: "POST" | "PUT" | "DELETE";
@@ -12,27 +14,47 @@ export interface Version {
 /** Every version of every resource, counted from 1. */
 export class Versions {
   readonly #byPlace = new Map<string, Version[]>();
+  readonly #all: Version[] = [];
 
   /** Oldest first; empty for a resource that never was. */
   of(type: string, id: string): readonly Version[] {
     return this.#byPlace.get(`${type}/${id}`) ?? [];
   }
 
+  /** Of every resource, or of all of a type; in the order of storing. */
+  all(type?: string): readonly Version[] {
+    return type === undefined ? this.#all : this.#all.filter((version) => version.type === type);
+  }
+
   nextId(type: string, id: string): string {
     return String(this.of(type, id).length + 1);
   }
 
-  add(type: string, id: string, version: Version): void {
-    const versions = this.#byPlace.get(`${type}/${id}`);
-    if (versions === undefined) this.#byPlace.set(`${type}/${id}`, [version]);
+  add(version: Version): void {
+    const place = `${version.type}/${version.id}`;
+    const versions = this.#byPlace.get(place);
+    if (versions === undefined) this.#byPlace.set(place, [version]);
     else versions.push(version);
+    this.#all.push(version);
   }
 
-  /** Throws medplum's 404 when there was no such version, its 410 when it was the deletion. */
+  /** Forgets the latest of all: a transaction is undone backwards. */
+  takeBack(): void {
+    const version = this.#all.pop();
+    if (version === undefined) return;
+    const place = `${version.type}/${version.id}`;
+    const versions = this.#byPlace.get(place);
+    versions?.pop();
+    if (versions?.length === 0) this.#byPlace.delete(place);
+  }
+
+  /** Throws a 404 when there was no such version, a 410 when it was the deletion. */
   read(type: string, id: string, versionId: string): Stored {
     const version = this.of(type, id).find((one) => one.versionId === versionId);
-    if (version === undefined) throw new OperationOutcomeError(notFound);
-    if (version.resource === undefined) throw new OperationOutcomeError(gone);
+    if (version === undefined) throw notFound();
+    if (version.resource === undefined) throw gone();
     return version.resource;
   }
 }
+
+export const gone = (): OriginRefusal => new OriginRefusal(410, "deleted", "Deleted.");

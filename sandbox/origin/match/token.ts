@@ -42,3 +42,10 @@ export function matchesTokenText({ type, value }: Value, searched: string): bool
       : [text(value, "display"), text(field(value, "type"), "text")];
   return written.some((words) => words?.toLowerCase().startsWith(unescaped(searched).toLowerCase()) === true);
 }
+
+/** `:of-type`: `system|code|value`, the type of an Identifier and its value (R4 §3.1.1.4.10). */
+export function matchesTypedIdentifier({ type, value }: Value, searched: string): boolean {
+  const [system = "", code = "", wanted = ""] = splitEscaped(searched, "|").map(unescaped);
+  if (type !== "Identifier" || wanted === "" || text(value, "value") !== wanted) return false;
+  return items(field(field(value, "type"), "coding")).some((coding) => text(coding, "system") === system && text(coding, "code") === code);
+}

@@ -2,8 +2,10 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { readCriterion } from "../../../sandbox/origin/criterion.ts";
 import { dateSpan } from "../../../sandbox/origin/match/date.ts";
+import { Shelf } from "../../../sandbox/origin/shelf.ts";
 
 const base = "http://origin.test/fhir";
+const shelf = new Shelf(base);
 const observation = {
   resourceType: "Observation",
   id: "o1",
@@ -35,7 +37,7 @@ const patient = {
 
 const resources: Record<string, object> = { Observation: observation, Patient: patient };
 function meets(type: string, name: string, value: string): boolean | string {
-  const criterion = readCriterion(type, name, value, base);
+  const criterion = readCriterion(type, name, value, shelf);
   return criterion.ok ? criterion.value.meets(resources[type] ?? {}) : criterion.error.reason;
 }
 
@@ -166,10 +168,14 @@ test("numbers match within their written precision, quantities in their unit", (
 test("what the origin does not know or cannot do is refused, never ignored", ({ expect }) => {
   for (const [name, reason] of [
     ["colour", "unknown_parameter"],
-    ["subject.name", "unsupported"],
-    ["subject:Patient.name", "unsupported"],
-    ["_has:Observation:patient:code", "unsupported"],
-    ["_include", "unsupported"],
+    ["code.name", "unsupported"], // leads nowhere
+    ["subject:Practitioner.name", "unsupported"],
+    ["subject:Patient.colour", "unknown_parameter"],
+    ["colour.name", "unknown_parameter"],
+    ["_has:Observation:colour:code", "unknown_parameter"],
+    ["_has:Observation:code:status", "unsupported"], // refers to nothing
+    ["_has:Observation:patient:status", "unsupported"], // not to Observations
+    ["_has:Encounter", "unknown_parameter"],
     ["code-value-quantity", "unknown_parameter"], // composites are not in its capability statement
     ["_content", "unsupported"],
   ] as const)
@@ -184,7 +190,7 @@ test("eq and ne are opposites, and a time lies before, within or after any other
   fc.assert(
     fc.property(instants, written, (lastUpdated, searched) => {
       const is = (prefix: string) => {
-        const criterion = readCriterion("Observation", "_lastUpdated", `${prefix}${searched}`, base);
+        const criterion = readCriterion("Observation", "_lastUpdated", `${prefix}${searched}`, shelf);
         return criterion.ok && criterion.value.meets({ meta: { lastUpdated } });
       };
       expect(is("eq")).toBe(!is("ne"));

@@ -41,7 +41,7 @@ interface Answered<T> {
 async function call<T = OperationOutcome>(path: string, init?: RequestInit): Promise<Answered<T>> {
   const response = await fetch(`${origin.url}/${path}`, init);
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: JSON.parse(text) };
+  return { status: response.status, headers: response.headers, text, body: text === "" ? undefined : JSON.parse(text) };
 }
 const send = <T>(method: string, path: string, body: string, type = "application/fhir+json") =>
   call<T>(path, { method, body, headers: { "content-type": type } });
@@ -86,14 +86,19 @@ test("what is unknown is refused with an OperationOutcome: id, type, parameter, 
     ["Dragon", 404],
     ["Patient/ann/_history/7", 404],
     ["", 404],
-    ["?_type=Patient", 404],
+    ["?_type=Dragon", 400],
+    ["Patient/ann/Dragon", 404],
+    ["Practitioner/x/Observation", 404],
     ["Observation?colour=red", 400],
     ["Observation?patient:Dragon=ann", 400],
     ["Observation?date=soon", 400],
     ["Observation?_count=many", 400],
     ["Observation?_sort=colour", 400],
     ["Observation?_format=xml", 400],
-    ["Observation?subject.name=ann", 400],
+    ["Observation?subject.colour=ann", 400],
+    ["Observation?_include=Observation:colour", 400],
+    ["Observation?_revinclude=Observation", 400],
+    ["Patient/ann?colour=red", 400],
   ] as const) {
     const answer = await call(path);
     expect([answer.status, answer.body.resourceType], path).toEqual([status, "OperationOutcome"]);
@@ -148,7 +153,7 @@ test("writes are counted versions under ids that the server gives; deleted is go
   ]);
   expect(await found(`Patient?_id=${id}&gender=female`)).toEqual([]); // the index forgets the old version
 
-  expect((await call(`Patient/${id}`, { method: "DELETE" })).status).toBe(200);
+  expect((await call(`Patient/${id}`, { method: "DELETE" })).status).toBe(204);
   expect((await call(`Patient/${id}`)).status).toBe(410);
   expect((await call<Patient>(`Patient/${id}/_history/2`)).body.gender).toBe("male");
   expect((await call(`Patient/${id}/_history/3`)).status).toBe(410);

@@ -1,12 +1,13 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { SearchRefusal } from "./criterion.ts";
-import type { Span } from "./match/comparator.ts";
-import { dateSpan, dateValue } from "./match/date.ts";
-import { localParts, targetOf } from "./match/reference.ts";
-import { pageSizes, readPageSize } from "./page-size.ts";
-import { resourceTypes, searchParametersOf } from "./search-parameters.ts";
-import type { Shelf, Stored } from "./shelf.ts";
-import { items, valuesOf } from "./values.ts";
+import type { Pairs } from "../call.ts";
+import type { SearchRefusal } from "../criterion.ts";
+import type { Span } from "../match/comparator.ts";
+import { dateSpan, dateValue } from "../match/date.ts";
+import { localParts, targetOf } from "../match/reference.ts";
+import { pageSizes, readPageSize } from "../page-size.ts";
+import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import type { Shelf, Stored } from "../shelf.ts";
+import { items, valuesOf } from "../values.ts";
 
 /** What `Patient/[id]/$everything` is asked for (http://hl7.org/fhir/R4/operation-patient-everything.html). */
 export interface EverythingQuery {
@@ -18,7 +19,7 @@ export interface EverythingQuery {
   readonly count: number;
 }
 
-export function readEverything(pairs: Iterable<readonly [string, string]>): Result<EverythingQuery, SearchRefusal> {
+export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefusal> {
   let [care, since, types, count]: [Span, number, ReadonlySet<string>, number] = [
     { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY },
     Number.NEGATIVE_INFINITY,
@@ -62,12 +63,12 @@ export function readEverything(pairs: Iterable<readonly [string, string]>): Resu
 }
 
 /** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
-export function everythingAbout(shelf: Shelf, base: string, patient: Stored, { care, since, types }: EverythingQuery): Stored[] {
+export function everythingAbout(shelf: Shelf, patient: Stored, { care, since, types }: EverythingQuery): Stored[] {
   const own = [...shelf.compartment(patient.id)].filter((resource) => resource !== patient && isOfTime(resource, care));
   const found = new Set([patient, ...own]);
   // A set is walked while it grows: a PractitionerRole brings its Practitioner.
   for (const resource of found)
-    for (const target of targetsIn(resource, base)) {
+    for (const target of targetsIn(resource, shelf.base)) {
       const { type = "", id = "" } = localParts(target) ?? {};
       const referred = sharedTypes.has(type) ? shelf.get(type, id) : undefined;
       if (referred !== undefined) found.add(referred);

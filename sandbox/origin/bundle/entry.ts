@@ -1,0 +1,74 @@
+import type { HttpMethod } from "@medplum/fhir-router";
+import type { BundleEntry, OperationOutcome, Resource } from "@medplum/fhirtypes";
+import { headersOf } from "../answer-headers.ts";
+import type { Answer, Body, Call } from "../call.ts";
+import { parseExact } from "../exact-json.ts";
+import { badRequest } from "../refusal.ts";
+import { field, items, text } from "../values.ts";
+
+/** An entry of a batch or transaction, as the request that it stands for (R4 §3.1.0.11). */
+export interface Entry {
+  readonly fullUrl: string | undefined;
+  readonly call: Omit<Call, "params">;
+}
+
+const methods: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] satisfies readonly HttpMethod[];
+const conditions = {
+  ifMatch: "if-match",
+  ifNoneMatch: "if-none-match",
+  ifModifiedSince: "if-modified-since",
+  ifNoneExist: "if-none-exist",
+};
+
+/** Reads one entry of a Bundle. The headers of the whole say what the answers look like; conditions are each entry's own. */
+export function readEntry(entry: unknown, { headers }: Call): Entry {
+  const request = field(entry, "request");
+  const [method = "", url = ""] = [text(request, "method"), text(request, "url")];
+  if (!methods.includes(method)) throw badRequest("An entry has no method.");
+  if (/^[a-z][a-z0-9+.-]*:|^\/\//iu.test(url)) throw badRequest("The URL of an entry is relative to the FHIR base.");
+  const [path = "", ...query] = url.replace(/^\//u, "").split("?");
+  if (path === "") throw badRequest("An entry is about a resource type.");
+  const own = Object.entries(conditions).flatMap(([key, name]) => [text(request, key) ?? []].flat().map((value) => [name, value] as const));
+  const call = {
+    method: method as HttpMethod, // one of them
+    path,
+    query: [...new URLSearchParams(query.join("?"))],
+    headers: { prefer: headers["prefer"], accept: "application/fhir+json", ...Object.fromEntries(own) },
+    body: method === "PATCH" ? patchIn(field(entry, "resource")) : bodyOf(field(entry, "resource")),
+  };
+  return { fullUrl: text(entry, "fullUrl"), call };
+}
+
+/** What a bundle holds. */
+export const entriesOf = (bundle: unknown): unknown[] => items(field(bundle, "entry"));
+
+export const bodyOf = (value: unknown, type = "application/fhir+json"): Body =>
+  value === undefined ? { kind: "none" } : { kind: "json", value, type, bytes: Buffer.alloc(0) };
+
+/** A JSON Patch comes as a Binary (R4 §3.1.0.11), a FHIRPath Patch as Parameters. */
+function patchIn(resource: unknown): Body {
+  const [type = "", data] = [text(resource, "contentType"), text(resource, "data")];
+  if (data === undefined) return bodyOf(resource);
+  try {
+    return bodyOf(parseExact(Buffer.from(data, "base64").toString("utf8")), type);
+  } catch {
+    throw badRequest("A patch is not JSON."); // the parser's message would quote it
+  }
+}
+
+/** An answer as an entry of a batch-response or transaction-response. */
+export function answered(answer: Answer, base: string): BundleEntry {
+  const { etag, location, "content-location": place } = headersOf(answer, base);
+  const failed = answer.status >= 400;
+  return {
+    ...(answer.about && { fullUrl: `${base}/${answer.about.resourceType}/${answer.about.id}` }),
+    ...(answer.body !== undefined && !failed && { resource: answer.body as Resource }), // every body is one
+    response: {
+      status: String(answer.status),
+      ...((location ?? place) !== undefined && { location: location ?? place }),
+      ...(etag !== undefined && { etag }),
+      ...(answer.about && { lastModified: answer.about.meta.lastUpdated }),
+      ...(failed && { outcome: answer.body as OperationOutcome }), // a refusal's is one
+    },
+  };
+}

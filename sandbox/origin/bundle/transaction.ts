@@ -1,0 +1,113 @@
+import { randomUUID } from "node:crypto";
+import { resourceOf, type Answer, type Call } from "../call.ts";
+import { readQuery } from "../query.ts";
+import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
+import type { Stored } from "../shelf.ts";
+import type { Store } from "../store.ts";
+import { field } from "../values.ts";
+import { allMatches, conditionIn, onlyMatch } from "../write/conditional.ts";
+import { responseOf, type Carry } from "./batch.ts";
+import { answered, bodyOf, entriesOf, readEntry, type Entry } from "./entry.ts";
+import { relinked } from "./links.ts";
+
+/** An entry of which it is known what it is about, before anything is written. */
+interface Plan extends Entry {
+  /** `Type/id` that it writes or, when it is a creation that is not needed, that is there already. */
+  readonly place?: string;
+  /** Already known, since the condition of the entry was or was not met. */
+  readonly answer?: Answer;
+}
+
+/** R4 §3.1.0.11.2: the order in which the entries are carried out, whatever order they are in. */
+const order = ["DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"];
+
+/** All entries, or none: the first refusal undoes what was done and is the answer. */
+export function transaction(bundle: unknown, call: Call, store: Store, carry: Carry): Answer {
+  return store.atomically(() => {
+    const plans = entriesOf(bundle).map((one) => planOf(readEntry(one, call), store));
+    refuseOverlaps(plans);
+    const places = new Map(plans.flatMap(({ fullUrl, place }) => (fullUrl === undefined || place === undefined ? [] : [[fullUrl, place]])));
+    const resolve = resolver(plans, store);
+
+    const answers = new Map<Plan, Answer>();
+    for (const plan of plans.toSorted((a, b) => stepOf(a) - stepOf(b))) {
+      const { body } = plan.call;
+      const linked = body.kind === "json" ? { ...body, value: relinked(body.value, places, resolve) } : body;
+      answers.set(plan, plan.answer ?? carry({ ...plan.call, body: linked }));
+    }
+    const entry = plans.flatMap((plan) => answers.get(plan) ?? []).map((answer) => answered(answer, store.base));
+    return { status: 200, body: responseOf("transaction-response", entry) };
+  });
+}
+
+const isCreate = ({ method, path }: Entry["call"]): boolean => method === "POST" && /^[A-Z][A-Za-z]*$/u.test(path);
+const stepOf = ({ call }: Plan): number => (call.method === "POST" && !isCreate(call) ? order.length : order.indexOf(call.method));
+
+function planOf(entry: Entry, store: Store): Plan {
+  const { method, path, query, headers } = entry.call;
+  if (isCreate(entry.call)) {
+    const condition = headers["if-none-exist"];
+    const match = condition === undefined ? undefined : onlyMatch(store, path, conditionIn(condition));
+    if (match !== undefined) return { ...entry, place: placeOf(match), answer: { status: 200, about: match, body: match } };
+    const assignedId = randomUUID();
+    // Its condition is met; met again, it would find what another entry created.
+    return {
+      ...entry,
+      place: `${path}/${assignedId}`,
+      call: { ...entry.call, assignedId, headers: { ...headers, "if-none-exist": undefined } },
+    };
+  }
+  if (!["PUT", "PATCH", "DELETE"].includes(method)) return entry;
+  if (path.includes("/")) return { ...entry, place: path };
+
+  const match = onlyMatch(store, path, query);
+  if (match !== undefined) return at(entry, match.id, placeOf(match));
+  if (method === "DELETE") return { ...entry, answer: { status: 204 } };
+  if (method === "PATCH") throw notFound();
+  const named = field(resourceOf({ ...entry.call, params: {} }), "id");
+  const id = typeof named === "string" ? named : randomUUID();
+  if (store.shelf.get(path, id) !== undefined) throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
+  return at(entry, id, `${path}/${id}`);
+}
+
+const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;
+
+/** A conditional write whose resource is known is a plain one; a resource without an id takes that one. */
+function at(entry: Entry, id: string, place: string): Plan {
+  const { call } = entry;
+  const body = call.method === "PUT" && call.body.kind === "json" ? bodyOf({ id, ...Object(call.body.value) }) : call.body;
+  return { ...entry, place, call: { ...call, path: place, query: [], body } };
+}
+
+function refuseOverlaps(plans: readonly Plan[]): void {
+  const written = plans.flatMap(({ place, answer }) => (place === undefined || answer !== undefined ? [] : [place]));
+  if (new Set(written).size < written.length) throw badRequest("Two entries write the same resource."); // R4 §3.1.0.11.2
+  const names = plans.flatMap(({ fullUrl, place }) => (place === undefined || fullUrl === undefined ? [] : [fullUrl]));
+  if (new Set(names).size < names.length) throw badRequest("Two entries have the same fullUrl.");
+}
+
+/** Finds what a conditional reference means, among what is stored and what this transaction writes: exactly one (R4 §3.1.0.11.2). */
+function resolver(plans: readonly Plan[], store: Store): (condition: string) => string {
+  const known = new Map<string, string>();
+  return (condition) => {
+    const place = known.get(condition) ?? find(condition);
+    known.set(condition, place); // hundreds of references of a chart name few practitioners
+    return place;
+  };
+
+  function find(condition: string): string {
+    const type = condition.slice(0, condition.indexOf("?"));
+    const query = readQuery([type], conditionIn(condition), store.shelf);
+    const criteria = query.ok ? query.value.of.flatMap(({ criteria }) => criteria) : [];
+    const stored = allMatches(store, type, conditionIn(condition)).map(placeOf);
+    const written = plans.flatMap(({ call: { body }, place, answer }) => {
+      const value = body.kind === "json" ? body.value : undefined;
+      const meets = place?.startsWith(`${type}/`) === true && answer === undefined && criteria.every((one) => one.meets(Object(value)));
+      return meets ? [place] : [];
+    });
+    const [match, ...more] = new Set([...stored, ...written]);
+    if (match === undefined || more.length > 0)
+      throw new OriginRefusal(412, "multiple-matches", "A conditional reference does not mean one resource.");
+    return match;
+  }
+}

@@ -1,0 +1,55 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { Criterion, SearchRefusal } from "../criterion.ts";
+import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import type { Shelf, Stored } from "../shelf.ts";
+
+/** Compiles the last link of a chain; the reader of all criteria, which reads chains by this room. */
+export type ReadCriterion = (type: string, name: string, written: string, shelf: Shelf) => Result<Criterion, SearchRefusal>;
+
+const anyTypeMax = 20;
+
+/**
+ * `subject:Patient.name=peter`, `patient.organization.name=…`, `patient._has:Group:member:_id=…`: what refers to something that meets the
+ * rest, which may be a chain itself (R4 §3.1.1.4.15). Without a type all that the reference may point at are followed.
+ */
+export function readChain(
+  type: string,
+  name: string,
+  written: string,
+  shelf: Shelf,
+  read: ReadCriterion,
+): Result<Criterion, SearchRefusal> {
+  const [link, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
+  const [code = "", only] = link.split(":");
+  const parameter = searchParametersOf(type).get(code);
+  if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${type} has no search parameter ${code}.` });
+  const targets = parameter.target ?? [...resourceTypes];
+  if (parameter.type !== "reference" || (only !== undefined && !targets.includes(only)))
+    return err({ reason: "unsupported", text: `${link} does not lead to another resource.` });
+  // 146 types each way grow to millions within three links; few parameters point at every type, and those can name one.
+  if (only === undefined && targets.length > anyTypeMax && /\.|^_has:/u.test(rest))
+    return err({ reason: "unsupported", text: `${link} must name a type to be followed further.` });
+
+  const hops: { readonly target: string; readonly criterion: Criterion }[] = [];
+  let refusal: SearchRefusal = { reason: "unknown_parameter", text: `${link} leads nowhere.` };
+  for (const target of only === undefined ? targets : [only]) {
+    const criterion = read(target, rest, written, shelf);
+    if (criterion.ok) hops.push({ target, criterion: criterion.value });
+    else refusal = criterion.error;
+  }
+  // R4: a parameter that only some of the targets have is asked of those.
+  if (hops.length === 0) return err(refusal);
+  return ok(joined(() => linked()));
+
+  function* linked(): Iterable<Stored> {
+    for (const { target, criterion } of hops)
+      for (const { id } of shelf.matching(target, [criterion])) yield* shelf.referring(type, code, `${target}/${id}`);
+  }
+}
+
+/** A criterion that is met by a set, found when it is first asked for. */
+export function joined(find: () => Iterable<Stored>): Criterion {
+  let found: ReadonlySet<Stored> | undefined;
+  const all = () => (found ??= new Set(find()));
+  return { meets: (resource) => all().has(resource as Stored), candidates: all }; // what is not stored is in no set
+}

@@ -1,0 +1,32 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { Criterion, SearchRefusal } from "../criterion.ts";
+import { localParts, targetOf } from "../match/reference.ts";
+import { searchParametersOf } from "../search-parameters.ts";
+import type { Shelf } from "../shelf.ts";
+import { valuesOf } from "../values.ts";
+import { joined, type ReadCriterion } from "./chain.ts";
+
+/**
+ * `_has:Observation:patient:code=1234-5`: what something that meets the rest refers to; the rest may be a `_has` or a chain itself
+ * (R4 §3.1.1.4.16).
+ */
+export function readHas(type: string, name: string, written: string, shelf: Shelf, read: ReadCriterion): Result<Criterion, SearchRefusal> {
+  const { source = "", code = "", rest = "" } = /^_has:(?<source>\w+):(?<code>[\w-]+):(?<rest>.+)$/u.exec(name)?.groups ?? {};
+  const parameter = searchParametersOf(source).get(code);
+  if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${name} names no search parameter.` });
+  if (parameter.type !== "reference" || parameter.target?.includes(type) === false)
+    return err({ reason: "unsupported", text: `${source}:${code} does not refer to a ${type}.` });
+
+  const criterion = read(source, rest, written, shelf);
+  if (!criterion.ok) return criterion;
+  return ok(
+    joined(() =>
+      shelf.matching(source, [criterion.value]).flatMap((resource) =>
+        valuesOf(resource, parameter).flatMap((value) => {
+          const parts = localParts(targetOf(value, shelf.base) ?? "");
+          return (parts?.type === type && shelf.get(type, parts.id)) || [];
+        }),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,81 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { SearchRefusal } from "../criterion.ts";
+import { localParts, targetOf } from "../match/reference.ts";
+import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
+import type { Shelf, Stored } from "../shelf.ts";
+import { valuesOf } from "../values.ts";
+
+/** What else comes with the resources that were found (R4 §3.1.1.5.3). */
+export interface Include {
+  /** `_revinclude`: those that refer to what was found, not those that it refers to. */
+  readonly reverse: boolean;
+  /** `:iterate`: of what was included, too. */
+  readonly iterate: boolean;
+  /** The type that refers; `*`: any. */
+  readonly source: string;
+  /** The search parameter by which it refers; `*`: any. */
+  readonly code: string;
+  /** Only references to this type. */
+  readonly target: string | undefined;
+}
+
+// `:recurse` is what STU3 called it; servers in use still take it.
+const form = /^_(?<way>rev)?include(?<again>:iterate|:recurse)?$/u;
+
+/** Undefined: the parameter is no include. */
+export function readInclude(name: string, written: string): Result<Include, SearchRefusal> | undefined {
+  const parts = form.exec(name)?.groups;
+  if (parts === undefined) return undefined;
+  const [source = "", code = source === "*" ? "*" : "", target, ...more] = written.split(":");
+  const parameter = searchParametersOf(source).get(code);
+  const known = source === "*" ? code === "*" : resourceTypes.has(source) && (code === "*" || parameter?.type === "reference");
+  if (!known || more.length > 0 || (target !== undefined && !reaches(parameter?.target, target)))
+    return err({ reason: "bad_value", text: `The value of ${name} names no reference.` });
+  return ok({ reverse: parts["way"] !== undefined, iterate: parts["again"] !== undefined, source, code, target });
+}
+
+const reaches = (targets: readonly string[] | undefined, target: string): boolean => targets?.includes(target) ?? resourceTypes.has(target);
+
+// 10,000: everything of any one Synthea patient, and a page still stays below what a client can hold.
+const includedMax = 10_000;
+
+/** What is included beside the matches of a page, each once and none that is among the matches; `cut`: there was more than the limit. */
+export function includedWith(
+  matches: readonly Stored[],
+  includes: readonly Include[],
+  shelf: Shelf,
+): { readonly included: readonly Stored[]; readonly cut: boolean } {
+  const found = new Set(matches);
+  const known = new Set(matches);
+  // A set is walked while it grows: what was included is followed by the includes that iterate.
+  for (const resource of known) {
+    const first = found.has(resource);
+    for (const include of includes) {
+      if (!first && !include.iterate) continue;
+      for (const other of followed(resource, include, shelf)) known.add(other);
+    }
+    if (known.size - matches.length > includedMax)
+      return { included: [...known].slice(matches.length, matches.length + includedMax), cut: true };
+  }
+  return { included: [...known].slice(matches.length), cut: false };
+}
+
+function* followed(resource: Stored, include: Include, shelf: Shelf): Iterable<Stored> {
+  if (include.reverse) {
+    if (include.target !== undefined && include.target !== resource.resourceType) return;
+    for (const { type, code, from } of shelf.referrers(`${resource.resourceType}/${resource.id}`))
+      if (covers(include.source, type) && covers(include.code, code)) yield* from;
+    return;
+  }
+  if (!covers(include.source, resource.resourceType)) return;
+  for (const [code, parameter] of searchParametersOf(resource.resourceType)) {
+    if (parameter.type !== "reference" || !covers(include.code, code)) continue;
+    for (const value of valuesOf(resource, parameter)) {
+      const { type = "", id = "" } = localParts(targetOf(value, shelf.base) ?? "") ?? {};
+      const other = include.target === undefined || include.target === type ? shelf.get(type, id) : undefined;
+      if (other !== undefined) yield other;
+    }
+  }
+}
+
+const covers = (pattern: string, name: string): boolean => pattern === "*" || pattern === name;

@@ -1,0 +1,36 @@
+import { normalizeOperationOutcome, OperationOutcomeError } from "@medplum/core";
+import type { OperationOutcome, OperationOutcomeIssue, Resource } from "@medplum/fhirtypes";
+import { resourceOf, type Answer, type Call } from "../call.ts";
+import type { Site } from "../site.ts";
+import { validate } from "../validate.ts";
+import { field, items, text } from "../values.ts";
+
+/** `$validate`, of what is posted or of what is stored: 200 whatever was found (http://hl7.org/fhir/R4/resource-operation-validate.html). */
+export function validateOperation(call: Call, { store }: Site): Answer {
+  const { type = "", id } = call.params;
+  const subject = call.method === "GET" && id !== undefined ? store.current(type, id) : submitted(call);
+  const issue = text(subject, "resourceType") === type ? issuesOf(subject as Resource) : [problem(`This is no ${type}.`)]; // what is asked is whether it is one
+  return { status: 200, body: { resourceType: "OperationOutcome", issue: issue.length > 0 ? issue : [fine] } satisfies OperationOutcome };
+}
+
+/** The resource, alone or in Parameters. */
+function submitted(call: Call): unknown {
+  const body = resourceOf(call);
+  if (body.resourceType !== "Parameters") return body;
+  return field(
+    items(body["parameter"]).find((parameter) => text(parameter, "name") === "resource"),
+    "resource",
+  );
+}
+
+function issuesOf(resource: Resource): OperationOutcomeIssue[] {
+  try {
+    return validate(resource);
+  } catch (fault) {
+    if (fault instanceof OperationOutcomeError) return normalizeOperationOutcome(fault).issue;
+    throw fault;
+  }
+}
+
+const problem = (words: string): OperationOutcomeIssue => ({ severity: "error", code: "invalid", details: { text: words } });
+const fine: OperationOutcomeIssue = { severity: "information", code: "informational", details: { text: "All is well." } };

@@ -1,0 +1,120 @@
+import { pairsOf, type Answer, type Call, type Pairs } from "./call.ts";
+import type { SearchRefusal } from "./criterion.ts";
+import { historyOf, newestFirst, readHistoryQuery } from "./history.ts";
+import { dateSpan } from "./match/date.ts";
+import { everythingAbout, readEverything } from "./operation/everything.ts";
+import { lastOfEach, readLastN } from "./operation/last-n.ts";
+import { pageSizes, readPageSize } from "./page-size.ts";
+import type { Listing } from "./pages.ts";
+import { readPreference } from "./prefer.ts";
+import { readQuery } from "./query.ts";
+import { badRequest, notFound, OriginRefusal } from "./refusal.ts";
+import { resourceTypes } from "./search-parameters.ts";
+import { searchset } from "./searchset.ts";
+import type { Site } from "./site.ts";
+import type { Result } from "#kernel/result";
+
+/** `GET [type]?…`, `POST [type]/_search`. */
+export function searchType(call: Call, site: Site): Answer {
+  const { type = "" } = call.params;
+  return search([type], type, pairsOf(call), call, site);
+}
+
+/** `Patient/x/Observation?…`, `Patient/x/*?_type=…`: what is in the compartment of a patient (R4 §3.1.1.2). */
+export function searchCompartment(call: Call, site: Site): Answer {
+  const { type = "", id = "", inner = "" } = call.params;
+  if (type !== "Patient") throw new OriginRefusal(404, "not-supported", "Only the compartments of patients are known here.");
+  const { types, rest } = typesIn(pairsOf(call));
+  if (inner !== "*" && !resourceTypes.has(inner)) throw notFound();
+  return search(
+    inner === "*" ? (types ?? [...resourceTypes]) : [inner],
+    `Patient/${id}/${inner}`,
+    inner === "*" ? rest : pairsOf(call),
+    call,
+    site,
+    id,
+  );
+}
+
+/** `[base]?_type=Patient,Observation&…`, `[base]/_search`. */
+export function searchSystem(call: Call, site: Site): Answer {
+  const { types, rest } = typesIn(pairsOf(call));
+  if (types === undefined) throw notFound();
+  return search(types, "", rest, call, site);
+}
+
+function search(types: readonly string[], path: string, pairs: Pairs, { headers }: Call, { store, pages }: Site, patient?: string): Answer {
+  const { lenient } = readPreference(headers["prefer"]);
+  const query = taken(readQuery(types, pairs, store.shelf, { lenient, ...(patient !== undefined && { patient }) }));
+  const heeded: Pairs = path.endsWith("*") || path === "" ? [["_type", types.join(",")], ...query.heeded] : query.heeded;
+  const listing = searchset(store.shelf.find(query), self(store.base, path, heeded), store.shelf, query);
+  return { status: 200, body: pages.first(listing, query.count) };
+}
+
+/** `_type` of a search over several types. */
+function typesIn(pairs: Pairs): { readonly types: readonly string[] | undefined; readonly rest: Pairs } {
+  const types = pairs.find(([name]) => name === "_type")?.[1].split(",");
+  if (types?.every((type) => resourceTypes.has(type)) === false) throw badRequest("_type names no resource type.");
+  return { types, rest: pairs.filter(([name]) => name !== "_type") };
+}
+
+export function everything(call: Call, { store, pages }: Site): Answer {
+  const { type = "", id = "" } = call.params;
+  if (type !== "Patient") throw notFound();
+  const pairs = pairsOf(call);
+  const query = taken(readEverything(pairs));
+  const found = everythingAbout(store.shelf, store.current("Patient", id), query);
+  return first(searchset(found, self(store.base, call.path, pairs), store.shelf), query.count, pages);
+}
+
+/** For everybody, which R4 knows too. */
+export function everythingOfAll({ params }: Call): Answer {
+  if (params["type"] !== "Patient") throw notFound();
+  throw new OriginRefusal(400, "not-supported", "$everything is answered for one patient.");
+}
+
+export function lastN(call: Call, { store, pages }: Site): Answer {
+  if (call.params["type"] !== "Observation") throw notFound();
+  const pairs = pairsOf(call);
+  const { max, search } = readLastN(pairs);
+  const query = taken(readQuery(["Observation"], search, store.shelf));
+  const found = lastOfEach(store.shelf.find(query), max);
+  return first(searchset(found, self(store.base, call.path, pairs), store.shelf, query), query.count, pages);
+}
+
+/** Of one resource, of a type, or of all (R4 §3.1.0.9). */
+export function history(call: Call, { store, pages }: Site): Answer {
+  const { type, id } = call.params;
+  const pairs = pairsOf(call);
+  const { count, since } = taken(readHistoryQuery(pairs));
+  const life = type !== undefined && id !== undefined ? store.versions.of(type, id) : undefined;
+  if (life?.length === 0) throw notFound();
+  const versions = (life?.toReversed() ?? newestFirst(store.versions.all(type))).filter(
+    ({ lastUpdated }) => (dateSpan(lastUpdated)?.high ?? since) > since,
+  );
+  return first(historyOf(versions, self(store.base, call.path, pairs), store.base), count, pages);
+}
+
+/** A further page of any of these. */
+export function page(call: Call, { pages }: Site): Answer {
+  const asked = new Map(pairsOf(call));
+  const offset = Number(/^\d{1,9}$/u.exec(asked.get("_getpagesoffset") ?? "0")?.[0]);
+  const count = readPageSize(asked.get("_count") ?? String(pageSizes.default));
+  if (Number.isNaN(offset) || count === undefined) throw badRequest("The page's place or size is no number.");
+  const turned = pages.turn(asked.get("_getpages") ?? "", offset, count);
+  if (turned === undefined) throw new OriginRefusal(410, "not-found", "This search is not known here, or no longer.");
+  return { status: 200, body: turned };
+}
+
+const first = (listing: Listing, count: number, pages: Site["pages"]): Answer => ({ status: 200, body: pages.first(listing, count) });
+
+function taken<T>(read: Result<T, SearchRefusal>): T {
+  if (!read.ok) throw badRequest(read.error.text);
+  return read.value;
+}
+
+function self(base: string, path: string, pairs: Pairs): string {
+  const query = new URLSearchParams(pairs.map(([name, value]) => [name, value])).toString();
+  const url = path === "" ? base : `${base}/${path}`;
+  return query === "" ? url : `${url}?${query}`;
+}

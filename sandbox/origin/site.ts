@@ -1,0 +1,10 @@
+import type { Pages } from "./pages.ts";
+import type { Store } from "./store.ts";
+
+/** What the interactions work on. */
+export interface Site {
+  readonly store: Store;
+  readonly pages: Pages;
+  /** How a write to another version than the current is refused: as R4 §3.1.0.5 says, or as HAPI does. */
+  readonly staleVersion: 412 | 409;
+}

@@ -1,0 +1,87 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { notFound } from "./refusal.ts";
+import { Shelf, type Stored } from "./shelf.ts";
+import { validate } from "./validate.ts";
+import { gone, Versions } from "./versions.ts";
+
+/** A resource to be stored: whatever its `meta` says of version and time is the server's to say. */
+export interface Submitted {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly meta?: object;
+}
+
+/** All resources in memory, with all their versions. Every step is done before it returns, so nothing happens between two steps of one call. */
+export class Store {
+  readonly base: string;
+  /** The current versions. */
+  readonly shelf: Shelf;
+  readonly versions = new Versions();
+  /** How each write since a transaction began is undone; undefined: none is under way. */
+  #undo: (() => void)[] | undefined;
+
+  /** `base`: the URL below which it is served. */
+  constructor(base: string) {
+    this.base = base;
+    this.shelf = new Shelf(base);
+  }
+
+  /** Stores a resource of the sandbox's data as it is, but for `meta.versionId` and a missing `meta.lastUpdated`. */
+  load(resource: Resource & { readonly id: string }): void {
+    this.#keep(resource, "PUT", resource.meta?.lastUpdated);
+  }
+
+  /** Throws medplum's OperationOutcomeError for what is not valid R4. */
+  put(resource: Submitted, method: "POST" | "PUT"): Stored {
+    validate(resource as unknown as Resource); // that it is one is what is asked
+    return this.#keep(resource, method);
+  }
+
+  remove(type: string, id: string): void {
+    const before = this.shelf.get(type, id);
+    if (before === undefined) return;
+    this.shelf.remove(type, id);
+    const versionId = this.versions.nextId(type, id);
+    this.versions.add({ type, id, versionId, lastUpdated: new Date().toISOString(), method: "DELETE" });
+    this.#undo?.push(() => {
+      this.versions.takeBack();
+      this.shelf.put(before);
+    });
+  }
+
+  /** Throws a 404, or a 410 when the resource was deleted. */
+  current(type: string, id: string): Stored {
+    const stored = this.shelf.get(type, id);
+    if (stored !== undefined) return stored;
+    throw this.versions.of(type, id).length > 0 ? gone() : notFound();
+  }
+
+  /** All of the writes or, when any step throws, none (R4 §3.1.0.11.2). */
+  atomically<T>(steps: () => T): T {
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    try {
+      return steps();
+    } catch (fault) {
+      for (const step of undo.toReversed()) step();
+      throw fault;
+    } finally {
+      this.#undo = undefined;
+    }
+  }
+
+  #keep(resource: Submitted, method: "POST" | "PUT", lastUpdated = new Date().toISOString()): Stored {
+    const { resourceType: type, id } = resource;
+    const before = this.shelf.get(type, id);
+    const versionId = this.versions.nextId(type, id);
+    const stored: Stored = { ...resource, meta: { ...resource.meta, versionId, lastUpdated } };
+    this.versions.add({ type, id, versionId, lastUpdated, method, resource: stored });
+    this.shelf.put(stored);
+    this.#undo?.push(() => {
+      this.versions.takeBack();
+      if (before === undefined) this.shelf.remove(type, id);
+      else this.shelf.put(before);
+    });
+    return stored;
+  }
+}

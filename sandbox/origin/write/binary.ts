@@ -1,0 +1,33 @@
+import type { Answer, Call } from "../call.ts";
+import type { Stored } from "../shelf.ts";
+import { field, text } from "../values.ts";
+
+/** A Binary made of content of any type but FHIR's own (R4 §2.38.3); undefined: the body is the resource itself, or no content. */
+export function submittedBinary({
+  body,
+  params,
+  headers,
+}: Call): (Record<string, unknown> & { readonly resourceType: string }) | undefined {
+  if (body.kind !== "other" && body.kind !== "json") return undefined;
+  if (body.kind === "json" && (body.type.startsWith("application/fhir+json") || field(body.value, "resourceType") === "Binary"))
+    return undefined;
+  const context = headers["x-security-context"];
+  return {
+    resourceType: "Binary",
+    ...(params["id"] !== undefined && { id: params["id"] }),
+    contentType: body.type,
+    ...(context !== undefined && { securityContext: { reference: context } }),
+    data: body.bytes.toString("base64"),
+  };
+}
+
+/** The content of a Binary, to whoever does not ask for FHIR; undefined: the resource is asked for. */
+export function binaryContent(stored: Stored, { headers, query }: Call): Answer["raw"] {
+  const format = new Map(query).get("_format");
+  if (format !== undefined || /\bapplication\/(?:fhir\+)?json\b/u.test(headers["accept"] ?? "")) return undefined;
+  return {
+    type: text(stored, "contentType") ?? "application/octet-stream",
+    bytes: Buffer.from(text(stored, "data") ?? "", "base64"),
+    securityContext: text(field(stored, "securityContext"), "reference"),
+  };
+}

@@ -1,0 +1,25 @@
+import type { Pairs } from "../call.ts";
+import { readQuery } from "../query.ts";
+import { badRequest, OriginRefusal } from "../refusal.ts";
+import type { Stored } from "../shelf.ts";
+import type { Store } from "../store.ts";
+
+/**
+ * The only resource that a conditional write can mean; undefined: there is none. Throws 412 when there are several, and 400 when a
+ * parameter is not known, however lenient the client is: a condition that is left out would mean every resource (R4 §3.1.0.8.1).
+ */
+export function onlyMatch(store: Store, type: string, condition: Pairs): Stored | undefined {
+  const [match, ...more] = allMatches(store, type, condition);
+  if (more.length > 0) throw new OriginRefusal(412, "multiple-matches", "More than one resource matches.");
+  return match;
+}
+
+export function allMatches({ shelf }: Store, type: string, condition: Pairs): Stored[] {
+  const query = readQuery([type], condition, shelf);
+  if (!query.ok) throw badRequest(query.error.text);
+  if (query.value.of.every(({ criteria }) => criteria.length === 0)) throw badRequest("A condition needs a criterion.");
+  return shelf.find(query.value);
+}
+
+/** The query of `If-None-Exist`, or of a conditional reference: with or without a type before it. */
+export const conditionIn = (written: string): Pairs => [...new URLSearchParams(written.slice(written.indexOf("?") + 1))];

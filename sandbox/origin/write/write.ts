@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { resourceOf, type Answer, type Call } from "../call.ts";
+import { readPreference } from "../prefer.ts";
+import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
+import type { Stored } from "../shelf.ts";
+import type { Site } from "../site.ts";
+import { submittedBinary } from "./binary.ts";
+import { conditionIn, onlyMatch } from "./conditional.ts";
+import { patched } from "./patch.ts";
+import { requireVersion } from "./version-match.ts";
+
+/** R4 §3.1.0.8: the server gives the id. With `If-None-Exist` only when nothing matches yet. */
+export function create(call: Call, { store }: Site): Answer {
+  const type = call.params["type"] ?? "";
+  const { id: _given, ...resource } = resourceFor(call, type);
+  const condition = call.headers["if-none-exist"];
+  const match = condition === undefined ? undefined : onlyMatch(store, type, conditionIn(condition));
+  if (match !== undefined) return written(200, match, call);
+  return written(201, store.put({ ...resource, id: call.assignedId ?? randomUUID() }, "POST"), call);
+}
+
+/** R4 §3.1.0.5: the next version, or the first one under an id of the client's choosing. */
+export function update(call: Call, site: Site): Answer {
+  const { type = "", id = "" } = call.params;
+  const resource = resourceFor(call, type);
+  if (resource["id"] !== id) throw badRequest("The resource does not name the id that it is put to.");
+  return putAt(resource, id, call, site);
+}
+
+/** R4 §3.1.0.5.1: of nothing that matches, a creation; under the id that the resource names, if that is free. */
+export function conditionalUpdate(call: Call, site: Site): Answer {
+  const type = call.params["type"] ?? "";
+  const resource = resourceFor(call, type);
+  const named = typeof resource["id"] === "string" ? resource["id"] : undefined;
+  const match = onlyMatch(site.store, type, call.query);
+  if (match !== undefined && named !== undefined && named !== match.id) throw badRequest("What matches has another id.");
+  if (match === undefined && named !== undefined && site.store.shelf.get(type, named) !== undefined)
+    throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
+  return putAt(resource, match?.id ?? named ?? call.assignedId ?? randomUUID(), call, site);
+}
+
+function putAt(
+  resource: Record<string, unknown> & { readonly resourceType: string },
+  id: string,
+  call: Call,
+  { store, staleVersion }: Site,
+): Answer {
+  if (!/^[A-Za-z0-9.-]{1,64}$/u.test(id)) throw badRequest("This is no FHIR id.");
+  const before = store.shelf.get(resource.resourceType, id);
+  requireVersion(call.headers["if-match"], before, staleVersion);
+  return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call); // 201: born again, too
+}
+
+export function patch(call: Call, site: Site): Answer {
+  const { type = "", id = "" } = call.params;
+  return patchOf(site.store.current(type, id), call, site);
+}
+
+export function conditionalPatch(call: Call, site: Site): Answer {
+  const match = onlyMatch(site.store, call.params["type"] ?? "", call.query);
+  if (match === undefined) throw notFound();
+  return patchOf(match, call, site);
+}
+
+function patchOf(before: Stored, call: Call, { store, staleVersion }: Site): Answer {
+  requireVersion(call.headers["if-match"], before, staleVersion);
+  return written(200, store.put(patched(before, call.body), "PUT"), call);
+}
+
+/** R4 §3.1.0.7: of what is not there, too, since then it is as it should be. */
+export function remove(call: Call, { store, staleVersion }: Site): Answer {
+  const { type = "", id = "" } = call.params;
+  requireVersion(call.headers["if-match"], store.shelf.get(type, id), staleVersion);
+  store.remove(type, id);
+  return deleted(call);
+}
+
+export function conditionalRemove(call: Call, { store, staleVersion }: Site): Answer {
+  const match = onlyMatch(store, call.params["type"] ?? "", call.query);
+  requireVersion(call.headers["if-match"], match, staleVersion);
+  if (match !== undefined) store.remove(match.resourceType, match.id);
+  return deleted(call);
+}
+
+const done = { resourceType: "OperationOutcome", issue: [{ severity: "information", code: "informational", details: { text: "Done." } }] };
+
+const deleted = ({ headers }: Call): Answer =>
+  readPreference(headers["prefer"]).returns === "OperationOutcome" ? { status: 200, body: done } : { status: 204 };
+
+function written(status: number, stored: Stored, { headers }: Call): Answer {
+  switch (readPreference(headers["prefer"]).returns) {
+    case "minimal":
+      return { status, about: stored };
+    case "representation":
+      return { status, about: stored, body: stored };
+    case "OperationOutcome":
+      return { status, about: stored, body: done };
+  }
+}
+
+function resourceFor(call: Call, type: string): Record<string, unknown> & { readonly resourceType: string } {
+  const resource = (type === "Binary" ? submittedBinary(call) : undefined) ?? resourceOf(call);
+  if (resource.resourceType !== type) throw badRequest(`The resource is no ${type}.`);
+  return resource;
+}
