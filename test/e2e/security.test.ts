@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as fc from "fast-check";
+import { decodeJwt } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
 import { clientAssertion } from "../../cli/access-token.ts";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
@@ -80,6 +81,34 @@ test("T22: a certificate that has ended, and one of another authority, are 401 t
   }
 });
 
+test("T22, T23: what the edge says of a certificate that is revoked, unverified or too large is 401, though it is the token's own", async ({
+  expect,
+}) => {
+  const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
+  const good = { certPresented: "1", certVerified: "SUCCESS", certRevoked: "0", certRFC9440: `:${der}:`, certRFC9440TooLarge: false };
+  // Behind the front, where the edge's word comes in: nothing on this machine revokes.
+  const { host, port } = phylax.stack.runtime.gateway;
+  const behind = url.replace(phylax.dev.gateway, `http://${host}:${port}`);
+  const ask = async (change: object) => {
+    const headers = { authorization: `Bearer ${token}`, "mf-cf-blob": JSON.stringify({ tlsClientAuth: { ...good, ...change } }) };
+    return fetch(behind, { headers });
+  };
+  expect((await ask({})).status).toBe(200);
+  for (const [reason, change] of [
+    ["certificate_revoked", { certRevoked: "1" }],
+    ["certificate_revoked", { certRevoked: "" }],
+    ["certificate_unverified", { certVerified: "FAILED:unable to get local issuer certificate" }],
+    ["certificate_unverified", { certVerified: "FAILED:self signed certificate", certNotBefore: "", certNotAfter: "" }],
+    ["certificate_too_large", { certRFC9440: "", certRFC9440TooLarge: true }],
+    ["certificate_missing", { certPresented: "0", certVerified: "NONE", certRFC9440: "" }],
+  ] as const) {
+    const reply = await ask(change);
+    expect(reply.status, JSON.stringify(change)).toBe(401);
+    expect(await reply.text()).not.toContain("Okafor");
+    expect(await reasonOf(reply.headers.get("x-request-id")), JSON.stringify(change)).toBe(reason);
+  }
+});
+
 test("T24: no header makes a certificate: what a proxy would say of one is dropped, whoever says it", async ({ expect }) => {
   const der = readFileSync(telehealth().cert, "utf8").replaceAll(/-----[^-]+-----|\s/gu, "");
   const forged = {
@@ -115,7 +144,7 @@ test("T45, T47: FHIR routes refuse by OperationOutcome, the others by problem de
   expect(read.headers["cache-control"]).toBe("no-store");
 });
 
-test("T46: of 1,000 refused requests that carry a canary, no answer and no printed line holds it, nor any token or key", async ({
+test("T45, T46, T47: of 1,000 refused requests that carry a canary, no answer and no printed line holds it, nor any token or key", async ({
   expect,
 }) => {
   const canary = `canary${randomUUID().replaceAll("-", "")}`;
@@ -124,7 +153,7 @@ test("T46: of 1,000 refused requests that carry a canary, no answer and no print
   const printed = new LogWatch([canary, "Okafor", ...kept]);
   const [, payload = ""] = token.split(".");
   const assertion = await clientAssertion(phylax.dev, telehealth(), { jti: canary });
-  const ways: readonly (() => Promise<{ readonly status: number; readonly text: string; readonly headers: object }>)[] = [
+  const ways: readonly (() => Promise<{ readonly status: number; readonly text: string; readonly headers: Reply["headers"] }>)[] = [
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${canary}` } }),
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `Bearer ${token.replace(payload, canary)}` } }),
     () => send(phylax.dev, telehealth(), url, { headers: { authorization: `DPoP ${token}`, dpop: canary } }),
@@ -145,7 +174,15 @@ test("T46: of 1,000 refused requests that carry a canary, no answer and no print
   for (let times = 0; times < 100; times += 1) replies.push(...(await Promise.all(ways.map((way) => way()))));
   // Faults too, which do print a line each.
   await inEachShard(phylax, breakLedger);
-  for (const way of ways) replies.push(await way());
+  const types = new Set<string>();
+  for (const way of ways) {
+    const reply = await way();
+    replies.push(reply);
+    if (reply.status !== 503) continue;
+    types.add(String(reply.headers["content-type"]));
+    expect(reply.headers["cache-control"], "T47").toBe("no-store");
+  }
+  expect([...types].toSorted(), "T45: a fault at each door").toEqual(["application/fhir+json; charset=utf-8", "application/problem+json"]);
   await inEachShard(phylax, "DROP TRIGGER broken");
   const lines = printed.lines;
   printed.end();
@@ -210,6 +247,10 @@ test("T49: ids of requests and tokens are 128 random bits: no two alike, each bi
     expect(set, `bit ${bit}`).toBeGreaterThan(140);
     expect(set, `bit ${bit}`).toBeLessThan(260);
   }
+  const tokens = await Promise.all(Array.from({ length: 50 }, () => phylax.token("telehealth")));
+  const names = tokens.map((each) => String(decodeJwt(each).jti));
+  expect(new Set(names).size).toBe(50);
+  for (const name of names) expect(name, "of each token").toMatch(/^[0-9a-f]{32}$/u);
 });
 
 test(

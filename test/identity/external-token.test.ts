@@ -102,7 +102,7 @@ test.for([
   expect(read(changes)).toMatchObject({ ok: false, error: { reason } });
 });
 
-test("an hour is the longest life, and a token that names a FHIR base is for that base", ({ expect }) => {
+test("T11: an hour is the longest life, and a token that names a FHIR base is for that base", ({ expect }) => {
   expect(read({ exp: now + 3_600 }).ok).toBe(true);
   expect(read()).toMatchObject({ value: { namesBase: false } });
   expect(read({ aud: ["phylax", fhirBase("main")] })).toMatchObject({ value: { namesBase: true } });

@@ -84,7 +84,7 @@ test.for([
   ["a critical header", first, {}, { crit: ["b64"], b64: true }, "critical_header"],
   ["a key that comes along", second, {}, { jwk: second.jwk }, "signature_wrong"],
   ["a kid of nobody", first, {}, { kid: "other" }, "key_unknown"],
-] as const)("%s proves nothing", async ([, key, changes, header, reason], { expect }) => {
+] as const)("T10, T11: %s proves nothing", async ([, key, changes, header, reason], { expect }) => {
   expect(await verify(key, changes, header)).toMatchObject({ ok: false, error: { reason } });
 });
 

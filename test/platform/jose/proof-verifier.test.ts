@@ -53,11 +53,15 @@ test("at the token endpoint there is no token yet: ath is not asked for, and any
   expect(await verify(made, { method: "POST", url: endpoint, token: undefined })).toMatchObject({ ok: true, value: { jkt } });
 });
 
-test("T26: the embedded key is public: with its private part, or symmetric, it is refused", async ({ expect }) => {
+test("T7, T26: the embedded key is public: with its private part, or symmetric, it is refused", async ({ expect }) => {
   const secret = await exportJWK(keys.privateKey);
   for (const bad of [secret, { kty: "oct", k: "c2VjcmV0" }, "jwk", undefined, { ...jwk, x: undefined }, { ...jwk, crv: "P-521" }]) {
     expect(await verify(await proof({}, { jwk: bad }))).toMatchObject({ ok: false, error: { reason: "proof_key_unusable" } });
   }
+  const rsa = { name: "RSA-PSS", modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
+  const pair = (await crypto.subtle.generateKey(rsa, true, ["sign", "verify"])) as CryptoKeyPair; // RSA makes a pair
+  const weak = publicOf(await exportJWK(pair.publicKey));
+  expect(await verify(await proof({}, { jwk: weak })), "T7").toMatchObject({ ok: false, error: { reason: "proof_key_unusable" } });
   const small = await joseKeyPair("ES384", { extractable: true });
   expect(await verify(await proof({}, { jwk: publicOf(await exportJWK(small.publicKey)) }))).toMatchObject({
     ok: false,
