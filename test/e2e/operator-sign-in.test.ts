@@ -174,6 +174,34 @@ describe("a token opens the operators' door only when it is this operator's, for
   });
 });
 
+test("an issuer may publish its keys, and each operator has one issuer: another's word is none, though the registry trusts it", async ({
+  expect,
+}) => {
+  const iss = "https://login.example.org";
+  const issuer = { iss, jwksUri: `${officer.signIn.iss}/jwks`, algs: ["ES256"], audience: "clients", purpose: { fixed: ["TREAT"] } };
+  expect(await phylax.stack.runtime.addRegistry({ issuers: [issuer] })).toMatchObject({ ok: true });
+  const files = await issueClientCertificate(join(state, "pki"), "operator-elsewhere", "O=Test, CN=elsewhere");
+  const x5t = x5tS256(readFileSync(files.cert, "utf8"));
+  const signIn = { iss, sub: "ada", maxAgeSeconds: 60 };
+  await phylax.stack.runtime.admitOperator({ id: "ada", kind: "person", roles: ["registry-admin"], x5t, signIn });
+  const claims = { iss, sub: "ada", acr: undefined, amr: undefined, cnf: { "x5t#S256": x5t } };
+  const as = async (changes: Readonly<Record<string, unknown>>, path = "api/registry") =>
+    send(phylax.dev, files, `${phylax.dev.ops}/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...bearer(await officerToken(phylax.dev, officer, { ...claims, ...changes })) },
+      body: "{}",
+    });
+  const taken = await as({});
+  expect(taken.status, taken.text).toBe(200);
+  expect((await recordsOf(taken))[0]?.who).toMatchObject({ operator: "ada", issuer: iss, subject: "ada" });
+  for (const [reply, reason] of [
+    [await as({ iss: officer.signIn.iss }), "issuer_unknown"],
+    [await as({ auth_time: now() - 70 }), "sign_in_too_old"],
+    [await as({}, "api/revocations"), "role_missing"],
+  ] as const)
+    expect((await recordsOf(reply))[0]?.outcome?.reason).toBe(reason);
+});
+
 test("a token that is bound to a key comes with a proof for this address, each good once", async ({ expect }) => {
   const key: JWK = { ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }), alg: "ES256" };
   const token = await officerToken(phylax.dev, officer, { cnf: { jkt: await calculateJwkThumbprint(key) } });
