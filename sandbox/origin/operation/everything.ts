@@ -64,7 +64,9 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
 
 /** The patient, what is in its compartment, and whom and what that refers to among people, places and things shared by patients. */
 export function everythingAbout(shelf: Shelf, patient: Stored, { care, since, types }: EverythingQuery): Stored[] {
-  const own = [...shelf.compartment(patient.id)].filter((resource) => resource !== patient && isOfTime(resource, care));
+  const own = [...shelf.compartment(patient.id)]
+    .filter(({ resourceType }) => resourceType !== "Patient")
+    .filter((resource) => isOfTime(resource, care)); // linked ones are others
   const found = new Set([patient, ...own]);
   // A set is walked while it grows: a PractitionerRole brings its Practitioner.
   for (const resource of found)
