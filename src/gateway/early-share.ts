@@ -40,12 +40,17 @@ async function claimedSpend(
   const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
   if (typeof claims !== "object" || claims === null) return undefined;
   const { iss, client_id: id, purpose_of_use: purposes } = claims as Readonly<Record<string, unknown>>; // every object is one
-  if (typeof iss !== "string" || typeof id !== "string") return undefined;
+  if (!isName(iss) || !isName(id)) return undefined;
   const client = await (iss === publicUrl ? clients.find(id) : clients.findExternal({ issuer: iss, id }));
-  if (client === undefined || !admitClient(client, certificate, at).ok) return undefined;
+  // The built-in issuer has no word on another issuer's client, whatever its id.
+  if (client === undefined || (iss === publicUrl) !== (client.external === undefined)) return undefined;
+  if (!admitClient(client, certificate, at).ok) return undefined;
   const grant = grantOf(client, origin, purpose ?? onlyOne(purposes));
   return grant && clientSpend({ client, grant, issuer: iss });
 }
+
+/** As long as a proven token's may be (identity/token): what nobody has proven is looked up, and the looking up is remembered. */
+const isName = (claim: unknown): claim is string => typeof claim === "string" && claim.length <= 256;
 
 const onlyOne = (purposes: unknown): unknown => (Array.isArray(purposes) && purposes.length === 1 ? purposes[0] : undefined);
 

@@ -51,6 +51,20 @@ test("nothing is asked for with a certificate that the named client has not regi
   expect(await asked({}, vouched(x5t), clientRecord([], { status: "suspended" }))).toEqual([]);
 });
 
+test("the registry is not asked for a name that is longer than any, nor the built-in issuer for another's client", async ({ expect }) => {
+  const looked: string[] = [];
+  const find = (client: ClientRecord | undefined) => (id: string) => {
+    looked.push(id);
+    return Promise.resolve(client);
+  };
+  for (const odd of [{ client_id: "x".repeat(257) }, { iss: `https://${"x".repeat(257)}.example` }, { client_id: 7 }])
+    expect(await asked({ token: tokenOf({ ...claims, ...odd }) }, vouched(x5t), clientRecord([]), find(clientRecord([])))).toEqual([]);
+  expect(looked).toEqual([]);
+  const theirs = clientRecord([], { authentication: "external", external: { issuer: "https://issuer.example", id: "app" } });
+  expect(await asked({}, vouched(x5t), theirs, find(theirs))).toEqual([]);
+  expect(looked).toEqual(["telehealth"]);
+});
+
 test.for<readonly [string, Secret]>([
   ["no JWT", new Secret("opaque")],
   ["no JSON", new Secret("a.!!!.c")],
