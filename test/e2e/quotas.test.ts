@@ -42,8 +42,9 @@ beforeAll(async () => {
       externalClientId: id,
       certificates: [thumbprint(certificate)],
     };
-    const { grants, ...rest } = clientEntries(client, "PATRQT", "patrqt", "patient/*.rs");
-    return { ...rest, grants: grants.map((grant) => ({ ...grant, quotas: { ...grant.quotas, ...quotas } })) };
+    const file = clientEntries(client, "PATRQT", "patrqt", "patient/*.rs");
+    for (const grant of file.grants) Object.assign(grant.quotas, quotas);
+    return file;
   };
   await phylax.stack.runtime.applyRegistry(
     joined(

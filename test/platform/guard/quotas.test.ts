@@ -77,9 +77,9 @@ test("of a subject's requests from five isolates at once exactly its quota is ad
 }) => {
   const isolates = Array.from({ length: 5 }, () => isolate());
   const [client, subject] = [ofClient("five", 300), ofSubject("five", "someone", 100)];
-  const spent = await Promise.all(Array.from({ length: 400 }, (_, n) => isolates[n % 5]?.spend([client, subject], nobody)));
+  const spent = await Promise.all(Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client, subject], nobody)));
   expect(spent.filter((one) => one?.ok === true)).toHaveLength(100);
-  const rest = await Promise.all(Array.from({ length: 400 }, (_, n) => isolates[n % 5]?.spend([client], nobody)));
+  const rest = await Promise.all(Array.from({ length: 400 }, async (_, n) => await isolates[n % 5]?.spend([client], nobody)));
   expect(rest.filter((one) => one?.ok === true)).toHaveLength(200);
 });
 
@@ -136,7 +136,9 @@ test("records are spent page by page from several isolates, never beyond their q
 
 test("of pages of 30 records at once from four isolates exactly those leave for which there are credits", async ({ expect }) => {
   const isolates = Array.from({ length: 4 }, () => isolate());
-  const spent = await Promise.all(Array.from({ length: 60 }, (_, n) => isolates[n % 4]?.spend([ofRecords("pages", 1_000, 30)], nobody)));
+  const spent = await Promise.all(
+    Array.from({ length: 60 }, async (_, n) => await isolates[n % 4]?.spend([ofRecords("pages", 1_000, 30)], nobody)),
+  );
   const pages = spent.filter((one) => one?.ok === true).length;
   expect(pages).toBeLessThanOrEqual(33);
   expect(pages).toBeGreaterThan(25);
