@@ -120,7 +120,7 @@ export class RevocationStore {
   #standing(client: string): Standing & { readonly from: number } {
     const known = this.#sql
       .exec<{ from: number; epoch: number; bookmark: string | null }>(
-        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM bookmarks) AS bookmark FROM deltas`,
+        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
       )
       .one();
     const pending = this.#sql.exec<{ name: RecordName }>(
@@ -135,10 +135,10 @@ export class RevocationStore {
    * were done. After a write without one there is none until a write that began later brings one, which is sure to be after both.
    */
   #move(id: number, bookmark: string | null): void {
-    this.#sql.exec("INSERT OR IGNORE INTO bookmarks (only_row, bookmark, lost_up_to) VALUES (1, NULL, 0)");
-    if (bookmark === null)
-      this.#sql.exec("UPDATE bookmarks SET bookmark = NULL, lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')");
-    else this.#sql.exec("UPDATE bookmarks SET bookmark = max(coalesce(bookmark, ''), ?) WHERE lost_up_to < ?", bookmark, id);
+    this.#sql.exec("INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)");
+    if (bookmark === null) this.#sql.exec("UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')");
+    else
+      this.#sql.exec("UPDATE standing SET bookmark = max(bookmark, ?), lost_up_to = iif(lost_up_to < ?, NULL, lost_up_to)", bookmark, id);
   }
 
   /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
@@ -164,7 +164,7 @@ const schema = `
     id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, mode TEXT NOT NULL, begun INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS bookmarks (only_row INTEGER PRIMARY KEY, bookmark TEXT, lost_up_to INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL, lost_up_to INTEGER) STRICT;
 `;
 
 interface DeltaRow extends Record<string, SqlStorageValue> {
