@@ -5,7 +5,7 @@ import { isArray, isObject, property, readJson, textAt, type Json, type JsonObje
 export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };
 
 /** What one entry of a searchset is (FHIR R4 `Bundle.entry.search.mode`; without one it is a match). */
-export type SearchEntry = { readonly mode: "match"; readonly resource: JsonObject } | { readonly mode: "include" | "outcome" };
+export type SearchEntry = { readonly mode: "match" | "include"; readonly resource: JsonObject } | { readonly mode: "outcome" };
 
 /** Reads one entry of a searchset from its bytes. An outcome that says that the search was not done as asked refuses the answer. */
 export function readEntry(bytes: Uint8Array): Result<SearchEntry, BundleRefusal> {
@@ -15,7 +15,7 @@ export function readEntry(bytes: Uint8Array): Result<SearchEntry, BundleRefusal>
   if (!isObject(entry.value) || mode === undefined) return refused;
   const resource = property(entry.value, "resource");
   if (mode === "outcome" && saysFailed(resource)) return refused;
-  if (mode !== "match") return ok({ mode });
+  if (mode === "outcome" || (mode === "include" && !isObject(resource))) return ok({ mode: "outcome" }); // nothing came along
   return isObject(resource) ? ok({ mode, resource }) : refused;
 }
 
@@ -41,16 +41,17 @@ export function readFrame(bytes: Uint8Array): Result<SearchFrame, BundleRefusal>
   return ok({ next: next[0], total });
 }
 
-/** One match as it leaves. */
+/** One entry as it leaves. */
 export interface SearchMatch {
+  readonly mode: "match" | "include";
   readonly type: string;
   readonly id: string;
   readonly resource: JsonObject;
 }
 
 /** An entry of a searchset below `base`. No score: it is reckoned over what the reader may not see. */
-export const entryText = (base: string, { type, id, resource }: SearchMatch): string =>
-  JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode: "match" } });
+export const entryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
+  JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode } });
 
 /** What a searchset below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */
 export interface SearchsetFrame {

@@ -1,15 +1,19 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isResourceType, type ResourceType } from "./elements.ts";
+import type { ResourceType } from "./elements.ts";
+import { includeText, isInclude, readInclude, type Include } from "./include.ts";
 import type { QueryPair } from "./query.ts";
+import {
+  conditionTexts,
+  isJoin,
+  readCondition,
+  type ConditionRefusal,
+  type Criteria,
+  type Join,
+  type SearchParameter,
+} from "./search-condition.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./search-parameters.ts";
-import { readValue, splitValues, type SearchValue, type ValueContext } from "./search-value.ts";
 
-/** One parameter of a search. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
-export interface SearchParameter {
-  readonly definition: SearchParameterDefinition;
-  /** Any of them may hold. */
-  readonly values: readonly SearchValue[];
-}
+export type { Criteria, Join, SearchParameter } from "./search-condition.ts";
 
 export interface SortKey {
   readonly definition: SearchParameterDefinition;
@@ -17,81 +21,77 @@ export interface SortKey {
 }
 
 /** A type-level search: what is asked for, and how the answer should look. */
-export interface Search {
-  readonly type: ResourceType;
-  readonly parameters: readonly SearchParameter[];
+export interface Search extends Criteria {
+  readonly includes: readonly Include[];
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */
   readonly count: number | undefined;
 }
 
-/** `parameter` is a name of the FHIR specification or has the form of one; a value is never repeated. */
 export type SearchRefusal =
-  | { readonly reason: "malformed_parameter" }
-  | { readonly reason: "unknown_parameter"; readonly parameter: string }
-  /** Known to R4, not carried by this version: composite and special parameters, and those of joins, text and filters. */
-  | { readonly reason: "parameter_not_carried"; readonly parameter: string }
-  | { readonly reason: "modifier_not_carried"; readonly parameter: string }
-  | { readonly reason: "chain_not_carried"; readonly parameter: string }
+  | ConditionRefusal
   | { readonly reason: "repeated_parameter"; readonly parameter: string }
-  | { readonly reason: "too_many_values"; readonly parameter: string }
-  | { readonly reason: "malformed_value"; readonly parameter: string }
+  | { readonly reason: "too_many_joins" }
   | { readonly reason: "format_not_carried" }
   /** A conditional form that names no criterion would mean every resource of its type. */
   | { readonly reason: "criteria_missing" };
 
-const valuesMax = 100;
 const countMax = 1_000_000_000;
+// Each join is a search of its own for every hop, each include a list that the origin gathers.
+const [joinsMax, includesMax] = [4, 16];
 
-// FHIR R4 §3.1.1.5 and what R5 and servers add: each would join, project, count or search past the view.
+// FHIR R4 §3.1.1.5 and what R5 and servers add: each would project, count or search past the view.
 const notCarried: ReadonlySet<string> = new Set(
-  "_has _include _revinclude _total _elements _contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(
-    " ",
-  ),
+  "_elements _contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
 );
 const jsonFormats: ReadonlySet<string> = new Set(["json", "application/json", "application/fhir+json", "text/json"]);
 
-const nameGrammar = /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?<modifier>:[A-Za-z-]{1,64})?(?<chain>[.:][A-Za-z0-9.:*_-]{1,200})?$/u;
-
 /** Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for references below it. */
 export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
-  const parameters: SearchParameter[] = [];
+  const [parameters, joins, includes]: [SearchParameter[], Join[], Include[]] = [[], [], []];
   const once = new Map<string, string>();
-  const known = searchParametersOf(type);
   for (const { name, value } of pairs) {
-    const { code: parameter, modifier, chain } = nameGrammar.exec(name)?.groups ?? {};
-    if (parameter === undefined) return err({ reason: "malformed_parameter" });
+    const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
     if (notCarried.has(parameter)) return err({ reason: "parameter_not_carried", parameter });
-    const result = parameter === "_count" || parameter === "_sort" || isOfPresentation(parameter);
-    const definition = known.get(parameter);
-    if (definition === undefined && !result) return err({ reason: "unknown_parameter", parameter });
-    if (chain !== undefined) return err({ reason: "chain_not_carried", parameter });
-    const said = modifier?.slice(1);
-    const named = said !== undefined && definition?.type === "reference" && isResourceType(said) ? said : undefined;
-    if (said !== undefined && named === undefined) return err({ reason: "modifier_not_carried", parameter });
-    if (result) {
+    if (isInclude(name)) {
+      const include = readInclude(type, name, value);
+      if (include === undefined) return err({ reason: "malformed_value", parameter });
+      includes.push(include);
+    } else if (isOfResult(parameter)) {
       // Two of these contradict each other, and servers differ in which they believe.
       if (once.has(parameter)) return err({ reason: "repeated_parameter", parameter });
+      if (name !== parameter) return err({ reason: "modifier_not_carried", parameter });
       once.set(parameter, value);
       const refusal = refusePresentation(parameter, value);
       if (refusal !== undefined) return err(refusal);
-    } else if (definition !== undefined) {
-      const read = readParameter(definition, value, { base, type: named });
-      if (!read.ok) return read;
-      parameters.push(read.value);
+    } else {
+      const condition = readCondition(type, { name, value }, base);
+      if (!condition.ok) return condition;
+      if (isJoin(condition.value)) joins.push(condition.value);
+      else parameters.push(condition.value);
     }
   }
-  const sort = readSort(known, once.get("_sort"));
+  if (joins.length > joinsMax || includes.length > includesMax) return err({ reason: "too_many_joins" });
+  const sort = readSort(searchParametersOf(type), once.get("_sort"));
   if (!sort.ok) return sort;
   const count = once.get("_count");
   // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
   if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "malformed_value", parameter: "_count" });
-  return ok({ type, parameters, sort: sort.value, count: count === undefined ? undefined : Math.min(Number(count), countMax) });
+  return ok({
+    type,
+    parameters,
+    joins,
+    includes,
+    sort: sort.value,
+    count: count === undefined ? undefined : Math.min(Number(count), countMax),
+  });
 }
 
 /** Whether a search may name the parameter at all: the view decides whether this one may. */
 export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boolean =>
   paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
+
+const isOfResult = (name: string): boolean => name === "_count" || name === "_sort" || name === "_total" || isOfPresentation(name);
 
 /** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
 export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
@@ -101,6 +101,7 @@ export function refusePresentation(parameter: string, value: string): SearchRefu
   if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_carried" };
   if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "malformed_value", parameter };
   if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_carried", parameter };
+  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_carried", parameter }; // the origin's counts what is hidden
   return undefined;
 }
 
@@ -111,19 +112,6 @@ function isJsonFormat(value: string): boolean {
     jsonFormats.has(name.trim().replace("fhir json", "fhir+json")) &&
     parameters.every((parameter) => /^\s*(?:fhirversion=4\.0(?:\.\d)?|charset=utf-8)\s*$/u.test(parameter))
   );
-}
-
-function readParameter(
-  definition: SearchParameterDefinition,
-  value: string,
-  context: ValueContext,
-): Result<SearchParameter, SearchRefusal> {
-  const { code: parameter, paths } = definition;
-  if (paths === undefined) return err({ reason: "parameter_not_carried", parameter });
-  const texts = splitValues(value);
-  if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
-  const values = texts.map((text) => readValue(text, definition, context)).filter((read) => read !== undefined);
-  return values.length === texts.length ? ok({ definition, values }) : err({ reason: "malformed_value", parameter });
 }
 
 function readSort(
@@ -142,10 +130,12 @@ function readSort(
 }
 
 /** The encoded query of a search, from its parts alone. */
-export function searchQuery(parameters: readonly SearchParameter[], sort: readonly SortKey[], count: number | undefined): string {
-  const asked = parameters.map(
-    ({ definition, values }) => `${definition.code}=${values.map(({ text }) => encodeURIComponent(text)).join(",")}`,
-  );
+export function searchQuery({ parameters, joins, includes, sort, count }: Omit<Search, "type">): string {
   const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
-  return [...asked, ...(order === "" ? [] : [`_sort=${order}`]), ...(count === undefined ? [] : [`_count=${count}`])].join("&");
+  return [
+    ...conditionTexts({ parameters, joins }),
+    ...includes.map(includeText),
+    ...(order === "" ? [] : [`_sort=${order}`]),
+    ...(count === undefined ? [] : [`_count=${count}`]),
+  ].join("&");
 }

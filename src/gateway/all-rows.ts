@@ -18,34 +18,46 @@ export interface Rows {
   readonly base: string;
 }
 
+/** Asks the one origin of a request. */
+export type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
+
 const pagesMax = 5;
 
 /**
  * The matches of a search that the gateway asks for its own decisions, of all its pages. They are the origin's word: whoever decides by
  * them checks each, since an origin may have ignored the question.
  */
-export async function allRows(
-  question: FhirQuestion,
-  rowsMax: number,
-  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
-): Promise<Result<Rows, RowsRefusal>> {
+export async function allRows(question: FhirQuestion, rowsMax: number, ask: Ask): Promise<Result<Rows, RowsRefusal>> {
   const rows: JsonObject[] = [];
   let next: OriginQuestion = question;
   for (let page = 1; page <= pagesMax; page += 1) {
-    const answer = await ask(next);
-    if (!answer.ok) return answer;
-    const { body, base } = answer.value;
-    const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
-      const entry = readEntry(bytes);
-      if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
-      if (entry.value.mode === "match") rows.push(entry.value.resource);
-      return rows.length > rowsMax ? { reason: "rows_too_many" } : undefined;
-    });
+    const read = await rowsOf(next, ask);
     if (!read.ok) return read;
+    const { base } = read.value;
+    rows.push(...read.value.rows);
+    if (rows.length > rowsMax) return err({ reason: "rows_too_many" });
     if (read.value.next === undefined) return ok({ rows, base });
     const link = linkBelow(base, read.value.next);
     if (link === undefined) return err({ reason: "answer_link_elsewhere" });
     next = { link };
   }
   return err({ reason: "rows_too_many" });
+}
+
+/** The matches of one page, and the origin's link to the next one, as it wrote it. */
+export async function rowsOf(
+  question: OriginQuestion,
+  ask: Ask,
+): Promise<Result<Rows & { readonly next: string | undefined }, RowsRefusal>> {
+  const rows: JsonObject[] = [];
+  const answer = await ask(question);
+  if (!answer.ok) return answer;
+  const { body, base } = answer.value;
+  const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
+    const entry = readEntry(bytes);
+    if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
+    if (entry.value.mode === "match") rows.push(entry.value.resource);
+    return undefined;
+  });
+  return read.ok ? ok({ rows, base, next: read.value.next }) : read;
 }

@@ -1,12 +1,13 @@
 import { readEntry } from "#fhir/bundle";
 import { textAt } from "#fhir/json";
 import { linkBelow } from "#fhir/origin-link";
-import type { OriginQuestion, PagePlace } from "#fhir/ports";
+import type { PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { NamedBases, Withheld } from "#phi/disclose";
+import type { Joined, NamedBases, Withheld } from "#phi/disclose";
 import { Page } from "#phi/page";
-import type { Grant, SearchExpectation } from "#policy/evaluate";
-import type { Answered, OriginRefusal } from "./forward.ts";
+import type { Grant, SearchExpectation } from "#policy/grant";
+import type { Ask } from "./all-rows.ts";
+import type { OriginRefusal } from "./forward.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type PageRefusal =
@@ -37,8 +38,9 @@ export async function fillPage(
   grant: Grant,
   expects: SearchExpectation,
   place: PagePlace | undefined,
-  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
-  names: { readonly public: string; readonly name: string },
+  ask: Ask,
+  names: Omit<NamedBases, "origin">,
+  joined: readonly Joined[] = [],
 ): Promise<Result<Filled, PageRefusal>> {
   const { question, posted } = expects;
   let at: PagePlace = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
@@ -49,7 +51,7 @@ export async function fillPage(
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     const bases: NamedBases = { ...names, origin: base };
-    page ??= new Page(grant, expects, bases);
+    page ??= new Page(grant, expects, bases, joined);
     const rows = new Rows(page, at.after);
     const read = await readOriginPage(body, (entry) => rows.take(entry));
     if (!read.ok) return read;

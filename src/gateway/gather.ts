@@ -4,15 +4,20 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Withheld } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
-import type { Grant, SearchExpectation } from "#policy/evaluate";
+import { Page } from "#phi/page";
+import type { Grant, SearchExpectation } from "#policy/grant";
 import type { OriginQuestion, Origins } from "#fhir/ports";
 import { fillPage, type PageRefusal } from "./fill-page.ts";
+import type { Ask, RowsRefusal } from "./all-rows.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+import { isWitnessed } from "./witnesses.ts";
+import { resolveJoins } from "./resolve-joins.ts";
 import { pageBinding, pageUrl, pageUrlBytesMax } from "./page-links.ts";
 
 export type GatherRefusal =
   | PageRefusal
   | Withheld
+  | RowsRefusal
   /** The question is too long for the link to its next page. */
   | { readonly reason: "page_link_too_long" };
 
@@ -40,12 +45,19 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, asked.clientCert);
   switch (expects.kind) {
     case "read": {
-      const one = await wholeOf(await ask(grant.ask));
-      return one.ok ? new Discloser(grant, { ...names, origin: one.value.base }).read(one.value.body, expects.type, expects.id) : one;
+      const [one, isNamed] = await Promise.all([ask(grant.ask).then(wholeOf), isWitnessed(expects.witnesses, ask, names)]);
+      if (!one.ok) return one;
+      const discloser = new Discloser(grant, { ...names, origin: one.value.base });
+      return isNamed.ok && isNamed.value ? discloser.read(one.value.body, expects.type, expects.id) : unnamed(isNamed);
     }
     case "vread": {
-      const [old, current] = await Promise.all([ask(grant.ask).then(wholeOf), ask(expects.current).then(wholeOf)]);
+      const [old, current, isNamed] = await Promise.all([
+        ask(grant.ask).then(wholeOf),
+        ask(expects.current).then(wholeOf),
+        isWitnessed(expects.witnesses, ask, names),
+      ]);
       if (!current.ok) return current;
+      if (!isNamed.ok || !isNamed.value) return unnamed(isNamed);
       const discloser = new Discloser(grant, { ...names, origin: current.value.base });
       if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
       // How an origin fails at a version must not tell that there is a row which is not to be seen.
@@ -65,14 +77,23 @@ async function wholeOf(
   return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
 }
 
+/** What has to be known of a resource that is nobody's own, and is not: the same face as one that is not there. */
+const unnamed = (isNamed: Result<boolean, GatherRefusal>): Result<never, GatherRefusal> =>
+  isNamed.ok ? err({ reason: "row_out_of_reach" }) : isNamed;
+
 async function searchPage(
   { origin, at, who, grant, place }: Gathering,
   expects: SearchExpectation,
-  ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>,
+  ask: Ask,
   ports: GatherPorts,
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const base = ports.fhirBase(origin);
-  const filled = await fillPage(grant, expects, place, ask, { public: base, name: origin });
+  const names = { public: base, name: origin };
+  const resolved = await resolveJoins(expects.joins, ask, names);
+  if (!resolved.ok) return resolved;
+  if (resolved.value === undefined) return ok(new Page(grant, expects, { ...names, origin: base }).finish(undefined, true));
+  const { parameters, joined } = resolved.value;
+  const filled = await fillPage({ ...grant, ask: expects.askJoined(parameters) }, expects, place, ask, names, joined);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = next && pageUrl(base, expects.type, await ports.pages.seal(next, pageBinding(who, expects.type), at));

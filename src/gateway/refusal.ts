@@ -1,7 +1,7 @@
 import type { IssueType } from "#fhir/outcome";
 import type { PrincipalDenied } from "#identity/denial";
 import type { Exhausted } from "#limits/ports";
-import type { PolicyRefusal } from "#policy/evaluate";
+import type { PolicyRefusal } from "#policy/grant";
 import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
@@ -161,8 +161,10 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   malformed_parameter: malformed,
   unknown_parameter: face(400, "not-supported", "The search parameter is not one of this resource type."),
   parameter_not_carried: notCarried,
-  modifier_not_carried: face(400, "not-supported", "Search modifiers are not supported by this gateway."),
-  chain_not_carried: face(400, "not-supported", "Chained searches are not supported by this gateway."),
+  modifier_not_carried: face(400, "not-supported", "This search modifier is not supported here."),
+  chain_needs_type: face(400, "invalid", "What the chain goes through may be of several types: name one, as in subject:Patient.name."),
+  chain_too_long: face(400, "too-costly", "The chain is longer than this gateway follows."),
+  too_many_joins: face(400, "too-costly", "There are more chains or includes than this gateway follows."),
   repeated_parameter: face(400, "invalid", "A parameter that may stand once is repeated."),
   too_many_values: face(400, "too-long", "A parameter has too many values."),
   malformed_value: face(400, "value", "A parameter's value is malformed."),
@@ -176,6 +178,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   parameter_hidden: hidden,
   parameter_needs_system: face(403, "forbidden", "Not permitted without a system: name the one that may be seen."),
   sort_hidden: hidden,
+  include_hidden: face(403, "forbidden", "Not permitted: what this would bring along may not be seen."),
   // relate
   rows_too_many: face(403, "too-costly", "More rows would have to be gone through than this gateway does for one request: ask for less."),
   // forward

@@ -1,17 +1,16 @@
 import { property, textAt, isObject, valuesAt, type JsonObject } from "#fhir/json";
-import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
+import type { FhirQuestion } from "#fhir/ports";
 import { parseReference, type Reference } from "#fhir/reference";
 import type { Principal } from "#identity/principal";
 import { err, ok, type Result } from "#kernel/result";
 import type { Access } from "#policy/hold";
 import type { UserRelation } from "#policy/schema";
-import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
-import type { Answered, OriginRefusal } from "./forward.ts";
+import { allRows, type Ask, type Rows, type RowsRefusal } from "./all-rows.ts";
 
 export type RelateRefusal = RowsRefusal;
 
 export interface RelatePorts {
-  readonly ask: (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
+  readonly ask: Ask;
   /** The FHIR base that the client calls: `fhirUser` may be below it. */
   readonly base: string;
 }
@@ -40,14 +39,14 @@ export async function relate(
 type Local = Extract<Reference, { kind: "local" }>;
 type Patients = Result<ReadonlySet<string>, RelateRefusal>;
 
-async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ask: RelatePorts["ask"]): Promise<Patients> {
+async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ask: Ask): Promise<Patients> {
   if (user.type === "Patient") return ok(new Set([user.id]));
   if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, ask);
   if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, ask);
   return ok(new Set()); // no one else is anything to a patient
 }
 
-async function ofRelatedPerson({ id }: Local, ask: RelatePorts["ask"]): Promise<Patients> {
+async function ofRelatedPerson({ id }: Local, ask: Ask): Promise<Patients> {
   const found = await search(ask, "RelatedPerson", { _id: [id], active: ["true"] }, 2);
   if (!found.ok) return found;
   const { rows, base } = found.value;
@@ -57,7 +56,7 @@ async function ofRelatedPerson({ id }: Local, ask: RelatePorts["ask"]): Promise<
   );
 }
 
-async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, ask: RelatePorts["ask"]): Promise<Patients> {
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, ask: Ask): Promise<Patients> {
   const roles = await rolesOf(user, ask);
   if (!roles.ok) return roles;
   const selves = new Set([written(user), ...roles.value.map(({ role }) => role)]);
@@ -102,7 +101,7 @@ interface Role {
 }
 
 /** The active roles of a practitioner, or the one that signed in as a role. */
-async function rolesOf(user: Local, ask: RelatePorts["ask"]): Promise<Result<readonly Role[], RelateRefusal>> {
+async function rolesOf(user: Local, ask: Ask): Promise<Result<readonly Role[], RelateRefusal>> {
   const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
   const found = await search(ask, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
   if (!found.ok) return found;
@@ -135,7 +134,7 @@ function membersOf(group: JsonObject, base: string): readonly string[] {
     .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
 }
 
-function search(ask: RelatePorts["ask"], type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
+function search(ask: Ask, type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
   const query = Object.entries(by).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`);
   const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
   return allRows(question, rowsMax, ask);

@@ -1,7 +1,9 @@
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
+import { includeText } from "#fhir/include";
 import type { Search } from "#fhir/search";
+import { conditionTexts } from "#fhir/search-condition";
 import type { Principal } from "#identity/principal";
 import type { ProofVerifier } from "#identity/proof";
 import { formatReceipt } from "#ledger/receipt";
@@ -221,8 +223,13 @@ export class Trail {
   }
 }
 
-const written = ({ parameters }: Search) =>
-  parameters.map(({ definition, values }) => [definition.code, values.map(({ text }) => text).join(",")] as const);
+/** Chains and includes by the names that a query gives them. */
+function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
+  return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map((text) => {
+    const at = text.indexOf("=");
+    return [text.slice(0, at), decodeURIComponent(text.slice(at + 1))] as const;
+  });
+}
 
 /** The interaction as the record names it; search values may name a patient, and the record is sealed. */
 function asked(interaction: Interaction | undefined): AuditEvent["what"] {

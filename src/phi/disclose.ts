@@ -5,8 +5,10 @@ import { isObject, property, readJson, resourceBytesMax, textAt, type Json, type
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
-import type { Grant } from "#policy/evaluate";
-import { patientsMax, Tally, type Disclosure, type Released } from "./disclosure.ts";
+import type { Grant } from "#policy/grant";
+import type { Candidate, Linked } from "./beside.ts";
+import { patientsMax, Tally, type Disclosure } from "./disclosure.ts";
+import { referredAt } from "./links.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal } from "./redact.ts";
 
@@ -28,8 +30,11 @@ export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
   readonly #context: CutContext;
+  readonly #joined: readonly Joined[];
 
-  constructor(grant: Grant, bases: NamedBases) {
+  /** @param joined what the rows of a search have to refer to, or be, beside what was asked. */
+  constructor(grant: Grant, bases: NamedBases, joined: readonly Joined[] = []) {
+    this.#joined = joined;
     this.#grant = grant;
     this.#bases = bases;
     this.#context = { bases, urls: originUrls(bases), viewInside: (inside) => grant.viewInside(inside, bases.origin) };
@@ -59,21 +64,52 @@ export class Discloser {
     return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value.patients);
   }
 
-  /** One entry of a searchset: a match that may leave, written out as an entry, or what else it is. */
-  entry(bytes: Uint8Array, type: string): Result<Released | "hidden" | "no match", Withheld> {
+  /** One entry of a searchset: a match that may leave, a resource that was brought along and may leave with one, or what else it is. */
+  entry(bytes: Uint8Array, type: string): Result<Entry, Withheld> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
-    if (entry.value.mode !== "match") return ok("no match");
-    const { resource } = entry.value;
+    if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
+    const { mode, resource } = entry.value;
+    if (mode === "include") return this.#beside(resource);
     // The row first: what is wrong with a hidden one must not decide the status.
-    const view = isAskedFor(resource, this.#grant.asked, this.#bases.origin) ? this.#viewOf(resource) : undefined;
-    if (view === undefined) return ok("hidden");
+    const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
+    if (view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_not_asked" });
-    const id = textAt(resource, "id");
+    const linked = this.#linked(resource, view, mode);
+    return linked.ok ? ok(linked.value === undefined ? { kind: "hidden" } : { kind: "match", ...linked.value }) : linked;
+  }
+
+  /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
+  sees(row: JsonObject): boolean {
+    const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
+    return view !== undefined && cutResource(row, view, this.#context).ok;
+  }
+
+  #isAskedFor(row: JsonObject): boolean {
+    return isAskedFor(row, this.#grant.asked, this.#bases.origin) && this.#joined.every((joined) => meets(row, joined, this.#bases.origin));
+  }
+
+  #beside(resource: JsonObject): Result<Entry, Withheld> {
+    const { includes, viewBeside } = this.#grant;
+    // By any of the includes that could lead here; by which one does, the page knows at its end.
+    const view = viewBeside(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
+    if (view === undefined) return ok({ kind: "dropped" });
+    const linked = this.#linked(resource, view, "include");
+    if (!linked.ok) return linked;
+    const mayLeave = (through: ReadonlySet<string>) => viewBeside(resource, this.#bases.origin, through) === view;
+    return ok(linked.value === undefined ? { kind: "dropped" } : { kind: "include", ...linked.value, mayLeave });
+  }
+
+  #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Result<Linked | undefined, Withheld> {
+    const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = cutResource(resource, view, this.#context);
-    if (!cut.ok || id === undefined || !isId(id)) return ok("hidden");
+    if (!cut.ok || id === undefined || !isId(id)) return ok(undefined);
     if (cut.value.patients.size > patientsMax) return err({ reason: "answer_too_large" });
-    return ok({ ...cut.value, type, id, text: utf8(entryText(this.#bases.public, { type, id, resource: cut.value.resource })) });
+    const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
+    const links = this.#grant.includes.map(({ source, paths }) =>
+      source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
+    );
+    return ok({ released: { ...cut.value, type, id, text }, links });
   }
 
   /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */
@@ -101,6 +137,27 @@ export class Discloser {
     return ok(tally.disclosure(this.#grant.withheldPaths));
   }
 }
+
+export type Entry =
+  | ({ readonly kind: "match" } & Linked)
+  | ({ readonly kind: "include" } & Candidate)
+  /** A match that does not leave. */
+  | { readonly kind: "hidden" }
+  | { readonly kind: "dropped" | "outcome" };
+
+/** What the other resources of a join are, as `Type/id`, and where a row refers to one; without paths the row is one. */
+export interface Joined {
+  readonly paths: readonly (readonly string[])[] | undefined;
+  readonly among: ReadonlySet<string>;
+}
+
+/** Strictly: an origin may have ignored it. */
+function meets(row: JsonObject, { paths, among }: Joined, base: string): boolean {
+  if (paths === undefined) return among.has(`${textAt(row, "resourceType")}/${textAt(row, "id")}`);
+  return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
+}
+
+const none: ReadonlySet<string> = new Set();
 
 /** A resource's version, as it was asked for. */
 export interface AskedVersion {

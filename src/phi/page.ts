@@ -3,9 +3,10 @@ import { utf8 } from "#fhir/bytes";
 import { searchsetText } from "#fhir/bundle";
 import { resourceBytesMax } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
-import type { Grant, SearchExpectation } from "#policy/evaluate";
-import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
-import { Tally, type Disclosure, type Released } from "./disclosure.ts";
+import type { Grant, SearchExpectation } from "#policy/grant";
+import { broughtAlong, type Candidate, type Linked } from "./beside.ts";
+import { Discloser, type Joined, type NamedBases, type Withheld } from "./disclose.ts";
+import { Tally, type Disclosure } from "./disclosure.ts";
 
 /** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
 export const pageBytesMax = resourceBytesMax;
@@ -13,27 +14,32 @@ export const pageBytesMax = resourceBytesMax;
 /** What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one is all that may be told of it. */
 export type Offered = "shown" | "hidden" | "no match" | "beyond";
 
+// Of what is brought along: as much again as the page's own rows.
+const besideBytesMax = pageBytesMax;
+
 /** A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken until it is full. */
 export class Page {
   readonly #grant: Grant;
   readonly #expects: SearchExpectation;
   readonly #bases: NamedBases;
   readonly #discloser: Discloser;
-  readonly #rows: Released[] = [];
+  readonly #rows: Linked[] = [];
+  readonly #candidates = new Map<string, Candidate>();
+  #candidateBytes = 0;
   readonly #ids = new Set<string>();
   #bytes = 0;
   #withheld = 0;
 
-  constructor(grant: Grant, expects: SearchExpectation, bases: NamedBases) {
+  constructor(grant: Grant, expects: SearchExpectation, bases: NamedBases, joined: readonly Joined[] = []) {
     this.#grant = grant;
     this.#expects = expects;
     this.#bases = bases;
-    this.#discloser = new Discloser(grant, bases);
+    this.#discloser = new Discloser(grant, bases, joined);
   }
 
   /** Id of the last row that was taken. */
   get last(): string | undefined {
-    return this.#rows.at(-1)?.id;
+    return this.#rows.at(-1)?.released.id;
   }
 
   /** A row that an earlier page had, or may have had. */
@@ -45,21 +51,43 @@ export class Page {
   offer(entry: Uint8Array): Result<Offered, Withheld> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     if (!decided.ok) return decided;
-    const row = decided.value;
-    if (row === "no match") return ok(row);
-    if (row === "hidden") {
-      this.#withheld += 1;
-      return ok(row);
+    switch (decided.value.kind) {
+      case "outcome":
+        return ok("no match");
+      case "dropped":
+        this.#withheld += 1;
+        return ok("no match");
+      case "hidden":
+        this.#withheld += 1;
+        return ok("hidden");
+      case "include":
+        return this.#offerBeside(decided.value);
+      case "match":
+        return this.#offerRow(decided.value);
     }
+  }
+
+  #offerRow(row: Linked): Result<Offered, Withheld> {
+    const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
-    if (this.#ids.has(row.id)) return ok("hidden");
-    if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
+    if (this.#ids.has(id)) return ok("hidden");
+    if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
-    if (this.#rows.length >= this.#expects.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
+    if (this.#rows.length >= this.#expects.count || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
-    this.#ids.add(row.id);
-    this.#bytes += row.text.length;
+    this.#ids.add(id);
+    this.#bytes += text.length;
     return ok("shown");
+  }
+
+  #offerBeside(candidate: Candidate): Result<Offered, Withheld> {
+    const { type, id, text } = candidate.released;
+    const key = `${type}/${id}`;
+    if (this.#candidates.has(key)) return ok("no match");
+    this.#candidateBytes += text.length;
+    if (this.#candidateBytes > besideBytesMax) return err({ reason: "answer_too_large" });
+    this.#candidates.set(key, candidate);
+    return ok("no match");
   }
 
   /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
@@ -67,12 +95,14 @@ export class Page {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
-    const [before, after] = searchsetText({ self, next, total }, this.#rows.length > 0);
+    const [before, after] = searchsetText({ self, next, total }, this.#rows.length > 0); // nothing is brought along without a row
+    const brought = broughtAlong(this.#rows, [...this.#candidates.values()], this.#grant.includes);
+    const entries = [...this.#rows.map(({ released }) => released), ...brought];
     const tally = new Tally(this.#bases.name);
     for (const patient of patientsAsked(type, this.#grant.asked)) tally.name(patient);
     tally.withhold(this.#withheld);
     tally.write(utf8(before));
-    for (const [index, row] of this.#rows.entries()) {
+    for (const [index, row] of entries.entries()) {
       if (index > 0) {
         tally.mayClose(row);
         tally.write(comma);

@@ -1,3 +1,4 @@
+import { isCompartmentType } from "#fhir/compartment";
 import { elementsOf, isPrimitive } from "#fhir/elements";
 import { purposeOfUse } from "#fhir/purpose-of-use.gen";
 import { searchParametersOf } from "#fhir/search-parameters";
@@ -44,7 +45,7 @@ function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   if (unknown.length > 0 || twice.length > 0) return [...twice, ...unknown];
   const { shown } = compileRule(rule);
   const broken = rule.types.flatMap((type) => brokenInvariants(type, shown)).map((problem) => ({ pointer: `${at}/show`, problem }));
-  return [...broken, ...searchProblems(rule, at)];
+  return [...broken, ...searchProblems(rule, at), ...referredByProblems(rule, at)];
 }
 
 function conditionProblem(type: string, condition: RowCondition): string | undefined {
@@ -96,6 +97,22 @@ function searchProblems({ types, search, show, extensions, interactions }: Polic
         definition !== undefined && searchableBy(compileView(type, shown, { all: false, urls: new Set() }), definition).kind !== "hidden",
     );
     return possible ? [] : [{ pointer: `${at}/search/${index}`, problem: "is no search parameter that this view allows" }];
+  });
+}
+
+function referredByProblems({ types, referredBy = [], interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
+  return referredBy.flatMap((name, index) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    const isReference = definition?.type === "reference" && definition.paths !== undefined;
+    const problem = !interactions.includes("read")
+      ? "the rule grants no read"
+      : !isReference || !types.some((type) => definition.targets?.has(type) !== false)
+        ? "is no reference parameter of R4 that leads to a type of this rule"
+        : types.some(isCompartmentType)
+          ? "is for types that are no patient's"
+          : undefined;
+    return problem === undefined ? [] : [{ pointer: `${at}/referredBy/${index}`, problem }];
   });
 }
 

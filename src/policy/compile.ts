@@ -25,6 +25,8 @@ export interface CompiledRule {
   readonly extensions: ExtensionList;
   /** Search parameters that the policy leaves of those which the view allows. */
   readonly search: ReadonlySet<string> | undefined;
+  /** References, as `Type:parameter`, by which a row that may be seen opens resources that are no patient's. */
+  readonly referredBy: ReadonlySet<string>;
 }
 
 /** A condition and the path it is about, read. */
@@ -66,6 +68,7 @@ export function compileRule(rule: PolicyRule): CompiledRule {
     shown: rule.show === "everything" ? everything : union(...rule.show.map((path) => shownBy(readPath(path)))),
     extensions: { all: rule.show === "everything", urls: new Set(rule.extensions) },
     search: rule.search === undefined ? undefined : new Set(rule.search),
+    referredBy: new Set(rule.referredBy),
   };
 }
 

@@ -2,152 +2,184 @@ import type { Reading } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search";
+import { isResourceType, type ResourceType } from "#fhir/elements";
 import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
-import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
-import { canHold, holding, holdOf, isHeld, mayGoWith, type Access } from "./hold.ts";
-import type { RuleInteraction } from "./schema.ts";
+import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
+import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";
+import { canHold, holding, holdOf, isHeld, mayGoWith, type Access, type Hold } from "./hold.ts";
+import { grantIncludes } from "./includes.ts";
 import { isLabelled } from "./labels.ts";
-import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
-
-/** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
-export interface Grant {
-  readonly policyDigest: string;
-  readonly ask: FhirQuestion;
-  readonly expects: Expectation;
-  /** What the client searches by, without the narrowing; nothing for a read. */
-  readonly asked: readonly SearchParameter[];
-  /** The element paths that some rule in reach hides; from the compiled views, so that it says nothing about an instance. */
-  readonly withheldPaths: readonly string[];
-  /**
-   * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the patient's. With other versions
-   * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
-   */
-  readonly viewOf: (resource: JsonObject, base: string, ...versions: readonly JsonObject[]) => ResourceView | undefined;
-  /** What may leave of a resource inside one that was asked for (contained, in a Bundle): by the rules to read its own type. */
-  readonly viewInside: (resource: JsonObject, base: string) => ResourceView | undefined;
-}
-
-export type Expectation =
-  | { readonly kind: "read"; readonly type: string; readonly id: string }
-  /** `current`: how to ask for the resource as it is now, which decides about every version of it. */
-  | { readonly kind: "vread"; readonly type: string; readonly id: string; readonly version: string; readonly current: FhirQuestion }
-  | SearchExpectation;
-
-export interface SearchExpectation {
-  readonly kind: "search";
-  readonly type: string;
-  /** The client's question in its own terms: the query that `searchQuery` writes. */
-  readonly question: string;
-  readonly posted: boolean;
-  /** The most entries of one page. */
-  readonly count: number;
-}
-
-/** All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may be told. */
-export type PolicyRefusal =
-  | { readonly reason: "no_rule"; readonly type: string; readonly interaction: RuleInteraction }
-  | { readonly reason: "out_of_scope"; readonly type: string; readonly interaction: RuleInteraction }
-  /** The scope is held to a patient, and rows of this type are no patient's. */
-  | { readonly reason: "outside_patient_compartment"; readonly type: string }
-  /** The view does not show what the parameter reads, or the policy leaves it out. */
-  | { readonly reason: "parameter_hidden"; readonly parameter: string }
-  /** The view shows some systems only: the token has to name one of them. */
-  | { readonly reason: "parameter_needs_system"; readonly parameter: string }
-  | { readonly reason: "sort_hidden"; readonly parameter: string };
+import { narrowing, reachOf } from "./reach.ts";
 
 // Of a page: what a client gets that does not say, and the most that it gets.
 const countDefault = 100;
 const countMax = 1_000;
 // Of the origin's page: four times as many rows, since some may be hidden, and never so few that a round trip is not worth it.
 const originCount = (count: number) => Math.min(Math.max(4 * count, 100), 1_000);
+// A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be hundreds of ids.
+const urlQueryMax = 4_096;
 
 /** Decides from policy ∩ scopes. What no rule grants is refused (P2). */
 export function evaluate(policy: CompiledPolicy, access: Access, interaction: Reading): Result<Grant, PolicyRefusal> {
-  const { type } = interaction;
-  const kind = interaction.kind === "search" ? "search" : "read"; // whoever may read a resource may read its versions
-  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(kind));
-  if (rules.length === 0) return err({ reason: "no_rule", type, interaction: kind });
-  const hold = holdOf(access, type, kind === "read" ? "r" : "s");
-  if (hold === undefined) return err({ reason: "out_of_scope", type, interaction: kind });
-  // A practitioner or an organization is whoever's record refers to it, and what refers to it this version cannot follow.
-  if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
+  return interaction.kind === "search" ? evaluateSearch(policy, access, interaction) : evaluateRead(policy, access, interaction);
+}
 
-  const viewInside: Grant["viewInside"] = (resource, base) => {
-    const inside = property(resource, "resourceType");
-    const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
-    if (typeof inside !== "string" || held === undefined || !mayGoWith(held, hold, resource, inside, base)) return undefined;
-    if (isLabelled(resource)) return undefined;
-    const readable = policy.rulesFor(inside).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource));
-    return readable.length === 0 ? undefined : policy.viewOf(inside, readable);
+function evaluateRead(
+  policy: CompiledPolicy,
+  access: Access,
+  interaction: Exclude<Reading, { kind: "search" }>,
+): Result<Grant, PolicyRefusal> {
+  const { type, id } = interaction;
+  const found = rulesOf(policy, access, type, "read");
+  if (!found.ok) return found;
+  const { hold } = found.value;
+  const isShared = !canHold(hold, type);
+  const rules = isShared ? found.value.rules.filter(({ referredBy }) => referredBy.size > 0) : found.value.rules;
+  const witnesses = isShared ? witnessesOf(policy, access, rules, type, id) : [];
+  if (isShared && witnesses.length === 0) return err({ reason: "outside_patient_compartment", type });
+
+  const scene: Scene = { policy, access, type, rules, hold: isShared ? undefined : hold };
+  const current = { path: `${type}/${id}`, query: "" };
+  if (interaction.kind === "read") return ok(granted(scene, rules, current, { kind: "read", type, id, witnesses }));
+  const { version } = interaction;
+  const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
+  return ok(granted(scene, rules, ask, { kind: "vread", type, id, version, current, witnesses }));
+}
+
+function evaluateSearch(
+  policy: CompiledPolicy,
+  access: Access,
+  search: Search & { readonly posted: boolean },
+  back?: SearchParameter["definition"],
+): Result<SearchGrant, PolicyRefusal> {
+  const { type, parameters, sort, posted } = search;
+  const found = rulesOf(policy, access, type, "search");
+  if (!found.ok) return found;
+  const { rules, hold } = found.value;
+  // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never searched for.
+  if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
+  const reached = reachOf(policy, rules, search, back);
+  if (!reached.ok) return reached;
+  const reach = reached.value;
+  const joins = grantJoins(policy, access, search);
+  if (!joins.ok) return joins;
+  const includes = grantIncludes(policy, access, search.includes, { type, reach });
+  if (!includes.ok) return includes;
+
+  const count = Math.min(search.count ?? countDefault, countMax);
+  const narrowed = [...parameters, ...narrowing(type, reach), ...holding(hold, type, parameters)];
+  const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
+    // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
+    const asked = { parameters: [...narrowed, ...joined], joins: [], includes: search.includes, sort, count: originCount(count) };
+    const query = searchQuery(asked);
+    return { path: type, query, posted: posted || query.length > urlQueryMax };
   };
-  const granted = (ask: FhirQuestion, expects: Expectation, reach: readonly CompiledRule[]): Grant => ({
+  const expects = { kind: "search", type, question: searchQuery(search), posted, count, joins: joins.value, askJoined } as const;
+  const scene: Scene = { policy, access, type, rules, hold };
+  return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects });
+}
+
+/** The rules that grant the interaction with a type, and whose rows the scopes let be reached. */
+function rulesOf(
+  policy: CompiledPolicy,
+  access: Access,
+  type: string,
+  interaction: "read" | "search", // whoever may read a resource may read its versions
+): Result<{ readonly rules: readonly CompiledRule[]; readonly hold: Hold }, PolicyRefusal> {
+  const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
+  if (rules.length === 0) return err({ reason: "no_rule", type, interaction });
+  const hold = holdOf(access, type, interaction === "read" ? "r" : "s");
+  return hold === undefined ? err({ reason: "out_of_scope", type, interaction }) : ok({ rules, hold });
+}
+
+/** Each join is a search of its own: permitted by itself, or the whole is refused. */
+function grantJoins(policy: CompiledPolicy, access: Access, { type, joins }: Search): Result<readonly GrantedJoin[], PolicyRefusal> {
+  const granted: GrantedJoin[] = [];
+  for (const join of joins) {
+    const asked = { ...join.of, includes: [], sort: [], count: countMax, posted: true };
+    const hop = evaluateSearch(policy, access, asked, join.kind === "has" ? join.by : undefined);
+    if (!hop.ok) return hop;
+    granted.push({ kind: join.kind, type, by: join.by, hop: hop.value });
+  }
+  return ok(granted);
+}
+
+/** The searches that could find a row which names this resource, by the references that its rules list. */
+function witnessesOf(
+  policy: CompiledPolicy,
+  access: Access,
+  rules: readonly CompiledRule[],
+  type: ResourceType,
+  id: string,
+): readonly Witness[] {
+  const names = new Set(rules.flatMap(({ referredBy }) => [...referredBy]));
+  return [...names].flatMap((name) => {
+    const [source = "", code = ""] = name.split(":");
+    const definition = searchParametersOf(source).get(code);
+    if (!isResourceType(source) || definition?.paths === undefined) return [];
+    const parameters = [{ definition, values: [{ kind: "reference" as const, text: `${type}/${id}`, type, id }] }];
+    const found = evaluateSearch(policy, access, {
+      type: source,
+      parameters,
+      joins: [],
+      includes: [],
+      sort: [],
+      count: undefined,
+      posted: false,
+    });
+    return found.ok ? [{ search: found.value, reference: `${type}/${id}`, paths: definition.paths }] : [];
+  });
+}
+
+interface Scene {
+  readonly policy: CompiledPolicy;
+  readonly access: Access;
+  readonly type: string;
+  readonly rules: readonly CompiledRule[];
+  /** `undefined`: nobody's own; a row that may be seen refers to it. */
+  readonly hold: Hold | undefined;
+}
+
+function granted(
+  { policy, access, type, rules, hold }: Scene,
+  reach: readonly CompiledRule[],
+  ask: FhirQuestion,
+  expects: Expectation,
+  asked: readonly SearchParameter[] = [],
+  includes: readonly GrantedInclude[] = [],
+): Grant {
+  const readableBy = (resource: JsonObject, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
+    const readable = policy.rulesFor(type).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
+    return readable.length === 0 || isLabelled(resource) ? undefined : policy.viewOf(type, readable);
+  };
+  return {
     policyDigest: policy.digest,
     ask,
     expects,
-    asked: interaction.kind === "search" ? interaction.parameters : [],
+    asked,
+    includes,
     withheldPaths: [...new Set(reach.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => isHeld(hold, version, type, base) && !isLabelled(version))) return undefined;
+      if (!all.every((version) => (hold === undefined || isHeld(hold, version, type, base)) && !isLabelled(version))) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },
-    viewInside,
-  });
-
-  if (interaction.kind !== "search") {
-    const { id } = interaction;
-    const current = { path: `${type}/${id}`, query: "" };
-    if (interaction.kind === "read") return ok(granted(current, { kind: "read", type, id }, rules));
-    const { version } = interaction;
-    return ok(granted({ path: `${type}/${id}/_history/${version}`, query: "" }, { kind: "vread", type, id, version, current }, rules));
-  }
-  const reach = reachOf(policy, rules, interaction);
-  if (!reach.ok) return reach;
-  const { parameters, sort, posted } = interaction;
-  const count = Math.min(interaction.count ?? countDefault, countMax);
-  // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.
-  const query = searchQuery([...parameters, ...narrowing(type, reach.value), ...holding(hold, type, parameters)], sort, originCount(count));
-  const question = searchQuery(parameters, sort, interaction.count);
-  return ok(granted({ path: type, query, posted }, { kind: "search", type, question, posted, count }, reach.value));
+    viewInside: (resource, base) => {
+      const inside = property(resource, "resourceType");
+      const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
+      if (typeof inside !== "string" || held === undefined || hold === undefined) return undefined;
+      return mayGoWith(held, hold, resource, inside, base) ? readableBy(resource, inside) : undefined;
+    },
+    viewBeside: (resource, base, through) => {
+      const beside = property(resource, "resourceType");
+      const held = typeof beside === "string" ? holdOf(access, beside, "r") : undefined;
+      if (typeof beside !== "string" || held === undefined) return undefined;
+      if (!canHold(held, beside))
+        return readableBy(resource, beside, ({ referredBy }) => [...through].some((name) => referredBy.has(name)));
+      return isHeld(held, resource, beside, base) ? readableBy(resource, beside) : undefined;
+    },
+  };
 }
-
-/** The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so are the rows that only it grants. */
-function reachOf(policy: CompiledPolicy, rules: readonly CompiledRule[], search: Search): Result<readonly CompiledRule[], PolicyRefusal> {
-  const searchable = (rule: CompiledRule, { definition }: { definition: SearchParameter["definition"] }): Searchable =>
-    rule.search?.has(definition.code) === false ? { kind: "hidden" } : searchableBy(policy.viewOf(search.type, [rule]).object, definition);
-
-  let reach = rules;
-  for (const asked of search.parameters) {
-    const parameter = asked.definition.code;
-    const named = reach.some((rule) => searchable(rule, asked).kind === "named");
-    reach = reach.filter((rule) => isWithin(searchable(rule, asked), asked));
-    if (reach.length === 0) return err({ reason: named ? "parameter_needs_system" : "parameter_hidden", parameter });
-  }
-  for (const key of search.sort) {
-    // Order tells about every value, also those of a system that is not shown.
-    reach = reach.filter((rule) => searchable(rule, key).kind === "free");
-    if (reach.length === 0) return err({ reason: "sort_hidden", parameter: key.definition.code });
-  }
-  return ok(reach);
-}
-
-/** Row conditions as search parameters, so that the origin need not send what is dropped anyway. The rows are checked again on the answer. */
-function narrowing(type: string, reach: readonly CompiledRule[]): readonly SearchParameter[] {
-  const [first, ...others] = reach;
-  return (first?.conditions ?? []).flatMap((condition) => {
-    const definition = [...searchParametersOf(type).values()].find(
-      ({ type, paths }) => type === "token" && paths?.length === 1 && paths[0]?.join(".") === condition.path,
-    );
-    const each = [condition, ...others.map((rule) => rule.conditions.find((other) => "in" in other && other.path === condition.path))];
-    const codes = each.map((one) => (one !== undefined && "in" in one ? one.in : undefined));
-    if (definition === undefined || codes.includes(undefined)) return [];
-    const values = [...new Set(codes.flatMap((list) => list ?? []))].map((code) => ({ kind: "other" as const, text: escaped(code) }));
-    return [{ definition, values }];
-  });
-}
-
-/** A policy's code in a query: the bar between system and code stays, `,` and `$` and `\` are escaped (FHIR R4 §3.1.1.4.3.1). */
-const escaped = (code: string) => code.replaceAll(/[\\,$]/gu, "\\$&");

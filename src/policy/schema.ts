@@ -61,6 +61,15 @@ const rule = z.strictObject({
   search: z.array(z.string().min(1).max(100)).optional().meta({
     description: "Narrows the search parameters further than the view does. It never adds one.",
   }),
+  referredBy: z
+    .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}:[a-z][a-z-]{0,63}$/u))
+    .min(1)
+    .max(20)
+    .optional()
+    .meta({
+      description:
+        "For types that are no patient's (Practitioner, Organization …): under a patient's or a user's scope such a resource is read when a row that may be seen refers to it by one of these, as `Type:search-parameter`. Never searched for.",
+    }),
   why: sentence.meta({ description: "The clause or contract that grants this." }),
   examples: z.array(example).min(1).max(50),
 });

@@ -20,13 +20,15 @@ export function searchableBy(view: ObjectView, definition: SearchParameterDefini
 }
 
 /** Whether these very values stay within what may be searched by. */
-export function isWithin(searchable: Searchable, { values }: SearchParameter): boolean {
+export function isWithin(searchable: Searchable, { values, modifier }: SearchParameter): boolean {
   switch (searchable.kind) {
     case "hidden":
       return false;
     case "free":
       return true;
     case "named":
+      // A modifier turns the question round, or away from the one system that is shown.
+      if (modifier !== undefined) return false;
       return values.every(
         (value) =>
           value.kind === "token" && value.system !== undefined && value.system !== "" && (searchable.systems?.has(value.system) ?? true),

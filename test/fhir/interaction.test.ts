@@ -11,7 +11,7 @@ const refusal = (method: string, path: string, query = "") => {
 const search = (query: string) => {
   const interaction = read("GET", "Observation", query);
   return interaction.ok && interaction.value.kind === "search"
-    ? searchQuery(interaction.value.parameters, interaction.value.sort, interaction.value.count)
+    ? searchQuery(interaction.value)
     : interaction;
 };
 
@@ -136,6 +136,22 @@ test("a search is rebuilt from what was understood: repeated parameters in order
   expect(search("_format=json&_count=9999999999")).toBe("_count=1000000000");
 });
 
+test("chains, reverse chains, includes and modifiers are read, and rebuilt from what was understood", ({ expect }) => {
+  for (const [asked, rebuilt = asked] of [
+    ["patient.name=x", "patient:Patient.name=x"],
+    ["subject:Patient.organization.name=x", "subject:Patient.organization:Organization.name=x"],
+    ["_has:Provenance:target:agent=Practitioner/1", "_has:Provenance:target:agent=Practitioner%2F1"],
+    ["_has:Provenance:target:agent:Practitioner.name=x"],
+    ["_has:DiagnosticReport:result:_has:Provenance:target:agent=1"],
+    ["_include=Observation:patient&_include:iterate=Patient:organization&_revinclude=Provenance:target"],
+    ["_include=*", "_include=Observation:*"],
+    ["_include=Observation:subject:Patient&_revinclude:iterate=Provenance:target:Encounter"],
+    ["value-string:exact=x&code:not=a&value-string:missing=true&_total=none", "value-string:exact=x&code:not=a&value-string:missing=true"],
+  ] as const) {
+    expect(search(asked), asked).toBe(rebuilt.replace("Provenance:target&", "Provenance:target&").replace(/_revinclude=Provenance:target$/u, "_revinclude=Provenance:target:Observation"));
+  }
+});
+
 test.for([
   ["patient:not=1", { reason: "modifier_not_carried", parameter: "patient" }],
   ["subject:Patient=Group/1", { reason: "malformed_value", parameter: "subject" }],
@@ -153,12 +169,27 @@ test.for([
   ["patient:missing=true", { reason: "modifier_not_carried", parameter: "patient" }],
   ["subject:identifier=x%7C1", { reason: "modifier_not_carried", parameter: "subject" }],
   ["code:text=x", { reason: "modifier_not_carried", parameter: "code" }],
-  ["patient.name=x", { reason: "chain_not_carried", parameter: "patient" }],
-  ["subject:Patient.organization.name=x", { reason: "chain_not_carried", parameter: "subject" }],
-  ["_has:Provenance:target:agent=1", { reason: "parameter_not_carried", parameter: "_has" }],
-  ["_include=Observation:patient", { reason: "parameter_not_carried", parameter: "_include" }],
-  ["_include:iterate=*", { reason: "parameter_not_carried", parameter: "_include" }],
-  ["_revinclude=Provenance:target", { reason: "parameter_not_carried", parameter: "_revinclude" }],
+  ["patient.favourite=x", { reason: "unknown_parameter", parameter: "favourite" }],
+  ["code.name=x", { reason: "unknown_parameter", parameter: "code" }],
+  ["subject.identifier=x", { reason: "chain_needs_type", parameter: "subject" }],
+  ["subject:Practitioner.name=x", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["subject:Patient.organization.partof.partof.partof.name=x", { reason: "chain_too_long", parameter: "partof" }],
+  ["patient.name.=x", { reason: "malformed_parameter" }],
+  ["patient..name=x", { reason: "malformed_parameter" }],
+  ["_has:Toaster:target:agent=1", { reason: "malformed_parameter" }],
+  ["_has:Provenance:target=1", { reason: "malformed_parameter" }],
+  ["_has:Encounter:patient:class=a", { reason: "unknown_parameter", parameter: "patient" }],
+  ["_has:Provenance:favourite:agent=1", { reason: "unknown_parameter", parameter: "favourite" }],
+  ["_has:Provenance:target:agent=%20", { reason: "malformed_value", parameter: "agent" }],
+  ["_include=Encounter:patient", { reason: "malformed_value", parameter: "_include" }],
+  ["_include=Observation:code", { reason: "malformed_value", parameter: "_include" }],
+  ["_include=Observation:subject:Practitioner", { reason: "malformed_value", parameter: "_include" }],
+  ["_include:recurse=Observation:subject", { reason: "malformed_value", parameter: "_include" }],
+  ["_include=Observation:patient:Patient:x", { reason: "malformed_value", parameter: "_include" }],
+  ["_revinclude=*", { reason: "malformed_value", parameter: "_revinclude" }],
+  ["_revinclude=Encounter:patient", { reason: "malformed_value", parameter: "_revinclude" }],
+  [Array.from({ length: 17 }, () => "_include=*").join("&"), { reason: "too_many_joins" }],
+  [Array.from({ length: 5 }, () => "patient.name=x").join("&"), { reason: "too_many_joins" }],
   ["_summary=count", { reason: "parameter_not_carried", parameter: "_summary" }],
   ["_elements=subject", { reason: "parameter_not_carried", parameter: "_elements" }],
   ["_total=accurate", { reason: "parameter_not_carried", parameter: "_total" }],
@@ -229,7 +260,7 @@ test("a reference may be the full URL that an answer gave, below the base that t
   const base = "https://gateway.example/v1/fhir/main";
   const asked = (value: string) => {
     const interaction = readInteraction("GET", ["Observation"], `patient=${encodeURIComponent(value)}`, base);
-    return interaction.ok && interaction.value.kind === "search" ? searchQuery(interaction.value.parameters, [], undefined) : interaction;
+    return interaction.ok && interaction.value.kind === "search" ? searchQuery(interaction.value) : interaction;
   };
   expect(asked(`${base}/Patient/1`)).toBe("patient=Patient%2F1");
   for (const other of [
@@ -314,7 +345,7 @@ test("no request makes the reader throw, and what it accepts it reads the same a
     fc.property(fc.constantFrom("GET", "POST", "HEAD", "PUT", "X"), fc.array(piece, { maxLength: 5 }), query, (method, segments, raw) => {
       const first = readInteraction(method, segments, raw);
       if (!first.ok || first.value.kind !== "search") return;
-      const rebuilt = searchQuery(first.value.parameters, first.value.sort, first.value.count);
+      const rebuilt = searchQuery(first.value);
       expect(rebuilt).toMatch(/^[!-~]*$/u);
       expect(readInteraction(method, segments, rebuilt)).toEqual(first);
     }),

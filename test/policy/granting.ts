@@ -2,7 +2,8 @@ import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
 import type { JsonObject } from "#fhir/json";
 import { compilePolicy, type ResourceView } from "#policy/compile";
-import { evaluate, type Grant, type PolicyRefusal } from "#policy/evaluate";
+import { evaluate } from "#policy/evaluate";
+import type { Grant, PolicyRefusal } from "#policy/grant";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 
 /** A rule that shows these paths, for tests that are not about `why` and `examples`. */

@@ -1,0 +1,69 @@
+import { textAt } from "#fhir/json";
+import { parseReference } from "#fhir/reference";
+import type { SearchParameter } from "#fhir/search";
+import { searchParametersOf } from "#fhir/search-parameters";
+import { ok, type Result } from "#kernel/result";
+import { Discloser, type Joined, type NamedBases } from "#phi/disclose";
+import { referredAt } from "#phi/links";
+import type { GrantedJoin } from "#policy/grant";
+import { allRows, type Ask, type RowsRefusal } from "./all-rows.ts";
+
+/** What the joins of a search led to: to be asked beside it, and checked on each row. */
+export interface Resolved {
+  readonly parameters: readonly SearchParameter[];
+  readonly joined: readonly Joined[];
+}
+
+// Of one hop: as many ids go into the next question. A list that long is a question about everybody.
+const rowsMax = 500;
+
+/**
+ * Resolves the joins of a search, each by a search of its own for rows that its reader may see: so a chain or a `_has` finds out nothing
+ * that its reader could not have asked for step by step, whatever the origin's own joins do. `undefined`: one led nowhere, so no row can be
+ * meant.
+ */
+export async function resolveJoins(
+  joins: readonly GrantedJoin[],
+  ask: Ask,
+  names: Omit<NamedBases, "origin">,
+): Promise<Result<Resolved | undefined, RowsRefusal>> {
+  const [parameters, joined]: [SearchParameter[], Joined[]] = [[], []];
+  for (const join of joins) {
+    const led = await leadOf(join, ask, names);
+    if (!led.ok) return led;
+    const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
+    const parameter = parameterOf(join, among);
+    if (among.length === 0 || parameter === undefined) return ok(undefined);
+    parameters.push(parameter);
+    joined.push({ paths: join.kind === "chain" ? (join.by.paths ?? []) : undefined, among: new Set(among) });
+  }
+  return ok({ parameters, joined });
+}
+
+/** What the hop's rows are (`chain`), or what they refer to (`has`), as `Type/id`. */
+async function leadOf(
+  { kind, by, hop }: GrantedJoin,
+  ask: Ask,
+  names: Omit<NamedBases, "origin">,
+): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
+  const inner = await resolveJoins(hop.expects.joins, ask, names);
+  if (!inner.ok) return inner;
+  if (inner.value === undefined) return ok(new Set());
+  const found = await allRows(hop.expects.askJoined(inner.value.parameters), rowsMax, ask);
+  if (!found.ok) return found;
+  const { rows, base } = found.value;
+  const discloser = new Discloser(hop, { ...names, origin: base }, inner.value.joined);
+  const seen = rows.filter((row) => textAt(row, "resourceType") === hop.expects.type && discloser.sees(row));
+  if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
+  return ok(new Set(seen.flatMap((row) => [...referredAt(row, by.paths ?? [], base)])));
+}
+
+function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]): SearchParameter | undefined {
+  const references = among.map((text) => parseReference(text, "")).filter((reference) => reference.kind === "local");
+  if (kind === "chain") {
+    return { definition: by, values: references.map(({ type, id }) => ({ kind: "reference", text: `${type}/${id}`, type, id })) };
+  }
+  const definition = searchParametersOf(type).get("_id");
+  if (definition === undefined) return undefined;
+  return { definition, values: references.map(({ id }) => ({ kind: "token", text: id, system: undefined, code: id })) };
+}

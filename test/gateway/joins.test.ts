@@ -1,0 +1,284 @@
+import { test } from "vitest";
+import type { OriginQuestion } from "#fhir/ports";
+import { isReading, readInteraction } from "#fhir/interaction";
+import { gather } from "#gateway/gather";
+import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
+import { compilePolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import type { PolicyDocument } from "#policy/schema";
+import { ok } from "#kernel/result";
+import { policy, rule } from "../policy/granting.ts";
+
+const base = "https://api.example/v1/fhir/main";
+const origin = "https://origin.internal/fhir";
+const to = (reference: string) => ({ reference });
+const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+
+/** Two patients' world, told in full to whoever asks: an origin that ignores every parameter, and brings everything along. */
+const world: readonly { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown }[] = [
+  { resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }], generalPractitioner: [to("Practitioner/vera")] },
+  { resourceType: "Patient", id: "bela", name: [{ family: "Nagy" }] },
+  {
+    resourceType: "Encounter",
+    id: "e1",
+    status: "finished",
+    subject: to("Patient/amara"),
+    participant: [{ individual: to("Practitioner/vera") }],
+  },
+  {
+    resourceType: "Encounter",
+    id: "e2",
+    status: "finished",
+    subject: to("Patient/bela"),
+    participant: [{ individual: to("Practitioner/otto") }],
+  },
+  {
+    resourceType: "Observation",
+    id: "o1",
+    status: "final",
+    code: { text: "a" },
+    subject: to("Patient/amara"),
+    encounter: to("Encounter/e1"),
+  },
+  {
+    resourceType: "Observation",
+    id: "o2",
+    status: "final",
+    code: { text: "b" },
+    subject: to("Patient/bela"),
+    encounter: to("Encounter/e2"),
+  },
+  {
+    resourceType: "Observation",
+    id: "o3",
+    status: "final",
+    code: { text: "c" },
+    subject: to("Patient/amara"),
+    encounter: to("Encounter/e2"),
+  },
+  {
+    resourceType: "Observation",
+    id: "o4",
+    status: "final",
+    code: { text: "d" },
+    subject: to("Patient/amara"),
+    meta: restricted,
+    performer: [to("Practitioner/secret")],
+  },
+  { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }], telecom: [{ system: "phone", value: "1" }] },
+  { resourceType: "Practitioner", id: "otto", name: [{ family: "Otto" }] },
+  { resourceType: "Practitioner", id: "secret", name: [{ family: "Secret" }] },
+];
+
+async function* body(text: string) {
+  yield ok(new TextEncoder().encode(text));
+}
+
+/** Asks the world through policy and scopes: what leaves, as `Type/id`, or why nothing does; and what the origin was asked. */
+async function ask(document: PolicyDocument, request: string, scope: string, patient?: string) {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query, base);
+  if (!interaction.ok) return { refused: interaction.error.reason, asked: [] };
+  const scopes = parseScopes(scope);
+  if (!scopes.ok || !isReading(interaction.value)) throw new Error("a test's own mistake");
+  const grant = evaluate(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient }, interaction.value);
+  if (!grant.ok) return { refused: grant.error.reason, asked: [] };
+  const asked: string[] = [];
+  const answer = (question: OriginQuestion) => {
+    if ("link" in question) throw new Error("there is one page");
+    asked.push(`${question.path}?${decodeURIComponent(question.query)}`);
+    const [type = "", id] = question.path.split("/");
+    if (id !== undefined) return world.find((row) => row.resourceType === type && row.id === id);
+    const entry = world.map((resource) => ({ resource, search: { mode: resource.resourceType === type ? "match" : "include" } }));
+    return { resourceType: "Bundle", type: "searchset", entry };
+  };
+  const disclosed = await gather(
+    { origin: "main", at: instant(0), who: {} as never, grant: grant.value, place: undefined, clientCert: undefined },
+    {
+      origins: {
+        ask: async (_origin, question) => {
+          const found = answer(question);
+          return found === undefined ? { kind: "absent" } : { kind: "answered", base: origin, body: body(JSON.stringify(found)) };
+        },
+      },
+      pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) },
+      fhirBase: () => base,
+    },
+  );
+  if (!disclosed.ok) return { refused: disclosed.error.reason, asked };
+  const text = disclosed.value.windows.map((window) => new TextDecoder().decode(window.body)).join("");
+  const bundle = JSON.parse(text) as { entry?: { resource: { resourceType: string; id: string }; search: { mode: string } }[] };
+  const leaves = (bundle.entry ?? []).map(
+    ({ resource, search }) => `${search.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`,
+  );
+  return { leaves: leaves.length === 0 && !("entry" in bundle) && !text.includes("searchset") ? [path] : leaves, asked, text };
+}
+
+const all = ["Patient", "Encounter", "Observation", "Practitioner"] as const;
+const open = policy(rule([...all], "everything"));
+const everybody = "system/*.rs";
+
+test("a chain is resolved by searches that its reader may make, hop by hop, and its rows are checked against what it led to", async ({
+  expect,
+}) => {
+  const chained = await ask(open, "Observation?encounter:Encounter.participant:Practitioner.name=Vera", everybody);
+  expect(chained.asked).toEqual([
+    "Practitioner?name=Vera&_count=1000",
+    "Encounter?participant=Practitioner/vera,Practitioner/otto,Practitioner/secret&_count=1000",
+    "Observation?encounter=Encounter/e1,Encounter/e2&_count=400",
+  ]);
+  // The origin ignored the name, and still nothing but what refers to what came leaves: o4 is labelled.
+  expect(chained.leaves).toEqual(["Observation/o1", "Observation/o2", "Observation/o3"]);
+});
+
+test("under a patient's scope a chain goes through nobody else's rows, and finds nobody else's", async ({ expect }) => {
+  const chained = await ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara");
+  expect(chained.asked).toEqual([
+    "Encounter?status=finished&patient=Patient/amara&_count=1000",
+    "Observation?patient=Patient/amara&encounter=Encounter/e1&_count=400",
+  ]);
+  // o3 is hers, and its encounter is Bela's: what that is like is not for her to find out.
+  expect(chained.leaves).toEqual(["Observation/o1"]);
+});
+
+test("a chain through what is hidden, to a type without a grant or a scope, is refused before anything is asked", async ({ expect }) => {
+  const named = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
+  expect(await ask(named, "Observation?patient.birthdate=1984", everybody)).toEqual({ refused: "parameter_hidden", asked: [] });
+  expect(await ask(named, "Observation?encounter:Encounter.status=finished", everybody)).toEqual({
+    refused: "parameter_hidden",
+    asked: [],
+  });
+  expect(await ask(named, "Observation?patient.name=x", "system/Observation.rs")).toEqual({ refused: "out_of_scope", asked: [] });
+  expect(await ask(named, "Observation?patient.name=x", "system/Observation.rs system/Patient.r")).toMatchObject({
+    refused: "out_of_scope",
+  });
+  expect(await ask(policy(rule(["Observation"], "everything")), "Observation?patient.name=x", everybody)).toEqual({
+    refused: "no_rule",
+    asked: [],
+  });
+  expect((await ask(named, "Observation?patient.name=x", everybody)).leaves).toEqual([
+    "Observation/o1",
+    "Observation/o2",
+    "Observation/o3",
+  ]);
+});
+
+test("_has finds whom rows that may be seen refer to: no hidden value can be searched out by it", async ({ expect }) => {
+  const found = await ask(open, "Patient?_has:Observation:patient:code=a", everybody);
+  expect(found.asked).toEqual(["Observation?code=a&_count=1000", "Patient?_id=amara,bela&_count=400"]);
+  expect(found.leaves).toEqual(["Patient/amara", "Patient/bela"]);
+  const patientOnly = policy(rule(["Patient"], "everything"));
+  expect(await ask(patientOnly, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({ refused: "no_rule", asked: [] });
+  const withoutSubject = policy(rule(["Patient"], "everything"), rule(["Observation"], ["status", "code"]));
+  expect(await ask(withoutSubject, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({
+    refused: "parameter_hidden",
+    asked: [],
+  });
+  const withoutCode = policy(rule(["Patient"], "everything"), rule(["Observation"], ["status", "subject"]));
+  expect(await ask(withoutCode, "Patient?_has:Observation:patient:code=a", everybody)).toEqual({ refused: "parameter_hidden", asked: [] });
+  expect((await ask(open, "Patient?_has:Observation:patient:code=a", "patient/*.rs", "bela")).leaves).toEqual(["Patient/bela"]);
+});
+
+test("a labelled row is no way to anybody: hop, reverse hop or witness", async ({ expect }) => {
+  const found = await ask(open, "Practitioner?_has:Observation:performer:code=d", everybody);
+  expect(found.leaves).toEqual([]);
+  expect(found.asked).toEqual(["Observation?code=d&_count=1000"]);
+});
+
+test("an include brings along only what a row that leaves refers to by it, whatever the origin sends", async ({ expect }) => {
+  const found = await ask(open, "Encounter?_include=Encounter:participant", everybody);
+  expect(found.asked).toEqual(["Encounter?_include=Encounter:participant&_count=400"]);
+  expect(found.leaves).toEqual(["Encounter/e1", "Encounter/e2", "+Practitioner/vera", "+Practitioner/otto"]);
+  expect((await ask(open, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).refused).toBe("include_hidden");
+  expect((await ask(open, "Observation?_include=Observation:subject", "patient/*.rs", "bela")).leaves).toEqual([
+    "Observation/o2",
+    "+Patient/bela",
+  ]);
+  // A row that is hers may refer to another's: it does not come along.
+  expect((await ask(open, "Observation?_include=Observation:encounter", "patient/*.rs", "amara")).leaves).toEqual([
+    "Observation/o1",
+    "Observation/o3",
+    "+Encounter/e1",
+  ]);
+});
+
+test("_revinclude brings along what refers to a row that leaves, and :iterate goes on, each once", async ({ expect }) => {
+  expect((await ask(open, "Encounter?_revinclude=Observation:encounter", "patient/*.rs", "amara")).leaves).toEqual([
+    "Encounter/e1",
+    "+Observation/o1",
+  ]);
+  const on = "Observation?_include=Observation:encounter&_include:iterate=Encounter:participant&_include:iterate=Encounter:subject";
+  expect((await ask(open, on, everybody)).leaves).toEqual([
+    "Observation/o1",
+    "Observation/o2",
+    "Observation/o3",
+    "+Encounter/e1",
+    "+Encounter/e2",
+    "+Patient/amara",
+    "+Patient/bela",
+    "+Practitioner/vera",
+    "+Practitioner/otto",
+  ]);
+});
+
+test("an include through a hidden reference or of a type without a grant is refused; where a reference may be of several types only what may be read comes", async ({
+  expect,
+}) => {
+  const narrow = policy(rule(["Patient"], ["name"]), rule(["Observation"], ["status", "subject", "code"]));
+  expect(await ask(narrow, "Observation?_include=Observation:encounter", everybody)).toEqual({ refused: "include_hidden", asked: [] });
+  expect(await ask(narrow, "Observation?_revinclude=Provenance:target", everybody)).toEqual({ refused: "include_hidden", asked: [] });
+  expect(await ask(narrow, "Observation?_include=Observation:subject", "system/Observation.rs")).toEqual({
+    refused: "include_hidden",
+    asked: [],
+  });
+  const all = await ask(narrow, "Observation?_include=*", everybody);
+  expect(all.leaves?.filter((one) => one.startsWith("+"))).toEqual(["+Patient/amara", "+Patient/bela"]);
+  expect(all.text).not.toContain("generalPractitioner");
+});
+
+const directory = policy(
+  rule(["Patient", "Encounter", "Observation"], "everything"),
+  rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant", "Observation:performer"] }),
+);
+
+test("who is nobody's own is read when a row that may be seen refers to it, and is otherwise as absent: the same questions, the same face", async ({
+  expect,
+}) => {
+  const read = (id: string) => ask(directory, `Practitioner/${id}`, "patient/*.rs", "amara");
+  const seen = await read("vera");
+  expect(seen.text).toContain("Vera");
+  expect(seen.text).not.toContain("telecom");
+  for (const id of ["otto", "secret", "nobody"]) {
+    const hidden = await read(id);
+    expect(["row_out_of_reach", "absent"], id).toContain(hidden.refused);
+    expect(
+      hidden.asked.map((question) => question.replaceAll(id, "vera")),
+      id,
+    ).toEqual(seen.asked);
+  }
+  expect(await ask(directory, "Practitioner", "patient/*.rs", "amara")).toEqual({ refused: "outside_patient_compartment", asked: [] });
+  expect(await ask(open, "Practitioner/vera", "patient/*.rs", "amara")).toEqual({ refused: "outside_patient_compartment", asked: [] });
+  expect((await ask(directory, "Practitioner/secret", everybody)).text).toContain("Secret");
+});
+
+test("who is nobody's own comes along by a reference that its rule lists, and by no other", async ({ expect }) => {
+  expect((await ask(directory, "Encounter?_include=Encounter:participant", "patient/*.rs", "amara")).leaves).toEqual([
+    "Encounter/e1",
+    "+Practitioner/vera",
+  ]);
+  expect(await ask(directory, "Patient?_include=Patient:general-practitioner", "patient/*.rs", "amara")).toMatchObject({
+    refused: "include_hidden",
+  });
+});
+
+test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({ expect }) => {
+  const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]));
+  expect((await ask(sliced, "Patient?identifier=urn:a%7C1", everybody)).refused).toBeUndefined();
+  expect((await ask(sliced, "Patient?identifier:not=urn:a%7C1", everybody)).refused).toBe("parameter_needs_system");
+  expect((await ask(sliced, "Patient?identifier:missing=true", everybody)).refused).toBe("parameter_needs_system");
+  expect((await ask(sliced, "Patient?name:exact=Okafor", everybody)).asked).toEqual(["Patient?name:exact=Okafor&_count=400"]);
+  for (const query of ["patient:missing=true", "subject:not=Patient/bela", "_id:not=o1", "performer:missing=true"]) {
+    expect((await ask(open, `Observation?${query}`, everybody)).refused, query).toBe("modifier_not_carried");
+  }
+});
