@@ -140,6 +140,24 @@ test("a record that has changed is read anew, and what was being read before it 
   expect(roundTrips()).toBe(before + 1);
 });
 
+test("what D1 itself says in a session from the bookmark of a write has the write, and is asked for nowhere else", async ({ expect }) => {
+  const session = registry.withSession("first-primary");
+  await session.prepare("UPDATE clients SET status = 'suspended' WHERE id = 'telehealth'").run();
+  const sessions: unknown[] = [];
+  const database = new Proxy(registry, {
+    get: (target, name) => (from: string) => {
+      sessions.push([name, from]);
+      return target.withSession(from);
+    },
+  });
+  const reader = new RegistryReader(database, clock);
+  const bookmark = session.getBookmark();
+  reader.hear({ client: "telehealth", standing: { epoch: 1, bookmark, pending: [] }, stale: [], asOf: clock() });
+  expect((await clientDirectory(reader).find("telehealth"))?.status).toBe("suspended");
+  expect(sessions).toEqual([["withSession", expect.stringMatching(/^[0-9a-f-]{59}$/u)]]);
+  await registry.exec("UPDATE clients SET status = 'active' WHERE id = 'telehealth'");
+});
+
 test("a body that is not the one of its digest is a fault, not a policy", async ({ expect }) => {
   await registry
     .prepare("INSERT INTO policies VALUES (?, 'forged', '{\"format\":\"phylax.policy.v1\"}')")
