@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { isBase64url } from "./base64url.ts";
+import { isOfSmallOrder } from "./small-order.ts";
 
 // One spelling only: a thumbprint is over the text, so another spelling of a key would be another key.
 const base64url = z
@@ -20,13 +21,20 @@ const modulus = base64url
   .max(1366)
   .refine((n) => (n.length === 342 ? /^[g-z0-9_-]/u.test(n) : !/^A[A-P]/u.test(n)));
 
+const exponent = base64url.max(16).refine((e) => !/^A[A-P]/u.test(e));
+
 /** A public key that may verify signatures (RFC 7517). Strict: a private member makes it unreadable. FAPI 2.0 §5.4.1: RSA of 2048 bits or more. */
 export const publicJwk = z.discriminatedUnion("kty", [
-  z.strictObject({ ...common, kty: z.literal("RSA"), n: modulus, e: base64url.max(16) }),
+  z.strictObject({ ...common, kty: z.literal("RSA"), n: modulus, e: exponent }),
   z
     .strictObject({ ...common, kty: z.literal("EC"), crv: z.literal(["P-256", "P-384"]), x: base64url.max(64), y: base64url.max(64) })
     .refine(({ crv, x, y }) => [x, y].every(({ length }) => length === (crv === "P-256" ? 43 : 64))), // RFC 7518 §6.2.1.2: the full size
-  z.strictObject({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: base64url.length(43) }),
+  z.strictObject({
+    ...common,
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    x: base64url.length(43).refine((x) => !isOfSmallOrder(x)),
+  }),
 ]);
 
 export type PublicJwk = z.infer<typeof publicJwk>;

@@ -15,6 +15,17 @@ test("T7: an RSA key below 2048 bits is no key, nor one that is padded with zero
   expect(taken({ ...small, n: padded })).toBe(false);
 });
 
+test("a key has one spelling: an RSA exponent has no zeros before it, or one key would have several thumbprints", ({ expect }) => {
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
+  expect(rsa.e).toBe("AQAB");
+  for (const zeros of [1, 2, 3]) {
+    const padded = Buffer.concat([Buffer.alloc(zeros), Buffer.from("AQAB", "base64url")]).toString("base64url");
+    const others = createPublicKey({ key: { ...rsa, e: padded }, format: "jwk" });
+    expect(others.asymmetricKeyDetails?.publicExponent, "others read it so").toBe(65_537n);
+    expect(taken({ ...rsa, e: padded })).toBe(false);
+  }
+});
+
 test("a key has one spelling: other bits in the last character, a short coordinate and a private member are refused", async ({
   expect,
 }) => {

@@ -1,0 +1,26 @@
+import { test } from "vitest";
+import { publicJwk } from "#identity/jwk";
+
+const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
+const points: readonly (readonly [string, readonly number[]])[] = [
+  ["order 1", [1, ...zeros(31)]],
+  ["order 1, otherwise spelled", [1, ...zeros(30), 0x80]],
+  ["order 2", [0xec, ...Array.from({ length: 30 }, () => 0xff), 0x7f]],
+  ["order 4", zeros(32)],
+  ["order 8", [...Buffer.from("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "hex")]],
+];
+
+test.for(points)(
+  "T7: an Ed25519 point of %s is no key: under it one signature is good for messages that nobody signed",
+  async ([, bytes], { expect }) => {
+    const jwk = { kty: "OKP", crv: "Ed25519", x: Buffer.from(bytes).toString("base64url") };
+    // R is the neutral point and s is 0: R = s·B − h·A holds wherever the order divides h.
+    const anybodys = Uint8Array.from([1, ...zeros(63)]);
+    const key = await crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, true, ["verify"]);
+    const verdicts = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => crypto.subtle.verify({ name: "Ed25519" }, key, anybodys, Uint8Array.of(i))),
+    );
+    expect(verdicts, "the layer below takes it").toContain(true);
+    expect(publicJwk.safeParse(jwk).success).toBe(false);
+  },
+);
