@@ -1,5 +1,6 @@
-import { isCompartmentPath, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
+import { isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
 import { valuesAt, type JsonObject } from "#fhir/json";
+import { ownedBy, readsOwners } from "#fhir/owner-parameter";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
 import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
@@ -97,16 +98,8 @@ function ownersOf(hold: Hold, type: string, asked: readonly SearchParameter[]): 
     for (const patient of to) patients.add(patient);
   }
   if (asked.some((parameter) => asksFor(parameter, type, patients))) return [];
-  const known = searchParametersOf(type);
-  if (type === "Patient") {
-    const definition = known.get("_id");
-    const values = [...patients].map((id) => ({ kind: "token" as const, text: id, system: undefined, code: id }));
-    return definition === undefined ? [] : [{ definition, values }];
-  }
-  const owning = [...known.values()].filter((definition) => readsOwners(type, definition));
-  const definition = owning.find(({ code }) => code === "patient") ?? owning[0];
-  const values = [...patients].map((id) => ({ kind: "reference" as const, text: `Patient/${id}`, type: "Patient" as const, id }));
-  return definition === undefined ? [] : [{ definition, values }];
+  const narrowed = ownedBy(type, patients);
+  return narrowed === undefined ? [] : [narrowed];
 }
 
 /** Whether a parameter holds the search to these patients already, as most clients' own do: said twice it would cost the origin twice. */
@@ -118,6 +111,3 @@ function asksFor({ definition, values }: SearchParameter, type: string, patients
     return means && patients.has(value.id) && readsOwners(type, definition);
   });
 }
-
-const readsOwners = (type: string, { paths, targets }: SearchParameterDefinition): boolean =>
-  paths?.every((path) => isCompartmentPath(type, path, "owner")) === true && (targets?.has("Patient") ?? true);

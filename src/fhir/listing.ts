@@ -1,0 +1,132 @@
+import { err, ok, type Result } from "#kernel/result";
+import { isResourceType, type ResourceType } from "./elements.ts";
+import type { QueryPair } from "./query.ts";
+import { searchParametersOf } from "./search-parameters.ts";
+import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "./search.ts";
+import { readValue } from "./search-value.ts";
+
+/** What answers with a list and is no search of one type. */
+export type Listing = HistoryAsked | EverythingAsked | LastNAsked;
+
+/** `_history` of one resource, or of all of a type (FHIR R4 http §3.1.0.9). Times as FHIR writes them. */
+export interface HistoryAsked {
+  readonly kind: "history";
+  readonly type: ResourceType;
+  readonly id: string | undefined;
+  readonly since: string | undefined;
+  /** Versions that were the current one at some time within it. */
+  readonly at: string | undefined;
+  readonly count: number | undefined;
+}
+
+/** `Patient/[id]/$everything` (http://hl7.org/fhir/R4/operation-patient-everything.html). */
+export interface EverythingAsked {
+  readonly kind: "everything";
+  readonly id: string;
+  readonly types: readonly ResourceType[] | undefined;
+  readonly since: string | undefined;
+  /** Days of care. */
+  readonly start: string | undefined;
+  readonly end: string | undefined;
+  readonly count: number | undefined;
+}
+
+/** `Observation/$lastn`: of each kind of observation that the search finds the last `max` (http://hl7.org/fhir/R4/observation-operation-lastn.html). */
+export interface LastNAsked extends Search {
+  readonly kind: "lastn";
+  readonly max: number;
+}
+
+export type ListingRefusal =
+  | SearchRefusal
+  /** `$lastn` is of one patient or subject. */
+  | { readonly reason: "subject_missing" };
+
+export function readHistory(type: ResourceType, id: string | undefined, pairs: readonly QueryPair[]): Result<HistoryAsked, ListingRefusal> {
+  const read = readNamed(pairs, { _since: isTime, _at: isTime, _count: isCount });
+  if (!read.ok) return read;
+  const { _since: since, _at: at, _count: count } = read.value;
+  return ok({ kind: "history", type, id, since: timeOf(since), at: timeOf(at), count: numberOf(count) });
+}
+
+export function readEverything(id: string, pairs: readonly QueryPair[]): Result<EverythingAsked, ListingRefusal> {
+  const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : [])); // may be said several times
+  if (!types.every(isResourceType)) return err({ reason: "malformed_value", parameter: "_type" });
+  const others = pairs.filter(({ name }) => name !== "_type");
+  const read = readNamed(others, { start: isTime, end: isTime, _since: isTime, _count: isCount });
+  if (!read.ok) return read;
+  const { start, end, _since: since, _count: count } = read.value;
+  const times = { since: timeOf(since), start: timeOf(start), end: timeOf(end) };
+  return ok({ kind: "everything", id, types: types.length === 0 ? undefined : types, ...times, count: numberOf(count) });
+}
+
+// More of one kind is a search, which has pages.
+const lastNMax = 1_000;
+
+/** The search is one of its own: it has no order but time, no pages, and brings nothing along. */
+export function readLastN(pairs: readonly QueryPair[], base?: string): Result<LastNAsked, ListingRefusal> {
+  const read = readNamed(
+    pairs.filter(({ name }) => name === "max"),
+    { max: (text) => isCount(text) && Number(text) <= lastNMax },
+  );
+  if (!read.ok) return read;
+  const search = readSearch(
+    "Observation",
+    pairs.filter(({ name }) => name !== "max"),
+    base,
+  );
+  if (!search.ok) return search;
+  const { parameters, joins, includes, sort, count } = search.value;
+  const beside = [
+    ["_sort", sort.length > 0],
+    ["_count", count !== undefined],
+    ["_include", includes.length > 0],
+    ["_has", joins.length > 0],
+  ] as const;
+  const refused = beside.find(([, isThere]) => isThere);
+  if (refused !== undefined) return err({ reason: "parameter_not_carried", parameter: refused[0] });
+  if (!parameters.some(({ definition: { code } }) => code === "patient" || code === "subject")) return err({ reason: "subject_missing" });
+  return ok({ kind: "lastn", ...search.value, max: numberOf(read.value["max"]) ?? 1 });
+}
+
+/** The encoded query of a listing, from its parts alone: what a page's link keeps. */
+export function listingQuery(asked: HistoryAsked | EverythingAsked): string {
+  const { since, count } = asked;
+  const own = asked.kind === "history" ? { _at: asked.at } : { _type: asked.types?.join(","), start: asked.start, end: asked.end };
+  return Object.entries({ ...own, _since: since, _count: count?.toString() })
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value.split(",").map(encodeURIComponent).join(",")}`]))
+    .join("&");
+}
+
+/** Each at most once, and nothing else but how the answer is written: an origin that does not know a parameter passes over it. */
+function readNamed<Name extends string>(
+  pairs: readonly QueryPair[],
+  grammar: Readonly<Record<Name, (text: string) => boolean>>,
+): Result<Readonly<Partial<Record<Name, string>>>, SearchRefusal> {
+  const read = new Map<string, string>();
+  for (const { name, value } of pairs) {
+    const isRight = Object.entries<(text: string) => boolean>(grammar).find(([known]) => known === name)?.[1];
+    if (isRight === undefined && !isOfPresentation(name)) {
+      const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
+      return err(parameter === undefined ? { reason: "malformed_parameter" } : { reason: "parameter_not_carried", parameter });
+    }
+    if (read.has(name)) return err({ reason: "repeated_parameter", parameter: name });
+    read.set(name, value);
+    const refusal = isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);
+    if (refusal !== undefined) return err(refusal);
+  }
+  // Only the names of the grammar are there to be asked for.
+  return ok(Object.fromEntries(read) as Partial<Record<Name, string>>);
+}
+
+const malformed = (parameter: string) => ({ reason: "malformed_value", parameter }) as const;
+const isCount = (text: string) => /^[1-9]\d{0,8}$/u.test(text);
+const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+/** A raw `+` of a zone arrives as a space. */
+const timeOf = (text: string | undefined) => text?.replace(/ (?=\d\d:\d\d$)/u, "+");
+
+const someDate = searchParametersOf("Resource").get("_lastUpdated");
+
+/** A date or an instant of the calendar, without a comparison before it. */
+const isTime = (text: string) =>
+  someDate !== undefined && /^\d/u.test(text) && readValue(text, someDate, { base: undefined, type: undefined }) !== undefined;
