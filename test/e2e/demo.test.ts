@@ -103,6 +103,13 @@ test("the sandbox's issuer signs for its own purpose only", async ({ expect }) =
   await expect(phylax.token("patient-app", { purpose: "TREAT" })).rejects.toThrow("PATRQT only");
 });
 
+test("sampler is told when a page holds more than may leave to it", async ({ expect }) => {
+  expect((await phylax.ask("sampler", "Observation?_count=20")).status).toBe(200);
+  const more = await phylax.ask("sampler", "Observation?_count=26");
+  expect(more.status).toBe(429);
+  expect(more.headers["ratelimit-policy"]).toContain('"records";q=25;w=60;qu="records"');
+});
+
 test("tiny has five requests a minute, and the sixth is told when to come back", async ({ expect }) => {
   const statuses: number[] = [];
   for (let i = 0; i < 7; i++) statuses.push((await phylax.ask("tiny", "Patient/amara-okafor")).status);

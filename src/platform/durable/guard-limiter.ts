@@ -84,9 +84,12 @@ export function guardLimiter(options: GuardLimiterOptions): Limiter {
     },
     async spend(spends, revoked) {
       for (const of of spends) {
-        // A user who goes on asking costs the client's quota nothing, not even for a moment.
-        const known = of.policy === "subject" ? spend(purses.of(of), of.many, clock()).outcome : undefined;
-        if (known?.kind === "denied") return err(known.exhausted);
+        const { outcome } = spend(purses.of(of), of.many, clock());
+        if (outcome.kind !== "denied") continue;
+        // Known without a call: whoever goes on asking takes nothing of the other quota, not even for a moment, and makes no guard count.
+        purses.set(of, demanded(purses.of(of), of.many, clock()));
+        const refusal = of.policy === "subject" ? undefined : revoked(purses.heard(of)?.denied ?? nobodyKnows());
+        return err(refusal ?? outcome.exhausted);
       }
       const results = await Promise.all(spends.map((of) => spendOne(of, revoked)));
       const refused = results.find((result) => !result.ok);

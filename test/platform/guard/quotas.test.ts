@@ -96,6 +96,16 @@ test("a client that is over its own quota costs its subjects nothing of theirs",
   });
 });
 
+test("an app that is over its quota makes no guard count subjects that it makes up", async ({ expect }) => {
+  let calls = 0;
+  const limiter = isolate(() => (calls += 1));
+  const asks = (sub: string) => limiter.spend([ofClient("made-up", 2), ofSubject("made-up", sub, 10)], nobody);
+  for (let n = 0; n < 3; n += 1) await asks(`${n}`);
+  calls = 0;
+  for (let n = 3; n < 100; n += 1) expect(await asks(`${n}`)).toMatchObject({ ok: false, error: { reason: "quota_exhausted" } });
+  expect(calls).toBe(0);
+});
+
 test("a denied request costs nobody anything", async ({ expect }) => {
   const limiter = isolate();
   const both = [ofClient("denied", 100), ofSubject("denied", "someone", 100)];
