@@ -6,7 +6,8 @@ import { structureOf } from "./validate.ts";
 
 /** How much of each resource is shown (R4 §3.1.1.5.8 and §3.1.1.5.9). */
 export type Shape =
-  | { readonly kind: "whole" | "summary" | "text" | "data" }
+  | { readonly kind: "whole" }
+  | { readonly kind: "summary" | "text" | "data" }
   /** Elements by name; of one type only: `Patient.name`. */
   | { readonly kind: "elements"; readonly names: readonly string[] };
 
@@ -34,6 +35,7 @@ const subsetted = { system: "http://terminology.hl7.org/CodeSystem/v3-Observatio
  * those that are named with their type.
  */
 export function shaped(resource: Stored, shape: Shape, included = false): object {
+  if (shape.kind === "whole") return resource;
   const wanted = keysOf(resource.resourceType, shape, included);
   if (wanted === undefined) return resource;
   const kept = Object.entries(resource).filter(([key]) => wanted(key.replace(/^_/u, "")));
@@ -42,7 +44,7 @@ export function shaped(resource: Stored, shape: Shape, included = false): object
 }
 
 /** Undefined: all of them. */
-function keysOf(type: string, shape: Shape, included: boolean): ((key: string) => boolean) | undefined {
+function keysOf(type: string, shape: Exclude<Shape, { kind: "whole" }>, included: boolean): ((key: string) => boolean) | undefined {
   const { elements, mandatoryProperties, summaryProperties } = structureOf(type);
   const inJson = (name: string) => elements[`${name}[x]`]?.type.map(({ code }) => inChoice(name, code)) ?? [name];
   const keys = (names: Iterable<string>) => {
@@ -51,8 +53,6 @@ function keysOf(type: string, shape: Shape, included: boolean): ((key: string) =
   };
   const required = mandatoryProperties ?? [];
   switch (shape.kind) {
-    case "whole":
-      return undefined;
     case "data":
       return (key) => key !== "text";
     case "text":

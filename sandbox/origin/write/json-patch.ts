@@ -68,8 +68,8 @@ function added(document: unknown, path: readonly string[], value: unknown): unkn
   if (last === undefined) return value;
   const parent = at(document, path.slice(0, -1));
   if (Array.isArray(parent)) parent.splice(last === "-" ? parent.length : index(last, parent.length), 0, value);
-  else if (isObject(parent)) Object.defineProperty(parent, last, { value, enumerable: true, configurable: true, writable: true }); // `__proto__` too is a name
-  else throw unfit("A path of the patch leads into a value.");
+  else if (isObject(parent) && last !== "__proto__") parent[last] = value; // to JavaScript that name is no member
+  else throw unfit("A path of the patch leads where nothing can be added.");
   return document;
 }
 
