@@ -3,6 +3,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { GrantWindows } from "#limits/grant-windows";
 import { LeaseBook } from "#limits/lease";
+import { SubjectWindows } from "#limits/subject-windows";
 import type { LeaseAnswer, LeaseCall } from "#limits/lease-call";
 import {
   abandonAsk,
@@ -239,14 +240,19 @@ class Network {
   readonly #calls: Sent[] = [];
   readonly #answers: Answered[] = [];
   readonly #spent: Spent[] = [];
-  #book = new LeaseBook("0", new GrantWindows([]));
+  #subjects = new SubjectWindows([]);
+  #book: LeaseBook;
   #made = 0;
   #now = start;
   readonly #quota: LeaseCall["quota"];
 
-  constructor(requests: number) {
+  readonly #kind: "grant" | "subject";
+
+  constructor(requests: number, kind: "grant" | "subject") {
     this.#quota = { requests, windowSeconds: 60, revision: 1 };
     this.#purses = [0, 1, 2].map(() => emptyPurse("default", at(0)));
+    this.#kind = kind;
+    this.#book = this.#begin();
   }
 
   step(step: Step): void {
@@ -282,10 +288,10 @@ class Network {
       case "wait":
         if (step.whose < 3) this.#skews[step.whose] = (this.#skews[step.whose] ?? 0) + step.milliseconds;
         else this.#now += step.milliseconds;
-        return;
+        return this.#forget();
       case "restart":
         this.#made += 1;
-        this.#book = new LeaseBook(`${this.#made}`, new GrantWindows([...this.#stored.values()]));
+        this.#book = this.#begin();
         return;
     }
   }
@@ -297,6 +303,24 @@ class Network {
       for (const call of this.#calls.splice(0)) this.#answers.push(this.#carry(call));
       for (const answer of this.#answers.splice(0)) this.#answer(answer);
     }
+  }
+
+  get #key(): string {
+    return this.#kind === "grant" ? "main/TREAT" : "main/TREAT subject";
+  }
+
+  #begin(): LeaseBook {
+    const stored = [...this.#stored.values()];
+    this.#subjects = new SubjectWindows(stored);
+    if (this.#kind === "subject") return new LeaseBook(`${this.#made}`, this.#subjects, 2);
+    return new LeaseBook(`${this.#made}`, new GrantWindows(stored));
+  }
+
+  #forget(): void {
+    if (this.#kind === "grant") return;
+    const { forgotten, kept } = this.#subjects.forgetEnded(instant(this.#now));
+    for (const key of forgotten) this.#stored.delete(key);
+    for (const row of kept) this.#stored.set(row.key, row);
   }
 
   #time = (who: number) => instant(this.#now + (this.#skews[who] ?? 0));
@@ -334,7 +358,7 @@ class Network {
     this.#made += 1;
     const { purse, call } = beginAsk(this.#purse(who), `${this.#made}`, least, this.#time(who));
     this.#purses[who] = purse;
-    const made = { call: { id: `${this.#made}`, holder: `${who}`, key: "main/TREAT", quota: this.#quota, ...call }, who, least };
+    const made = { call: { id: `${this.#made}`, holder: `${who}`, key: this.#key, quota: this.#quota, ...call }, who, least };
     this.#sent.push(made);
     this.#calls.push(made);
   }
@@ -358,8 +382,9 @@ test("whatever is interleaved, repeated, lost, cancelled, restarted or skewed, n
       fc.array(step, { minLength: 200, maxLength: 400, size: "max" }),
       fc.subarray(["repeat", "lose", "cancel", "restart", "evict", "put back"] satisfies Step["do"][]), // what is lost hides what is gained
       fc.oneof(fc.integer({ min: 1, max: 24 }), fc.integer({ min: 40, max: 140 })),
-      (steps, troubles, requests) => {
-        const network = new Network(requests);
+      fc.constantFrom("grant" as const, "subject" as const),
+      (steps, troubles, requests, kind) => {
+        const network = new Network(requests, kind);
         const happens = new Set<Step["do"]>(["request", "renew", "carry", "answer", "wait", ...troubles]);
         for (const each of steps) if (happens.has(each.do)) network.step(each);
         network.drain();
