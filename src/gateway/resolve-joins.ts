@@ -55,7 +55,9 @@ async function leadOf(
   const discloser = new Discloser(hop, { ...names, origin: base }, inner.value.joined);
   const seen = rows.filter((row) => textAt(row, "resourceType") === hop.expects.type && discloser.sees(row));
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
-  return ok(new Set(seen.flatMap((row) => [...referredAt(row, by.paths ?? [], base)])));
+  const led = new Set<string>();
+  for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);
+  return ok(led);
 }
 
 function parameterOf({ kind, type, by }: GrantedJoin, among: readonly string[]): SearchParameter | undefined {

@@ -42,8 +42,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
-    if (read.error.reason === "scope_context_unsupported") return not(["grants", i, "scopes"], "scopes other than patient/ and system/");
-    if (read.error.reason === "scope_query_unsupported") return not(["grants", i, "scopes"], "scopes with a query part");
+    if (read.error.reason === "scope_query_unsupported") return not(["grants", i, "scopes"], "scopes by anything but category");
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;

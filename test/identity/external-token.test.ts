@@ -94,9 +94,9 @@ test.for([
   ["claim_malformed", { patient: null }],
   ["claim_malformed", { fhirUser: {} }],
   ["claim_malformed", { scope: undefined }],
-  ["claim_malformed", { scope: "user/*.rs" }],
+  ["claim_malformed", { scope: "users/*.rs" }],
   ["claim_malformed", { scope: "patient/*.rs email" }],
-  ["claim_malformed", { scope: "patient/Observation.rs?category=laboratory" }],
+  ["claim_malformed", { scope: "patient/Observation.rs?code=718-7" }],
   ["claim_malformed", { scope: ["patient/*.rs user/*.rs"] }],
 ] as const)("%s: %j", ([reason, changes], { expect }) => {
   expect(read(changes)).toMatchObject({ ok: false, error: { reason } });

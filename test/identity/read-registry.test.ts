@@ -134,9 +134,8 @@ test.for(badExternal)(
 );
 
 const unsupported: readonly (readonly [string, string, unknown])[] = [
-  ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs user/*.rs"],
-  ["/grants/0/scopes", "/grants/0/scopes", "patient/*.rs user/Patient.r"],
-  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?category=laboratory"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/Observation.rs?code=718-7"],
+  ["/grants/0/scopes", "/grants/0/scopes", "system/*.rs patient/Observation.rs?category=laboratory&date=2020"],
   ["/origins/0/credentials", "/origins/0/credentials/kind", { kind: "mtls", binding: "ORIGIN_MTLS" }],
 ];
 

@@ -138,7 +138,7 @@ test("T40: what a JWT of the issuer is held to, an opaque token is too", async (
     ["token_lives_too_long", { exp: now + 3_700 }],
     ["claim_malformed", { sub: undefined }],
     ["claim_malformed", { client_id: undefined }],
-    ["claim_malformed", { scope: "user/*.rs" }],
+    ["claim_malformed", { scope: "users/*.rs" }],
     ["token_type_wrong", { token_type: "refresh_token" }],
   ];
   for (const [reason, changes] of bad) expect(await verdict(changes), JSON.stringify(changes)).toBe(reason);

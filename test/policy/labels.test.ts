@@ -49,5 +49,5 @@ test("a label inside withholds wherever it is: on an element, a primitive, a con
   ]) {
     expect(isLabelled({ resourceType: "Observation", ...resource }), JSON.stringify(resource)).toBe(true);
   }
-  expect(isLabelled({ resourceType: "Observation", extension: [{ url: "urn:a", valueString: String(inline["url"]) }] })).toBe(false);
+  expect(isLabelled({ resourceType: "Observation", extension: [{ url: "urn:a", valueString: inline["url"] ?? "" }] })).toBe(false);
 });

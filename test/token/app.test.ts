@@ -200,7 +200,7 @@ test.for([
   ["invalid_scope", "scope_context_unsupported", { scope: "patient/*.rs" }, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", {}, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.rs" }, patientScoped],
-  ["invalid_scope", "scope_query_unsupported", { scope: "system/Observation.rs?category=laboratory" }, record],
+  ["invalid_scope", "scope_query_unsupported", { scope: "system/Observation.rs?code=718-7" }, record],
 ] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
   const door = endpoint({ client });
   const answer = await ask(door, post(await form(changes)));
