@@ -9,10 +9,16 @@ export interface Fetched<T> {
   readonly goodUntil: Instant;
 }
 
-export interface FetchedCopiesOptions {
+/** What a place gives to those who fetch in it. */
+export interface FetchingPlace {
   readonly clock: Clock;
   /** Resolves after so many milliseconds. */
   readonly wait: (milliseconds: number) => Promise<unknown>;
+  /** Lets a fetch outlive the request that began it. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
+}
+
+export interface FetchedCopiesOptions extends FetchingPlace {
   /** Between two times that one thing is asked for, whatever became of the first. */
   readonly intervalMilliseconds: number;
   /** How long a request that has nothing to go on looks out for what another one is fetching: as long as that may take. */
@@ -69,12 +75,19 @@ export class FetchedCopies<T> {
   async #fetch(entry: Entry<T>, load: (at: Instant) => Promise<Fetched<T>>, at: Instant): Promise<void> {
     entry.claimed = at;
     entry.settled = false;
+    const fetching = (async () => {
+      try {
+        entry.known = await load(at);
+      } finally {
+        if (entry.claimed === at) entry.settled = true;
+      }
+    })();
+    // Whoever hangs up at once, again and again, would otherwise keep a new key unknown, and one that was taken back good.
+    this.#options.keepAlive(fetching.catch(() => {}));
     try {
-      entry.known = await load(at);
+      await fetching;
     } catch (fault) {
       if (!isGood(entry.known, this.#options.clock())) throw fault;
-    } finally {
-      if (entry.claimed === at) entry.settled = true;
     }
   }
 

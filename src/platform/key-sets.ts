@@ -1,9 +1,9 @@
 import { isMetadataAddress, readMetadata, type IssuerMetadata } from "#identity/issuer-metadata";
 import { publicJwks, type PublicJwk } from "#identity/jwk";
 import type { KeySets } from "#identity/ports";
-import { instant, type Clock, type Instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
 import { serverPatienceMilliseconds, type AskServer } from "./ask-server.ts";
-import { FetchedCopies, type Fetched } from "./fetched-copies.ts";
+import { FetchedCopies, type Fetched, type FetchingPlace } from "./fetched-copies.ts";
 import { isPublicKey } from "./jose/public-key.ts";
 
 // A key that its owner has taken back is believed for five minutes more, and for an hour while the owner's server is down.
@@ -13,8 +13,8 @@ const hardMilliseconds = 3_600_000;
 const intervalMilliseconds = 30_000;
 
 /** Key sets (RFC 7517 §5) out of their owners' own addresses, held to what a registry file may say inline. */
-export function keySets(ask: AskServer, clock: Clock, wait: (milliseconds: number) => Promise<unknown>): KeySets {
-  const options = { clock, wait, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds };
+export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
+  const options = { ...place, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds };
   const keys = new FetchedCopies<readonly PublicJwk[]>(options);
   const metadata = new FetchedCopies<IssuerMetadata>(options);
   const aged = <T>(value: T, at: Instant): Fetched<T> => ({

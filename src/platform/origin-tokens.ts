@@ -3,7 +3,7 @@ import type { OriginEntry } from "#identity/registry-state";
 import { instant, type Clock } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { serverPatienceMilliseconds, type AskServer } from "./ask-server.ts";
-import { FetchedCopies, type Fetched } from "./fetched-copies.ts";
+import { FetchedCopies, type Fetched, type FetchingPlace } from "./fetched-copies.ts";
 import { clientAssertion } from "./jose/client-assertion.ts";
 
 /** Access tokens of one origin's token endpoint. Each throws when none can be had. */
@@ -35,14 +35,14 @@ const answer = z.object({
  * The gateway as a client of its origins (SMART Backend Services, RFC 7523 §2.2): one token in each isolate, another one in the last quarter
  * of its life, and none in its last tenth.
  */
-export function originTokens(ask: AskServer, clock: Clock, wait: (milliseconds: number) => Promise<unknown>): OriginTokens {
-  const copies = new FetchedCopies<Secret>({ clock, wait, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds });
+export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens {
+  const copies = new FetchedCopies<Secret>({ ...place, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds });
   return (credentials, key) => {
     const get = (anew: boolean) =>
       copies.get(
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
-          const { access_token: token, expires_in: lives } = await request(credentials, key, ask, clock);
+          const { access_token: token, expires_in: lives } = await request(credentials, key, ask, place.clock);
           return { value: new Secret(token), freshUntil: instant(at + lives * 750), goodUntil: instant(at + lives * 900) };
         },
         anew,

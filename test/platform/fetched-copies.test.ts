@@ -7,10 +7,12 @@ import { FetchedCopies, type Fetched } from "#platform/fetched-copies";
 function copies() {
   let now = 10_000;
   let asked = 0;
+  const kept: Promise<unknown>[] = [];
   let answer: () => Promise<string> = () => Promise.resolve(`answer ${asked}`);
   const held = new FetchedCopies<string>({
     clock: () => instant(now),
     wait: () => wait(1),
+    keepAlive: (work) => kept.push(work),
     intervalMilliseconds: 30,
     patienceMilliseconds: 20,
   });
@@ -22,6 +24,7 @@ function copies() {
     get: (anew = false) => held.get("key", load, anew),
     pass: (milliseconds: number) => (now += milliseconds),
     asked: () => asked,
+    kept,
     answerWith: (next: () => Promise<string>) => (answer = next),
   };
 }
@@ -70,6 +73,17 @@ test("who has nothing to go on gets what another one is fetching, without asking
   resolve("late");
   expect(new Set(await Promise.all(all))).toEqual(new Set(["late"]));
   expect(asked()).toBe(1);
+});
+
+test("each fetch is kept alive for its own sake, and what is kept never fails", async ({ expect }) => {
+  const { get, pass, kept, answerWith } = copies();
+  await get();
+  answerWith(down);
+  pass(100);
+  expect(await get()).toBe("answer 1");
+  pass(1_000);
+  await expect(get()).rejects.toThrow("down");
+  expect(await Promise.allSettled(kept)).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }, { status: "fulfilled" }]);
 });
 
 test("a fetch that was cut off holds nobody for longer than it may take: then one of those who wait asks, and one only", async ({

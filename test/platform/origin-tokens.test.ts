@@ -30,8 +30,7 @@ function endpoint(answer: object = {}, changes: object = {}, by = key) {
       given += 1;
       return Promise.resolve({ access_token: `token-${given}`, token_type: "bearer", expires_in: 100, ...answer });
     },
-    () => time,
-    () => wait(1),
+    { clock: () => time, wait: () => wait(1), keepAlive: () => {} },
   )({ ...credentials, ...changes }, by);
   const assertion = () => questions.at(-1)?.form?.get("client_assertion") ?? "";
   return { source, questions, assertion, pass: (seconds: number) => (time = instant(time + seconds * 1_000)) };

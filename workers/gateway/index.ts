@@ -51,9 +51,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);
   const ask = askServer(config.identityHosts);
-  const wait = (milliseconds: number) => scheduler.wait(milliseconds);
-  const keysOfOthers = keySets(ask, clock, wait);
-  const tokensOfOrigins = originTokens(ask, clock, wait);
+  const place = { clock, wait: (milliseconds: number) => scheduler.wait(milliseconds), keepAlive: waitUntil };
+  const keysOfOthers = keySets(ask, place);
+  const tokensOfOrigins = originTokens(ask, place);
   const secretOf = (name: string): unknown => Reflect.get(env, name);
   const proofs = proofVerifier(config.dpopNonceKey);
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });

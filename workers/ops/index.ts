@@ -1,3 +1,4 @@
+import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
 import { adminApp } from "#admin/app";
 import { instant } from "#kernel/clock";
@@ -14,7 +15,11 @@ import { opsReadiness } from "#platform/ops-readiness";
 function open(env: OpsEnv): Hono {
   const { url, ledgerShards, identityHosts, dpopNonceKey } = opsConfig(env);
   const clock = () => instant(Date.now());
-  const keysOfIssuers = keySets(askServer(identityHosts), clock, (milliseconds) => scheduler.wait(milliseconds));
+  const keysOfIssuers = keySets(askServer(identityHosts), {
+    clock,
+    wait: (milliseconds) => scheduler.wait(milliseconds),
+    keepAlive: waitUntil,
+  });
   return adminApp({
     operators: env.OPERATOR_ROLL,
     denials: async (issuer) => new Set(await env.OPERATOR_ROLL.denials(issuer)),

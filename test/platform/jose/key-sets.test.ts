@@ -17,11 +17,7 @@ function publisher(...keys: readonly PublicJwk[]) {
     asked.push(url);
     return document === undefined ? Promise.reject(new Error("down")) : Promise.resolve(document);
   };
-  const sets = keySets(
-    ask,
-    () => instant(now),
-    (milliseconds) => scheduler.wait(milliseconds),
-  );
+  const sets = keySets(ask, { clock: () => instant(now), wait: (milliseconds) => scheduler.wait(milliseconds), keepAlive: () => {} });
   return {
     asked,
     pass: (seconds: number) => (now += seconds * 1_000),
@@ -116,8 +112,7 @@ test("T41: metadata lead to an issuer's keys if they are that issuer's, by its e
       asked.push(url);
       return url === uri ? { keys: [first.jwk] } : metadata;
     },
-    () => instant(now),
-    (milliseconds) => scheduler.wait(milliseconds),
+    { clock: () => instant(now), wait: (milliseconds) => scheduler.wait(milliseconds), keepAlive: () => {} },
   );
   expect(await sets.at(address, iss)).toEqual([first.jwk]);
   expect(await sets.anew(address, iss)).toEqual([first.jwk]);
