@@ -1,17 +1,26 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceType } from "./elements.ts";
+import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
+import { ownedBy } from "./owner-parameter.ts";
 import { readPlace, type Place, type PlaceRefusal } from "./place.ts";
 import { readQuery, type QueryPair, type QueryRefusal } from "./query.ts";
-import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "./search.ts";
+import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchParameter, type SearchRefusal } from "./search.ts";
 
 /** What is being asked, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is the `GET` whose answer has no body. */
-export type Interaction = Reading | Writing | { readonly kind: "batch" };
+export type Interaction = Reading | Listing | Writing | Told | { readonly kind: "batch" };
 
 export type Reading =
   | { readonly kind: "read"; readonly type: ResourceType; readonly id: string }
   | { readonly kind: "vread"; readonly type: ResourceType; readonly id: string; readonly version: string }
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
+
+/** Answered without any resource of the origin's. */
+export type Told =
+  /** `metadata`, by somebody who is known: what they may do. */
+  | { readonly kind: "capabilities" }
+  /** `[type]/$validate`, or of an id: whether a resource that is sent has the structure of R4. */
+  | { readonly kind: "validate"; readonly type: ResourceType; readonly id: string | undefined };
 
 /** `criteria`: of a conditional form, which means the one resource that it finds (FHIR R4 http §3.1.0.5.3, §3.1.0.6.1, §3.1.0.7.1). */
 export type Writing =
@@ -27,22 +36,20 @@ export function isReading(interaction: Interaction): interaction is Reading {
   return interaction.kind === "read" || interaction.kind === "vread" || interaction.kind === "search";
 }
 
+export function isListing(interaction: Interaction): interaction is Listing {
+  return interaction.kind === "history" || interaction.kind === "everything" || interaction.kind === "lastn";
+}
+
 /** Interactions of R4 that are understood and not carried; codes of http://hl7.org/fhir/restful-interaction where it has one. */
-export type UncarriedInteraction =
-  | "history-instance"
-  | "history-type"
-  | "history-system"
-  | "capabilities"
-  | "search-system"
-  | "search-compartment"
-  | "operation";
+export type UncarriedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
-  | { readonly reason: "interaction_not_carried"; readonly interaction: UncarriedInteraction | Writing["kind"] | "batch" }
-  | { readonly reason: "unsupported_method" }
+  | { readonly reason: "interaction_not_carried"; readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"] }
+  /** `allow`: the methods that the place has. */
+  | { readonly reason: "unsupported_method"; readonly allow: readonly string[] }
   | PlaceRefusal
   | QueryRefusal
-  | SearchRefusal;
+  | ListingRefusal;
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
 type Method = Exclude<(typeof methods)[number], "HEAD">;
@@ -60,12 +67,14 @@ export function readInteraction(
   base?: string,
   form = "",
 ): Result<Interaction, InteractionRefusal> {
-  const known = methods.find((name) => name === method);
-  if (known === undefined) return err({ reason: "unsupported_method" });
   const place = readPlace(segments);
   if (!place.ok) return place;
-  const asked = at(known === "HEAD" ? "GET" : known, place.value);
-  if (asked === undefined) return err({ reason: "unknown_path" });
+  const known = methods.find((name) => name === method);
+  const asked = known && at(known === "HEAD" ? "GET" : known, place.value);
+  if (asked === undefined) {
+    const allow = methods.filter((name) => typeof at(name === "HEAD" ? "GET" : name, place.value) === "object");
+    return err(allow.length === 0 ? { reason: "unknown_path" } : { reason: "unsupported_method", allow });
+  }
   if (typeof asked === "string") return err({ reason: "interaction_not_carried", interaction: asked });
 
   const pairs = readQuery(query, form);
@@ -73,8 +82,17 @@ export function readInteraction(
   switch (asked.kind) {
     case "search": {
       const search = readSearch(asked.type, pairs.value, base);
-      return search.ok ? ok({ kind: "search", posted: asked.posted, ...search.value }) : search;
+      if (!search.ok) return search;
+      const { posted, within } = asked;
+      const parameters = within === undefined ? search.value.parameters : [within, ...search.value.parameters];
+      return ok({ kind: "search", posted, ...search.value, parameters });
     }
+    case "history":
+      return readHistory(asked.type, asked.id, pairs.value);
+    case "everything":
+      return readEverything(asked.id, pairs.value);
+    case "lastn":
+      return readLastN(pairs.value, base);
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete": {
@@ -87,7 +105,9 @@ export function readInteraction(
     case "update":
     case "patch":
     case "delete":
-    case "batch": {
+    case "batch":
+    case "capabilities":
+    case "validate": {
       const refusal = refuseBesidePresentation("type" in asked ? asked.type : undefined, pairs.value);
       return refusal === undefined ? ok(asked) : err(refusal);
     }
@@ -122,7 +142,12 @@ const spoken = (name: string) => (/^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(name) ?
 
 type Asked =
   | Exclude<Reading, { kind: "search" }>
-  | { readonly kind: "search"; readonly type: ResourceType; readonly posted: boolean }
+  /** `within`: of a compartment's search, which is the search for that patient's rows. */
+  | { readonly kind: "search"; readonly type: ResourceType; readonly posted: boolean; readonly within: SearchParameter | undefined }
+  | { readonly kind: "history"; readonly type: ResourceType; readonly id: string | undefined }
+  | { readonly kind: "everything"; readonly id: string }
+  | { readonly kind: "lastn" }
+  | Told
   | Exclude<Writing, { criteria: Search }>
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
   | { readonly kind: "batch" };
@@ -140,24 +165,36 @@ function at(method: Method, place: Place): Asked | UncarriedInteraction | undefi
       return method === "GET" ? { ...place, kind: "vread" } : undefined;
     case "posted":
       if (method !== "POST") return undefined;
-      return place.type === undefined ? "search-system" : { kind: "search", type: place.type, posted: true };
-    case "history": {
-      const of = place.type === undefined ? "system" : place.id === undefined ? "type" : "instance";
-      return method === "GET" ? `history-${of}` : undefined;
-    }
+      return place.type === undefined ? "search-system" : { kind: "search", type: place.type, posted: true, within: undefined };
+    case "history":
+      if (method !== "GET") return undefined;
+      return place.type === undefined ? "history-system" : { kind: "history", type: place.type, id: place.id };
     case "compartment":
-      return method === "GET" ? "search-compartment" : undefined;
+      return method === (place.posted ? "POST" : "GET") ? inCompartment(place) : undefined;
     case "operation":
-      return method === "GET" || method === "POST" ? "operation" : undefined;
+      return inOperation(method, place);
     case "metadata":
-      return method === "GET" ? "capabilities" : undefined;
+      return method === "GET" ? { kind: "capabilities" } : undefined;
   }
+}
+
+/** Whose the rows are is asked for as any search would: by elements that the reader may see. What others did for them is not theirs. */
+function inCompartment({ of, id, type, posted }: Extract<Place, { kind: "compartment" }>): Asked | UncarriedInteraction {
+  const within = of === "Patient" && type !== "*" ? ownedBy(type, [id]) : undefined;
+  return within === undefined || type === "*" ? "search-compartment" : { kind: "search", type, posted, within };
+}
+
+function inOperation(method: Method, { name, type, id }: Extract<Place, { kind: "operation" }>): Asked | UncarriedInteraction | undefined {
+  if (name === "everything" && type === "Patient" && id !== undefined) return method === "GET" ? { kind: "everything", id } : undefined;
+  if (name === "lastn" && type === "Observation" && id === undefined) return method === "GET" ? { kind: "lastn" } : undefined;
+  if (name === "validate" && type !== undefined) return method === "POST" ? { kind: "validate", type, id } : undefined;
+  return method === "GET" || method === "POST" ? "operation" : undefined;
 }
 
 function onType(method: Method, type: ResourceType): Asked {
   switch (method) {
     case "GET":
-      return { kind: "search", type, posted: false };
+      return { kind: "search", type, posted: false, within: undefined };
     case "POST":
       return { kind: "create", type };
     case "PUT":

@@ -22,6 +22,7 @@ export interface HistoryAsked {
 /** `Patient/[id]/$everything` (http://hl7.org/fhir/R4/operation-patient-everything.html). */
 export interface EverythingAsked {
   readonly kind: "everything";
+  readonly type: "Patient";
   readonly id: string;
   readonly types: readonly ResourceType[] | undefined;
   readonly since: string | undefined;
@@ -57,7 +58,7 @@ export function readEverything(id: string, pairs: readonly QueryPair[]): Result<
   if (!read.ok) return read;
   const { start, end, _since: since, _count: count } = read.value;
   const times = { since: timeOf(since), start: timeOf(start), end: timeOf(end) };
-  return ok({ kind: "everything", id, types: types.length === 0 ? undefined : types, ...times, count: numberOf(count) });
+  return ok({ kind: "everything", type: "Patient", id, types: types.length === 0 ? undefined : types, ...times, count: numberOf(count) });
 }
 
 // More of one kind is a search, which has pages.

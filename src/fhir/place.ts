@@ -12,8 +12,14 @@ export type Place =
   | { readonly kind: "posted"; readonly type: ResourceType | undefined }
   /** `_history` of an instance, of a type, of everything. */
   | { readonly kind: "history"; readonly type: ResourceType | undefined; readonly id: string | undefined }
-  /** `Patient/1/Observation`; `*` for every type. */
-  | { readonly kind: "compartment"; readonly of: Compartment; readonly id: string; readonly type: ResourceType | "*" }
+  /** `Patient/1/Observation`; `*` for every type. `posted`: `Patient/1/Observation/_search`. */
+  | {
+      readonly kind: "compartment";
+      readonly of: Compartment;
+      readonly id: string;
+      readonly type: ResourceType | "*";
+      readonly posted: boolean;
+    }
   | { readonly kind: "operation"; readonly name: string; readonly type: ResourceType | undefined; readonly id: string | undefined }
   | { readonly kind: "metadata" };
 
@@ -47,11 +53,12 @@ function readBelow(type: ResourceType, id: string, third: string, fourth: string
     if (fourth === undefined) return ok({ kind: "history", type, id });
     return isPlainId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "malformed_id" });
   }
-  if (fourth !== undefined) return err({ reason: "unknown_path" });
-  if (isOperation(third)) return ok({ kind: "operation", name: third.slice(1), type, id });
+  if (fourth !== undefined && fourth !== "_search") return err({ reason: "unknown_path" });
+  const posted = fourth === "_search";
+  if (!posted && isOperation(third)) return ok({ kind: "operation", name: third.slice(1), type, id });
   const of = compartments.find((compartment) => compartment === type);
   return of !== undefined && (third === "*" || isResourceType(third))
-    ? ok({ kind: "compartment", of, id, type: third })
+    ? ok({ kind: "compartment", of, id, type: third, posted })
     : err({ reason: "unknown_path" });
 }
 

@@ -26,6 +26,10 @@ const exposed = [
   "Content-Digest",
   "Signature",
   "Signature-Input",
+  "ETag",
+  "Last-Modified",
+  "Location",
+  "Allow",
   "Deprecation",
   "Sunset",
   "Link",
@@ -41,6 +45,11 @@ const allowed = [
   "Signature-Input",
   "Content-Digest",
   "traceparent",
+  "Prefer",
+  "If-None-Match",
+  "If-Modified-Since",
+  "If-Match",
+  "If-None-Exist",
 ].join(", ");
 
 // Browsers ask anew after this; what is taken from the registry meanwhile shows at the answer itself.
@@ -92,7 +101,7 @@ function preflight(page: string | undefined, requestId: string): Response {
   const headers = baseHeaders(requestId);
   letPageRead(headers, page);
   if (page !== undefined) {
-    headers.set("access-control-allow-methods", "GET, POST");
+    headers.set("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
     headers.set("access-control-allow-headers", allowed);
     headers.set("access-control-max-age", String(preflightSeconds));
   }

@@ -145,7 +145,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   body_too_slow: face(408, "timeout", "The request took too long to arrive."),
   // interpret
   interaction_not_carried: notCarried,
-  unsupported_method: face(405, "not-supported", "Only GET, and POST of a search, are carried."),
+  unsupported_method: face(405, "not-supported", "This address has no such method: see Allow."),
   unknown_path: face(404, "not-found", "There is no such path."),
   unknown_type: face(404, "not-supported", "There is no such resource type in FHIR R4."),
   malformed_id: face(400, "value", "The id is malformed."),
@@ -168,6 +168,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   repeated_parameter: face(400, "invalid", "A parameter that may stand once is repeated."),
   too_many_values: face(400, "too-long", "A parameter has too many values."),
   malformed_value: face(400, "value", "A parameter's value is malformed."),
+  subject_missing: face(400, "required", "Say whose observations: patient or subject."),
   criteria_missing: face(412, "invalid", "A conditional request needs a criterion."),
   format_not_carried: face(406, "not-supported", "Only JSON is answered."),
   // authorize: decided from type and policy alone

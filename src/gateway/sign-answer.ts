@@ -30,7 +30,7 @@ export async function signAnswer(
   if (call === undefined || principal?.grant.signedResponses !== true) return;
   headers.set("cache-control", "no-store, no-transform"); // RFC 9111 §5.2.2.6: who compresses on the way changes the bytes of the digest
   const fields = await ports.answers.sign(
-    { status, headers, body: method === "HEAD" ? undefined : await body() }, // RFC 9110 §9.3.2: no body follows
+    { status, headers, body: method === "HEAD" || status === 304 ? undefined : await body() }, // RFC 9110 §6.4.1: no body follows
     { method, url: targetUri(ports, call), headers: asked, signatureRead: principal.grant.signedRequests },
   );
   for (const [name, value] of Object.entries(fields)) headers.set(name, value);

@@ -2,6 +2,7 @@ import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import type { Interaction } from "#fhir/interaction";
 import { includeText } from "#fhir/include";
+import { listingQuery, type EverythingAsked, type HistoryAsked } from "#fhir/listing";
 import type { Search } from "#fhir/search";
 import { conditionTexts } from "#fhir/search-condition";
 import type { Principal } from "#identity/principal";
@@ -15,6 +16,7 @@ import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { letPageRead } from "./browser-apps.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
+import { etagOf, isKnown, lastModified, type Validators } from "./etag.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
@@ -77,7 +79,7 @@ export class Trail {
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, budgets, this.#ports.jitter()))) headers.set(name, value);
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
-    if (refusal.reason === "unsupported_method") headers.set("allow", "GET, POST"); // RFC 9110 §15.5.6
+    if (refusal.reason === "unsupported_method") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
     if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(call?.scheme, this.#arrival.method));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
@@ -87,28 +89,41 @@ export class Trail {
   }
 
   /**
+   * A HEAD, and a condition that holds, are answered without the body and on record with all of it: their headers confirm a guess at it.
    * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
    * its own bytes. `stillGood` throws when the client may not be answered any longer.
    */
-  async release({ windows, withheldPaths }: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
+  async release({ windows, withheldPaths, representation }: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
     const [first, ...further] = windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
+    const { headers: asked, method } = this.#arrival;
+    const etag = representation && etagOf(first.body, this.#facts.policyDigest ?? "");
+    const validators = representation && etag !== undefined ? { etag, ...representation } : undefined;
+    const status = validators !== undefined && isKnown(asked, validators) ? 304 : 200;
+    const bodiless = status === 304 || method === "HEAD";
+
     const withheld = withheldPaths.slice(0, withheldPathsMax);
-    const event = (window: DisclosedWindow) => this.#disclosure(window, withheld);
-    if (further.length === 0 && first.body.length <= windowBytes) {
+    const event = (window: DisclosedWindow) => this.#disclosure(window, withheld, status);
+    if (further.length === 0 && (bodiless || first.body.length <= windowBytes)) {
       const recorded = await this.#recordFirst([event(first)]);
       if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-      return this.#signed(new Response(first.body, { status: 200, headers: this.#answerHeaders(recorded) }), () => [first.body]);
+      const headers = this.#answerHeaders(recorded, status, validators);
+      return this.#signed(new Response(bodiless ? null : first.body, { status, headers }), () => [first.body]);
     }
     const numbered = (window: DisclosedWindow, number: number): AuditEvent => ({
       ...event(window),
       step: number, // the intent is step 0
       window: { number, complete: number === windows.length },
     });
-    const intent: AuditEvent = { ...this.#event("intent", { status: 200 }), withheld: { paths: withheld } };
+    const intent: AuditEvent = { ...this.#event("intent", { status }), withheld: { paths: withheld } };
     const recorded = await this.#recordFirst([intent, numbered(first, 1)]);
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-    const { headers } = await this.#signed({ status: 200, headers: this.#answerHeaders(recorded) }, () => windows.map(({ body }) => body));
+    const answer = { status, headers: this.#answerHeaders(recorded, status, validators) };
+    const { headers } = await this.#signed(answer, () => windows.map(({ body }) => body));
+    if (bodiless) {
+      for (const [index, window] of further.entries()) await this.#record([numbered(window, index + 2)]);
+      return new Response(null, { status, headers });
+    }
     const { readable, work } = sendWindows(windows, {
       stillGood,
       record: async (window, number) => void (await this.#record([numbered(window, number)])),
@@ -147,9 +162,13 @@ export class Trail {
     return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page) ? page : undefined;
   }
 
-  #answerHeaders(recorded: Recorded | Counted): Headers {
+  #answerHeaders(recorded: Recorded | Counted, status: number, validators?: Validators): Headers {
     const headers = this.#headers(recorded);
-    headers.set("content-type", `${this.#mediaType}; charset=utf-8`);
+    if (status !== 304) headers.set("content-type", `${this.#mediaType}; charset=utf-8`); // RFC 9110 §15.4.5
+    if (validators === undefined) return headers;
+    headers.set("etag", validators.etag);
+    const modified = lastModified(validators.lastUpdated);
+    if (modified !== undefined) headers.set("last-modified", modified);
     return headers;
   }
 
@@ -165,8 +184,8 @@ export class Trail {
     return this.#ports.ledger.record(events, this.#sender(this.#facts.principal));
   }
 
-  #disclosure({ patients, unnamed, counts, withheldResources }: DisclosedWindow, paths: readonly string[]): AuditEvent {
-    return { ...this.#event("disclosure", { status: 200 }), patients, unnamed, counts, withheld: { paths, resources: withheldResources } };
+  #disclosure({ patients, unnamed, counts, withheldResources }: DisclosedWindow, paths: readonly string[], status: number): AuditEvent {
+    return { ...this.#event("disclosure", { status }), patients, unnamed, counts, withheld: { paths, resources: withheldResources } };
   }
 
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
@@ -225,10 +244,14 @@ export class Trail {
 
 /** Chains and includes by the names that a query gives them. */
 function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
-  return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map((text) => {
-    const at = text.indexOf("=");
-    return [text.slice(0, at), decodeURIComponent(text.slice(at + 1))] as const;
-  });
+  return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
+}
+
+const listed = (asked: HistoryAsked | EverythingAsked) => listingQuery(asked).split("&").filter(Boolean).map(pairOf);
+
+function pairOf(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  return [text.slice(0, at), decodeURIComponent(text.slice(at + 1))];
 }
 
 /** The interaction as the record names it; search values may name a patient, and the record is sealed. */
@@ -245,6 +268,18 @@ function asked(interaction: Interaction | undefined): AuditEvent["what"] {
       return { interaction: "create", type: interaction.type };
     case "search":
       return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
+    case "history": {
+      const { type, id } = interaction;
+      return { interaction: id === undefined ? "history-type" : "history-instance", type, id, parameters: listed(interaction) };
+    }
+    case "everything":
+      return { interaction: "$everything", type: interaction.type, id: interaction.id, parameters: listed(interaction) };
+    case "lastn":
+      return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
+    case "validate":
+      return { interaction: "$validate", type: interaction.type, id: interaction.id };
+    case "capabilities":
+      return { interaction: "capabilities" };
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete":

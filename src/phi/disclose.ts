@@ -134,7 +134,9 @@ export class Discloser {
     if (text.length > resourceBytesMax || patients.size > patientsMax) return err({ reason: "answer_too_large" });
     const tally = new Tally(this.#bases.name);
     tally.add({ ...cut.value, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text, patients });
-    return ok(tally.disclosure(this.#grant.withheldPaths));
+    const meta = property(cut.value.resource, "meta");
+    const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
+    return ok({ ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } });
   }
 }
 

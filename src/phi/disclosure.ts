@@ -6,6 +6,8 @@ export interface Disclosure {
   readonly windows: readonly DisclosedWindow[];
   /** The element paths that the view hides. */
   readonly withheldPaths: readonly string[];
+  /** Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`). */
+  readonly representation?: { readonly lastUpdated: string | undefined };
 }
 
 export interface DisclosedWindow {

@@ -67,7 +67,7 @@ test("above the transport's limits the front answers 414 and 431 with an Operati
 
 test("a method that is not carried is answered with those that are (RFC 9110 §15.5.6)", async ({ expect }) => {
   const { status, headers } = await phylax.ask("telehealth", "Patient/amara-okafor", { method: "OPTIONS" });
-  expect({ status, allow: headers["allow"] }).toEqual({ status: 405, allow: "GET, POST" });
+  expect({ status, allow: headers["allow"] }).toEqual({ status: 405, allow: "GET, HEAD, PUT, PATCH, DELETE" });
 });
 
 test("absent and unknown ids are the same 404", async ({ expect }) => {

@@ -41,7 +41,7 @@ test("a preflight is answered before any credential, for every registered page a
     expect(reply).toMatchObject({
       status: 204,
       text: "",
-      headers: { [allow]: origin, "access-control-allow-methods": "GET, POST", vary: "Origin" },
+      headers: { [allow]: origin, "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE", vary: "Origin" },
     });
     const sent = String(reply.headers["access-control-allow-headers"]).toLowerCase().split(", ");
     expect(sent).toEqual(expect.arrayContaining(["authorization", "dpop", "phylax-purpose", "content-type"]));

@@ -10,9 +10,7 @@ const refusal = (method: string, path: string, query = "") => {
 };
 const search = (query: string) => {
   const interaction = read("GET", "Observation", query);
-  return interaction.ok && interaction.value.kind === "search"
-    ? searchQuery(interaction.value)
-    : interaction;
+  return interaction.ok && interaction.value.kind === "search" ? searchQuery(interaction.value) : interaction;
 };
 
 test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
@@ -26,7 +24,7 @@ test("a version is read by its id, and only by GET", ({ expect }) => {
   expect(read("GET", "Patient/1/_history/2")).toEqual({ ok: true, value: { kind: "vread", type: "Patient", id: "1", version: "2" } });
   expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "malformed_id" });
   expect(refusal("GET", "Patient/1/_history/2", "_elements=name")).toMatchObject({ reason: "parameter_not_carried" });
-  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "unknown_path" });
+  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "unsupported_method", allow: ["GET", "HEAD"] });
 });
 
 test("a posted search is the search of its URL's and its form's parameters together", ({ expect }) => {
@@ -43,21 +41,21 @@ test("a posted search is the search of its URL's and its form's parameters toget
   expect(posted("", Array.from({ length: 4 }, () => `code=${"a".repeat(7_000)}`).join("&"))).toMatchObject({
     error: { reason: "form_too_large" },
   });
-  expect(refusal("GET", "Observation/_search")).toEqual({ reason: "unknown_path" });
+  expect(refusal("GET", "Observation/_search")).toEqual({ reason: "unsupported_method", allow: ["POST"] });
 });
 
 test.for([
-  ["GET", "Patient/1/_history", "history-instance"],
-  ["GET", "Patient/_history", "history-type"],
   ["GET", "_history", "history-system"],
-  ["GET", "metadata", "capabilities"],
   ["POST", "_search", "search-system"],
   ["GET", "", "search-system"],
-  ["GET", "Patient/1/Observation", "search-compartment"],
   ["GET", "Patient/1/*", "search-compartment"],
-  ["GET", "Patient/1/$everything", "operation"],
+  ["GET", "Patient/1/Practitioner", "search-compartment"],
+  ["GET", "Encounter/1/Observation", "search-compartment"],
+  ["GET", "Patient/$everything", "operation"],
+  ["GET", "Encounter/1/$everything", "operation"],
+  ["GET", "Observation/1/$lastn", "operation"],
+  ["POST", "Patient/$member-match", "operation"],
   ["POST", "Patient/$match", "operation"],
-  ["GET", "Observation/$lastn", "operation"],
   ["POST", "$graphql", "operation"],
 ] as const)("%s /%s is known and refused by its name: %s", ([method, path, interaction], { expect }) => {
   expect(refusal(method, path)).toEqual({ reason: "interaction_not_carried", interaction });
@@ -86,15 +84,16 @@ test("writes are read by method and place; a conditional one names what it means
 });
 
 test("what FHIR does not know is refused: method, type, path, id", ({ expect }) => {
-  expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "unsupported_method" });
-  expect(refusal("get", "Patient/1")).toEqual({ reason: "unsupported_method" });
+  const allow = ["GET", "HEAD", "PUT", "PATCH", "DELETE"];
+  expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
+  expect(refusal("get", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
   expect(refusal("GET", "Toaster/1")).toEqual({ reason: "unknown_type" });
   expect(refusal("GET", "DomainResource")).toEqual({ reason: "unknown_type" });
   expect(refusal("GET", "constructor")).toEqual({ reason: "unknown_path" });
   expect(refusal("GET", "Patient/1/2")).toEqual({ reason: "unknown_path" });
   expect(refusal("GET", "Patient/1/Observation/2")).toEqual({ reason: "unknown_path" });
   expect(refusal("GET", "Patient/1/_history/2/3")).toEqual({ reason: "unknown_path" });
-  expect(refusal("POST", "Patient/1")).toEqual({ reason: "unknown_path" });
+  expect(refusal("POST", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
   expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "malformed_id" });
 });
 
@@ -148,7 +147,11 @@ test("chains, reverse chains, includes and modifiers are read, and rebuilt from 
     ["_include=Observation:subject:Patient&_revinclude:iterate=Provenance:target:Encounter"],
     ["value-string:exact=x&code:not=a&value-string:missing=true&_total=none", "value-string:exact=x&code:not=a&value-string:missing=true"],
   ] as const) {
-    expect(search(asked), asked).toBe(rebuilt.replace("Provenance:target&", "Provenance:target&").replace(/_revinclude=Provenance:target$/u, "_revinclude=Provenance:target:Observation"));
+    expect(search(asked), asked).toBe(
+      rebuilt
+        .replace("Provenance:target&", "Provenance:target&")
+        .replace(/_revinclude=Provenance:target$/u, "_revinclude=Provenance:target:Observation"),
+    );
   }
 });
 

@@ -26,5 +26,5 @@ test("every way in which a credential can fail has one face", ({ expect }) => {
 
 test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {
   expect(faceOf({ reason: "parameter_hidden", parameter: "phone" }).text).toContain("phone");
-  expect(faceOf({ reason: "interaction_not_carried", interaction: "history-type" }).text).toContain("history-type");
+  expect(faceOf({ reason: "interaction_not_carried", interaction: "history-system" }).text).toContain("history-system");
 });
