@@ -135,7 +135,7 @@ test("a token that is not this issuer's for this client and this gateway is 401,
     ["token_expired", await token({ iat: now - 400, exp: now - 1 })],
     ["token_lives_too_long", await token({ exp: now + 3_700 })],
     ["token_type_wrong", await token({}, { typ: "JWT" })],
-    ["claim_malformed", await token({ scope: "user/*.rs" })],
+    ["claim_malformed", await token({ scope: "users/*.rs" })],
     ["claim_malformed", await token({ scope: "patient/Observation.rs?category=laboratory" })],
   ];
   const ids: unknown[] = [];
