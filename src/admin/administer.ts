@@ -36,13 +36,16 @@ export interface Verb {
   readonly act: (document: unknown) => Promise<Result<object, Rejected>>;
 }
 
+// The gateway's as well; a megabyte takes so long at 560 kbit/s.
+const bodyPatienceMilliseconds = 15_000;
+
 /**
  * Does what an operator asks for. On record before it is done and after; when the first record fails this throws and nothing is
  * done. Every verb can be asked for again with the same document, so a lost answer is no loss.
  */
 export async function administer(
   submission: Submission,
-  ports: Pick<AdminPorts, "ledger" | "operators" | "denials" | "signIns" | "proofs" | "url">,
+  ports: Pick<AdminPorts, "ledger" | "operators" | "denials" | "signIns" | "proofs" | "url" | "clock">,
   { interaction, path, role, act }: Verb,
 ): Promise<Response> {
   const { id, at, authorization } = submission;
@@ -60,6 +63,8 @@ export async function administer(
   if (!operator.ok) return refuse(operator.error);
   const document = await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
+  // Sent slowly, it would let whoever was proven at its first byte act long after being suspended, denied or due to sign in again.
+  if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_too_slow" });
 
   const receipt = await trail.intends(await sha256(document.value.bytes));
   if (receipt === "replayed") return refuse({ reason: "proof_replayed" });

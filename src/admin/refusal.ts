@@ -1,7 +1,7 @@
 import type { OperatorRefusal } from "./operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 
-export type AdminRefusal = OperatorRefusal | DocumentRefusal;
+export type AdminRefusal = OperatorRefusal | DocumentRefusal | { readonly reason: "body_too_slow" };
 
 /** The public side of a refusal (RFC 9457 §3.1). */
 interface PublicFace {
@@ -79,6 +79,7 @@ export const publicFaces: Readonly<Record<AdminRefusal["reason"], PublicFace>> =
   sign_in_from_the_future: signInAgain,
   sign_in_too_old: signInAgain,
   sign_in_too_weak: signInAgain,
+  body_too_slow: { status: 408, title: "The request took too long to arrive." },
   media_type: { status: 415, title: "The body must be application/json." },
   too_large: { status: 413, title: "The body must be at most 1 MiB." },
   not_json: { status: 400, title: "The body is not JSON in UTF-8, is nested too deep, or an object names a member twice." },

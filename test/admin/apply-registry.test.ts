@@ -2,6 +2,7 @@ import { describe, test } from "vitest";
 import type { AuditEvent } from "#audit/event";
 import { adminApp } from "#admin/app";
 import type { AdminPorts } from "#admin/ports";
+import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
 import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";
@@ -66,6 +67,20 @@ test("without a record nothing is applied: 503, and not a word of why", async ({
   expect([reply.status, reply.headers.get("content-type")]).toEqual([503, "application/problem+json"]);
   expect(await reply.text()).not.toContain("a message");
   expect(book).toEqual(["fault TypeError"]);
+});
+
+test("a document that took longer than fifteen seconds to arrive is not applied: its sender was proven when it began", async ({
+  expect,
+}) => {
+  const arriving = (milliseconds: number) => {
+    const times = [at, instant(at + milliseconds)];
+    return door({ clock: () => times.shift() ?? at });
+  };
+  expect((await arriving(15_000).post(registrar.tlsClientAuth)).status).toBe(200);
+  const { post, book, events } = arriving(15_001);
+  expect((await post(registrar.tlsClientAuth)).status).toBe(408);
+  expect(book).toEqual(["refusal 0"]);
+  expect(events[0]?.outcome).toEqual({ status: 408, reason: "body_too_slow" });
 });
 
 test("while nobody says what is denied, nothing is applied", async ({ expect }) => {
