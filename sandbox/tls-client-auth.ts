@@ -95,9 +95,17 @@ function verdict(socket: TLSSocket): string {
   return reason === undefined ? "FAILED" : `FAILED:${reason}`;
 }
 
-// Node writes one attribute a line in encoding order, each already escaped as RFC 2253 §2.4 asks; §2.1 reverses the order.
+// Node writes one part of a name a line in encoding order, those of several attributes with " + ", escaped as RFC 2253 §2.4 asks.
 const attributes = (name: string) => name.split("\n").filter((line) => line !== "");
-const rfc2253 = (name: string) => attributes(name).toReversed().join(",");
+/** As OpenSSL writes it: §2.1 reverses the order, and letters beyond ASCII are their bytes (§2.4). */
+const rfc2253 = (name: string) =>
+  attributes(name)
+    .toReversed()
+    .map((part) => part.split(" + ").toReversed().join("+"))
+    .join(",")
+    .replaceAll(/[^\x20-\x7e]+/gu, (letters) =>
+      [...Buffer.from(letters)].map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+    );
 const legacy = (name: string) =>
   attributes(name)
     .map((attribute) => `/${attribute}`)

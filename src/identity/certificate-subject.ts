@@ -15,11 +15,22 @@ export interface RegisteredSubject {
 
 /** Whether an authority's certificate carries the registered name, and is by the registered authority. */
 export function carries(voucher: Extract<Voucher, { kind: "authority" }>, { issuerDn, field, value }: RegisteredSubject): boolean {
-  if (issuerDn === "" || !sameText(issuerDn, voucher.issuerDn)) return false;
-  if (field === "subjectDn") return sameText(value, voucher.subjectDn);
+  if (issuerDn === "" || !sameName(issuerDn, voucher.issuerDn)) return false;
+  if (field === "subjectDn") return sameName(value, voucher.subjectDn);
   return alternativeNames(voucher.der).some(
     (name) => name.field === field && sameText(canonical(field, value), canonical(field, name.value)),
   );
+}
+
+const sameName = (left: string, right: string): boolean => sameText(unescaped(left), unescaped(right));
+
+/** RFC 2253 §2.4 lets a writer choose: letters beyond ASCII as they are, or each of their bytes as `\C3`. No other escape is touched. */
+function unescaped(name: string): string {
+  return name.replaceAll(/(?:\\[89A-Fa-f][0-9A-Fa-f])+|\\./gu, (escaped) => {
+    if (escaped.length < 3) return escaped;
+    const bytes = Buffer.from(escaped.replaceAll("\\", ""), "hex");
+    return bytes.toString().includes("\ufffd") ? escaped : bytes.toString(); // not UTF-8: such a name equals itself alone
+  });
 }
 
 interface AlternativeName {

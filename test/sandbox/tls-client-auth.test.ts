@@ -1,4 +1,5 @@
 import "reflect-metadata";
+import { execFileSync } from "node:child_process";
 import { createHash, randomUUID, webcrypto, X509Certificate, KeyObject } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingHttpHeaders } from "node:http";
@@ -14,6 +15,7 @@ import {
   type CertificateFiles,
 } from "../../sandbox/certificates.ts";
 import { startFront } from "../../sandbox/front.ts";
+import { namedCertificate } from "../support/named-certificate.ts";
 import { ask, worker } from "./front-client.ts";
 
 const dir = join(tmpdir(), `phylax-tls-client-auth-${randomUUID()}`);
@@ -80,9 +82,9 @@ test("a good certificate is described in the fields and formats of Cloudflare", 
     certVerified: "SUCCESS",
     certRevoked: "0",
     certIssuerDN: "CN=Phylax sandbox client CA,O=Phylax sandbox",
-    certSubjectDN: "CN=pacs-01,OU=Zürich,O=St. Mary\\, Inc.,ST=Texas,C=US",
+    certSubjectDN: "CN=pacs-01,OU=Z\\C3\\BCrich,O=St. Mary\\, Inc.,ST=Texas,C=US",
     certIssuerDNRFC2253: "CN=Phylax sandbox client CA,O=Phylax sandbox",
-    certSubjectDNRFC2253: "CN=pacs-01,OU=Zürich,O=St. Mary\\, Inc.,ST=Texas,C=US",
+    certSubjectDNRFC2253: "CN=pacs-01,OU=Z\\C3\\BCrich,O=St. Mary\\, Inc.,ST=Texas,C=US",
     certIssuerDNLegacy: "/O=Phylax sandbox/CN=Phylax sandbox client CA",
     certSubjectDNLegacy: "/C=US/ST=Texas/O=St. Mary\\, Inc./OU=Zürich/CN=pacs-01",
     certSerial: cert.serialNumber,
@@ -100,6 +102,16 @@ test("a good certificate is described in the fields and formats of Cloudflare", 
   });
   expect(Date.parse(String(tlsClientAuth["certNotAfter"]))).toBe(Date.parse(cert.validTo));
   expect(cert.serialNumber).toMatch(/^[0-9A-F]{32}$/u);
+});
+
+test("a name of several attributes is written as OpenSSL does", async ({ expect }) => {
+  const subject = "C=DE, O=Klinik M\u00fcller\\, S\u00f6hne, OU=a+CN=b";
+  const files = await namedCertificate(dir, "several", { subject, authority: clientCa });
+  const said = execFileSync("openssl", ["x509", "-in", files.cert, "-noout", "-subject", "-nameopt", "RFC2253"], { encoding: "utf8" });
+  const { tlsClientAuth } = await cfOf(files);
+  expect(tlsClientAuth["certVerified"]).toBe("SUCCESS");
+  expect(`subject=${String(tlsClientAuth["certSubjectDNRFC2253"])}`).toBe(said.trim());
+  expect(said).toContain("M\\C3\\BCller\\, S");
 });
 
 test("without a certificate every field is there and says so", async ({ expect }) => {

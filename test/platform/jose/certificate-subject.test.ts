@@ -49,6 +49,25 @@ test.for([
   expect(carries(voucher(named), subject(field, value))).toBe(false);
 });
 
+test("T21: letters beyond ASCII are the same name in either spelling of RFC 2253, and nothing else is", ({ expect }) => {
+  const raw = { ...voucher(named), subjectDn: "CN=M\u00fcller\\, A", issuerDn: "CN=\u00c4rzte" };
+  const bytes = { ...raw, subjectDn: "CN=M\\C3\\BCller\\, A", issuerDn: "CN=\\c3\\84rzte" };
+  for (const certificate of [raw, bytes]) {
+    expect(carries(certificate, subject("subjectDn", raw.subjectDn, raw.issuerDn))).toBe(true);
+    expect(carries(certificate, subject("subjectDn", bytes.subjectDn, bytes.issuerDn))).toBe(true);
+    for (const other of [
+      "CN=M\\\\C3\\BCller\\, A",
+      "CN=Mu\u0308ller\\, A",
+      "CN=M\\FCller\\, A",
+      "CN=M\\C3\\BCller, A",
+      "CN=M\\C3ller\\, A",
+    ])
+      expect(carries(certificate, subject("subjectDn", other, raw.issuerDn)), other).toBe(false);
+  }
+  const comma = { ...raw, subjectDn: "CN=a\\2C O=b" };
+  expect(carries(comma, subject("subjectDn", "CN=a, O=b", raw.issuerDn)), "an escape that keeps two parts one").toBe(false);
+});
+
 test("T21: a name that is written to look like two is one", ({ expect }) => {
   expect(carries(voucher(hostile), subject("sanDns", "victim.example"))).toBe(false);
   expect(carries(voucher(hostile), subject("sanUri", "https://evil.example/%22, DNS:victim.example"))).toBe(true);
