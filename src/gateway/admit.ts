@@ -11,7 +11,7 @@ export interface Call {
   readonly method: string;
   /** Name of the FHIR origin, from the path. */
   readonly origin: string;
-  /** Path segments below the FHIR base, each of `[A-Za-z0-9$_.-]`. */
+  /** Path segments below the FHIR base, each of `[A-Za-z0-9$_.-]`, or `*`. */
   readonly segments: readonly string[];
   /** Without the `?`. */
   readonly query: string;
@@ -65,7 +65,7 @@ const urlBytesMax = 16_384;
 const headerBytesMax = 32_768;
 const headerCountMax = 100;
 
-const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/[A-Za-z0-9$_.-]+)*)\/?$/u;
+const fhirPath = /^\/v1\/fhir\/(?<origin>[a-z][a-z0-9-]{0,31})(?<rest>(?:\/(?:[A-Za-z0-9$_.-]+|\*))*)\/?$/u;
 const traceparent = /^00-(?<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/u;
 
 /** Takes a request in or says why not. Proves nothing about the caller. */

@@ -12,11 +12,15 @@ import { isNothing, nothing, union, type Shown } from "./shown.ts";
 import { compileView } from "./view.ts";
 
 /** What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each other. Empty: publishable. */
-export function checkPolicy({ purposes, rules }: PolicyDocument): readonly PolicyProblem[] {
+export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {
   return [
     ...purposes.flatMap((purpose, index) => {
       const problem = !Object.hasOwn(purposeOfUse, purpose) ? "is no purpose of use of v3-ActReason" : repeated(purposes, index);
       return problem === undefined ? [] : [{ pointer: `/purposes/${index}`, problem }];
+    }),
+    ...operations.flatMap((_operation, index) => {
+      const problem = repeated(operations, index);
+      return problem === undefined ? [] : [{ pointer: `/operations/${index}`, problem }];
     }),
     ...rules.flatMap((rule, index) => checkRule(rule, `/rules/${index}`)),
     ...rules.flatMap((rule, index) => overlaps(rule, rules.slice(0, index), `/rules/${index}`)),

@@ -3,7 +3,7 @@ import { isCodedAs, mayBeCodedAs } from "./coding.ts";
 import { hiddenPaths } from "./hidden.ts";
 import { readPath, type PathStep } from "./path.ts";
 import { resolvePath } from "./resolve.ts";
-import type { PolicyDocument, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
+import type { PolicyDocument, PolicyOperation, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
 import { everything, shownBy, union, type Shown } from "./shown.ts";
 import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
 
@@ -12,6 +12,7 @@ export interface CompiledPolicy {
   readonly digest: string;
   /** By what a user is to a patient do `user/` scopes reach that patient's records. */
   readonly users: ReadonlySet<UserRelation>;
+  readonly operations: ReadonlySet<PolicyOperation>;
   /** The rules for a type, in the document's order. */
   readonly rulesFor: (type: string) => readonly CompiledRule[];
   /** What these rules show together; each granted it for that very row. */
@@ -51,6 +52,7 @@ export function compilePolicy(document: PolicyDocument, digest: string): Compile
   return {
     digest,
     users: new Set(document.users),
+    operations: new Set(document.operations),
     rulesFor,
     viewOf: (type, rules) => {
       const key = [type, ...rules.map((rule) => rulesFor(type).indexOf(rule))].join();

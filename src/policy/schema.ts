@@ -48,6 +48,10 @@ export type RuleInteraction = (typeof ruleInteractions)[number];
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
+/** Operations of R4 that a policy can allow; any other is refused by its name. */
+export const policyOperations = ["everything", "lastn", "validate"] as const;
+export type PolicyOperation = (typeof policyOperations)[number];
+
 const rule = z.strictObject({
   types: z.array(z.enum(r4ResourceTypes)).min(1),
   interactions: z.array(z.enum(ruleInteractions)).min(1),
@@ -83,6 +87,10 @@ export const policySchema = z.strictObject({
   users: z.array(z.enum(userRelations)).min(1).max(4).optional().meta({
     description:
       "Whose records a `user/` scope reaches, beside a patient's own: by what the one who signed in (fhirUser) is to the patient. Each adds to the others.",
+  }),
+  operations: z.array(z.enum(policyOperations)).min(1).max(10).optional().meta({
+    description:
+      "Operations that may be called, each within what the rules grant: `everything` of a patient (types that may be searched and read), `lastn` of observations (as their search), `validate` (the structure of what is sent; nothing is read).",
   }),
   rules: z.array(rule).min(1).max(500),
 });

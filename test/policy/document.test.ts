@@ -19,6 +19,13 @@ test("a field that this version does not know makes the whole document unloadabl
   for (const body of [undefined, null, 1, "x", [], {}]) expect(problem(body)).toBeDefined();
 });
 
+test("an operation that this version does not know, or one said twice, is refused", ({ expect }) => {
+  const granting = (...operations: string[]) => problem({ ...policy(rule(["Patient"], ["gender"])), operations });
+  expect(granting("everything", "lastn", "validate")).toBeUndefined();
+  expect(granting("everything", "graphql")).toMatchObject({ pointer: "/operations/1" });
+  expect(granting("lastn", "lastn")).toEqual({ pointer: "/operations/1", problem: "is there twice" });
+});
+
 test("a rule without why or examples is refused", ({ expect }) => {
   expect(problem(policy(rule(["Patient"], ["gender"], { why: "" })))).toMatchObject({ pointer: "/rules/0/why" });
   expect(problem(policy(rule(["Patient"], ["gender"], { examples: [] })))).toMatchObject({ pointer: "/rules/0/examples" });
