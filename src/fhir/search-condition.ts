@@ -108,7 +108,9 @@ function targetOf(
   }
   const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
   const all = [...(targets ?? [])].filter((type) => isResourceType(type));
-  if (parameter === "patient" && all.includes("Patient")) return ok("Patient");
+  // `patient` means a Patient, `encounter` an Encounter: R4 defines these parameters for several types at once, with more targets than each has.
+  const namesake = all.find((type) => type.toLowerCase() === parameter);
+  if (namesake !== undefined) return ok(namesake);
   const having = all.filter((type) => next === "_has" || searchParametersOf(type).has(next));
   const [only, ...others] = having;
   if (others.length > 0 || targets === undefined) return err({ reason: "chain_needs_type", parameter });
