@@ -14,7 +14,8 @@ export function markSubsetted(resource: JsonObject): JsonObject {
   return { ...resource, meta: { ...members, tag: [...others, subsetted] } };
 }
 
-const isSubsetted = (tag: Json): boolean => isObject(tag) && tag["system"] === subsetted["system"] && tag["code"] === subsetted["code"];
+export const isSubsetted = (tag: Json): boolean =>
+  isObject(tag) && tag["system"] === subsetted["system"] && tag["code"] === subsetted["code"];
 
 /** How the resources around it refer to a contained one; nothing can refer to one without an id. */
 export const fragmentOf = (contained: JsonObject): string => {

@@ -16,6 +16,8 @@ export interface CutContext {
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  /** Told of every object that leaves, and what it was cut from. */
+  readonly note?: (cut: JsonObject, from: JsonObject) => void;
 }
 
 export interface CutResource {
@@ -40,11 +42,12 @@ export function cutResource(resource: JsonObject, view: ResourceView, context: C
   return cut === undefined ? err(cutter.fault ?? "malformed") : ok(cut);
 }
 
-const extensionView = compileView("Extension", everything, { all: true, urls: new Set() });
+/** An extension that is shown is shown whole. */
+export const extensionView = compileView("Extension", everything, { all: true, urls: new Set() });
 const siblingViews = new WeakMap<ExtensionList, ObjectView>();
 
 /** The view of `_birthDate` and its like: the id and extensions of a primitive, shown with it. */
-function siblingView(extensions: ExtensionList): ObjectView {
+export function siblingView(extensions: ExtensionList): ObjectView {
   const view = siblingViews.get(extensions) ?? compileView("Element", everything, extensions);
   siblingViews.set(extensions, view);
   return view;
@@ -95,8 +98,10 @@ class Cutter {
     if (kept.length > 0) members["contained"] = kept;
     else delete members["contained"];
     const complete = this.#require(this.#resource, members, object);
+    const resource = subsetted ? markSubsetted(complete) : complete;
+    this.#context.note?.(resource, this.#resource);
     return {
-      resource: subsetted ? markSubsetted(complete) : complete,
+      resource,
       patients: new Set([...patients, ...this.#patients]),
       unnamed: unnamed || this.#unnamed,
       withheld: this.#withheld,
@@ -148,7 +153,9 @@ class Cutter {
     const names = Object.keys(members);
     if (names.length === 0 || (!hasValue && names.every((name) => name === "id"))) return undefined;
     if (view.type === "Reference") this.#mention(input);
-    return this.#require(input, members, view);
+    const cut = this.#require(input, members, view);
+    this.#context.note?.(cut, input);
+    return cut;
   }
 
   /** A reference of which anything leaves means somebody, be it by the name in `display` alone. */

@@ -1,0 +1,191 @@
+import * as fc from "fast-check";
+import { test, type ExpectStatic } from "vitest";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json";
+import { sameText } from "#fhir/same";
+import { unmasked } from "#phi/merge-stripped";
+import type { ResourceView } from "#policy/compile";
+import { dataAbsentReason } from "#policy/masked";
+import { brand } from "./branding.ts";
+import { asRead, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
+import { dice, plainTypes, randomResource } from "./random-resource.ts";
+import { noSharedData, resourcesIn } from "./shared-data.ts";
+
+type Roll = () => number;
+const one = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
+
+/** Some paths and extensions of those that a resource has. */
+function randomView(resource: JsonObject, roll: Roll): ResourceView {
+  const { brands } = brand(resource);
+  const named = brands.filter(
+    ({ path }) => !path.includes("extension") && !path.includes("modifierExtension") && !path.includes("contained"),
+  );
+  const able = named.filter(({ path }) => path[0] !== "implicitRules" && path.every((name, at) => at === path.length - 1 || name !== "id"));
+  const paths = able.filter(() => roll() < 0.3).map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)).join("."));
+  const urls = extensionUrls(resource).filter(() => roll() < 0.5);
+  return viewOf(textAt(resource, "resourceType") ?? "", [...paths, ...(roll() < 0.5 ? ["meta"] : [])], roll() < 0.2 ? "all" : urls);
+}
+
+function extensionUrls(value: Json): readonly string[] {
+  if (isArray(value)) return value.flatMap(extensionUrls);
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([name, member]) =>
+    name === "url" && typeof member === "string" ? [member] : extensionUrls(member),
+  );
+}
+
+/** A body as somebody changed it: members gone or other, items gone, new, moved, and things that may not be seen set. */
+function edited(value: Json, type: string, often: number, roll: Roll): Json | undefined {
+  if (roll() < often / 2 && type !== "resource") return undefined;
+  if (isArray(value)) {
+    let items = value.map((item) => edited(item, type, often, roll)).filter((item) => item !== undefined);
+    if (roll() < often) items = items.reverse();
+    const again = roll() < often ? one(items, roll) : undefined;
+    return items.length === 0 ? undefined : again === undefined ? items : [...items, asRead(again)];
+  }
+  if (isObject(value)) {
+    if (value["url"] === dataAbsentReason) return value;
+    // A primitive goes with its sibling, or the body would be no R4.
+    const gone = new Set(Object.keys(value).filter((name) => Object.hasOwn(value, `_${name}`) && roll() < often));
+    const members = Object.entries(value).flatMap(([name, member]) => {
+      if (name === "resourceType" || (type === "resource" && name === "id")) return [[name, member] as const];
+      if (Object.hasOwn(value, `_${name}`) || name.startsWith("_")) return gone.has(name.replace("_", "")) ? [] : [[name, member] as const];
+      const left = edited(member, "element", often, roll);
+      return left === undefined ? [] : [[name, left] as const];
+    });
+    const names = members.map(([name]) => name);
+    if (type !== "resource" && names.every((name) => name === "id")) return undefined;
+    return Object.fromEntries(members);
+  }
+  if (roll() >= often) return value;
+  return typeof value === "string" ? `${value}!` : value;
+}
+
+/** Without what nobody writes: versions of the server's, marks of the gateway's, and elements of which those leave an id (ele-1). */
+function said(resource: JsonObject): string {
+  const { meta: _meta, ...others } = unmasked(resource, () => {});
+  return sameText(filled(others) ?? null);
+}
+
+function filled(value: Json): Json | undefined {
+  if (isArray(value)) {
+    const items = value.map(filled).filter((item) => item !== undefined);
+    return items.length === 0 ? undefined : items;
+  }
+  if (!isObject(value)) return value;
+  const members = Object.entries(value).flatMap(([name, member]) => {
+    const left = name.startsWith("_") ? member : filled(member);
+    return left === undefined ? [] : [[name, left] as const];
+  });
+  return members.every(([name]) => name === "id") ? undefined : Object.fromEntries(members);
+}
+
+/** A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the element. */
+function seenOf(original: JsonObject, roll: Roll): { readonly seen: Look; readonly marks: readonly string[] } | undefined {
+  const { text: _text, ...plain } = original;
+  const { resource, brands } = brand(plain);
+  const seen = look(resource, randomView(resource, roll));
+  return seen && { seen, marks: brands.filter(({ path }) => path.at(-1) !== "id").map(({ mark }) => mark) };
+}
+
+function keepsWhatIsHidden(expect: ExpectStatic, { seen, marks }: NonNullable<ReturnType<typeof seenOf>>, roll: Roll): boolean {
+  const body = edited(asRead(seen.shown), "resource", 0.06, roll);
+  if (!isObject(body)) throw new Error("a resource is an object");
+  const merged = merge(seen, body);
+  if (isRefused(merged)) return false;
+  const [shown, next] = [JSON.stringify(seen.shown), JSON.stringify(merged)];
+  for (const mark of marks)
+    if (!shown.includes(mark))
+      expect(next.includes(mark), `${mark} of ${JSON.stringify(seen.stored)} is lost by ${JSON.stringify(body)}`).toBe(true);
+  const after = look(merged, seen.view);
+  expect(after && said(after.shown), `what was written by ${JSON.stringify(body)} over ${JSON.stringify(seen.stored)}`).toBe(said(body));
+  return true;
+}
+
+/** The same resource to whoever sees it so: some of what is hidden is gone, or other. */
+function otherwiseHidden({ stored, shown, view }: Look, roll: Roll): JsonObject {
+  const isSeen = (resource: JsonObject) => sameText(look(resource, view)?.shown ?? null) === sameText(shown);
+  const attempts = Array.from({ length: 12 }, () => {
+    const changed = edited(stored, "resource", 0.1, roll);
+    return isObject(changed) ? changed : stored;
+  });
+  return attempts.find((attempt) => sameText(attempt) !== sameText(stored) && isSeen(attempt)) ?? stored;
+}
+
+test("writing back exactly what was read leaves the stored resource as it is, whatever the view: generated resources of every type", ({
+  expect,
+}) => {
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const { resource } = brand(randomResource(type, roll));
+      const seen = look(resource, randomView(resource, roll));
+      if (seen !== undefined) expect(sameText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(sameText(resource)); // an object, as it was
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test.skipIf(noSharedData)("writing back exactly what was read leaves real resources as they are (needs ../shared/data)", ({ expect }) => {
+  const roll = dice(5);
+  let merges = 0;
+  for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter((one) => textAt(one, "resourceType") !== "Bundle")) {
+    const view = randomView(resource, roll);
+    const inside = (one: JsonObject) =>
+      roll() < 0 ? undefined : viewOf(textAt(one, "resourceType") ?? "", ["code", "name", "identifier"], "all");
+    const seen = look(resource, view, inside);
+    if (seen === undefined) continue;
+    const body = asRead(seen.shown) as JsonObject; // an object, as it was
+    expect(sameText(merge(seen, body) as JsonObject), textAt(resource, "resourceType")).toBe(sameText(resource));
+    merges += 1;
+  }
+  expect(merges).toBeGreaterThan(400);
+});
+
+test("no body changes what is hidden, and what it says is what is stored: generated resources of every type", ({ expect }) => {
+  const outcomes = { written: 0, refused: 0 };
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const seen = seenOf(randomResource(type, roll), roll);
+      if (seen !== undefined) outcomes[keepsWhatIsHidden(expect, seen, roll) ? "written" : "refused"] += 1;
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(outcomes.written).toBeGreaterThan(500);
+  expect(outcomes.refused).toBeGreaterThan(100);
+});
+
+test.skipIf(noSharedData)("no body changes what is hidden of real resources (needs ../shared/data)", ({ expect }) => {
+  const roll = dice(9);
+  let written = 0;
+  for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter((one) => textAt(one, "resourceType") !== "Bundle")) {
+    const seen = seenOf(withoutContained(resource), roll);
+    if (seen !== undefined && keepsWhatIsHidden(expect, seen, roll)) written += 1;
+  }
+  expect(written).toBeGreaterThan(150);
+});
+
+test("whether a body is refused, and why, does not depend on what is hidden", ({ expect }) => {
+  let others = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const seen = seenOf(randomResource(type, roll), roll)?.seen;
+      const other = seen && look(otherwiseHidden(seen, roll), seen.view);
+      if (seen === undefined || other === undefined) return;
+      if (other.stored !== seen.stored) others += 1;
+      const body = edited(asRead(seen.shown), "resource", 0.08, roll) as JsonObject; // an object, as it was
+      const verdict = (of: Look) => {
+        const merged = merge(of, body);
+        return isRefused(merged) ? merged : "written";
+      };
+      expect(verdict(other), `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`).toEqual(
+        verdict(seen),
+      );
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(others).toBeGreaterThan(500);
+});
+
+const withoutContained = ({ contained: _contained, ...others }: JsonObject): JsonObject => others;

@@ -1,0 +1,45 @@
+import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
+import { mergeResource, type MergeContext } from "#phi/merge";
+import type { MergeIssue } from "#phi/merge-issue";
+import { cutResource } from "#phi/redact";
+import type { ResourceView } from "#policy/compile";
+import { readPath } from "#policy/path";
+import { nothing, shownBy, union } from "#policy/shown";
+import { compileView } from "#policy/view";
+
+export const bases = { origin: "https://origin.example/fhir", public: "https://api.example/v1/fhir/main" };
+const urls = { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text };
+
+/** The view of these paths, and of these extensions; `all`: of every one. */
+export function viewOf(type: string, paths: readonly string[], extensions: readonly string[] | "all" = []): ResourceView {
+  const shown = paths.length === 0 ? nothing : union(...paths.map((path) => shownBy(readPath(path))));
+  const list = extensions === "all" ? { all: true, urls: new Set<string>() } : { all: false, urls: new Set(extensions) };
+  return { object: compileView(type, shown, list), subsetted: true, hidden: [] };
+}
+
+type Inside = MergeContext["viewInside"];
+
+/** What is shown of a resource, and from what; `undefined`: it does not leave. */
+export function look(stored: JsonObject, view: ResourceView, viewInside: Inside = () => undefined) {
+  const sources = new WeakMap<JsonObject, JsonObject>();
+  const note = (cut: JsonObject, from: JsonObject) => void sources.set(cut, from);
+  const cut = cutResource(stored, view, { bases, urls, viewInside, note });
+  return cut.ok ? { stored, shown: cut.value.resource, sources, view, viewInside } : undefined;
+}
+export type Look = NonNullable<ReturnType<typeof look>>;
+
+/** What becomes of the stored one by a body; or why nothing does. */
+export function merge(seen: Look, submitted: JsonObject): JsonObject | readonly MergeIssue[] {
+  const { sources, view, viewInside } = seen;
+  const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside });
+  return merged.ok ? merged.value : merged.error;
+}
+
+export const isRefused = (merged: JsonObject | readonly MergeIssue[]): merged is readonly MergeIssue[] => Array.isArray(merged);
+
+/** As whoever read it has it: the same text, and no object of it is one that was cut. */
+export function asRead(value: Json): Json {
+  if (isArray(value)) return value.map(asRead);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, asRead(member)]));
+}
