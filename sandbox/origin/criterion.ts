@@ -8,6 +8,8 @@ import { folded, stringsOf } from "./match/string.ts";
 import { matchesToken, matchesTokenText, matchesTypedIdentifier } from "./match/token.ts";
 import { readChain } from "./join/chain.ts";
 import { readHas } from "./join/has.ts";
+import { readList } from "./join/list.ts";
+import { contentHas, narrativeHas } from "./match/words.ts";
 import { searchParametersOf, type SearchParameter } from "./search-parameters.ts";
 import type { Shelf, Stored } from "./shelf.ts";
 import { field, valuesOf, type Value } from "./values.ts";
@@ -24,12 +26,17 @@ export type SearchRefusal = { readonly reason: "unknown_parameter" | "unsupporte
 
 type Test = (value: Value) => boolean;
 
-const notHere = new Set(["_contained", "_containedType", "_filter", "_text", "_content", "_list", "_query"]);
+const notHere = new Set(["_contained", "_containedType", "_filter", "_query"]);
 
 /** Compiles `code[:modifier]=written`, a chain or a `_has`, for a type. */
 export function readCriterion(type: string, name: string, written: string, shelf: Shelf): Result<Criterion, SearchRefusal> {
   if (name.startsWith("_has:")) return readHas(type, name, written, shelf, readCriterion);
   if (name.includes(".")) return readChain(type, name, written, shelf, readCriterion);
+  if (["_list", "_text", "_content"].includes(name) && written.trim() === "")
+    return err({ reason: "bad_value", text: `${name} is empty.` });
+  if (name === "_list") return ok(readList(type, written, shelf));
+  if (name === "_text") return ok({ meets: (resource) => narrativeHas(resource, written) });
+  if (name === "_content") return ok({ meets: (resource) => contentHas(resource, written) });
   const { base } = shelf;
   const [code = "", modifier] = name.split(":");
   const parameter = searchParametersOf(type).get(code);

@@ -12,7 +12,7 @@ export interface HistoryQuery {
   readonly since: number;
 }
 
-/** Reads the parameters of `_history` (R4 §3.1.0.9). */
+/** Reads the parameters of `_history` (R4 http.html#history). */
 export function readHistoryQuery(pairs: Iterable<readonly [string, string]>): Result<HistoryQuery, SearchRefusal> {
   let [count, since]: [number, number] = [pageSizes.default, Number.NEGATIVE_INFINITY];
   for (const [name, value] of pairs) {
@@ -59,7 +59,7 @@ const entryOf = ({ type, id, method, versionId, lastUpdated, resource }: Version
   },
 });
 
-/** The newest first, as R4 §3.1.0.9 asks; of one time the later stored. */
+/** The newest first, as R4 http.html#history asks; of one time the later stored. */
 export function newestFirst(versions: readonly Version[]): Version[] {
   const times = new Map(versions.map((version) => [version, dateSpan(version.lastUpdated)?.low ?? 0]));
   return versions.toReversed().sort((a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0));

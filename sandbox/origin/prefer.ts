@@ -1,4 +1,4 @@
-/** What a client would rather have (R4 §3.1.0.1.7 and §3.1.1.3; RFC 7240). What is not understood is not preferred. */
+/** What a client would rather have (R4 http.html#ops and §3.1.1.3; RFC 7240). What is not understood is not preferred. */
 export interface Preference {
   /** What a write answers with. */
   readonly returns: "minimal" | "representation" | "OperationOutcome";

@@ -20,7 +20,7 @@ export interface Query {
   readonly total: boolean;
   readonly shape: Shape;
   readonly includes: readonly Include[];
-  /** The parameters that were heeded: what the link `self` names (R4 §3.1.1.1.2). */
+  /** The parameters that were heeded: what the link `self` names (R4 search.html#conformance). */
   readonly heeded: Pairs;
 }
 
@@ -57,7 +57,7 @@ export function readQuery(
     else if (!lenient || refusal.reason === "bad_value") return err(refusal);
   }
   if (query.shape.kind === "text" && query.includes.length > 0)
-    return err({ reason: "unsupported", text: "Narratives alone come without includes." }); // R4 §3.1.1.5.8
+    return err({ reason: "unsupported", text: "Narratives alone come without includes." }); // R4 search.html#summary
   return ok(query);
 }
 
@@ -80,7 +80,7 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
     }
     case "_summary":
     case "_elements": {
-      if (value === "count") {
+      if (name === "_summary" && value === "count") {
         query.count = 0;
         return "done";
       }

@@ -24,7 +24,7 @@ function shown(resource: Stored, call: Call): Answer {
   return { status: 200, about: resource, ...(raw === undefined ? { body: shaped(resource, shape) } : { raw }) };
 }
 
-/** `_summary` and `_elements` of a read (R4 §3.1.0.1.8); it has no other parameters. */
+/** `_summary` and `_elements` of a read (R4 search.html#summary); it has no other parameters. */
 function shapeAsked({ query }: Call): Shape {
   let shape: Shape = { kind: "whole" };
   for (const [name, value] of query) {
@@ -48,7 +48,7 @@ function shapeAsked({ query }: Call): Shape {
   return shape;
 }
 
-/** R4 §3.1.0.2.1; with both headers the version counts (RFC 9110 §13.2.2). */
+/** R4 http.html#cread; with both headers the version counts (RFC 9110 §13.2.2). */
 function isKnown({ meta }: Stored, { headers }: Call): boolean {
   const versions = headers["if-none-match"];
   if (versions !== undefined) return versions.trim() === "*" || versionsIn(versions)?.has(meta.versionId) === true;

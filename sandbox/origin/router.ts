@@ -13,7 +13,7 @@ import { conditionalPatch, conditionalRemove, conditionalUpdate, create, patch, 
 
 type Handler = (call: Call, site: Site) => Answer;
 
-/** The interactions of R4 §3.1.0 by method and path; of two that fit, the one with fewer variables. */
+/** The interactions of R4 http.html by method and path; of two that fit, the one with fewer variables. */
 const routes: readonly (readonly [HttpMethod, string, Handler])[] = [
   ["GET", "", (call, site) => (call.query.some(([name]) => name === "_getpages") ? page : searchSystem)(call, site)],
   ["POST", "_search", searchSystem],

@@ -20,7 +20,7 @@ export function searchType(call: Call, site: Site): Answer {
   return search([type], type, pairsOf(call), call, site);
 }
 
-/** `Patient/x/Observation?…`, `Patient/x/*?_type=…`: what is in the compartment of a patient (R4 §3.1.1.2). */
+/** `Patient/x/Observation?…`, `Patient/x/*?_type=…`: what is in the compartment of a patient (R4 compartmentdefinition.html). */
 export function searchCompartment(call: Call, site: Site): Answer {
   const { type = "", id = "", inner = "" } = call.params;
   if (type !== "Patient") throw new OriginRefusal(404, "not-supported", "Only the compartments of patients are known here.");
@@ -82,7 +82,7 @@ export function lastN(call: Call, { store, pages }: Site): Answer {
   return first(searchset(found, self(store.base, call.path, pairs), store.shelf, query), query.count, pages);
 }
 
-/** Of one resource, of a type, or of all (R4 §3.1.0.9). */
+/** Of one resource, of a type, or of all (R4 http.html#history). */
 export function history(call: Call, { store, pages }: Site): Answer {
   const { type, id } = call.params;
   const pairs = pairsOf(call);

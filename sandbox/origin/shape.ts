@@ -4,7 +4,7 @@ import { field, items } from "./values.ts";
 import type { Stored } from "./shelf.ts";
 import { structureOf } from "./validate.ts";
 
-/** How much of each resource is shown (R4 §3.1.1.5.8 and §3.1.1.5.9). */
+/** How much of each resource is shown (R4 search.html#summary and #elements). */
 export type Shape =
   | { readonly kind: "whole" }
   | { readonly kind: "summary" | "text" | "data" }

@@ -5,6 +5,6 @@ import type { Store } from "./store.ts";
 export interface Site {
   readonly store: Store;
   readonly pages: Pages;
-  /** How a write to another version than the current is refused: as R4 §3.1.0.5 says, or as HAPI does. */
+  /** How a write to another version than the current is refused: as R4 http.html#concurrency says, or as HAPI does. */
   readonly staleVersion: 412 | 409;
 }

@@ -56,7 +56,7 @@ export class Store {
     throw this.versions.of(type, id).length > 0 ? gone() : notFound();
   }
 
-  /** All of the writes or, when any step throws, none (R4 §3.1.0.11.2). */
+  /** All of the writes or, when any step throws, none (R4 http.html#trules). */
   atomically<T>(steps: () => T): T {
     const undo: (() => void)[] = [];
     this.#undo = undo;

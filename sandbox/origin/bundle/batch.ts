@@ -7,7 +7,7 @@ import { answered, entriesOf, readEntry } from "./entry.ts";
 /** Carries out one request; throws a refusal. */
 export type Carry = (call: Omit<Call, "params">) => Answer;
 
-/** Each entry on its own, in order, whatever becomes of the others (R4 §3.1.0.11.1). */
+/** Each entry on its own, in order, whatever becomes of the others (R4 http.html#brules). */
 export function batch(bundle: unknown, call: Call, base: string, carry: Carry): Answer {
   const entry = entriesOf(bundle).map((one) => {
     try {

@@ -6,7 +6,7 @@ import { parseExact } from "../exact-json.ts";
 import { badRequest } from "../refusal.ts";
 import { field, items, text } from "../values.ts";
 
-/** An entry of a batch or transaction, as the request that it stands for (R4 §3.1.0.11). */
+/** An entry of a batch or transaction, as the request that it stands for (R4 http.html#transaction). */
 export interface Entry {
   readonly fullUrl: string | undefined;
   readonly call: Omit<Call, "params">;
@@ -45,7 +45,7 @@ export const entriesOf = (bundle: unknown): unknown[] => items(field(bundle, "en
 export const bodyOf = (value: unknown, type = "application/fhir+json"): Body =>
   value === undefined ? { kind: "none" } : { kind: "json", value, type, bytes: Buffer.alloc(0) };
 
-/** A JSON Patch comes as a Binary (R4 §3.1.0.11), a FHIRPath Patch as Parameters. */
+/** A JSON Patch comes as a Binary (R4 http.html#transaction), a FHIRPath Patch as Parameters. */
 function patchIn(resource: unknown): Body {
   const [type = "", data] = [text(resource, "contentType"), text(resource, "data")];
   if (data === undefined) return bodyOf(resource);

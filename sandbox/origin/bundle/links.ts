@@ -1,6 +1,6 @@
 import { isObject } from "../exact-json.ts";
 
-// Where R4 §3.1.0.11.2 has links replaced: references, elements of the types uri, url, oid, uuid and canonical, and links in narratives.
+// Where R4 http.html#trules has links replaced: references, elements of the types uri, url, oid, uuid and canonical, and links in narratives.
 const linking = /^(?:reference|url|div|\w*(?:Uri|Url|Uuid|Oid|Canonical))$/u;
 
 /** A resource whose links to other entries lead to where these are stored; a conditional reference leads to what `resolve` finds. */

@@ -6,6 +6,7 @@ import type { Stored } from "../shelf.ts";
 import type { Store } from "../store.ts";
 import { field } from "../values.ts";
 import { allMatches, conditionIn, onlyMatch } from "../write/conditional.ts";
+import { written } from "../write/write.ts";
 import { responseOf, type Carry } from "./batch.ts";
 import { answered, bodyOf, entriesOf, readEntry, type Entry } from "./entry.ts";
 import { relinked } from "./links.ts";
@@ -18,7 +19,7 @@ interface Plan extends Entry {
   readonly answer?: Answer;
 }
 
-/** R4 §3.1.0.11.2: the order in which the entries are carried out, whatever order they are in. */
+/** R4 http.html#trules: the order in which the entries are carried out, whatever order they are in. */
 const order = ["DELETE", "POST", "PUT", "PATCH", "GET", "HEAD"];
 
 /** All entries, or none: the first refusal undoes what was done and is the answer. */
@@ -48,7 +49,7 @@ function planOf(entry: Entry, store: Store): Plan {
   if (isCreate(entry.call)) {
     const condition = headers["if-none-exist"];
     const match = condition === undefined ? undefined : onlyMatch(store, path, conditionIn(condition));
-    if (match !== undefined) return { ...entry, place: placeOf(match), answer: { status: 200, about: match, body: match } };
+    if (match !== undefined) return { ...entry, place: placeOf(match), answer: written(200, match, headers) };
     const assignedId = randomUUID();
     // Its condition is met; met again, it would find what another entry created.
     return {
@@ -80,13 +81,13 @@ function at(entry: Entry, id: string, place: string): Plan {
 }
 
 function refuseOverlaps(plans: readonly Plan[]): void {
-  const written = plans.flatMap(({ place, answer }) => (place === undefined || answer !== undefined ? [] : [place]));
-  if (new Set(written).size < written.length) throw badRequest("Two entries write the same resource."); // R4 §3.1.0.11.2
+  const writing = plans.flatMap(({ place, answer }) => (place === undefined || answer !== undefined ? [] : [place]));
+  if (new Set(writing).size < writing.length) throw badRequest("Two entries write the same resource."); // R4 http.html#trules
   const names = plans.flatMap(({ fullUrl, place }) => (place === undefined || fullUrl === undefined ? [] : [fullUrl]));
   if (new Set(names).size < names.length) throw badRequest("Two entries have the same fullUrl.");
 }
 
-/** Finds what a conditional reference means, among what is stored and what this transaction writes: exactly one (R4 §3.1.0.11.2). */
+/** Finds what a conditional reference means, among what is stored and what this transaction writes: exactly one (R4 http.html#trules). */
 function resolver(plans: readonly Plan[], store: Store): (condition: string) => string {
   const known = new Map<string, string>();
   return (condition) => {
@@ -100,12 +101,12 @@ function resolver(plans: readonly Plan[], store: Store): (condition: string) => 
     const query = readQuery([type], conditionIn(condition), store.shelf);
     const criteria = query.ok ? query.value.of.flatMap(({ criteria }) => criteria) : [];
     const stored = allMatches(store, type, conditionIn(condition)).map(placeOf);
-    const written = plans.flatMap(({ call: { body }, place, answer }) => {
+    const sent = plans.flatMap(({ call: { body }, place, answer }) => {
       const value = body.kind === "json" ? body.value : undefined;
       const meets = place?.startsWith(`${type}/`) === true && answer === undefined && criteria.every((one) => one.meets(Object(value)));
       return meets ? [place] : [];
     });
-    const [match, ...more] = new Set([...stored, ...written]);
+    const [match, ...more] = new Set([...stored, ...sent]);
     if (match === undefined || more.length > 0)
       throw new OriginRefusal(412, "multiple-matches", "A conditional reference does not mean one resource.");
     return match;

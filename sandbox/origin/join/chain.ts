@@ -10,7 +10,7 @@ const anyTypeMax = 20;
 
 /**
  * `subject:Patient.name=peter`, `patient.organization.name=…`, `patient._has:Group:member:_id=…`: what refers to something that meets the
- * rest, which may be a chain itself (R4 §3.1.1.4.15). Without a type all that the reference may point at are followed.
+ * rest, which may be a chain itself (R4 search.html#chaining). Without a type all that the reference may point at are followed.
  */
 export function readChain(
   type: string,

@@ -8,7 +8,7 @@ import { joined, type ReadCriterion } from "./chain.ts";
 
 /**
  * `_has:Observation:patient:code=1234-5`: what something that meets the rest refers to; the rest may be a `_has` or a chain itself
- * (R4 §3.1.1.4.16).
+ * (R4 search.html#has).
  */
 export function readHas(type: string, name: string, written: string, shelf: Shelf, read: ReadCriterion): Result<Criterion, SearchRefusal> {
   const { source = "", code = "", rest = "" } = /^_has:(?<source>\w+):(?<code>[\w-]+):(?<rest>.+)$/u.exec(name)?.groups ?? {};

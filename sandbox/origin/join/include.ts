@@ -5,7 +5,7 @@ import { resourceTypes, searchParametersOf } from "../search-parameters.ts";
 import type { Shelf, Stored } from "../shelf.ts";
 import { valuesOf } from "../values.ts";
 
-/** What else comes with the resources that were found (R4 §3.1.1.5.3). */
+/** What else comes with the resources that were found (R4 search.html#revinclude). */
 export interface Include {
   /** `_revinclude`: those that refer to what was found, not those that it refers to. */
   readonly reverse: boolean;

@@ -2,7 +2,7 @@ import type { Answer, Call } from "../call.ts";
 import type { Stored } from "../shelf.ts";
 import { field, text } from "../values.ts";
 
-/** A Binary made of content of any type but FHIR's own (R4 §2.38.3); undefined: the body is the resource itself, or no content. */
+/** A Binary made of content of any type but FHIR's own (R4 binary.html); undefined: the body is the resource itself, or no content. */
 export function submittedBinary({
   body,
   params,

@@ -6,7 +6,7 @@ import type { Store } from "../store.ts";
 
 /**
  * The only resource that a conditional write can mean; undefined: there is none. Throws 412 when there are several, and 400 when a
- * parameter is not known, however lenient the client is: a condition that is left out would mean every resource (R4 §3.1.0.8.1).
+ * parameter is not known, however lenient the client is: a condition that is left out would mean every resource (R4 http.html#ccreate).
  */
 export function onlyMatch(store: Store, type: string, condition: Pairs): Stored | undefined {
   const [match, ...more] = allMatches(store, type, condition);

@@ -8,7 +8,7 @@ import type { Submitted } from "../store.ts";
 import { field } from "../values.ts";
 import { jsonPatched } from "./json-patch.ts";
 
-/** A resource after a patch: JSON Patch, or FHIRPath Patch in Parameters (R4 §3.1.0.6). Its type and id stay. */
+/** A resource after a patch: JSON Patch, or FHIRPath Patch in Parameters (R4 http.html#patch). Its type and id stay. */
 export function patched(resource: Stored, body: Body): Submitted {
   const after = applied(resource, body);
   if (!isObject(after) || after["resourceType"] !== resource.resourceType || after["id"] !== resource.id)

@@ -7,7 +7,7 @@ export function versionsIn(header: string): ReadonlySet<string> | undefined {
   return tags.includes(undefined) ? undefined : new Set(tags.flatMap((tag) => tag ?? []));
 }
 
-/** Throws unless the version that the client has seen is the current one (R4 §3.1.0.5). `stale`: the status that says so. */
+/** Throws unless the version that the client has seen is the current one (R4 http.html#concurrency). `stale`: the status that says so. */
 export function requireVersion(ifMatch: string | undefined, current: Stored | undefined, stale: 412 | 409): void {
   if (ifMatch === undefined) return;
   if (ifMatch.trim() === "*" && current !== undefined) return;

@@ -9,17 +9,17 @@ import { conditionIn, onlyMatch } from "./conditional.ts";
 import { patched } from "./patch.ts";
 import { requireVersion } from "./version-match.ts";
 
-/** R4 §3.1.0.8: the server gives the id. With `If-None-Exist` only when nothing matches yet. */
+/** R4 http.html#create: the server gives the id. With `If-None-Exist` only when nothing matches yet. */
 export function create(call: Call, { store }: Site): Answer {
   const type = call.params["type"] ?? "";
   const { id: _given, ...resource } = resourceFor(call, type);
   const condition = call.headers["if-none-exist"];
   const match = condition === undefined ? undefined : onlyMatch(store, type, conditionIn(condition));
-  if (match !== undefined) return written(200, match, call);
-  return written(201, store.put({ ...resource, id: call.assignedId ?? randomUUID() }, "POST"), call);
+  if (match !== undefined) return written(200, match, call.headers);
+  return written(201, store.put({ ...resource, id: call.assignedId ?? randomUUID() }, "POST"), call.headers);
 }
 
-/** R4 §3.1.0.5: the next version, or the first one under an id of the client's choosing. */
+/** R4 http.html#update: the next version, or the first one under an id of the client's choosing. */
 export function update(call: Call, site: Site): Answer {
   const { type = "", id = "" } = call.params;
   const resource = resourceFor(call, type);
@@ -27,7 +27,7 @@ export function update(call: Call, site: Site): Answer {
   return putAt(resource, id, call, site);
 }
 
-/** R4 §3.1.0.5.1: of nothing that matches, a creation; under the id that the resource names, if that is free. */
+/** R4 http.html#cond-update: of nothing that matches, a creation; under the id that the resource names, if that is free. */
 export function conditionalUpdate(call: Call, site: Site): Answer {
   const type = call.params["type"] ?? "";
   const resource = resourceFor(call, type);
@@ -48,7 +48,7 @@ function putAt(
   if (!/^[A-Za-z0-9.-]{1,64}$/u.test(id)) throw badRequest("This is no FHIR id.");
   const before = store.shelf.get(resource.resourceType, id);
   requireVersion(call.headers["if-match"], before, staleVersion);
-  return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call); // 201: born again, too
+  return written(before === undefined ? 201 : 200, store.put({ ...resource, id }, "PUT"), call.headers); // 201: born again, too
 }
 
 export function patch(call: Call, site: Site): Answer {
@@ -64,10 +64,10 @@ export function conditionalPatch(call: Call, site: Site): Answer {
 
 function patchOf(before: Stored, call: Call, { store, staleVersion }: Site): Answer {
   requireVersion(call.headers["if-match"], before, staleVersion);
-  return written(200, store.put(patched(before, call.body), "PUT"), call);
+  return written(200, store.put(patched(before, call.body), "PUT"), call.headers);
 }
 
-/** R4 §3.1.0.7: of what is not there, too, since then it is as it should be. */
+/** R4 http.html#delete: of what is not there, too, since then it is as it should be. */
 export function remove(call: Call, { store, staleVersion }: Site): Answer {
   const { type = "", id = "" } = call.params;
   requireVersion(call.headers["if-match"], store.shelf.get(type, id), staleVersion);
@@ -87,7 +87,8 @@ const done = { resourceType: "OperationOutcome", issue: [{ severity: "informatio
 const deleted = ({ headers }: Call): Answer =>
   readPreference(headers["prefer"]).returns === "OperationOutcome" ? { status: 200, body: done } : { status: 204 };
 
-function written(status: number, stored: Stored, { headers }: Call): Answer {
+/** What a write answers with, as its client prefers. */
+export function written(status: number, stored: Stored, headers: Call["headers"]): Answer {
   switch (readPreference(headers["prefer"]).returns) {
     case "minimal":
       return { status, about: stored };

@@ -40,7 +40,7 @@ const observation = (subject: string, more: object = {}) => ({
 });
 const uuid = (n: number) => `urn:uuid:00000000-0000-4000-8000-00000000000${n}`;
 
-test("R4 §3.1.0.11.1: the entries of a batch succeed and fail each on its own", async ({ expect }) => {
+test("R4 http.html#brules: the entries of a batch succeed and fail each on its own", async ({ expect }) => {
   const { status, bundle } = await post("batch", [
     write("POST", "Patient", patient("Batch")),
     write("GET", "Patient/nobody"),
@@ -68,7 +68,7 @@ test("R4 §3.1.0.11.1: the entries of a batch succeed and fail each on its own",
   expect(put?.fullUrl).toBe(`${origin.url}/Patient/batched`);
 });
 
-test("R4 §3.1.0.11.2: references by urn:uuid lead to what was created, wherever they stand, and digits stay", async ({ expect }) => {
+test("R4 http.html#trules: references by urn:uuid lead to what was created, wherever they stand, and digits stay", async ({ expect }) => {
   const text = JSON.stringify({
     resourceType: "Bundle",
     type: "transaction",
@@ -108,7 +108,7 @@ test("R4 §3.1.0.11.2: references by urn:uuid lead to what was created, wherever
   expect(await total(`Observation?patient=${second?.id}`)).toBe(2);
 });
 
-test("R4 §3.1.0.11.2: whatever their order, deletions come before creations, then changes, then reads", async ({ expect }) => {
+test("R4 http.html#trules: whatever their order, deletions come before creations, then changes, then reads", async ({ expect }) => {
   await send("PUT", "Patient/old", patient("Order", { id: "old" }));
   await send("PUT", "Patient/kept", patient("Order", { id: "kept" }));
   const patch = {

@@ -177,7 +177,7 @@ test("what the origin does not know or cannot do is refused, never ignored", ({ 
     ["_has:Observation:patient:status", "unsupported"], // not to Observations
     ["_has:Encounter", "unknown_parameter"],
     ["code-value-quantity", "unknown_parameter"], // composites are not in its capability statement
-    ["_content", "unsupported"],
+    ["_filter", "unsupported"],
   ] as const)
     expect(meets("Observation", name, "x"), name).toBe(reason);
 });

@@ -73,7 +73,9 @@ async function search(
 const matches = async (query: string) => (await search(query)).matches.map((place) => place.split("/")[1]);
 const status = async (query: string) => (await fetch(`${origin.url}/${query}`)).status;
 
-test("R4 §3.1.1.4.15: a chain matches by what is referred to, over one hop and several, with a type and without", async ({ expect }) => {
+test("R4 search.html#chaining: a chain matches by what is referred to, over one hop and several, with a type and without", async ({
+  expect,
+}) => {
   for (const [query, expected] of [
     ["Observation?patient.name=arb", ["height", "sugar"]],
     ["Observation?subject:Patient.name=arb", ["height", "sugar"]],
@@ -99,7 +101,7 @@ test("R4 §3.1.1.4.15: a chain matches by what is referred to, over one hop and 
     expect(await matches(query), query).toEqual(expected);
 });
 
-test("R4 §3.1.1.4.16: _has matches by what refers, nested and with chains", async ({ expect }) => {
+test("R4 search.html#has: _has matches by what refers, nested and with chains", async ({ expect }) => {
   for (const [query, expected] of [
     ["Patient?_has:Observation:patient:code=2339-0", ["ann", "ben"]],
     ["Patient?_has:Observation:patient:code=http://loinc.org|8302-2", ["ann"]],
@@ -145,7 +147,7 @@ test("joins answer the same by POST, by fhir-kit-client, and inside a batch", as
   expect(response.entry?.[0]?.resource).toMatchObject({ total: 1 });
 });
 
-test("R4 §3.1.1.5.3: an include brings what is referred to, once, marked as such, and the total counts matches only", async ({
+test("R4 search.html#revinclude: an include brings what is referred to, once, marked as such, and the total counts matches only", async ({
   expect,
 }) => {
   const { bundle, matches: found, included } = await search("Observation?code=2339-0&_include=Observation:subject");
@@ -170,7 +172,7 @@ test("R4 §3.1.1.5.3: an include brings what is referred to, once, marked as suc
     expect((await search(query)).included, query).toEqual(expected);
 });
 
-test("R4 §3.1.1.5.3: only :iterate goes on from what was included, and it ends where things go round", async ({ expect }) => {
+test("R4 search.html#revinclude: only :iterate goes on from what was included, and it ends where things go round", async ({ expect }) => {
   const medicine = "MedicationRequest?_id=rx&_include=MedicationRequest:medication";
   expect((await search(`${medicine}&_include=Medication:manufacturer`)).included).toEqual(["Medication/pill"]);
   expect((await search(`${medicine}&_include:iterate=Medication:manufacturer`)).included).toEqual([
@@ -233,7 +235,7 @@ test("Prefer: handling=lenient leaves out what is not known, from the search and
   expect((await fetch(`${origin.url}/Observation?date=soon`, lenient)).status).toBe(400);
 });
 
-test("R4 §3.1.1.2: a compartment search finds what is in it, of one type or of all, joined and sorted like any other", async ({
+test("R4 compartmentdefinition.html: a compartment search finds what is in it, of one type or of all, joined and sorted like any other", async ({
   expect,
 }) => {
   expect(await matches("Patient/ann/Observation")).toEqual(["height", "sugar"]); // what the meter measured of itself is in nobody's
@@ -258,7 +260,22 @@ test("R4 §3.1.1.2: a compartment search finds what is in it, of one type or of 
   expect((await search("Patient/ann/Observation/_search", form)).matches).toEqual(["Observation/height"]);
 });
 
-test("R4 §3.1.1.3: several types are searched by what all have", async ({ expect }) => {
+test("R4 search.html: several types are searched by what all have", async ({ expect }) => {
   expect((await search("?_type=Patient,Device&_id=ann,meter,doc")).matches).toEqual(["Device/meter", "Patient/ann"]);
   expect(await status("?_type=Patient,Device&gender=male")).toBe(400);
+});
+
+test("a page never holds more than ten thousand included resources, and says when there are more", async ({ expect }) => {
+  const crowd = await startOrigin();
+  await crowd.load(
+    [
+      { resourceType: "Patient", id: "crowd" },
+      ...Array.from({ length: 10_005 }, (_, i) => observation(`crowd-${i}`, "crowd", "1-1")),
+    ] as Resource[], // each of them one
+  );
+  const { total, entry = [] }: Bundle = await (await fetch(`${crowd.url}/Patient?_revinclude=Observation:patient`)).json();
+  const modes = Map.groupBy(entry, ({ search: how }) => how?.mode);
+  expect([total, modes.get("match")?.length, modes.get("include")?.length]).toEqual([1, 1, 10_000]);
+  expect(modes.get("outcome")?.[0]?.resource).toMatchObject({ issue: [{ severity: "warning", code: "incomplete" }] });
+  await crowd.close();
 });

@@ -66,7 +66,7 @@ async function get<T>(path: string, headers: Record<string, string> = {}, method
 }
 const ids = async (path: string) => ((await get<Bundle>(path)).body.entry ?? []).map(({ resource }) => resource?.id);
 
-test("R4 §3.1.0.2.1: a conditional read answers 304 for what the client has, by version before time", async ({ expect }) => {
+test("R4 http.html#cread: a conditional read answers 304 for what the client has, by version before time", async ({ expect }) => {
   for (const [headers, status] of [
     [{ "if-none-match": 'W/"1"' }, 304],
     [{ "if-none-match": 'W/"7", "1"' }, 304],
@@ -94,7 +94,9 @@ test("HEAD answers what GET would, without its body", async ({ expect }) => {
   }
 });
 
-test("R4 §3.1.1.5.8, §3.1.1.5.9: _elements and _summary cut what is shown, keep what R4 requires, and say so", async ({ expect }) => {
+test("R4 search.html#summary, #elements: _elements and _summary cut what is shown, keep what R4 requires, and say so", async ({
+  expect,
+}) => {
   const shown = async (query: string) => {
     const search = (await get<Bundle>(`Patient?_id=ann&${query}`)).body.entry?.[0]?.resource as Patient; // one Patient
     expect((await get<Patient>(`Patient/ann?${query}`)).body).toEqual(search); // a read is cut the same
@@ -131,7 +133,7 @@ test("_elements cuts the matches, and of what is included only what it names by 
   for (const query of ["_summary=brief", "_total=some"]) expect((await get(`Patient?${query}`)).status, query).toBe(400);
 });
 
-test("R4 §3.1.1.5.4, §3.1.1.5.2: _total=none leaves the total out, _summary=count is the total alone", async ({ expect }) => {
+test("R4 search.html#total, #summary: _total=none leaves the total out, _summary=count is the total alone", async ({ expect }) => {
   const totals = async (query: string) => {
     const { total, entry } = (await get<Bundle>(`Observation?patient=ann&${query}`)).body;
     return [total, entry?.length];
@@ -142,7 +144,9 @@ test("R4 §3.1.1.5.4, §3.1.1.5.2: _total=none leaves the total out, _summary=co
   expect(await totals("_summary=count&_include=Observation:patient")).toEqual([7, undefined]);
 });
 
-test("R4 §3.1.1.4.2 and modifiers: by tag, label, profile, time of change, and type of an identifier", async ({ expect }) => {
+test("R4 search.html, parameters of all resources and modifiers: by tag, label, profile, time of change, and type of an identifier", async ({
+  expect,
+}) => {
   for (const [query, found] of [
     ["_tag=urn:t|kept", ["ann"]],
     ["_tag=lost", []],
@@ -158,6 +162,30 @@ test("R4 §3.1.1.4.2 and modifiers: by tag, label, profile, time of change, and 
     ["identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|8", []],
   ] as const)
     expect(await ids(`Patient?${query}`), query).toEqual(found);
+});
+
+test("R4 search.html#content, #list: by words of the narrative or of the whole, and by what a list names", async ({ expect }) => {
+  await origin.load([
+    {
+      resourceType: "List",
+      id: "weights",
+      status: "current",
+      mode: "working",
+      entry: ["w3", "w1"].map((id) => ({ item: { reference: `Observation/${id}` } })),
+    },
+  ]);
+  for (const [query, found] of [
+    ["Patient?_text=ANN", ["ann"]],
+    ["Patient?_text=xhtml", []], // a word of the markup
+    ["Patient?_text=arbor", []],
+    ["Patient?_content=arbor", ["ann"]],
+    ["Patient?_content=married%20arbor", ["ann"]],
+    ["Patient?_content=arbor%20single", []],
+    ["Observation?_list=weights", ["w3", "w1"]],
+    ["Patient?_list=weights", []],
+    ["Observation?_list=none", []],
+  ] as const)
+    expect(await ids(query), query).toEqual(found);
 });
 
 test("$lastn: the latest of each kind of one subject's observations, those that share a coding being of one kind", async ({ expect }) => {
@@ -212,7 +240,7 @@ test("$validate answers 200 with what is wrong, of a posted resource or a stored
   expect(await ids("Patient?birthdate=1990-01-01")).toEqual([]);
 });
 
-test("R4 §3.1.0.9: the history of a type and of all, the newest first, with deletions and since when", async ({ expect }) => {
+test("R4 http.html#history: the history of a type and of all, the newest first, with deletions and since when", async ({ expect }) => {
   const put = async (type: string, id: string) =>
     await fetch(`${origin.url}/${type}/${id}`, {
       method: "PUT",

@@ -32,7 +32,7 @@ const patient = (more: object = {}) => ({ resourceType: "Patient", ...more });
 const jsonPatch = { "content-type": "application/json-patch+json" };
 const stored = async (id: string) => (await send("GET", `Patient/${id}`)).body;
 
-test("R4 §3.1.0.8: create gives an id of its own, 201, where it is and which version it is", async ({ expect }) => {
+test("R4 http.html#create: create gives an id of its own, 201, where it is and which version it is", async ({ expect }) => {
   const made = await send("POST", "Patient", patient({ id: "mine", meta: { versionId: "7", lastUpdated: "2001-01-01T00:00:00Z" } }));
   const { id, meta } = made.body;
   expect([made.status, made.headers.get("etag"), made.headers.get("location")]).toEqual([
@@ -44,7 +44,7 @@ test("R4 §3.1.0.8: create gives an id of its own, 201, where it is and which ve
   expect(Date.parse(made.headers.get("last-modified") ?? "")).toBeLessThanOrEqual(Date.now());
 });
 
-test("R4 §3.1.0.5: update wants the id in its body, creates under it, and counts on", async ({ expect }) => {
+test("R4 http.html#update: update wants the id in its body, creates under it, and counts on", async ({ expect }) => {
   expect((await send("PUT", "Patient/one", patient())).status).toBe(400);
   expect((await send("PUT", "Patient/one", patient({ id: "two" }))).status).toBe(400);
   expect((await send("PUT", "Patient/one", { resourceType: "Practitioner", id: "one" })).status).toBe(400);
@@ -55,7 +55,9 @@ test("R4 §3.1.0.5: update wants the id in its body, creates under it, and count
   expect((await send("PUT", `Patient/${"x".repeat(65)}`, patient({ id: "x".repeat(65) }))).status).toBe(400);
 });
 
-test("R4 §3.1.0.5: If-Match holds a write to the version that was seen: 412, or 409 where the origin is like HAPI", async ({ expect }) => {
+test("R4 http.html#concurrency: If-Match holds a write to the version that was seen: 412, or 409 where the origin is like HAPI", async ({
+  expect,
+}) => {
   const hapi = await startOrigin({ staleVersion: 409 });
   for (const [base, stale] of [
     [origin.url, 412],
@@ -79,7 +81,7 @@ test("R4 §3.1.0.5: If-Match holds a write to the version that was seen: 412, or
   await hapi.close();
 });
 
-test("R4 §3.1.0.7: delete answers 204, of nothing too; what was deleted is gone, unfound, in its history, and can be born again", async ({
+test("R4 http.html#delete: delete answers 204, of nothing too; what was deleted is gone, unfound, in its history, and can be born again", async ({
   expect,
 }) => {
   await send("PUT", "Patient/short", patient({ id: "short" }));
@@ -94,7 +96,7 @@ test("R4 §3.1.0.7: delete answers 204, of nothing too; what was deleted is gone
   expect([again.status, again.headers.get("etag")]).toEqual([201, 'W/"3"']);
 });
 
-test("R4 §3.1.0.8.1: If-None-Exist creates once, and never where it cannot say what it means", async ({ expect }) => {
+test("R4 http.html#ccreate: If-None-Exist creates once, and never where it cannot say what it means", async ({ expect }) => {
   const create = (condition: string) =>
     send("POST", "Patient", patient({ identifier: [{ system: "urn:mrn", value: "7" }] }), { "if-none-exist": condition });
   const first = await create("identifier=urn:mrn|7");
@@ -107,7 +109,7 @@ test("R4 §3.1.0.8.1: If-None-Exist creates once, and never where it cannot say 
   expect((await send("POST", "Patient", patient(), { "if-none-exist": "colour=red", prefer: "handling=lenient" })).status).toBe(400);
 });
 
-test("R4 §3.1.0.5.1: a conditional update creates, changes the one that matches, and refuses the rest", async ({ expect }) => {
+test("R4 http.html#cond-update: a conditional update creates, changes the one that matches, and refuses the rest", async ({ expect }) => {
   const named = (family: string, more: object = {}) => patient({ name: [{ family }], ...more });
   const put = (condition: string, body: object, headers = {}) => send("PUT", `Patient?${condition}`, body, headers);
   const made = await put("family=upsert", named("Upsert"));
@@ -124,7 +126,7 @@ test("R4 §3.1.0.5.1: a conditional update creates, changes the one that matches
   expect((await send("PUT", "Patient", named("Upsert"))).status).toBe(400); // no condition would be any patient
 });
 
-test("R4 §3.1.0.7.1: a conditional delete takes one, or none, never many, and never all", async ({ expect }) => {
+test("R4 http.html#delete: a conditional delete takes one, or none, never many, and never all", async ({ expect }) => {
   const made = (await send("POST", "Patient", patient({ name: [{ family: "Leaving" }] }))).body;
   expect((await send("DELETE", "Patient")).status).toBe(400);
   expect((await send("DELETE", "Patient?colour=red")).status).toBe(400);
@@ -192,7 +194,7 @@ test("a patch that cannot be applied whole is not applied at all", async ({ expe
   expect((await send("PATCH", "Patient/nobody", [change], jsonPatch)).status).toBe(404);
 });
 
-test("R4 §3.1.0.6: a FHIRPath Patch, and a conditional patch of the one that matches", async ({ expect }) => {
+test("R4 http.html#patch: a FHIRPath Patch, and a conditional patch of the one that matches", async ({ expect }) => {
   await send("PUT", "Patient/path", patient({ id: "path", name: [{ family: "Path" }] }));
   const operation = (value: string) => ({
     resourceType: "Parameters",
@@ -218,7 +220,7 @@ test("R4 §3.1.0.6: a FHIRPath Patch, and a conditional patch of the one that ma
   expect((await send("PATCH", "Patient?family=pair", gender, jsonPatch)).status).toBe(412);
 });
 
-test("R4 §3.1.0.1.7: Prefer says what a write answers with; its headers stay", async ({ expect }) => {
+test("R4 http.html#ops: Prefer says what a write answers with; its headers stay", async ({ expect }) => {
   for (const [method, path, body, headers] of [
     ["POST", "Patient", patient(), {}],
     ["PUT", "Patient/prefer", patient({ id: "prefer" }), {}],
@@ -249,7 +251,7 @@ test("bodies that are no resource, or not FHIR JSON, are refused by what is wron
     expect((await send("POST", "Patient", body, { "content-type": type })).status, body).toBe(status);
 });
 
-test("R4 §2.38: a Binary is stored and read as content or as a resource, whichever is spoken", async ({ expect }) => {
+test("R4 binary.html: a Binary is stored and read as content or as a resource, whichever is spoken", async ({ expect }) => {
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
   const made = await fetch(`${origin.url}/Binary`, {
     method: "POST",
