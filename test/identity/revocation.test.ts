@@ -188,6 +188,27 @@ test("who was away for too long hears the whole and drops every copy; who is new
   expect(hear(undefined, whole, at)?.stale).toEqual([]);
 });
 
+test("whatever name a token may have, an operator can deny it, and denies that one alone", ({ expect }) => {
+  const name = fc.string({
+    unit: fc.oneof(
+      fc.constantFrom('"', ",", "[", "\\", "\u0000", "\ud800", "\u2028"),
+      fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    ),
+    minLength: 1,
+    maxLength: 128,
+  });
+  fc.assert(
+    fc.property(name, name, (id, other) => {
+      const asked: unknown = JSON.parse(JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at })); // as it comes to the door
+      const read = readDenial(asked);
+      if (!read.ok) throw new Error(read.error.field);
+      const denied = named(read.value);
+      expect(deniedPrincipal(denied, { ...who, tokenId: id })).toEqual({ reason: "token_denied" });
+      expect(deniedPrincipal(denied, { ...who, tokenId: other })?.reason).toBe(other === id ? "token_denied" : undefined);
+    }),
+  );
+});
+
 const grace = denialGraceMilliseconds;
 const timed = new Map([
   ["over", instant(at - grace)],
