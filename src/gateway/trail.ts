@@ -75,6 +75,7 @@ export class Trail {
     const headers = this.#headers(recorded);
     if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
     if ("retryAfterSeconds" in refusal && "policy" in refusal) {
+      // Of a quota: the others that were spent from are told beside it.
       const { budgets = [] } = this.#facts;
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, budgets, this.#ports.jitter()))) headers.set(name, value);
     }

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { parseList } from "structured-headers";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
@@ -12,6 +13,38 @@ test("the headers are those of draft-ietf-httpapi-ratelimit-headers-11", ({ expe
     "RateLimit-Policy": '"default";q=6000;w=60, "subject";q=60;w=60, "records";q=500;w=3600;qu="records"',
     RateLimit: '"default";r=412;t=17, "subject";r=0;t=17, "records";r=3;t=17',
   });
+});
+
+test("each header is a list of strings by RFC 9651, the same policies in both, whatever is counted", ({ expect }) => {
+  const name = fc.constantFrom("default" as const, "subject" as const, "records" as const);
+  const count = fc.integer({ min: 0, max: 1_000_000_000 });
+  const budgets = fc.uniqueArray(
+    fc.record({
+      policy: name,
+      limit: count,
+      windowSeconds: fc.integer({ min: 1, max: 31 * 86_400 }),
+      remaining: count,
+      resetSeconds: count,
+      livesUntil: fc.constant(instant(0)),
+    }),
+    { selector: ({ policy }) => policy, minLength: 1 },
+  );
+  fc.assert(
+    fc.property(budgets, (spent) => {
+      const { "RateLimit-Policy": policies = "", RateLimit: limits = "" } = rateLimitHeaders(spent);
+      const told = parseList(limits).map(([policy, parameters]) => [policy, parameters.get("r"), parameters.get("t")]);
+      expect(told).toEqual(spent.map(({ policy, remaining, resetSeconds }) => [policy, remaining, resetSeconds]));
+      const known = parseList(policies).map(([policy, parameters]) => [
+        policy,
+        parameters.get("q"),
+        parameters.get("w"),
+        parameters.get("qu"),
+      ]);
+      expect(known).toEqual(
+        spent.map(({ policy, limit, windowSeconds }) => [policy, limit, windowSeconds, policy === "records" ? "records" : undefined]),
+      );
+    }),
+  );
 });
 
 test("Retry-After is a whole number and never earlier than t, whatever the jitter", ({ expect }) => {
