@@ -27,12 +27,15 @@ export interface SearchFrame {
   readonly total: number | undefined;
 }
 
-/** Reads a searchset without its entries (see `EntrySplitter`). */
-export function readFrame(bytes: Uint8Array): Result<SearchFrame, BundleRefusal> {
+/** Of the answers that are lists. */
+export type ListType = "searchset" | "history";
+
+/** Reads a searchset, or a history, without its entries (see `EntrySplitter`). */
+export function readFrame(bytes: Uint8Array, type: ListType = "searchset"): Result<SearchFrame, BundleRefusal> {
   const frame = readJson(bytes);
   if (!frame.ok) return frame;
   const bundle = frame.value;
-  if (!isObject(bundle) || property(bundle, "resourceType") !== "Bundle" || property(bundle, "type") !== "searchset") return refused;
+  if (!isObject(bundle) || property(bundle, "resourceType") !== "Bundle" || property(bundle, "type") !== type) return refused;
   const [links, entries] = [property(bundle, "link") ?? [], property(bundle, "entry") ?? []];
   if (!isArray(links) || !links.every(isObject) || !isArray(entries)) return refused;
   const next = links.filter((link) => property(link, "relation") === "next").map((link) => textAt(link, "url"));
@@ -53,8 +56,9 @@ export interface SearchMatch {
 export const entryText = (base: string, { mode, type, id, resource }: SearchMatch): string =>
   JSON.stringify({ fullUrl: `${base}/${type}/${id}`, resource, search: { mode } });
 
-/** What a searchset below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */
-export interface SearchsetFrame {
+/** What a list below a FHIR base says beside its entries (FHIR R4 §3.1.1.3). */
+export interface ListFrame {
+  readonly type?: ListType;
   readonly self: string;
   readonly next: string | undefined;
   /** Never the origin's: it counts what the reader may not see. */
@@ -62,9 +66,12 @@ export interface SearchsetFrame {
 }
 
 /** The text before and after the entries, which stand between them with commas; an empty array is not FHIR JSON. */
-export function searchsetText({ self, next, total }: SearchsetFrame, hasEntries: boolean): readonly [before: string, after: string] {
+export function listText(
+  { type = "searchset", self, next, total }: ListFrame,
+  hasEntries: boolean,
+): readonly [before: string, after: string] {
   const link = [{ relation: "self", url: self }, ...(next === undefined ? [] : [{ relation: "next", url: next }])];
-  const whole = JSON.stringify({ resourceType: "Bundle", type: "searchset", ...(total === undefined ? {} : { total }), link });
+  const whole = JSON.stringify({ resourceType: "Bundle", type, ...(total === undefined ? {} : { total }), link });
   return hasEntries ? [`${whole.slice(0, -1)},"entry":[`, "]}"] : [whole, ""];
 }
 

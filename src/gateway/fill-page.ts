@@ -1,10 +1,9 @@
-import { readEntry } from "#fhir/bundle";
-import { textAt } from "#fhir/json";
+import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
-import type { PagePlace } from "#fhir/ports";
+import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
 import type { Joined, NamedBases, Withheld } from "#phi/disclose";
-import { Page } from "#phi/page";
+import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import type { Ask } from "./all-rows.ts";
 import type { OriginRefusal } from "./forward.ts";
@@ -20,8 +19,21 @@ export type PageRefusal =
   /** The origin does not know its own paging link any longer, or the row that the last page ended with. */
   | { readonly reason: "page_link_gone" };
 
-export interface Filled {
-  readonly page: Page;
+/** A client's page in the making, of whatever list. Its rows have keys by which a further page finds its place. */
+export interface Fillable {
+  /** Key of the last row that was taken. */
+  readonly last: string | undefined;
+  /** Key of a row on the way past this page; nothing for what is no row. */
+  keyOf(entry: Uint8Array): Result<string | undefined, Withheld>;
+  /** A row that an earlier page had, or may have had. */
+  pass(key: string): void;
+  offer(entry: Uint8Array): Result<Offered, Withheld>;
+  /** What has to be known of all entries of one of the origin's pages before any is offered. */
+  prepare?(entries: readonly Uint8Array[]): Promise<PageRefusal | undefined>;
+}
+
+export interface Filled<P> {
+  readonly page: P;
   /** Where the next page begins, when there is one. */
   readonly next: PagePlace | undefined;
 }
@@ -41,19 +53,32 @@ export async function fillPage(
   ask: Ask,
   names: Omit<NamedBases, "origin">,
   joined: readonly Joined[] = [],
-): Promise<Result<Filled, PageRefusal>> {
+): Promise<Result<Filled<Page>, PageRefusal>> {
   const { question, posted } = expects;
-  let at: PagePlace = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  let page: Page | undefined;
+  const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
+  return fill({ ask: grant.ask, type: "searchset" }, start, ask, (origin) => new Page(grant, expects, { ...names, origin }, joined));
+}
+
+/** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
+export async function fill<P extends Fillable>(
+  first: { readonly ask: FhirQuestion; readonly type: ListType },
+  start: PagePlace,
+  ask: Ask,
+  open: (base: string) => P,
+): Promise<Result<Filled<P>, PageRefusal>> {
+  const { question, posted } = start;
+  let at = start;
+  let page: P | undefined;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
-    const answer = await ask(at.link === undefined ? grant.ask : { link: at.link });
+    const answer = await ask(at.link === undefined ? first.ask : { link: at.link });
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
-    const bases: NamedBases = { ...names, origin: base };
-    page ??= new Page(grant, expects, bases, joined);
+    page ??= open(base);
     const rows = new Rows(page, at.after);
-    const read = await readOriginPage(body, (entry) => rows.take(entry));
+    const read = await (page.prepare === undefined
+      ? readOriginPage(body, (entry) => rows.take(entry), first.type)
+      : prepared(page, rows, body, first.type));
     if (!read.ok) return read;
     if (rows.stage === "before") return err({ reason: "page_link_gone" });
     followed.add(at.link);
@@ -72,6 +97,14 @@ export async function fillPage(
   }
 }
 
+async function prepared(page: Fillable, rows: Rows, body: OriginBody, type: ListType): Promise<Result<SearchFrame, PageRefusal>> {
+  const entries: Uint8Array[] = [];
+  const read = await readOriginPage<never>(body, (entry) => void entries.push(entry), type);
+  if (!read.ok) return read;
+  const refusal = (await page.prepare?.(entries)) ?? entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
+  return refusal === undefined ? read : err(refusal);
+}
+
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
   if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_gone" };
   // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
@@ -85,10 +118,10 @@ class Rows {
   stage: "before" | "filling" | "full";
   matches = 0;
   last: string | undefined;
-  readonly #page: Page;
+  readonly #page: Fillable;
   readonly #after: string | undefined;
 
-  constructor(page: Page, after: string | undefined) {
+  constructor(page: Fillable, after: string | undefined) {
     this.#page = page;
     this.#after = after;
     this.stage = after === undefined ? "filling" : "before";
@@ -106,14 +139,13 @@ class Rows {
 
   /** An entry of another page than this: it is only read, since it may say that the search failed. */
   #pass(bytes: Uint8Array): Withheld | undefined {
-    const entry = readEntry(bytes);
-    if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
-    if (entry.value.mode !== "match") return undefined;
+    const key = this.#page.keyOf(bytes);
+    if (!key.ok) return key.error;
+    if (key.value === undefined) return undefined;
     this.matches += 1;
     if (this.stage !== "before") return undefined;
-    const id = textAt(entry.value.resource, "id");
-    if (id !== undefined) this.#page.pass(id);
-    if (id === this.#after) this.stage = "filling";
+    this.#page.pass(key.value);
+    if (key.value === this.#after) this.stage = "filling";
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { readFrame, type BundleRefusal, type SearchFrame } from "#fhir/bundle";
+import { readFrame, type BundleRefusal, type ListType, type SearchFrame } from "#fhir/bundle";
 import { EntrySplitter } from "#fhir/entry-splitter";
 import type { OriginBody } from "#fhir/ports";
 import { err, type Result } from "#kernel/result";
@@ -14,6 +14,7 @@ const entriesMax = 10_000; // a thousand are asked for; each costs some microsec
 export async function readOriginPage<R>(
   body: OriginBody,
   take: (entry: Uint8Array) => R | undefined,
+  type: ListType = "searchset",
 ): Promise<Result<SearchFrame, OriginPageRefusal | R>> {
   const splitter = new EntrySplitter();
   let [bytes, count] = [0, 0];
@@ -30,6 +31,6 @@ export async function readOriginPage<R>(
     }
   }
   const rest = splitter.end();
-  const frame = rest.ok ? readFrame(rest.value) : rest;
+  const frame = rest.ok ? readFrame(rest.value, type) : rest;
   return frame.ok ? frame : err({ reason: `answer_${frame.error.reason}` });
 }

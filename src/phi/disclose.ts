@@ -70,12 +70,16 @@ export class Discloser {
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
     const { mode, resource } = entry.value;
-    if (mode === "include") return this.#beside(resource);
+    return mode === "include" ? this.#beside(resource) : this.row(resource, type);
+  }
+
+  /** A row of a list that may leave, or one that does not. */
+  row(resource: JsonObject, type: string): Result<Extract<Entry, { kind: "match" | "hidden" }>, Withheld> {
     // The row first: what is wrong with a hidden one must not decide the status.
     const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_not_asked" });
-    const linked = this.#linked(resource, view, mode);
+    const linked = this.#linked(resource, view, "match");
     return linked.ok ? ok(linked.value === undefined ? { kind: "hidden" } : { kind: "match", ...linked.value }) : linked;
   }
 

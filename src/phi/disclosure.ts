@@ -1,4 +1,4 @@
-import { joinBytes } from "#fhir/bytes";
+import { joinBytes, utf8 } from "#fhir/bytes";
 
 /** What may be released, and what the record must say of it before it is (P1). */
 export interface Disclosure {
@@ -38,6 +38,8 @@ export const windowBytes = 1_048_576;
 
 /** Of one window: so many accounting lines and names fit one append of the ledger, whatever their length (platform/durable/ledger-draft). */
 export const patientsMax = 5_000;
+
+const comma = utf8(",");
 
 /** Puts the body of an answer together and counts, window by window, what leaves and whom it concerns. */
 export class Tally {
@@ -80,6 +82,19 @@ export class Tally {
 
   withhold(resources: number): void {
     this.#withheld += resources;
+  }
+
+  /** The entries of a list with commas between them, and the text around them. */
+  writeList([before, after]: readonly [string, string], entries: readonly Released[]): void {
+    this.write(utf8(before));
+    for (const [index, entry] of entries.entries()) {
+      if (index > 0) {
+        this.mayClose(entry);
+        this.write(comma);
+      }
+      this.add(entry);
+    }
+    this.write(utf8(after));
   }
 
   /** Ends the window when it is long enough, or the next resource has not room for whom it concerns. */

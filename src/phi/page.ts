@@ -1,7 +1,6 @@
 import { patientsAsked } from "#fhir/asked";
-import { utf8 } from "#fhir/bytes";
-import { searchsetText } from "#fhir/bundle";
-import { resourceBytesMax } from "#fhir/json";
+import { listText, readEntry } from "#fhir/bundle";
+import { resourceBytesMax, textAt } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import { broughtAlong, type Candidate, type Linked } from "./beside.ts";
@@ -40,6 +39,13 @@ export class Page {
   /** Id of the last row that was taken. */
   get last(): string | undefined {
     return this.#rows.at(-1)?.released.id;
+  }
+
+  /** Id of a row on the way past this page; nothing for what is no row. */
+  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+    const entry = readEntry(bytes);
+    if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    return ok(entry.value.mode === "match" ? (textAt(entry.value.resource, "id") ?? "") : undefined);
   }
 
   /** A row that an earlier page had, or may have had. */
@@ -95,23 +101,13 @@ export class Page {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
-    const [before, after] = searchsetText({ self, next, total }, this.#rows.length > 0); // nothing is brought along without a row
+    const text = listText({ self, next, total }, this.#rows.length > 0); // nothing is brought along without a row
     const brought = broughtAlong(this.#rows, [...this.#candidates.values()], this.#grant.includes);
     const entries = [...this.#rows.map(({ released }) => released), ...brought];
     const tally = new Tally(this.#bases.name);
     for (const patient of patientsAsked(type, this.#grant.asked)) tally.name(patient);
     tally.withhold(this.#withheld);
-    tally.write(utf8(before));
-    for (const [index, row] of entries.entries()) {
-      if (index > 0) {
-        tally.mayClose(row);
-        tally.write(comma);
-      }
-      tally.add(row);
-    }
-    tally.write(utf8(after));
+    tally.writeList(text, entries);
     return tally.disclosure(this.#grant.withheldPaths);
   }
 }
-
-const comma = utf8(",");

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { fillPage, type Filled } from "#gateway/fill-page";
+import type { Page } from "#phi/page";
 import { err, ok, type Result } from "#kernel/result";
 import { decide, policy, rule } from "../policy/granting.ts";
 
@@ -63,7 +64,7 @@ function paged(list: readonly Row[], size: number): Origin {
   });
 }
 
-async function fill(origin: Origin, count: number, place?: PagePlace): Promise<Result<Filled, { readonly reason: string }>> {
+async function fill(origin: Origin, count: number, place?: PagePlace): Promise<Result<Filled<Page>, { readonly reason: string }>> {
   const grant = decide(labs, `Observation?_count=${count}`);
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   return fillPage(grant, grant.expects, place, origin.ask, names);
