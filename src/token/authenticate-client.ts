@@ -82,11 +82,11 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   if (!claimed.ok) return claimed;
   const registered = await ports.clients.find(claimed.value.id);
   // One without keys is refused in the time that one with some takes.
-  const keyed =
-    registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined)
-      ? registered
-      : decoyClient(claimed.value.id, claimed.value.kid);
+  const decoy = decoyClient(claimed.value.id, claimed.value.kid);
+  const keyed = registered !== undefined && (registered.keys.length > 0 || registered.jwksUri !== undefined) ? registered : decoy;
   const assertion = await provenAssertion(credential, keyed, at, ports);
+  // So is one of whose keys none was tried: a made-up `kid` would tell who is registered.
+  if (!assertion.ok && untried.has(assertion.error.reason) && keyed !== decoy) await provenAssertion(credential, decoy, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
   if (methodOf(registered) !== credential.method) return err({ reason: "client_method_wrong" });
   if (!assertion.ok) return assertion;
@@ -151,6 +151,8 @@ const methodOf = ({ authentication }: ClientRecord) =>
   authentication === "self_signed_tls_client_auth" ? "tls_client_auth" : authentication;
 
 const idCharactersMax = 64; // of a registered client
+
+const untried: ReadonlySet<AssertionRefusal["reason"]> = new Set(["key_unknown", "algorithm_not_allowed"] as const);
 
 /** The assertion that is left to be accepted once; none where the method has none. */
 async function provenAssertion(
