@@ -210,6 +210,11 @@ test("metadata names every type with the parameters that it is searched by", asy
     expect.arrayContaining(["_id", "_lastUpdated", "patient", "subject", "code", "date", "value-quantity"]),
   );
   for (const name of names("Condition")) expect((await call(`Condition?${name}:missing=true`)).status, name).toBe(200);
+  const { searchInclude = [], searchRevInclude = [] } = rest.find(({ type }) => type === "Condition") ?? {};
+  expect(searchInclude).toEqual(expect.arrayContaining(["*", "Condition:patient", "Condition:encounter"]));
+  expect(searchRevInclude).toEqual(expect.arrayContaining(["*", "Procedure:reason-reference", "Provenance:target"]));
+  for (const name of searchInclude) expect((await call(`Condition?_include=${name}`)).status, name).toBe(200);
+  for (const name of searchRevInclude) expect((await call(`Condition?_revinclude=${name}`)).status, name).toBe(200);
 });
 
 test("whoever listens hears of each request, with its query", async ({ expect }) => {
