@@ -1,5 +1,4 @@
 import "reflect-metadata";
-import { execFileSync } from "node:child_process";
 import { createHash, randomUUID, webcrypto, X509Certificate, KeyObject } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingHttpHeaders } from "node:http";
@@ -107,11 +106,10 @@ test("a good certificate is described in the fields and formats of Cloudflare", 
 test("a name of several attributes is written as OpenSSL does", async ({ expect }) => {
   const subject = "C=DE, O=Klinik M\u00fcller\\, S\u00f6hne, OU=a+CN=b";
   const files = await namedCertificate(dir, "several", { subject, authority: clientCa });
-  const said = execFileSync("openssl", ["x509", "-in", files.cert, "-noout", "-subject", "-nameopt", "RFC2253"], { encoding: "utf8" });
   const { tlsClientAuth } = await cfOf(files);
   expect(tlsClientAuth["certVerified"]).toBe("SUCCESS");
-  expect(`subject=${String(tlsClientAuth["certSubjectDNRFC2253"])}`).toBe(said.trim());
-  expect(said).toContain("M\\C3\\BCller\\, S");
+  // What OpenSSL 3.5 prints with `-nameopt RFC2253`.
+  expect(tlsClientAuth["certSubjectDNRFC2253"]).toBe("CN=b+OU=a,O=Klinik M\\C3\\BCller\\, S\\C3\\B6hne,C=DE");
 });
 
 test("without a certificate every field is there and says so", async ({ expect }) => {
