@@ -1,6 +1,7 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
 import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
 import { isId, mentionOf, parseReference, type Mention } from "./reference.ts";
+import { sameText } from "./same.ts";
 
 /** Whom a resource is about. */
 export interface Concerned {
@@ -108,6 +109,28 @@ function standingOf(value: Json, patients: ReadonlySet<string>, base: string): S
 
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
 const namesType = (said: Json, type: string) => said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
+
+/**
+ * Whose a resource is, as its elements say it: by the owners, and where there is none of them by who took part. What is nobody's (a
+ * practitioner, a place) is left out. Two resources with the same are the same patients'.
+ *
+ * @param base FHIR base of the origin, without a trailing slash.
+ */
+export function ownersOf(resource: JsonObject, base: string): ReadonlySet<string> {
+  const type = textAt(resource, "resourceType") ?? "";
+  const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
+    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path));
+  const owning = at(owners);
+  const named = (owning.length > 0 ? owning : at(participants)).filter((value) => standingOf(value, nobody, base) !== "nobody's");
+  return new Set(
+    named.map((value) => {
+      const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
+      return reference?.kind === "local" ? `${reference.type}/${reference.id}` : sameText(value);
+    }),
+  );
+}
+
+const nobody: ReadonlySet<string> = new Set();
 
 /** Every value at a path that is there in any form: nothing is passed over because it is null or no reference. */
 function presentAt(value: Json | undefined, path: readonly string[]): readonly Json[] {

@@ -31,6 +31,29 @@ export type OriginAnswer =
   /** The breaker is open: the origin failed too often just now and is left alone. */
   | { readonly kind: "resting"; readonly retryAfterSeconds: number };
 
+/** A write to a FHIR server, rebuilt from parsed parts. */
+export interface OriginWrite {
+  readonly method: "POST" | "PUT" | "DELETE";
+  /** Path below the FHIR base: `Observation`, `Observation/1`. */
+  readonly path: string;
+  /** A resource as JSON. */
+  readonly body?: string;
+  /** The version that was judged: none but that one is replaced. */
+  readonly version?: string;
+}
+
+/** What became of a write. Of a fault nobody knows whether it was done. */
+export type OriginWritten =
+  /** 2xx. What the origin says of the resource's place and version, and what it holds now, if it says so. */
+  | {
+      readonly kind: "written";
+      readonly location: string | undefined;
+      readonly version: string | undefined;
+      readonly body: OriginBody;
+      readonly base: string;
+    }
+  | Exclude<OriginAnswer, { readonly kind: "answered" }>;
+
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
 export interface Origins {
   /**
@@ -38,6 +61,8 @@ export interface Origins {
    * origin that is to be told.
    */
   ask(origin: string, question: OriginQuestion, clientCert?: string): Promise<OriginAnswer | undefined>;
+  /** Never sent twice, whatever happens to it (P10). */
+  send(origin: string, write: OriginWrite, clientCert?: string): Promise<OriginWritten | undefined>;
 }
 
 /** Where a further page begins. */

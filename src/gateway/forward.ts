@@ -14,7 +14,7 @@ export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
 
 /** Asks an origin. Only an answer goes on; the origin's own words for anything else stay inside. */
 export async function forward(
-  origins: Origins,
+  origins: Pick<Origins, "ask">,
   origin: string,
   question: OriginQuestion,
   clientCert: string | undefined,

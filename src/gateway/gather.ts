@@ -22,7 +22,7 @@ export type GatherRefusal =
   | { readonly reason: "page_link_too_long" };
 
 export interface GatherPorts {
-  readonly origins: Origins;
+  readonly origins: Pick<Origins, "ask">;
   readonly pages: PageLinks;
   readonly fhirBase: (origin: string) => string;
 }

@@ -1,4 +1,4 @@
-import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins } from "#fhir/ports";
+import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginWrite, OriginWritten } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { Secret } from "#kernel/secret";
@@ -28,42 +28,60 @@ const timeoutMilliseconds = 10_000;
 // What says that the server is not there. A 500 or 501 may be one request's own doing, and must not close the origin to everybody else.
 const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** Asks the named origins. One retry when the connection failed before an answer began, since a read may be asked twice. */
+/**
+ * Asks the named origins. One retry when the connection failed before an answer began, since a read may be asked twice; a write is sent once
+ * (again only with another token, when the origin said 401 to the one it came with).
+ */
 export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   const health = new Map<string, OriginHealth>();
   const note = (origin: string, failed: boolean) =>
     health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
 
+  const noteFailure = (origin: string, answer: Exclude<OriginAnswer, { kind: "answered" }>) =>
+    note(
+      origin,
+      answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
+    );
+  /** How to call the origin, unless it rests or there is none. */
+  const callable = async (origin: string, clientCert: string | undefined) => {
+    const address = await find(origin);
+    if (address === undefined) return undefined;
+    const known = health.get(origin) ?? healthy;
+    const rest = restsForSeconds(known, clock());
+    if (rest > 0) return { kind: "resting", retryAfterSeconds: rest } as const;
+    const caller = { base: address.base, clientCert: address.forwardClientCert ? clientCert : undefined, hosts };
+    return { kind: "callable", known, caller, bearer: address.bearer, onEnd: (failed: boolean) => void note(origin, failed) } as const;
+  };
+
   return {
     async ask(origin, question, clientCert) {
-      const address = await find(origin);
-      if (address === undefined) return undefined;
-      const known = health.get(origin) ?? healthy;
-      const rest = restsForSeconds(known, clock());
-      if (rest > 0) return { kind: "resting", retryAfterSeconds: rest };
-
-      const onEnd = (failed: boolean) => void note(origin, failed);
-      const cert = address.forwardClientCert ? clientCert : undefined;
-      const asking = () => withBearer(address.bearer, (bearer) => once({ base: address.base, bearer }, question, cert, hosts, onEnd));
+      const called = await callable(origin, clientCert);
+      if (called?.kind !== "callable") return called;
+      const { caller, known, onEnd } = called;
+      const asking = () => withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
       let answer = await asking();
       // No second try for an origin that is failing anyway: retries would double its load at the worst time.
       if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
       // How an answer that began does is known at its end.
-      if (answer.kind !== "answered")
-        note(
-          origin,
-          answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
-        );
+      if (answer.kind !== "answered") noteFailure(origin, answer);
+      return answer;
+    },
+    async send(origin, write, clientCert) {
+      const called = await callable(origin, clientCert);
+      if (called?.kind !== "callable") return called;
+      const { caller, onEnd } = called;
+      const answer = await withBearer(called.bearer, (bearer) => sendOnce({ ...caller, bearer }, write, onEnd));
+      if (answer.kind !== "written") noteFailure(origin, answer);
       return answer;
     },
   };
 }
 
 /** A token of the origin's token endpoint that it takes no more is asked for anew, once; without any, the origin cannot be asked. */
-async function withBearer(
+async function withBearer<Answer extends OriginAnswer | OriginWritten>(
   bearer: OriginAddress["bearer"],
-  ask: (bearer: Secret | undefined) => Promise<OriginAnswer>,
-): Promise<OriginAnswer> {
+  ask: (bearer: Secret | undefined) => Promise<Answer>,
+): Promise<Answer | OriginFault> {
   if (bearer === undefined || bearer instanceof Secret) return ask(bearer);
   const held = await bearer.current().catch(() => undefined);
   if (held === undefined) return { kind: "unreachable" };
@@ -73,27 +91,60 @@ async function withBearer(
   return other === held ? answer : ask(other);
 }
 
-async function once(
-  { base, bearer }: { readonly base: string; readonly bearer: Secret | undefined },
-  question: OriginQuestion,
-  clientCert: string | undefined,
-  hosts: ReadonlySet<string>,
-  onEnd: (failed: boolean) => void,
-): Promise<OriginAnswer> {
-  const { url, form } = addressOf(base, question);
-  if (!hosts.has(url.host) && !hosts.has(url.hostname)) throw new Error("an origin's host is not in ORIGIN_HOSTS");
+interface Caller {
+  readonly base: string;
+  readonly bearer: Secret | undefined;
+  readonly clientCert: string | undefined;
+  readonly hosts: ReadonlySet<string>;
+}
+
+async function once(caller: Caller, question: OriginQuestion, onEnd: (failed: boolean) => void): Promise<OriginAnswer> {
+  const { url, form } = addressOf(caller.base, question);
   // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
-  const headers = new Headers({ accept: "application/fhir+json", prefer: "handling=strict" });
+  const headers: Record<string, string> = { prefer: "handling=strict" };
+  if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
+  const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
+  return reached(caller, url, { ...sending, headers }, async (response) => {
+    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
+    await response.body?.cancel();
+    return otherwise(response.status);
+  });
+}
+
+async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: boolean) => void): Promise<OriginWritten> {
+  const { method, path, body, version } = write;
+  const headers: Record<string, string> = { prefer: "return=representation" };
+  if (body !== undefined) headers["content-type"] = "application/fhir+json";
+  if (version !== undefined) headers["if-match"] = `W/"${version}"`;
+  const sending = body === undefined ? { method, headers } : { method, headers, body };
+  return reached(caller, new URL(`${caller.base}/${path}`), sending, async (response) => {
+    const { status } = response;
+    if (status === 200 || status === 201 || status === 204) {
+      const [location, etag] = [response.headers.get("location"), response.headers.get("etag")];
+      const said = /^(?:W\/)?"(?<version>[A-Za-z0-9.-]{1,64})"$/u.exec(etag ?? "")?.groups?.["version"];
+      return { kind: "written", location: location ?? undefined, version: said, body: bodyOf(response, onEnd), base: caller.base };
+    }
+    await response.body?.cancel();
+    return otherwise(status);
+  });
+}
+
+const otherwise = (status: number): Extract<OriginAnswer, { kind: "absent" | "refused" }> =>
+  status === 404 || status === 410 ? { kind: "absent" } : { kind: "refused", status };
+
+/** Redirects are not followed: an origin could send the question, and its credential, anywhere. */
+async function reached<Answer>(
+  { hosts, bearer, clientCert }: Caller,
+  url: URL,
+  sending: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: string },
+  read: (response: Response) => Promise<Answer>,
+): Promise<Answer | OriginFault> {
+  if (!hosts.has(url.host) && !hosts.has(url.hostname)) throw new Error("an origin's host is not in ORIGIN_HOSTS");
+  const headers = new Headers({ accept: "application/fhir+json", ...sending.headers });
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
   if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far
-  if (form !== undefined) headers.set("content-type", "application/x-www-form-urlencoded");
-  const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
   try {
-    // Redirects are not followed: an origin could send the question, and its credential, anywhere.
-    const response = await fetch(url, { ...sending, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMilliseconds) });
-    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base };
-    await response.body?.cancel();
-    return response.status === 404 || response.status === 410 ? { kind: "absent" } : { kind: "refused", status: response.status };
+    return await read(await fetch(url, { ...sending, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMilliseconds) }));
   } catch (fault) {
     return faultOf(fault);
   }

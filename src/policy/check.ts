@@ -49,7 +49,17 @@ function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   if (unknown.length > 0 || twice.length > 0) return [...twice, ...unknown];
   const { shown } = compileRule(rule);
   const broken = rule.types.flatMap((type) => brokenInvariants(type, shown)).map((problem) => ({ pointer: `${at}/show`, problem }));
-  return [...broken, ...searchProblems(rule, at), ...referredByProblems(rule, at)];
+  return [...broken, ...searchProblems(rule, at), ...referredByProblems(rule, at), ...writeProblems(rule, at)];
+}
+
+/** Nobody overwrites or deletes what may not be seen. */
+function writeProblems({ interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
+  if (interactions.includes("read")) return [];
+  return interactions.flatMap((interaction, index) =>
+    interaction === "update" || interaction === "delete"
+      ? [{ pointer: `${at}/interactions/${index}`, problem: `needs \`read\` beside it: what may not be seen is not to be lost` }]
+      : [],
+  );
 }
 
 function conditionProblem(type: string, condition: RowCondition): string | undefined {

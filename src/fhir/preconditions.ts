@@ -1,0 +1,55 @@
+import { err, ok, type Result } from "#kernel/result";
+
+/** What a write says beside its body, read once. */
+export interface WriteConditions {
+  /** `If-Match` (RFC 9110 §13.1.1): the versions of which one must be the current one; `*`: any. */
+  readonly ifMatch: "*" | readonly EntityTag[] | undefined;
+  /** `If-None-Exist`: the query of a search (FHIR R4 http §3.1.0.8.1). */
+  readonly ifNoneExist: string | undefined;
+  /** `Prefer: return=…` (FHIR R4 http §3.1.0.1.7, RFC 7240 §4.2). */
+  readonly returns: Returned | undefined;
+}
+
+export type Returned = "minimal" | "representation" | "OperationOutcome";
+
+export interface EntityTag {
+  readonly weak: boolean;
+  /** Between the quotes. */
+  readonly text: string;
+}
+
+export type ConditionsRefusal =
+  | { readonly reason: "precondition_malformed" }
+  /** One that is understood by others and not here: a write that passed it over would be done against its client's word. */
+  | { readonly reason: "precondition_not_carried" };
+
+// RFC 9110 §8.8.3; of a list so long nobody needs more.
+const entityTag = /^\s*(?<weak>W\/)?"(?<text>[\x21\x23-\x7e\x80-\xff]*)"\s*$/u;
+const tagsMax = 64;
+
+/** @param header the value of a header, several lines joined by commas; null without one. */
+export function readConditions(header: (name: string) => string | null): Result<WriteConditions, ConditionsRefusal> {
+  // `If-Modified-Since` is for reads alone and passed over (RFC 9110 §13.1.3).
+  if (header("if-none-match") !== null || header("if-unmodified-since") !== null) return err({ reason: "precondition_not_carried" });
+  const match = header("if-match");
+  const ifMatch = match === null ? undefined : readTags(match);
+  if (ifMatch === "malformed") return err({ reason: "precondition_malformed" });
+  return ok({ ifMatch, ifNoneExist: header("if-none-exist")?.trim().replace(/^\?/u, ""), returns: readPreference(header("prefer") ?? "") });
+}
+
+function readTags(text: string): "*" | readonly EntityTag[] | "malformed" {
+  if (text.trim() === "*") return "*";
+  const parts = text.split(",", tagsMax + 1);
+  const tags = parts.flatMap((part): readonly EntityTag[] => {
+    const { weak, text } = entityTag.exec(part)?.groups ?? {};
+    return text === undefined ? [] : [{ weak: weak !== undefined, text }];
+  });
+  return tags.length === parts.length && parts.length <= tagsMax ? tags : "malformed";
+}
+
+/** The first `return` counts (RFC 7240 §2); what is not understood is not preferred. */
+function readPreference(text: string): Returned | undefined {
+  const wishes = text.split(",").map((wish) => wish.split(";")[0]?.trim() ?? "");
+  const value = wishes.find((wish) => /^return\s*=/iu.test(wish))?.replace(/^return\s*=\s*"?(?<value>[^"]*)"?$/iu, "$<value>");
+  return (["minimal", "representation", "OperationOutcome"] as const).find((known) => known.toLowerCase() === value?.toLowerCase());
+}
