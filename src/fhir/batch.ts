@@ -1,0 +1,107 @@
+import { err, ok, type Result } from "#kernel/result";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "./json.ts";
+
+/** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests: nothing of it is judged yet. */
+export interface Batch {
+  /** Of a transaction all is done, or nothing. */
+  readonly kind: "batch" | "transaction";
+  readonly entries: readonly BatchEntry[];
+}
+
+export interface BatchEntry {
+  /** What the other entries call its resource. */
+  readonly fullUrl: string | undefined;
+  readonly method: BatchMethod;
+  /** Below the FHIR base, as raw as a URL's. */
+  readonly segments: readonly string[];
+  readonly query: string;
+  readonly resource: JsonObject | undefined;
+  /** What its request says beside, by the names of HTTP: null where it says nothing. */
+  readonly header: (name: string) => string | null;
+}
+
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const; // http://hl7.org/fhir/http-verb
+export type BatchMethod = (typeof methods)[number];
+
+/** `at`: index of the entry. */
+export type BatchRefusal =
+  | { readonly reason: "not_a_batch" }
+  | { readonly reason: "too_many_entries" }
+  | { readonly reason: "entry_malformed"; readonly at: number }
+  /** A URL that is not relative to the base, or whose path is none of FHIR's. */
+  | { readonly reason: "entry_url_malformed"; readonly at: number }
+  /** Two entries of a transaction call two resources alike, or are about one resource. */
+  | { readonly reason: "entry_repeated"; readonly at: number };
+
+// A batch's entries are requests of their own, some with several questions to the origin: a Worker may ask a thousand in one request.
+// A transaction goes to the origin as one; Synthea's have some hundreds.
+const entriesMax = { batch: 50, transaction: 1_000 } as const;
+
+const url = /^(?<path>[A-Za-z0-9$_.-]+(?:\/[A-Za-z0-9$_.-]+)*)?(?:\?(?<query>.*))?$/u;
+const headers: Readonly<Record<string, string>> = {
+  "if-match": "ifMatch",
+  "if-none-match": "ifNoneMatch",
+  "if-modified-since": "ifModifiedSince",
+  "if-none-exist": "ifNoneExist",
+};
+
+/** Reads the body of a POST to the base. Strict: an element of an entry that is not known could change what the entry asks. */
+export function readBatch(body: Json): Result<Batch, BatchRefusal> {
+  const kind = isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
+  if (!isObject(body) || (kind !== "batch" && kind !== "transaction")) return err({ reason: "not_a_batch" });
+  const list = property(body, "entry") ?? [];
+  if (!isArray(list)) return err({ reason: "not_a_batch" });
+  if (list.length > entriesMax[kind]) return err({ reason: "too_many_entries" });
+  const entries: BatchEntry[] = [];
+  for (const [at, item] of list.entries()) {
+    const entry = readEntry(item, at);
+    if (!entry.ok) return entry;
+    entries.push(entry.value);
+  }
+  const repeated = kind === "transaction" ? repeatedIn(entries) : undefined;
+  return repeated === undefined ? ok({ kind, entries }) : err({ reason: "entry_repeated", at: repeated });
+}
+
+const known: ReadonlySet<string> = new Set(["id", "extension", "link", "fullUrl", "resource", "request", "response", "search"]);
+const knownOfRequest: ReadonlySet<string> = new Set(["id", "extension", "method", "url", ...Object.values(headers)]);
+
+function readEntry(item: Json, at: number): Result<BatchEntry, BatchRefusal> {
+  const malformed = err({ reason: "entry_malformed", at } as const);
+  if (!isObject(item) || !Object.keys(item).every((name) => known.has(name))) return malformed;
+  const [request, resource, fullUrl] = [property(item, "request"), property(item, "resource"), property(item, "fullUrl")];
+  if (!isObject(request) || !Object.keys(request).every((name) => knownOfRequest.has(name))) return malformed;
+  const method = methods.find((each) => each === property(request, "method"));
+  const texts = ["url", ...Object.values(headers)].map((name) => property(request, name));
+  const isText = (value: Json | undefined): value is string | undefined => value === undefined || typeof value === "string";
+  if (method === undefined || !texts.every(isText) || !isText(fullUrl) || (resource !== undefined && !isObject(resource))) return malformed;
+  // An absolute URL, `//host`, dots and escapes lead elsewhere than they seem to; an empty path is the batch itself.
+  const { path, query = "" } = url.exec(textAt(request, "url") ?? "")?.groups ?? {};
+  if (path === undefined) return err({ reason: "entry_url_malformed", at });
+  const header = (name: string) => textAt(request, headers[name] ?? "") ?? null;
+  return ok({ fullUrl, method, segments: path.split("/"), query, resource, header });
+}
+
+/** FHIR R4 http §3.1.0.11.2: a transaction names each resource once. */
+function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
+  const names = new Set<string>();
+  for (const [at, { fullUrl, method, segments }] of entries.entries()) {
+    const own = method === "GET" || method === "HEAD" || method === "POST" ? [] : [segments.join("/")];
+    for (const name of fullUrl === undefined ? own : [...own, fullUrl]) {
+      if (names.has(name)) return at;
+      names.add(name);
+    }
+  }
+  return undefined;
+}
+
+/** A tree with the text of each reference replaced (`Reference.reference`, `canonical` and the like aside); `undefined` keeps one. */
+export function withReferences(value: Json, replaced: (reference: string) => string | undefined): Json {
+  if (isArray(value)) return value.map((item) => withReferences(item, replaced));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      name === "reference" && typeof member === "string" ? (replaced(member) ?? member) : withReferences(member, replaced),
+    ]),
+  );
+}

@@ -1,0 +1,123 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { readBatch, withReferences } from "#fhir/batch";
+import { readJson, type Json } from "#fhir/json";
+import { noSharedData } from "../phi/shared-data.ts";
+
+const bundle = (type: string, ...entry: Json[]): Json => ({ resourceType: "Bundle", type, entry });
+const entry = (method: string, url: string, more: Record<string, Json> = {}): Json => ({ request: { method, url }, ...more });
+const reason = (body: Json) => {
+  const read = readBatch(body);
+  return read.ok ? "read" : read.error.reason;
+};
+
+test("a batch is read into requests: method, path, query, conditions, resource", ({ expect }) => {
+  const read = readBatch(
+    bundle(
+      "transaction",
+      entry("POST", "Patient", { fullUrl: "urn:uuid:1", resource: { resourceType: "Patient" } }),
+      { request: { method: "PUT", url: "Observation/1", ifMatch: 'W/"2"' }, resource: { resourceType: "Observation" } },
+      entry("GET", "Observation?patient=1&_count=5"),
+      { request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:a|1" }, resource: { resourceType: "Patient" } },
+    ),
+  );
+  if (!read.ok) return expect(read.error).toBeUndefined();
+  expect(read.value.entries.map(({ method, segments, query }) => [method, segments.join("/"), query])).toEqual([
+    ["POST", "Patient", ""],
+    ["PUT", "Observation/1", ""],
+    ["GET", "Observation", "patient=1&_count=5"],
+    ["POST", "Patient", ""],
+  ]);
+  expect(read.value.entries.map(({ header }) => [header("if-match"), header("if-none-exist")])).toEqual([
+    [null, null],
+    ['W/"2"', null],
+    [null, null],
+    [null, "identifier=urn:a|1"],
+  ]);
+  expect(read.value.entries[0]?.fullUrl).toBe("urn:uuid:1");
+});
+
+test.for<[string, Json]>([
+  ["not_a_batch", "Bundle"],
+  ["not_a_batch", { resourceType: "Patient", type: "batch" }],
+  ["not_a_batch", bundle("searchset")],
+  ["not_a_batch", bundle("history", entry("GET", "Patient/1"))],
+  ["not_a_batch", { resourceType: "Bundle", type: "batch", entry: {} }],
+  ["entry_malformed", bundle("batch", "GET Patient/1")],
+  ["entry_malformed", bundle("batch", {})],
+  ["entry_malformed", bundle("batch", entry("get", "Patient/1"))],
+  ["entry_malformed", bundle("batch", entry("TRACE", "Patient/1"))],
+  ["entry_malformed", bundle("batch", { request: { method: "GET", url: 1 as unknown as Json } })],
+  ["entry_malformed", bundle("batch", { request: { method: "GET", url: "Patient/1", unless: "never" } })],
+  ["entry_malformed", bundle("batch", { request: { method: "GET", url: "Patient/1", ifMatch: ["a"] } })],
+  ["entry_malformed", bundle("batch", entry("POST", "Patient", { resource: [] }))],
+  ["entry_malformed", bundle("batch", entry("POST", "Patient", { fullUrl: null }))],
+  ["entry_malformed", bundle("batch", entry("POST", "Patient", { also: "this" }))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "https://origin.example/fhir/Patient/1"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "//origin.example/Patient/1"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "/Patient/1"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "Patient//1"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "Patient/%31"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "Patient/1#a"))],
+  ["entry_url_malformed", bundle("batch", entry("GET", ""))],
+  ["entry_url_malformed", bundle("batch", entry("GET", "?name=a"))],
+  ["entry_url_malformed", bundle("batch", { request: { method: "GET" } })],
+  ["entry_repeated", bundle("transaction", entry("PUT", "Patient/1"), entry("DELETE", "Patient/1"))],
+  [
+    "entry_repeated",
+    bundle("transaction", entry("POST", "Patient", { fullUrl: "urn:uuid:1" }), entry("POST", "Patient", { fullUrl: "urn:uuid:1" })),
+  ],
+  ["too_many_entries", bundle("batch", ...Array.from({ length: 51 }, () => entry("GET", "Patient/1")))],
+  ["too_many_entries", bundle("transaction", ...Array.from({ length: 1_001 }, () => entry("POST", "Patient")))],
+])("%s: %j", ([expected, body], { expect }) => {
+  expect(reason(body)).toBe(expected);
+});
+
+test("a batch may read one resource twice; a transaction as well", ({ expect }) => {
+  for (const type of ["batch", "transaction"])
+    expect(reason(bundle(type, entry("GET", "Patient/1"), entry("GET", "Patient/1")))).toBe("read");
+  expect(reason({ resourceType: "Bundle", type: "batch" })).toBe("read");
+});
+
+test("whatever the body is, reading it never throws", ({ expect }) => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), (item, request) => {
+      const read = readJson(new TextEncoder().encode(JSON.stringify(bundle("batch", item as Json, { request: request as Json }))));
+      if (read.ok) expect(typeof reason(read.value)).toBe("string");
+    }),
+  );
+});
+
+test("references are replaced wherever they are, and nothing else is", ({ expect }) => {
+  const resource: Json = {
+    subject: { reference: "urn:uuid:1", display: "urn:uuid:1" },
+    performer: [{ reference: "urn:uuid:2" }, { reference: "Practitioner/1" }],
+    contained: [{ subject: { reference: "urn:uuid:1" } }],
+    reference: { reference: "urn:uuid:1" },
+    note: "urn:uuid:1",
+  };
+  expect(withReferences(resource, (text) => (text === "urn:uuid:1" ? "Patient/7" : undefined))).toEqual({
+    subject: { reference: "Patient/7", display: "urn:uuid:1" },
+    performer: [{ reference: "urn:uuid:2" }, { reference: "Practitioner/1" }],
+    contained: [{ subject: { reference: "Patient/7" } }],
+    reference: { reference: "Patient/7" },
+    note: "urn:uuid:1",
+  });
+});
+
+test.skipIf(noSharedData)("Synthea's transactions and google's gateway requests are read (needs ../shared/data)", ({ expect }) => {
+  const root = join(import.meta.dirname, "../../../shared/data/fhir");
+  const files = ["synthea-2019", "synthea-2020", "gateway-requests"].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => join(root, folder, name)),
+  );
+  const read = files.map((file) => {
+    const bytes = readFileSync(file);
+    const body = readJson(file.endsWith(".gz") ? gunzipSync(bytes) : bytes);
+    return body.ok ? reason(body.value) : body.error.reason;
+  });
+  expect(read.length).toBeGreaterThan(10);
+  expect(read.filter((one) => one === "read").length).toBeGreaterThanOrEqual(10);
+});
