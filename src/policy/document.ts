@@ -1,3 +1,4 @@
+import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { checkPolicy } from "./check.ts";
 import { policySchema, type PolicyDocument, type PolicyProblem } from "./schema.ts";
@@ -6,13 +7,29 @@ export type { PolicyDocument, PolicyProblem } from "./schema.ts";
 
 /** Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by `#phi/prove-examples`. */
 export function parsePolicyDocument(body: unknown): Result<PolicyDocument, PolicyProblem> {
+  const read = readPolicyDocument(body);
+  return read.ok ? read : err(read.error[0]);
+}
+
+/** As {@link parsePolicyDocument}, with everything that is wrong: by its form, or else by what it says. */
+export function readPolicyDocument(body: unknown): Result<PolicyDocument, readonly [PolicyProblem, ...PolicyProblem[]]> {
   const parsed = policySchema.safeParse(body);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return err({ pointer: pointer(issue?.path ?? []), problem: issue?.message ?? "is no policy document" });
+    const [first = { pointer: "", problem: "is no policy document" }, ...more] = parsed.error.issues.flatMap((issue) =>
+      problemsOf(issue, []),
+    );
+    return err([first, ...more]);
   }
-  const [problem] = checkPolicy(parsed.data);
-  return problem === undefined ? ok(parsed.data) : err(problem);
+  const [first, ...more] = checkPolicy(parsed.data);
+  return first === undefined ? ok(parsed.data) : err([first, ...more]);
+}
+
+/** Of a choice the branch that comes nearest: what is wrong with the others says nothing to whoever meant that one. */
+function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): readonly PolicyProblem[] {
+  const path = [...above, ...issue.path];
+  if (issue.code !== "invalid_union") return [{ pointer: pointer(path), problem: issue.message }];
+  const [nearest] = issue.errors.filter((branch) => branch.length > 0).toSorted((a, b) => a.length - b.length);
+  return nearest === undefined ? [{ pointer: pointer(path), problem: issue.message }] : nearest.flatMap((inner) => problemsOf(inner, path));
 }
 
 /** RFC 6901 §3. */

@@ -123,9 +123,10 @@ test("a read gives the patient's own, and of everything else exactly what is giv
   }
 });
 
-test("a type that is no patient's is refused before anything is asked", async ({ expect }) => {
+test("a type that is no patient's is never searched for, and read only where the policy names what refers to it", async ({ expect }) => {
   const before = origin.asked.length;
-  for (const path of ["Practitioner/p", "Practitioner", "Medication"]) expect((await ask(path)).status, path).toBe(403);
+  for (const path of ["Practitioner", "Practitioner?_id=p", "Medication", "Questionnaire/q", "Task/t"])
+    expect((await ask(path)).status, path).toBe(403);
   expect(origin.asked.length).toBe(before);
 });
 
