@@ -180,6 +180,8 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   parameter_needs_system: face(403, "forbidden", "Not permitted without a system: name the one that may be seen."),
   sort_hidden: hidden,
   include_hidden: face(403, "forbidden", "Not permitted: what this would bring along may not be seen."),
+  operation_not_granted: face(403, "forbidden", "Not permitted: the policy does not allow this operation."),
+  history_of_part: face(403, "forbidden", "Not permitted: the history of a type is for those who may read all of it."),
   // relate
   rows_too_many: face(403, "too-costly", "More rows would have to be gone through than this gateway does for one request: ask for less."),
   // forward
@@ -227,5 +229,6 @@ export function faceOf(refusal: GatewayRefusal): PublicFace {
 /** Only names by the grammar of FHIR: a parameter code or an interaction, never a value. */
 function nameOf(refusal: GatewayRefusal): string | undefined {
   if ("parameter" in refusal) return refusal.parameter;
+  if ("operation" in refusal) return refusal.operation;
   return refusal.reason === "interaction_not_carried" ? refusal.interaction : undefined;
 }

@@ -10,13 +10,9 @@ import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, Se
 import { canHold, holding, holdOf, isHeld, mayGoWith, type Access, type Hold } from "./hold.ts";
 import { grantIncludes } from "./includes.ts";
 import { isLabelled } from "./labels.ts";
+import { countMax, originCount, pageCount } from "./page-count.ts";
 import { narrowing, reachOf } from "./reach.ts";
 
-// Of a page: what a client gets that does not say, and the most that it gets.
-const countDefault = 100;
-const countMax = 1_000;
-// Of the origin's page: four times as many rows, since some may be hidden, and never so few that a round trip is not worth it.
-const originCount = (count: number) => Math.min(Math.max(4 * count, 100), 1_000);
 // A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be hundreds of ids.
 const urlQueryMax = 4_096;
 
@@ -47,7 +43,8 @@ function evaluateRead(
   return ok(granted(scene, rules, ask, { kind: "vread", type, id, version, current, witnesses }));
 }
 
-function evaluateSearch(
+/** As {@link evaluate}. `back`: see `reachOf`. */
+export function evaluateSearch(
   policy: CompiledPolicy,
   access: Access,
   search: Search & { readonly posted: boolean },
@@ -67,7 +64,7 @@ function evaluateSearch(
   const includes = grantIncludes(policy, access, search.includes, { type, reach });
   if (!includes.ok) return includes;
 
-  const count = Math.min(search.count ?? countDefault, countMax);
+  const count = pageCount(search.count);
   const narrowed = [...parameters, ...narrowing(type, reach), ...holding(hold, type, parameters)];
   const askJoined = (joined: readonly SearchParameter[]): FhirQuestion => {
     // Never the client's `_count`: a page that hidden rows fill or end would tell that they are there.

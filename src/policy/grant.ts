@@ -2,7 +2,7 @@ import type { JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter } from "#fhir/search";
 import type { ResourceView } from "./compile.ts";
-import type { RuleInteraction } from "./schema.ts";
+import type { PolicyOperation, RuleInteraction } from "./schema.ts";
 
 /** A permitted request: what to ask the origin, what the answer must be, and what of it may leave. */
 export interface Grant {
@@ -100,4 +100,7 @@ export type PolicyRefusal =
   | { readonly reason: "parameter_needs_system"; readonly parameter: string }
   | { readonly reason: "sort_hidden"; readonly parameter: string }
   /** What it would bring along may not be seen: the reference, or every type that it leads to. */
-  | { readonly reason: "include_hidden"; readonly parameter: string };
+  | { readonly reason: "include_hidden"; readonly parameter: string }
+  | { readonly reason: "operation_not_granted"; readonly operation: PolicyOperation }
+  /** A type's history is for whoever may read every row of it: another's would tell how many there are that may not be read. */
+  | { readonly reason: "history_of_part"; readonly type: string };

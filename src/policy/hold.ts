@@ -49,6 +49,9 @@ function claimOf({ patient, usersPatients }: Access, type: string, { context, ca
 /** Whether rows of the type can be within a hold at all. */
 export const canHold = (hold: Hold, type: string): boolean => hold.some(({ to }) => to === undefined) || isCompartmentType(type);
 
+/** Whether every row of the type is within it. */
+export const isEverybodys = (hold: Hold): boolean => hold.some(({ to, categories }) => to === undefined && categories.length === 0);
+
 /** Whether a row is within the hold. `base`: the origin's. */
 export const isHeld = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
   hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
