@@ -26,15 +26,22 @@ const pagesMax = 5;
 /**
  * The matches of a search that the gateway asks for its own decisions, of all its pages. They are the origin's word: whoever decides by
  * them checks each, since an origin may have ignored the question.
+ *
+ * @param counts which rows are kept, and count: one that nobody may know of must not decide that there are too many.
  */
-export async function allRows(question: FhirQuestion, rowsMax: number, ask: Ask): Promise<Result<Rows, RowsRefusal>> {
+export async function allRows(
+  question: FhirQuestion,
+  rowsMax: number,
+  ask: Ask,
+  counts: (row: JsonObject, base: string) => boolean = () => true,
+): Promise<Result<Rows, RowsRefusal>> {
   const rows: JsonObject[] = [];
   let next: OriginQuestion = question;
   for (let page = 1; page <= pagesMax; page += 1) {
     const read = await rowsOf(next, ask);
     if (!read.ok) return read;
     const { base } = read.value;
-    rows.push(...read.value.rows);
+    rows.push(...read.value.rows.filter((row) => counts(row, base)));
     if (rows.length > rowsMax) return err({ reason: "rows_too_many" });
     if (read.value.next === undefined) return ok({ rows, base });
     const link = linkBelow(base, read.value.next);

@@ -1,4 +1,4 @@
-import { textAt } from "#fhir/json";
+import { textAt, type JsonObject } from "#fhir/json";
 import { parseReference } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
@@ -49,11 +49,15 @@ async function leadOf(
   const inner = await resolveJoins(hop.expects.joins, ask, names);
   if (!inner.ok) return inner;
   if (inner.value === undefined) return ok(new Set());
-  const found = await allRows(hop.expects.askJoined(inner.value.parameters), rowsMax, ask);
+  const { parameters, joined } = inner.value;
+  let discloser: Discloser | undefined;
+  const sees = (row: JsonObject, base: string) => {
+    discloser ??= new Discloser(hop, { ...names, origin: base }, joined);
+    return textAt(row, "resourceType") === hop.expects.type && discloser.sees(row);
+  };
+  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, ask, sees);
   if (!found.ok) return found;
-  const { rows, base } = found.value;
-  const discloser = new Discloser(hop, { ...names, origin: base }, inner.value.joined);
-  const seen = rows.filter((row) => textAt(row, "resourceType") === hop.expects.type && discloser.sees(row));
+  const { rows: seen, base } = found.value;
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();
   for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);

@@ -76,7 +76,7 @@ async function* body(text: string) {
 }
 
 /** Asks the world through policy and scopes: what leaves, as `Type/id`, or why nothing does; and what the origin was asked. */
-async function ask(document: PolicyDocument, request: string, scope: string, patient?: string) {
+async function ask(document: PolicyDocument, request: string, scope: string, patient?: string, rows = world) {
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query, base);
   if (!interaction.ok) return { refused: interaction.error.reason, asked: [] };
@@ -89,8 +89,8 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
     if ("link" in question) throw new Error("there is one page");
     asked.push(`${question.path}?${decodeURIComponent(question.query)}`);
     const [type = "", id] = question.path.split("/");
-    if (id !== undefined) return world.find((row) => row.resourceType === type && row.id === id);
-    const entry = world.map((resource) => ({ resource, search: { mode: resource.resourceType === type ? "match" : "include" } }));
+    if (id !== undefined) return rows.find((row) => row.resourceType === type && row.id === id);
+    const entry = rows.map((resource) => ({ resource, search: { mode: resource.resourceType === type ? "match" : "include" } }));
     return { resourceType: "Bundle", type: "searchset", entry };
   };
   const disclosed = await gather(
@@ -281,4 +281,18 @@ test("a modifier turns no narrowing round, and a sliced element is not searched 
   for (const query of ["patient:missing=true", "subject:not=Patient/bela", "_id:not=o1", "performer:missing=true"]) {
     expect((await ask(open, `Observation?${query}`, everybody)).refused, query).toBe("modifier_not_carried");
   }
+});
+
+test("hidden rows do not decide that a join leads to too many", async ({ expect }) => {
+  const many = Array.from({ length: 600 }, (_, at) => ({
+    resourceType: "Encounter",
+    id: `n${at}`,
+    status: "finished",
+    subject: to("Patient/amara"),
+    ...(at < 300 ? {} : { meta: restricted }),
+  }));
+  const asked = (rows: typeof world) => ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara", rows);
+  expect((await asked([...world, ...many])).leaves).toEqual(["Observation/o1"]);
+  const visible = many.map(({ resourceType, id, status, subject }) => ({ resourceType, id, status, subject }));
+  expect((await asked([...world, ...visible])).refused).toBe("rows_too_many");
 });
