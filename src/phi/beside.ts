@@ -1,9 +1,12 @@
+import type { JsonObject } from "#fhir/json";
 import type { GrantedInclude } from "#policy/grant";
 import type { Released } from "./disclosure.ts";
 
 /** A resource on a page, and where its references lead that an include follows: one set for each include, in their order. */
 export interface Linked {
   readonly released: Released;
+  /** It, as it leaves. */
+  readonly shown: JsonObject;
   /** As `Type/id`, read out of what leaves: a hidden reference brings nothing along. */
   readonly links: readonly ReadonlySet<string>[];
 }

@@ -10,7 +10,7 @@ import type { Candidate, Linked } from "./beside.ts";
 import { patientsMax, Tally, type Disclosure } from "./disclosure.ts";
 import { referredAt } from "./links.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
-import { cutResource, type CutContext, type CutRefusal } from "./redact.ts";
+import { cutResource, type CutContext, type CutRefusal, type CutResource } from "./redact.ts";
 
 /** Why nothing leaves. */
 export type Withheld =
@@ -64,6 +64,28 @@ export class Discloser {
     return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value.patients);
   }
 
+  /** A resource as it is now, if it may leave. */
+  current(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
+    const now = this.#askedIn(body, type, id);
+    return now.ok && !this.sees(now.value) ? err({ reason: "row_out_of_reach" }) : now;
+  }
+
+  /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
+  step(old: JsonObject, now: JsonObject): Result<CutResource | undefined, Withheld> {
+    const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
+    if (view === undefined || viewNow === undefined) return ok(undefined);
+    const [cut, cutNow] = [cutResource(old, view, this.#context), cutResource(now, viewNow, this.#context)];
+    if (!cut.ok || !cutNow.ok) return ok(undefined);
+    const patients = new Set([...cut.value.patients, ...cutNow.value.patients]);
+    return patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ ...cut.value, patients });
+  }
+
+  /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
+  brought(resource: JsonObject, through: ReadonlySet<string>): Result<Linked | undefined, Withheld> {
+    const view = this.#grant.viewBeside(resource, this.#bases.origin, through);
+    return view === undefined ? ok(undefined) : this.#linked(resource, view, "include");
+  }
+
   /** One entry of a searchset: a match that may leave, a resource that was brought along and may leave with one, or what else it is. */
   entry(bytes: Uint8Array, type: string): Result<Entry, Withheld> {
     const entry = readEntry(bytes);
@@ -113,7 +135,7 @@ export class Discloser {
     const links = this.#grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
     );
-    return ok({ released: { ...cut.value, type, id, text }, links });
+    return ok({ released: { ...cut.value, type, id, text }, shown: cut.value.resource, links });
   }
 
   /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */

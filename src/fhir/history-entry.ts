@@ -1,0 +1,58 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { BundleRefusal } from "./bundle.ts";
+import { isObject, property, readJson, textAt, type JsonObject } from "./json.ts";
+import { isId, parseReference } from "./reference.ts";
+
+/** One step in the life of a resource (FHIR R4 http §3.1.0.9). */
+export type HistoryEntry =
+  /** `created`: by POST, as the server says. */
+  | { readonly kind: "version"; readonly resource: JsonObject; readonly created: boolean }
+  /** `version` is empty where the server does not say. */
+  | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string };
+
+/** Reads one entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
+export function readHistoryEntry(bytes: Uint8Array, base: string): Result<HistoryEntry, BundleRefusal> {
+  const entry = readJson(bytes);
+  if (!entry.ok) return entry;
+  if (!isObject(entry.value)) return refused;
+  const [resource, request] = [property(entry.value, "resource"), property(entry.value, "request")];
+  const method = isObject(request) ? textAt(request, "method") : undefined;
+  if (isObject(resource) && method !== "DELETE") return ok({ kind: "version", resource, created: method === "POST" });
+  if (resource !== undefined || !isObject(request) || method !== "DELETE") return refused;
+  const named = [textAt(request, "url"), textAt(entry.value, "fullUrl")].map((url) => parseReference(url ?? "", base));
+  const deleted = named.find((reference) => reference.kind === "local");
+  if (deleted === undefined) return refused;
+  return ok({ kind: "deletion", type: deleted.type, id: deleted.id, version: versionOf(entry.value) });
+}
+
+const refused = err({ reason: "not_a_searchset" } as const);
+
+function versionOf(entry: JsonObject): string {
+  const response = property(entry, "response");
+  const version = /^(?:W\/)?"(?<id>.*)"$/u.exec((isObject(response) && textAt(response, "etag")) || "")?.groups?.["id"] ?? "";
+  return isId(version) ? version : "";
+}
+
+/** An entry as it leaves: of the version only what the resource itself shows. */
+export function versionText(base: string, type: string, id: string, resource: JsonObject, created: boolean): string {
+  const meta = property(resource, "meta");
+  const [version, changed] = isObject(meta) ? [textAt(meta, "versionId"), textAt(meta, "lastUpdated")] : [];
+  return JSON.stringify({
+    fullUrl: `${base}/${type}/${id}`,
+    resource,
+    request: created ? { method: "POST", url: type } : { method: "PUT", url: `${type}/${id}` },
+    response: {
+      status: created ? "201" : "200",
+      ...(version === undefined ? {} : { etag: `W/"${version}"` }),
+      ...(changed === undefined ? {} : { lastModified: changed }),
+    },
+  });
+}
+
+/** That a resource was deleted, and nothing of it. */
+export const deletionText = (base: string, type: string, id: string): string =>
+  JSON.stringify({
+    fullUrl: `${base}/${type}/${id}`,
+    request: { method: "DELETE", url: `${type}/${id}` },
+    response: { status: "204" },
+  });

@@ -1,0 +1,111 @@
+import { utf8 } from "#fhir/bytes";
+import { listText } from "#fhir/bundle";
+import { deletionText, readHistoryEntry, versionText } from "#fhir/history-entry";
+import { isObject, property, textAt, type JsonObject } from "#fhir/json";
+import { isId } from "#fhir/reference";
+import { err, ok, type Result } from "#kernel/result";
+import type { HistoryGrant } from "#policy/evaluate-listing";
+import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
+import { Tally, type Disclosure, type Released } from "./disclosure.ts";
+import { pageBytesMax, type Offered } from "./page.ts";
+
+/**
+ * A client's page of a history in the making. Each version is judged as a resource of its own and by the resource as it is now; of one that
+ * is not there now nothing is shown but that it was deleted, to those who may read every row of the type.
+ */
+export class HistoryPage {
+  readonly #grant: HistoryGrant;
+  readonly #bases: NamedBases;
+  readonly #discloser: Discloser;
+  readonly #nowOf: (id: string) => JsonObject | undefined;
+  readonly #rows: Released[] = [];
+  readonly #keys = new Set<string>();
+  #last: string | undefined;
+  #bytes = 0;
+  #withheld = 0;
+
+  /** @param nowOf the resource as it is now, where there is one that may be seen. */
+  constructor(grant: HistoryGrant, bases: NamedBases, nowOf: (id: string) => JsonObject | undefined) {
+    this.#grant = grant;
+    this.#bases = bases;
+    this.#discloser = new Discloser(grant.read, bases);
+    this.#nowOf = nowOf;
+  }
+
+  get last(): string | undefined {
+    return this.#last;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.length === 0;
+  }
+
+  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+    const entry = readHistoryEntry(bytes, this.#bases.origin);
+    if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    return ok(entry.value.kind === "version" ? keyOf(entry.value.resource) : `${entry.value.id}/deleted/${entry.value.version}`);
+  }
+
+  pass(key: string): void {
+    this.#keys.add(key);
+  }
+
+  offer(bytes: Uint8Array): Result<Offered, Withheld> {
+    const entry = readHistoryEntry(bytes, this.#bases.origin);
+    if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    const { type, showsDeleted } = this.#grant;
+    if (entry.value.kind === "deletion") {
+      const { id, version } = entry.value;
+      if (!showsDeleted || entry.value.type !== type || !this.#isAsked(id)) return this.#hide();
+      const text = utf8(deletionText(this.#bases.public, type, id));
+      const patients = new Set(type === "Patient" ? [id] : []);
+      return this.#take(`${id}/deleted/${version}`, { type, id, text, patients, unnamed: type !== "Patient", withheld: 0 });
+    }
+    const { resource, created } = entry.value;
+    const id = textAt(resource, "id") ?? "";
+    const now = property(resource, "resourceType") === type && isId(id) && this.#isAsked(id) ? this.#nowOf(id) : undefined;
+    const cut = now === undefined ? ok(undefined) : this.#discloser.step(resource, now);
+    if (!cut.ok) return cut;
+    if (cut.value === undefined) return this.#hide();
+    const text = utf8(versionText(this.#bases.public, type, id, cut.value.resource, created));
+    return this.#take(keyOf(resource), { ...cut.value, type, id, text });
+  }
+
+  #isAsked(id: string): boolean {
+    return this.#grant.id === undefined || this.#grant.id === id;
+  }
+
+  #hide(): Result<Offered, Withheld> {
+    this.#withheld += 1;
+    return ok("hidden");
+  }
+
+  #take(key: string, row: Released): Result<Offered, Withheld> {
+    if (this.#keys.has(key)) return ok("hidden");
+    if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
+    if (this.#rows.length >= this.#grant.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
+    this.#rows.push(row);
+    this.#keys.add(key);
+    this.#last = key;
+    this.#bytes += row.text.length;
+    return ok("shown");
+  }
+
+  /** @param next link of the next page. */
+  finish(next: string | undefined): Disclosure {
+    const { type, id, question, read } = this.#grant;
+    const path = id === undefined ? `${type}/_history` : `${type}/${id}/_history`;
+    const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
+    const tally = new Tally(this.#bases.name);
+    if (type === "Patient" && id !== undefined) tally.name(id);
+    tally.withhold(this.#withheld);
+    tally.writeList(listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0), this.#rows);
+    return tally.disclosure(read.withheldPaths);
+  }
+}
+
+/** A server that numbers no versions has one place for them all, and they are shown as one. */
+function keyOf(resource: JsonObject): string {
+  const meta = property(resource, "meta");
+  return `${textAt(resource, "id") ?? ""}/${(isObject(meta) && textAt(meta, "versionId")) || ""}`;
+}
