@@ -1,8 +1,9 @@
 import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
 import type { ClientDirectory, TokenVerifier } from "#identity/ports";
-import { identify, type Principal, type PrincipalRefusal } from "#identity/principal";
+import { identify, restsOnTheSame, type Principal, type PrincipalRefusal } from "#identity/principal";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
 import type { AccessToken, TokenRefusal } from "#identity/token";
+import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import type { Call } from "./admit.ts";
@@ -13,6 +14,12 @@ export type AuthenticateRefusal =
   | TokenRefusal
   | ProofRefusal
   | PrincipalRefusal;
+
+/** Who asks, and whether the registry still says so at a later moment: its word is ten seconds old at most. */
+export interface Authenticated {
+  readonly who: Principal;
+  readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
+}
 
 export interface AuthenticatePorts {
   readonly tokens: TokenVerifier;
@@ -32,7 +39,7 @@ export async function authenticate(
   call: Call,
   ports: AuthenticatePorts,
   seen: (certificate: Certificate) => void,
-): Promise<Result<Principal, AuthenticateRefusal>> {
+): Promise<Result<Authenticated, AuthenticateRefusal>> {
   const certificate = await readAnyCertificate(call.tlsClientAuth);
   if (!certificate.ok) return certificate;
   if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
@@ -48,15 +55,25 @@ export async function authenticate(
   if (!proof.ok) return proof;
 
   const { issuedHere, issuer, client } = token.value;
-  return identify({
+  const evidence = {
     token: token.value,
     certificate: certificate.value,
     proof: proof.value,
-    client: await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client })),
     origin: call.origin,
     purpose: call.purpose,
-    at: call.at,
-  });
+  };
+  const identifyAt = async (at: Instant) => {
+    const registered = await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client }));
+    return identify({ ...evidence, client: registered, at });
+  };
+  const who = await identifyAt(call.at);
+  if (!who.ok) return who;
+  const stillStands = async (at: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
+    const now = await identifyAt(at);
+    if (!now.ok) return now;
+    return restsOnTheSame(now.value, who.value) ? ok(undefined) : err({ reason: "grant_missing", purpose: who.value.purpose });
+  };
+  return ok({ who: who.value, stillStands });
 }
 
 /** RFC 9449 §7.2: a token that is bound to a key comes under its own scheme, so that no server takes it for a bearer token, and no other token does. */

@@ -42,56 +42,60 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   trail.learn({ call: call.value });
 
   let share = Promise.resolve();
-  const who = await authenticate(call.value, ports, (certificate) => {
+  const proven = await authenticate(call.value, ports, (certificate) => {
     trail.learn({ certificate: certificate.x5t });
     share = askEarly(call.value, certificate, ports); // beside the proof of the token
   });
-  if (!who.ok) return trail.refuse(who.error);
-  trail.learn({ principal: who.value });
+  if (!proven.ok) return trail.refuse(proven.error);
+  const { who, stillStands } = proven.value;
+  trail.learn({ principal: who });
   await share;
 
-  const signed = await proveSigned(call.value, arrival, who.value, ports);
+  const signed = await proveSigned(call.value, arrival, who, ports);
   if (!signed.ok) return trail.refuse(signed.error);
   const { message, signedBy } = signed.value;
   trail.learn({ signedBy });
 
   // A denied token is named until it ends: past that, only the clock says so.
-  const ended = () => (ports.clock() < who.value.tokenExpires ? undefined : ({ reason: "token_expired" } as const));
-  const denied = (names: DeniedNames) => deniedPrincipal(names, who.value) ?? deniedSigner(names, who.value.client, signedBy) ?? ended();
-  const budget = await ports.limiter.spend(requestSpends(who.value), denied);
+  const ended = () => (ports.clock() < who.tokenExpires ? undefined : ({ reason: "token_expired" } as const));
+  const denied = (names: DeniedNames) => deniedPrincipal(names, who) ?? deniedSigner(names, who.client, signedBy) ?? ended();
+  const budget = await ports.limiter.spend(requestSpends(who), denied);
   if (!budget.ok) return trail.refuse(budget.error);
   trail.learn({ budgets: budget.value });
 
-  const what = await interpret(call.value, message, who.value, ports);
+  const what = await interpret(call.value, message, who, ports);
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
   if (!isReading(interaction)) return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
-  const policy = await ports.policies.byDigest(who.value.grant.policyDigest);
+  const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
-  trail.learn({ policyDigest: who.value.grant.policyDigest });
+  trail.learn({ policyDigest: who.grant.policyDigest });
 
   const { origin, at } = call.value;
-  const clientCert = clientCertField(call.value.tlsClientAuth, who.value.certificate);
+  const clientCert = clientCertField(call.value.tlsClientAuth, who.certificate);
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, clientCert);
-  const access = await relate(who.value, policy.users, { ask, base: ports.fhirBase(origin) });
+  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin) });
   if (!access.ok) return trail.refuse(access.error);
 
   const grant = evaluate(policy, access.value, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
-  const disclosed = await gather({ origin, at, who: who.value, grant: grant.value, place, clientCert }, ports);
+  const disclosed = await gather({ origin, at, who, grant: grant.value, place, clientCert }, ports);
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
-  // The origin may have taken longer than the lease lives: an ended one is asked for again, without spending, and no answer is a no.
-  const still = await ports.limiter.renew(clientSpend(who.value), denied);
+  // The origin may have taken longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.
+  const stillGood = async () => {
+    const lease = await ports.limiter.renew(clientSpend(who), denied); // without spending
+    return lease.ok ? stillStands(ports.clock()) : lease;
+  };
+  const still = await stillGood();
   if (!still.ok) return trail.refuse(still.error);
-  const credits = await ports.limiter.spend(recordSpends(who.value, disclosed.value), denied);
+  const credits = await ports.limiter.spend(recordSpends(who, disclosed.value), denied);
   if (!credits.ok) return trail.refuse(credits.error);
   trail.learn({ budgets: [...budget.value, ...credits.value] });
   return trail.release(disclosed.value, async () => {
-    const still = await ports.limiter.renew(clientSpend(who.value), denied);
-    if (!still.ok) throw new Error("denied in the middle of the answer");
+    if (!(await stillGood()).ok) throw new Error("denied in the middle of the answer");
   });
 }

@@ -115,6 +115,13 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
   });
 }
 
+/** Whether a principal that was identified again may do what it might before: an answer was made for that grant, and for no other. */
+export function restsOnTheSame(now: Principal, before: Principal): boolean {
+  const ground = ({ client, purpose, grant, agreement, scopes, patient }: Principal) =>
+    JSON.stringify([client.id, purpose, grant.policyDigest, grant.signedRequests, agreement, scopes, patient]);
+  return ground(now) === ground(before);
+}
+
 /** Whether the sender holds what the token is bound to. */
 function confirmed(
   binding: Binding | Unbound,
@@ -149,7 +156,7 @@ function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant):
   const common = intersectScopes(token.scopes, grant.scopes);
   const scopes = client.patient === undefined ? common : heldToPatient(common);
   const needed = client.patient !== undefined || scopes.some(({ context }) => context === "patient");
-  const byUser = scopes.some(({ context }) => context === "user") && !/^https:/u.test(token.user ?? "");
+  const byUser = scopes.some(({ context }) => context === "user") && !(token.user ?? "").startsWith("https:");
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
   // An id means a patient, or a user, of one origin, and at another one somebody else.
   const origins = new Set(client.grants.map(({ origin }) => origin));

@@ -37,9 +37,9 @@ const token = (lives: number) =>
   outsideToken(elsewhere, certificate, { client_id: "app", scope: "system/*.rs", exp: Math.floor(Date.now() / 1_000) + lives });
 
 /** A search by POST, of whose form a letter comes each second, for so many seconds. */
-function trickle(seconds: number, authorization: string): Promise<Reply> {
+function trickle(seconds: number, authorization: string, by = certificate): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const { cert, key } = certificate;
+    const { cert, key } = by;
     const headers = { authorization, "content-type": "application/x-www-form-urlencoded", "content-length": seconds + 7 };
     const tls = { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key), agent: false as const };
     const asked = request(`${phylax.dev.fhir}/Patient/_search`, { ...tls, method: "POST", headers });
@@ -59,6 +59,44 @@ function trickle(seconds: number, authorization: string): Promise<Reply> {
     asked.on("error", reject).on("close", () => clearInterval(timer));
   });
 }
+
+const entriesOf = (id: string, by: CertificateFiles, status: string, scopes: string) =>
+  clientEntries(
+    { id, kind: "telehealth", auth: "external", issuer: elsewhere.iss, externalClientId: id, certificates: [thumbprint(by)], status },
+    "TREAT",
+    "treat",
+    scopes,
+  );
+
+test("a request that was admitted before its client was suspended, or its grant narrowed, is not answered afterwards", async ({
+  expect,
+}) => {
+  const [suspended, narrowed] = [await certificateFor(phylax, "leaver"), await certificateFor(phylax, "narrowed")];
+  const policies = { policies: [starterPolicy("treat")] };
+  await phylax.stack.runtime.applyRegistry(
+    joined(policies, entriesOf("leaver", suspended, "active", "system/*.rs"), entriesOf("narrowed", narrowed, "active", "system/*.rs")),
+  );
+  const bearer = async (id: string, by: CertificateFiles) =>
+    `Bearer ${await outsideToken(elsewhere, by, { client_id: id, scope: "system/*.rs" })}`;
+  const held = [
+    trickle(11, await bearer("leaver", suspended), suspended),
+    trickle(11, await bearer("narrowed", narrowed), narrowed),
+    trickle(11, `Bearer ${await token(60)}`),
+  ];
+  await new Promise((later) => setTimeout(later, 1_000));
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      policies,
+      entriesOf("leaver", suspended, "suspended", "system/*.rs"),
+      entriesOf("narrowed", narrowed, "active", "system/Observation.rs"),
+    ),
+  );
+  const replies = await Promise.all(held);
+  expect(replies.map(({ status }) => status)).toEqual([401, 403, 200]);
+  const records = await openLedger(phylax.dev);
+  const reasons = replies.map(({ headers }) => records.find(({ event: { id } }) => id === headers["x-request-id"])?.event.outcome?.reason);
+  expect(reasons).toEqual(["client_suspended", "grant_missing", undefined]);
+}, 60_000);
 
 test("a request that is kept open by its body is answered by what is true at its end, and for a quarter of a minute at most", async ({
   expect,

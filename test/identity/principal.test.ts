@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Certificate } from "#identity/certificate";
 import type { ClientGrant, ClientRecord } from "#identity/client";
-import { identify, type Evidence } from "#identity/principal";
+import { identify, restsOnTheSame, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";
 
 const { x5t } = presented("telehealth");
@@ -43,6 +43,18 @@ test("who, why and under which grant come out of a token, its certificate and th
 test("a token made before its grant was narrowed is narrowed with it", ({ expect }) => {
   const who = identify(evidence);
   expect(who.ok && who.value.scopes).toEqual([{ context: "system", type: "Patient", permissions: ["r"], categories: [] }]);
+});
+
+test("whoever is identified again rests on the same only while purpose, policy, agreement and scopes are the same", ({ expect }) => {
+  const by = (changes: Partial<ClientGrant>) => {
+    const who = identify({ ...evidence, client: { ...client, grants: client.grants.map((grant) => ({ ...grant, ...changes })) } });
+    if (!who.ok) throw new Error(who.error.reason);
+    return who.value;
+  };
+  const quotas = { default: { requests: 1, windowSeconds: 1, revision: 2 } };
+  expect(restsOnTheSame(by({ quotas }), by({})), "a quota has a count of its own").toBe(true);
+  for (const changes of [{ policyDigest: "sha256:2" }, { signedRequests: true }, { scopes: [] }])
+    expect(restsOnTheSame(by(changes), by({})), JSON.stringify(changes)).toBe(false);
 });
 
 test.for([
