@@ -82,7 +82,8 @@ export interface PagePlace {
 export interface PageBinding {
   readonly client: string;
   readonly origin: string;
-  readonly type: string;
+  /** Below the FHIR base: a type, `Patient/1/_history`. */
+  readonly path: string;
   readonly purpose: string;
   readonly policyDigest: string;
   readonly patient: string | undefined;

@@ -21,8 +21,6 @@ export interface Rows {
 /** Asks the one origin of a request. */
 export type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
 
-const pagesMax = 5;
-
 /**
  * The matches of a search that the gateway asks for its own decisions, of all its pages. They are the origin's word: whoever decides by
  * them checks each, since an origin may have ignored the question.
@@ -34,6 +32,7 @@ export async function allRows(
   rowsMax: number,
   ask: Ask,
   counts: (row: JsonObject, base: string) => boolean = () => true,
+  pagesMax = 5,
 ): Promise<Result<Rows, RowsRefusal>> {
   const rows: JsonObject[] = [];
   let next: OriginQuestion = question;

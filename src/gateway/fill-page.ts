@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Joined, NamedBases, Withheld } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { Ask } from "./all-rows.ts";
+import type { Ask, RowsRefusal } from "./all-rows.ts";
 import type { OriginRefusal } from "./forward.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
@@ -29,7 +29,7 @@ export interface Fillable {
   pass(key: string): void;
   offer(entry: Uint8Array): Result<Offered, Withheld>;
   /** What has to be known of all entries of one of the origin's pages before any is offered. */
-  prepare?(entries: readonly Uint8Array[]): Promise<PageRefusal | undefined>;
+  prepare?(entries: readonly Uint8Array[]): Promise<PageRefusal | RowsRefusal | undefined>;
 }
 
 export interface Filled<P> {
@@ -53,7 +53,7 @@ export async function fillPage(
   ask: Ask,
   names: Omit<NamedBases, "origin">,
   joined: readonly Joined[] = [],
-): Promise<Result<Filled<Page>, PageRefusal>> {
+): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
   return fill({ ask: grant.ask, type: "searchset" }, start, ask, (origin) => new Page(grant, expects, { ...names, origin }, joined));
@@ -65,7 +65,7 @@ export async function fill<P extends Fillable>(
   start: PagePlace,
   ask: Ask,
   open: (base: string) => P,
-): Promise<Result<Filled<P>, PageRefusal>> {
+): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted } = start;
   let at = start;
   let page: P | undefined;
@@ -97,7 +97,12 @@ export async function fill<P extends Fillable>(
   }
 }
 
-async function prepared(page: Fillable, rows: Rows, body: OriginBody, type: ListType): Promise<Result<SearchFrame, PageRefusal>> {
+async function prepared(
+  page: Fillable,
+  rows: Rows,
+  body: OriginBody,
+  type: ListType,
+): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: Uint8Array[] = [];
   const read = await readOriginPage<never>(body, (entry) => void entries.push(entry), type);
   if (!read.ok) return read;

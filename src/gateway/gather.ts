@@ -69,7 +69,8 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
   }
 }
 
-async function wholeOf(
+/** The whole body of an answer that is one resource. */
+export async function wholeOf(
   answer: Result<Answered, OriginRefusal>,
 ): Promise<Result<{ readonly body: Uint8Array; readonly base: string }, OriginRefusal>> {
   if (!answer.ok) return answer;

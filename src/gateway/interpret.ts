@@ -34,7 +34,7 @@ export async function interpret(
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
   const base = ports.fhirBase(call.origin);
-  const page = call.method === "GET" && call.segments.length === 1 ? sealedIn(call.query) : undefined;
+  const page = call.method === "GET" || call.method === "HEAD" ? sealedIn(call.query) : undefined;
   if (page !== undefined) return openPage(call, page, who, ports);
   const form = await readForm(call, arrival);
   if (!form.ok) return form;
@@ -49,14 +49,15 @@ async function openPage(
   ports: InterpretPorts,
 ): Promise<Result<Question, InterpretRefusal>> {
   if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, "")))) return err({ reason: "page_link_with_parameters" });
-  const place = await ports.pages.open(sealed, pageBinding(who, call.segments[0] ?? ""), call.at);
+  const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
   if (!place.ok) return place;
   const { question, posted } = place.value;
   // As a form: what was posted may be longer than a query.
   const asked = readInteraction("GET", call.segments, beside.join("&"), ports.fhirBase(call.origin), question);
   if (!asked.ok) return asked;
-  if (asked.value.kind !== "search") return err({ reason: "page_link_malformed" });
-  return ok({ interaction: { ...asked.value, posted }, place: place.value });
+  if (asked.value.kind === "search") return ok({ interaction: { ...asked.value, posted }, place: place.value });
+  if (asked.value.kind !== "history" && asked.value.kind !== "everything") return err({ reason: "page_link_malformed" });
+  return ok({ interaction: asked.value, place: place.value });
 }
 
 /** Only `_search` takes a body, and only a form. Any other is left unread: it is refused by its method. */

@@ -2,9 +2,9 @@ import type { PageBinding } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 
 /** What a page's link is sealed to: it opens for nobody else, and for nothing else. */
-export function pageBinding({ client, grant, patient, user }: Principal, type: string): PageBinding {
+export function pageBinding({ client, grant, patient, user }: Principal, path: string): PageBinding {
   const { origin, purpose, policyDigest } = grant;
-  return { client: client.id, origin, type, purpose, policyDigest, patient, user };
+  return { client: client.id, origin, path, purpose, policyDigest, patient, user };
 }
 
 /**
@@ -18,7 +18,7 @@ export function sealedIn(query: string): { readonly sealed: string; readonly bes
   return page === undefined ? undefined : { sealed: page.slice("_page=".length), beside: parts.toSpliced(at, 1) };
 }
 
-export const pageUrl = (base: string, type: string, sealed: string): string => `${base}/${type}?_page=${sealed}`;
+export const pageUrl = (base: string, path: string, sealed: string): string => `${base}/${path}?_page=${sealed}`;
 
 // The edge refuses a URL over 16 KB; a client may add `_format` and `_pretty` to the link.
 export const pageUrlBytesMax = 16_000;

@@ -1,10 +1,11 @@
-import { isReading } from "#fhir/interaction";
+import { isListing, isReading } from "#fhir/interaction";
 import type { OriginQuestion } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
 import { deniedPrincipal, deniedSigner, type DeniedNames } from "#identity/denial";
 import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
 import { admit, type Arrival } from "./admit.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
@@ -12,6 +13,7 @@ import { forward } from "./forward.ts";
 import { gather, type GatherPorts } from "./gather.ts";
 import { askEarly } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
+import { list } from "./list.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
@@ -67,7 +69,8 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
-  if (!isReading(interaction)) return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
+  if (!isReading(interaction) && !isListing(interaction))
+    return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
@@ -79,10 +82,13 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin) });
   if (!access.ok) return trail.refuse(access.error);
 
-  const grant = evaluate(policy, access.value, interaction);
+  const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
-  const disclosed = await gather({ origin, at, who, grant: grant.value, place, clientCert }, ports);
+  const asked = { origin, at, who, place };
+  const disclosed = await ("kind" in grant.value
+    ? list({ ...asked, grant: grant.value, ask }, ports)
+    : gather({ ...asked, grant: grant.value, clientCert }, ports));
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
   // The origin may have taken longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.

@@ -37,8 +37,8 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   };
 }
 
-function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, type, purpose, policyDigest, patient, user }: PageBinding) {
-  const bound = JSON.stringify(["phylax page", version, client, origin, type, purpose, policyDigest, patient ?? null, user ?? null]);
+function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, path, purpose, policyDigest, patient, user }: PageBinding) {
+  const bound = JSON.stringify(["phylax page", version, client, origin, path, purpose, policyDigest, patient ?? null, user ?? null]);
   return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(bound) };
 }
 

@@ -116,7 +116,7 @@ test("a link opens for nobody else, not after its time, not altered, and with no
   const binding = {
     client: "payer",
     origin: "main",
-    type: "Observation",
+    path: "Observation",
     purpose: "HPAYMT",
     policyDigest,
     patient: undefined,
@@ -157,7 +157,7 @@ test("a question in a link is judged as if it came now: what its client may not 
   const place = { question: "phone=555", posted: false, link: undefined, after: undefined, seen: 0 };
   const sealed = await pageLinks(new Secret(Uint8Array.from(Buffer.from(key, "base64url")))).seal(
     place,
-    { client: "payer", origin: "main", type: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined, user: undefined },
+    { client: "payer", origin: "main", path: "Patient", purpose: "HPAYMT", policyDigest, patient: undefined, user: undefined },
     instant(Date.now()),
   );
   expect((await phylax.ask("payer", `Patient?_page=${sealed}`)).status).toBe(403);

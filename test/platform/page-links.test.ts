@@ -11,7 +11,7 @@ const at = instant(1_800_000_000_000);
 const binding: PageBinding = {
   client: "payer",
   origin: "main",
-  type: "Observation",
+  path: "Observation",
   purpose: "HPAYMT",
   policyDigest: "sha256:a",
   patient: undefined,

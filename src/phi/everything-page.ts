@@ -1,0 +1,128 @@
+import { listText, readEntry } from "#fhir/bundle";
+import { isOwnedBy } from "#fhir/compartment";
+import { textAt, type JsonObject } from "#fhir/json";
+import { err, ok, type Result } from "#kernel/result";
+import type { EverythingGrant } from "#policy/evaluate-listing";
+import type { Linked } from "./beside.ts";
+import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";
+import { Tally, type Disclosure, type Released } from "./disclosure.ts";
+import { pageBytesMax, type Offered } from "./page.ts";
+
+/**
+ * A client's page of everything about a patient in the making. A row is taken when it is that patient's and its own type's grants let it be
+ * found and read; what is no patient's comes along when a row on the page shows a reference to it.
+ */
+export class EverythingPage {
+  readonly #grant: EverythingGrant;
+  readonly #bases: NamedBases;
+  readonly #disclosers: ReadonlyMap<string, Discloser>;
+  readonly #along: Discloser;
+  readonly #rows: Linked[] = [];
+  readonly #brought: Released[] = [];
+  readonly #keys = new Set<string>();
+  #bytes = 0;
+  #withheld = 0;
+
+  constructor(grant: EverythingGrant, bases: NamedBases) {
+    this.#grant = grant;
+    this.#bases = bases;
+    this.#disclosers = new Map([...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]));
+    this.#along = new Discloser(grant.patient, bases);
+  }
+
+  get last(): string | undefined {
+    const row = this.#rows.at(-1)?.released;
+    return row && `${row.type}/${row.id}`;
+  }
+
+  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+    const entry = readEntry(bytes);
+    if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    return ok(entry.value.mode === "outcome" ? undefined : keyOf(entry.value.resource));
+  }
+
+  pass(key: string): void {
+    this.#keys.add(key);
+  }
+
+  offer(bytes: Uint8Array): Result<Offered, Withheld> {
+    const entry = readEntry(bytes);
+    if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    if (entry.value.mode === "outcome") return ok("no match");
+    const { resource } = entry.value;
+    const type = textAt(resource, "resourceType") ?? "";
+    const discloser = this.#isTheirs(resource, type) ? this.#disclosers.get(type) : undefined;
+    const decided = discloser?.row(resource, type) ?? ok({ kind: "hidden" } as const);
+    if (!decided.ok) return decided;
+    if (decided.value.kind === "match") return this.#take(decided.value);
+    this.#withheld += 1;
+    return ok("hidden");
+  }
+
+  /** Strictly: an origin counts who took part too, and may have answered another question. */
+  #isTheirs(resource: JsonObject, type: string): boolean {
+    const read = this.#grant.rows.get(type)?.read;
+    const { origin } = this.#bases;
+    return read?.viewOf(resource, origin) !== undefined && isOwnedBy(resource, new Set([this.#grant.id]), origin);
+  }
+
+  #take(row: Linked): Result<Offered, Withheld> {
+    const { type, id, text } = row.released;
+    const key = `${type}/${id}`;
+    if (this.#keys.has(key)) return ok("hidden");
+    if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
+    if (this.#rows.length >= this.#grant.count || this.#bytes + text.length > pageBytesMax) return ok("beyond");
+    this.#rows.push(row);
+    this.#keys.add(key);
+    this.#bytes += text.length;
+    return ok("shown");
+  }
+
+  /** What the rows on this page show a reference to and is no patient's, as `Type/id`, each with the references that lead there. */
+  get referred(): ReadonlyMap<string, ReadonlySet<string>> {
+    const through = new Map<string, Set<string>>();
+    for (const { released, links } of this.#rows) {
+      const includes = this.#grant.rows.get(released.type)?.search.includes ?? [];
+      for (const [index, { name, targets }] of includes.entries()) {
+        for (const reference of links[index] ?? []) {
+          if (!targets.has(reference.slice(0, reference.indexOf("/")))) continue;
+          through.set(reference, (through.get(reference) ?? new Set()).add(name));
+        }
+      }
+    }
+    return through;
+  }
+
+  /** What the origin has of what is referred to. */
+  bring(resources: readonly JsonObject[]): Result<undefined, Withheld> {
+    const { referred } = this;
+    for (const resource of resources) {
+      const key = keyOf(resource);
+      const through = referred.get(key);
+      if (through === undefined || this.#keys.has(key)) continue;
+      const linked = this.#along.brought(resource, through);
+      if (!linked.ok) return linked;
+      if (linked.value === undefined) continue;
+      this.#keys.add(key);
+      this.#bytes += linked.value.released.text.length;
+      if (this.#bytes > 2 * pageBytesMax) return err({ reason: "answer_too_large" });
+      this.#brought.push(linked.value.released);
+    }
+    return ok(undefined);
+  }
+
+  /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
+  finish(next: string | undefined, isFirst: boolean): Disclosure {
+    const { id, question, rows } = this.#grant;
+    const self = `${this.#bases.public}/Patient/${id}/$everything${question === "" ? "" : `?${question}`}`;
+    const total = isFirst && next === undefined ? this.#rows.length : undefined;
+    const entries = [...this.#rows.map(({ released }) => released), ...this.#brought];
+    const tally = new Tally(this.#bases.name);
+    tally.name(id);
+    tally.withhold(this.#withheld);
+    tally.writeList(listText({ self, next, total }, entries.length > 0), entries);
+    return tally.disclosure([...rows].flatMap(([type, { search }]) => search.withheldPaths.map((path) => `${type}.${path}`)));
+  }
+}
+
+const keyOf = (resource: JsonObject): string => `${textAt(resource, "resourceType") ?? ""}/${textAt(resource, "id") ?? ""}`;
