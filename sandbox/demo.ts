@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JWK } from "jose";
 import { issueClientCertificate, type CertificateFiles } from "./certificates.ts";
+import { endpointsAt } from "./identity-provider/endpoints.ts";
 import { demoClients, type DemoClient } from "./demo-clients.ts";
 import type { SandboxIssuer } from "./issuer.ts";
 import { keptKey, publicHalf } from "./keys.ts";
@@ -60,6 +61,7 @@ function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetti
         audience: issuer.audience,
         purpose: { claim: "purpose_of_use" },
         claims: { client: "client_id", patient: "patient", fhirUser: "fhirUser", scope: "scope" },
+        endpoints: endpointsAt(issuer.iss), // which `main` does not name: it tells apps nothing until its entry says so (docs/sign-in.md)
       },
     ],
     policies: policies.map((name) => ({ name, body: policyBody(name) })),

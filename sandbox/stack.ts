@@ -104,6 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       audience: fhir,
       patients,
       clients: ["patient-web"],
+      unboundClients: ["smart-app"],
       operators: { audience: ops, logins: [officerLogin] },
       say,
     });

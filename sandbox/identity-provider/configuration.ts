@@ -18,6 +18,8 @@ export interface ProviderSetting {
   readonly people: readonly Person[];
   /** Ids of the public clients: apps without a secret, on this machine. */
   readonly clients: readonly string[];
+  /** Likewise, of apps that cannot bind a token to anything: whoever has one of theirs can use it. */
+  readonly unboundClients: readonly string[];
   readonly operators: OperatorsSetting;
 }
 
@@ -33,14 +35,15 @@ const accessTokenSeconds = 300;
 const hour = 3_600;
 
 /** What oidc-provider is told; what is not said here is its default. */
-export function configuration({ audience, key, secrets, people, clients, operators }: ProviderSetting): Readonly<Record<string, unknown>> {
+export function configuration(setting: ProviderSetting): Readonly<Record<string, unknown>> {
+  const { audience, key, secrets, people, clients, unboundClients, operators } = setting;
   const byLogin = new Map(people.map((person) => [person.login, person]));
   const operatorLogins = new Set(operators.accounts.map(({ login }) => login));
   const cookie = { httpOnly: true, sameSite: "lax", signed: true, secure: true };
   return {
     adapter: shelves(),
     jwks: { keys: [key] },
-    clients: [...clients.map(appOf), operatorsApp],
+    clients: [...clients.map(appOf), ...unboundClients.map(unboundAppOf), operatorsApp],
     clientDefaults: { id_token_signed_response_alg: "ES256", grant_types: ["authorization_code"], response_types: ["code"] },
     clientAuthMethods: ["none"],
     enabledJWA: { idTokenSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256", "PS256", "Ed25519", "EdDSA"] },
@@ -128,6 +131,9 @@ const appOf = (id: string) => ({
   grant_types: ["authorization_code", "refresh_token"],
   dpop_bound_access_tokens: true,
 });
+
+/** No refresh tokens: bound to nothing, one would be worth a day of a stranger's reading. */
+const unboundAppOf = (id: string) => ({ ...publicClient, client_id: id, grant_types: ["authorization_code"] });
 
 /** No refresh tokens: an operator signs in again. */
 const operatorsApp = {

@@ -5,6 +5,9 @@ import type { Person } from "./people.ts";
 /** SMART App Launch 2: scopes that say who signed in and for whom. They open no resource. */
 export const launchScopes = ["openid", "fhirUser", "offline_access", "launch/patient"] as const;
 
+/** What apps are told that they may ask for: any type may stand in place of `*`. */
+export const appScopes: readonly string[] = [...launchScopes, "patient/*.rs", "patient/*.read"];
+
 const types = ["*", ...new Set(["Patient", ...Object.keys(r4Owners), ...Object.keys(r4Participants)])];
 
 /** All that a token for the FHIR base may say: reading and searching what is one patient's; `read` is how version 1 says `rs`. */

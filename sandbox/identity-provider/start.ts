@@ -22,6 +22,7 @@ export interface IdentityProviderOptions {
   /** FHIR ids of those who can sign in. */
   readonly patients: readonly string[];
   readonly clients: readonly string[];
+  readonly unboundClients: readonly string[];
   /** The operators' door, and the logins of those who can sign in for it. */
   readonly operators: { readonly audience: string; readonly logins: readonly string[] };
   readonly say: (line: string) => void;
@@ -36,7 +37,7 @@ export interface IdentityProvider {
 
 /** Starts the sandbox's OpenID provider on a loopback port that is kept with the state, so that `iss` stays what clients know. */
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
-  const { state, server: files, clientCa, portsOfOthers, audience, patients, clients, say } = options;
+  const { state, server: files, clientCa, portsOfOthers, audience, patients, clients, unboundClients, say } = options;
   const server = createServer({
     cert: readFileSync(files.cert),
     key: readFileSync(files.key),
@@ -57,7 +58,10 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     cookies: keptSecret(join(state, "secrets", "sign-in-cookies")),
     dpopNonce: keptSecret(join(state, "secrets", "sign-in-nonce")),
   };
-  server.on("request", identityProvider({ iss: issuer.iss, audience, key, secrets, people, clients, operators }, say).callback());
+  server.on(
+    "request",
+    identityProvider({ iss: issuer.iss, audience, key, secrets, people, clients, unboundClients, operators }, say).callback(),
+  );
   say(`identity provider: ${issuer.iss}   who can sign in, and how: docs/sign-in.md`);
   return {
     issuer,

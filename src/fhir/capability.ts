@@ -4,8 +4,13 @@ import { searchParametersOf } from "./search-parameters.ts";
 
 /** Where the server's OAuth endpoints are. */
 export interface OAuthUris {
-  /** URL of the token endpoint. */
+  /** URL of the token endpoint; of the others where they are. */
   readonly token: string;
+  readonly authorize?: string | undefined;
+  readonly introspect?: string | undefined;
+  readonly revoke?: string | undefined;
+  readonly register?: string | undefined;
+  readonly manage?: string | undefined;
 }
 
 /**
@@ -27,11 +32,11 @@ export function capabilityStatement(oauth: OAuthUris) {
   };
 }
 
-const security = ({ token }: OAuthUris) => ({
+const security = (oauth: OAuthUris) => ({
   extension: [
     {
       url: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-      extension: [{ url: "token", valueUri: token }],
+      extension: Object.entries(oauth).flatMap(([url, valueUri]) => (valueUri === undefined ? [] : [{ url, valueUri }])),
     },
   ],
   service: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/restful-security-service", code: "SMART-on-FHIR" }] }],

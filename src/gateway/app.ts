@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { AuthorizationServers } from "#identity/ports";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
@@ -12,6 +13,7 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   /** 16 random bytes in hex. */
   readonly newId: () => string;
   readonly clock: Clock;
+  readonly authorizationServers: AuthorizationServers;
   /** Whether each dependency answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */

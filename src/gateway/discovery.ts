@@ -2,14 +2,15 @@ import type { Hono } from "hono";
 import { capabilityStatement } from "#fhir/capability";
 import { refusePresentation } from "#fhir/search";
 import type { AnswerSigner } from "#identity/answer-signature";
-import { assertionRules } from "#identity/assertion";
-import { clientAuthenticationMethods } from "#identity/client";
 import type { PublicJwk } from "#identity/jwk";
+import type { AuthorizationServers } from "#identity/ports";
 import { proofAlgorithms } from "#identity/proof";
 import { requestAlgorithm } from "#identity/request-signature";
+import type { SignInPlace } from "#identity/sign-in-place";
 import { acceptable, type Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { faceOf } from "./refusal.ts";
+import { appConfiguration, backendConfiguration, oauthUris } from "./smart-configuration.ts";
 
 /** What the well-known documents say about this gateway. */
 export interface Discovery {
@@ -18,17 +19,18 @@ export interface Discovery {
   /** 16 random bytes in hex. */
   readonly newId: () => string;
   readonly answers: Pick<AnswerSigner, "publicKeys">;
+  readonly authorizationServers: AuthorizationServers;
 }
 
 const answerKeysPath = "/.well-known/phylax-answer-keys";
 
-/** RFC 9728 §3: the metadata of each FHIR base as a protected resource. Says only what is true of every origin. */
-function protectedResource(base: string, publicUrl: string, answerKeys: readonly PublicJwk[]) {
+/** RFC 9728 §3: the metadata of each FHIR base as a protected resource. */
+function protectedResource(base: string, servers: readonly string[], publicUrl: string, answerKeys: readonly PublicJwk[]) {
   return {
     resource: base,
-    authorization_servers: [publicUrl],
+    authorization_servers: servers,
     bearer_methods_supported: ["header"],
-    // Each token is bound to one or the other; which, the client's registration says.
+    // Each token is bound to one or the other, but for a client with a dated exception; which, the client's registration says.
     tls_client_certificate_bound_access_tokens: true,
     dpop_bound_access_tokens_required: false,
     dpop_signing_alg_values_supported: proofAlgorithms,
@@ -39,42 +41,33 @@ function protectedResource(base: string, publicUrl: string, answerKeys: readonly
   };
 }
 
-/**
- * SMART App Launch 2, conformance (`.well-known/smart-configuration`): backend services only, so there is no authorization endpoint to name, and
- * no code challenge to make there.
- */
-export function smartConfiguration(publicUrl: string) {
-  return {
-    issuer: publicUrl,
-    jwks_uri: `${publicUrl}/oauth/jwks`,
-    token_endpoint: `${publicUrl}/oauth/token`,
-    grant_types_supported: ["client_credentials"],
-    introspection_endpoint: `${publicUrl}/oauth/introspect`,
-    revocation_endpoint: `${publicUrl}/oauth/revoke`,
-    token_endpoint_auth_methods_supported: clientAuthenticationMethods,
-    token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
-    dpop_signing_alg_values_supported: proofAlgorithms,
-    scopes_supported: ["system/*.rs"],
-    code_challenge_methods_supported: [],
-    capabilities: ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
-  };
-}
+const noPlace = {};
 
 const origin = ":origin{[a-z][a-z0-9-]{0,31}}";
 
 /** Documents that are nobody's secret: they need no credential, tell nothing about a patient, and are in no record. */
-export function addDiscovery(app: Hono, { publicUrl, newId, answers }: Discovery): void {
-  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) =>
-    context.json(protectedResource(`${publicUrl}/v1/fhir/${context.req.param("origin")}`, publicUrl, await answers.publicKeys())),
-  );
+export function addDiscovery(app: Hono, { publicUrl, newId, answers, authorizationServers }: Discovery): void {
+  app.get(`/.well-known/oauth-protected-resource/v1/fhir/${origin}`, async (context) => {
+    const name = context.req.param("origin");
+    // The built-in issuer is first: clients that take no other one, machines mostly, take the first.
+    const servers = [publicUrl, ...(await authorizationServers.of(name)).external];
+    return context.json(protectedResource(`${publicUrl}/v1/fhir/${name}`, servers, publicUrl, await answers.publicKeys()));
+  });
   app.get(answerKeysPath, async (context) => context.json({ keys: await answers.publicKeys() }));
-  const smart = JSON.stringify(smartConfiguration(publicUrl));
+  const backend = JSON.stringify(backendConfiguration(publicUrl));
   // It is no FHIR resource: application/json, whatever `Accept` asks for (SMART App Launch 2, "Using Well-Known").
-  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, () => json(smart, "application/json", newId()));
-  let capabilities: string | undefined; // made when first asked for: every type with its parameters
-  app.get(`/v1/fhir/${origin}/metadata`, ({ req: { raw } }) =>
-    answer(raw, (capabilities ??= JSON.stringify(capabilityStatement({ token: `${publicUrl}/oauth/token` }))), newId()),
-  );
+  app.get(`/v1/fhir/${origin}/.well-known/smart-configuration`, async (context) => {
+    const { signIn } = await authorizationServers.of(context.req.param("origin"));
+    return json(signIn === undefined ? backend : JSON.stringify(appConfiguration(signIn)), "application/json", newId());
+  });
+  // Made when first asked for: every type with its parameters. Of a place to sign in as long as it is known by one reading of the registry.
+  const statements = new WeakMap<SignInPlace | typeof noPlace, string>();
+  app.get(`/v1/fhir/${origin}/metadata`, async (context) => {
+    const { signIn } = await authorizationServers.of(context.req.param("origin"));
+    const statement = statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
+    statements.set(signIn ?? noPlace, statement);
+    return answer(context.req.raw, statement, newId());
+  });
 }
 
 /** JSON by the name that is asked for, by header or `_format`; every client probes with what it would send with a read. */

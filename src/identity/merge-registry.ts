@@ -8,6 +8,7 @@ import {
   clientEntry,
   grantKey,
   issuerEntry,
+  originEntry,
   type AgreementEntry,
   type ClientEntry,
   type GrantEntry,
@@ -69,6 +70,7 @@ export function mergeRegistry(
   const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients.map(clientEntry);
   const agreementEntries = file.agreements.map(agreementEntry);
+  const originEntries = file.origins.map(originEntry);
   const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
 
   const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode);
@@ -79,7 +81,7 @@ export function mergeRegistry(
   if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", file.origins, ({ name }) => name, there.origins, mode);
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode);
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;
@@ -88,7 +90,7 @@ export function mergeRegistry(
     issuers: joined(there.issuers, issuerEntries, ({ iss }) => iss),
     clients: joined(there.clients, clientEntries, ({ id }) => id),
     agreements: joined(there.agreements, agreementEntries, ({ id }) => id),
-    origins: joined(there.origins, file.origins, ({ name }) => name),
+    origins: joined(there.origins, originEntries, ({ name }) => name),
     policies: new Map([...there.policies, ...digests]),
   };
   const external = externalProblem(clientEntries, all);
@@ -96,6 +98,8 @@ export function mergeRegistry(
   for (const [i, { client }] of agreementEntries.entries()) {
     if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
   }
+  const signIn = signInProblem(issuerEntries, originEntries, all);
+  if (signIn !== undefined) return err(signIn);
   for (const [i, grant] of grantEntries.entries()) {
     const problem = dangling(grant, all, ["grants", i]);
     if (problem !== undefined) return err(problem);
@@ -149,6 +153,23 @@ function externalProblem(clients: readonly ClientEntry[], all: Pick<RegistryStat
 }
 
 const externalName = ({ issuer, externalClientId }: ClientEntry): string => JSON.stringify([issuer, externalClientId]);
+
+/** An origin tells apps where to have people sign in, or says nothing of it: never half. */
+function signInProblem(
+  issuers: readonly IssuerEntry[],
+  origins: readonly OriginEntry[],
+  all: Pick<RegistryState, "issuers" | "origins">,
+): RegistryProblem | undefined {
+  for (const [i, { signInAt }] of origins.entries()) {
+    if (signInAt === undefined) continue;
+    const issuer = all.issuers.get(signInAt);
+    if (issuer === undefined) return missing(["origins", i, "signInAt"]);
+    if (issuer.endpoints === undefined) return invalid(["origins", i, "signInAt"], "is an issuer without endpoints");
+  }
+  const needed = new Set([...all.origins.values()].map(({ signInAt }) => signInAt));
+  const taken = issuers.findIndex(({ iss, endpoints }) => endpoints === undefined && needed.has(iss));
+  return taken === -1 ? undefined : invalid(["issuers", taken, "endpoints"], "are needed: an origin has people sign in there");
+}
 
 function dangling(
   grant: GrantEntry,

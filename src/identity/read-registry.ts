@@ -2,6 +2,7 @@ import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { isMetadataAddress, metadataAddresses } from "./issuer-metadata.ts";
 import { fits } from "./jwk.ts";
+import { signInPlace } from "./sign-in-place.ts";
 import { neverAssumed } from "./purpose.ts";
 import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./registry-document.ts";
 import { parseScopes } from "./scopes.ts";
@@ -75,10 +76,11 @@ function inconsistent({ issuers, clients, agreements, grants, origins }: Registr
 }
 
 function issuerProblem(
-  { iss, jwks, jwksUri, introspection, algs, purpose }: RegistryDocument["issuers"][number],
+  issuer: RegistryDocument["issuers"][number],
   at: readonly PropertyKey[],
   publicUrl: string,
 ): RegistryProblem | undefined {
+  const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
   // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
   if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
   const keyed = jwks !== undefined || jwksUri !== undefined;
@@ -88,6 +90,9 @@ function issuerProblem(
   if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
   if (jwksUri !== undefined && isMetadataAddress(jwksUri) && !metadataAddresses(iss).includes(jwksUri))
     return bad([...at, "jwksUri"], "is of another issuer's metadata");
+  const place = signInPlace(issuer);
+  if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
+    return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect"); // SMART App Launch 2.2, conformance
   const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
   if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
   const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;

@@ -34,6 +34,47 @@ const introspection = z.strictObject({
   ]),
 });
 
+/** SMART App Launch 2.2, conformance, "Capability Sets": all but `smart-app-state`, since the gateway keeps nothing for apps. */
+const smartCapability = z.enum([
+  "launch-ehr",
+  "launch-standalone",
+  "authorize-post",
+  "client-public",
+  "client-confidential-symmetric",
+  "client-confidential-asymmetric",
+  "sso-openid-connect",
+  "context-banner",
+  "context-style",
+  "context-ehr-patient",
+  "context-ehr-encounter",
+  "context-standalone-patient",
+  "context-standalone-encounter",
+  "permission-offline",
+  "permission-online",
+  "permission-patient",
+  "permission-user",
+  "permission-v1",
+  "permission-v2",
+]);
+
+const signInEndpoints = z.strictObject({
+  authorization: serverUrl.meta({ description: "Where an app sends people." }),
+  token: serverUrl.meta({ description: "Where it exchanges the code. Code challenges of S256 must be held to there." }),
+  jwks: serverUrl.optional().meta({ description: "Where the keys of ID tokens are. Default: jwksUri, if that is of keys." }),
+  introspection: serverUrl.optional(),
+  revocation: serverUrl.optional(),
+  registration: serverUrl.optional(),
+  management: serverUrl.optional().meta({ description: "Where people see and end what apps may do." }),
+  capabilities: z.array(smartCapability).min(1).max(32).meta({
+    description: "By the names of SMART App Launch: what holds there and, of permission-…, here. Apps are told these and no others.",
+  }),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/u))
+    .max(256)
+    .default([])
+    .meta({ description: "What an app may ask for; published as it stands." }),
+});
+
 const issuer = z.strictObject({
   iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
   jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
@@ -54,6 +95,9 @@ const issuer = z.strictObject({
     .strictObject({ client: claim.optional(), patient: claim.optional(), fhirUser: claim.optional(), scope: claim.optional() })
     .default({})
     .meta({ description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope." }),
+  endpoints: signInEndpoints.optional().meta({
+    description: "Where apps have people sign in: what an origin with signInAt tells them. The gateway itself asks none of these.",
+  }),
 });
 
 const thumbprint = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
@@ -201,6 +245,9 @@ const origin = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440)." }),
+  signInAt: httpsUrl
+    .optional()
+    .meta({ description: "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in." }),
 });
 
 const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);

@@ -37,7 +37,7 @@ export const grantKey = ({ client, origin, purpose }: Pick<GrantEntry, "client" 
   `${client} ${origin} ${purpose}`;
 
 /** Every field by its name, also one that is not there: a merge compares field by field. */
-export const issuerEntry = ({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }: Of<"issuers">): IssuerEntry => ({
+export const issuerEntry = ({
   iss,
   jwks,
   jwksUri,
@@ -46,6 +46,25 @@ export const issuerEntry = ({ iss, jwks, jwksUri, algs, introspection, audience,
   audience,
   purpose,
   claims,
+  endpoints,
+}: Of<"issuers">): IssuerEntry => ({
+  iss,
+  jwks,
+  jwksUri,
+  algs,
+  introspection,
+  audience,
+  purpose,
+  claims,
+  endpoints,
+});
+
+export const originEntry = ({ name, url, credentials, forwardClientCert, signInAt }: Of<"origins">): OriginEntry => ({
+  name,
+  url,
+  credentials,
+  forwardClientCert,
+  signInAt,
 });
 
 export const clientEntry = (client: Of<"clients">): ClientEntry => {

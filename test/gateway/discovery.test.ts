@@ -3,15 +3,34 @@ import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
 import { r4ResourceTypes } from "#fhir/r4-types.gen";
 import { addDiscovery } from "#gateway/discovery";
+import type { SignInPlace } from "#identity/sign-in-place";
 import { newKey } from "../support/credentials.ts";
 
 const answerKeys = [(await newKey("EdDSA", "answers-2")).jwk, (await newKey("ES256", "answers-1")).jwk];
 const app = new Hono();
+let registryDown = false;
+const signIn: SignInPlace = {
+  issuer: "https://login.example",
+  jwks: "https://login.example/keys",
+  authorization: "https://login.example/authorize",
+  token: "https://login.example/token",
+  management: "https://login.example/apps",
+  capabilities: ["launch-standalone", "client-public", "permission-patient", "permission-v2"],
+  scopes: ["launch/patient", "patient/*.rs"],
+};
 addDiscovery(app, {
   publicUrl: "https://api.example",
   newId: () => "0".repeat(32),
   answers: { publicKeys: async () => answerKeys },
+  authorizationServers: {
+    async of(origin) {
+      if (registryDown) throw new Error("D1 is down");
+      const external = ["https://login.example", "https://other.example"];
+      return origin === "chart" ? { signIn, external } : { signIn: undefined, external: [] };
+    },
+  },
 });
+const chart = "https://api.example/v1/fhir/chart";
 const base = "https://api.example/v1/fhir/main";
 const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept, authorization: "Bearer x" } });
 
@@ -96,4 +115,67 @@ test("T38, T42: a base's metadata name where the keys of signed answers are, and
   const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
   expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
   expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
+});
+
+test("T41: where people sign in elsewhere, the SMART configuration is about that issuer alone, and names nothing that it does not have", async ({
+  expect,
+}) => {
+  expect(await (await app.request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
+    issuer: "https://login.example",
+    jwks_uri: "https://login.example/keys",
+    authorization_endpoint: "https://login.example/authorize",
+    token_endpoint: "https://login.example/token",
+    management_endpoint: "https://login.example/apps",
+    grant_types_supported: ["authorization_code"],
+    response_types_supported: ["code"],
+    scopes_supported: signIn.scopes,
+    code_challenge_methods_supported: ["S256"],
+    capabilities: signIn.capabilities,
+  });
+});
+
+test("the CapabilityStatement names the same places as the SMART configuration", async ({ expect }) => {
+  const security = {
+    extension: [
+      {
+        url: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        extension: [
+          { url: "authorize", valueUri: "https://login.example/authorize" },
+          { url: "token", valueUri: "https://login.example/token" },
+          { url: "manage", valueUri: "https://login.example/apps" },
+        ],
+      },
+    ],
+  };
+  for (const time of ["first", "second"])
+    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({ rest: [{ security }] });
+});
+
+test("the metadata of a base name the built-in issuer first, then whose tokens count there too", async ({ expect }) => {
+  const servers = async (name: string) => {
+    const answer = await app.request(`https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`);
+    const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
+    return said;
+  };
+  expect(await servers("chart")).toEqual(["https://api.example", "https://login.example", "https://other.example"]);
+  expect(await servers("main")).toEqual(["https://api.example"]);
+});
+
+test("while the registry cannot be read nothing is said of either: apps would keep what is not so", async ({ expect, onTestFinished }) => {
+  registryDown = true;
+  onTestFinished(() => {
+    registryDown = false;
+  });
+  const faults: string[] = [];
+  app.onError((fault) => {
+    faults.push(fault.message);
+    return new Response(null, { status: 503 });
+  });
+  for (const path of [
+    "v1/fhir/chart/metadata",
+    "v1/fhir/main/.well-known/smart-configuration",
+    ".well-known/oauth-protected-resource/v1/fhir/main",
+  ])
+    expect((await app.request(`https://api.example/${path}`)).status, path).toBe(503);
+  expect(faults).toHaveLength(3);
 });

@@ -6,6 +6,7 @@ import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
+import { authorizationServers } from "#platform/d1/authorization-servers";
 import { browserPages } from "#platform/d1/browser-pages";
 import { certificateHolders } from "#platform/d1/certificate-holders";
 import { clientDirectory } from "#platform/d1/client-directory";
@@ -95,6 +96,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     }),
     pages: pageLinks(config.pagingKey),
     browserPages: browserPages(registry),
+    authorizationServers: authorizationServers(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
     jitter: Math.random,

@@ -16,7 +16,7 @@ export function originDirectory(registry: RegistryReader): OriginDirectory & For
     (name) => `origin/${name}`,
     async (db, name) => {
       const [row] = await db.select().from(origins).where(eq(origins.name, name));
-      return row;
+      return row && { ...row, signInAt: row.signInAt ?? undefined };
     },
   );
   return {

@@ -45,7 +45,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
   const certificatesBy = Map.groupBy(everyCertificate, ({ client }) => client);
   return {
     issuers: new Map(
-      everyIssuer.map(({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims }) => [
+      everyIssuer.map(({ iss, jwks, jwksUri, algs, introspection, audience, purpose, claims, endpoints }) => [
         iss,
         {
           iss,
@@ -56,6 +56,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
           audience,
           purpose,
           claims,
+          endpoints: endpoints ?? undefined,
         },
       ]),
     ),
@@ -133,7 +134,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
         },
       ]),
     ),
-    origins: new Map(everyOrigin.map((row) => [row.name, row])),
+    origins: new Map(everyOrigin.map((row) => [row.name, { ...row, signInAt: row.signInAt ?? undefined }])),
   };
 }
 

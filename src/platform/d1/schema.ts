@@ -19,6 +19,7 @@ export const issuers = sqliteTable("issuers", {
   purpose: text("purpose", { mode: "json" }).$type<IssuerEntry["purpose"]>().notNull(),
   claims: text("claims", { mode: "json" }).$type<IssuerEntry["claims"]>().notNull(),
   introspection: text("introspection", { mode: "json" }).$type<NonNullable<IssuerEntry["introspection"]>>(),
+  endpoints: text("endpoints", { mode: "json" }).$type<NonNullable<IssuerEntry["endpoints"]>>(),
 });
 
 export const clients = sqliteTable(
@@ -115,6 +116,7 @@ export const origins = sqliteTable("origins", {
   url: text("url").notNull(),
   credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
   forwardClientCert: integer("forward_client_cert", { mode: "boolean" }).notNull().default(false),
+  signInAt: text("sign_in_at").references(() => issuers.iss),
 });
 
 export const grants = sqliteTable(

@@ -24,14 +24,20 @@ import {
 export async function writeRegistry(registry: RegistrySql, changes: RegistryChanges, at: Instant): Promise<void> {
   const db = drizzled(registry);
   const writes: BatchItem<"sqlite">[] = [
-    ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, ...origin }) => db.update(origins).set(origin).where(eq(origins.name, name))),
     ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
-    ...changes.issuers.changed.map(({ iss, introspection, ...issuer }) =>
+    ...changes.issuers.changed.map(({ iss, introspection, endpoints, ...issuer }) =>
       db
         .update(issuers)
-        .set({ ...issuer, ...keysOf(issuer), introspection: introspection ?? null })
+        .set({ ...issuer, ...keysOf(issuer), introspection: introspection ?? null, endpoints: endpoints ?? null })
         .where(eq(issuers.iss, iss)),
+    ),
+    // After the issuers, one of which an origin may name.
+    ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
+    ...changes.origins.changed.map(({ name, signInAt, ...origin }) =>
+      db
+        .update(origins)
+        .set({ ...origin, signInAt: signInAt ?? null })
+        .where(eq(origins.name, name)),
     ),
     ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
     ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),

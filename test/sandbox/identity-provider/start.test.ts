@@ -23,6 +23,7 @@ async function holding<T>(work: (state: string, start: (gatewayPort?: number) =>
       audience: "https://localhost:8443/v1/fhir/main",
       patients: ["amara-okafor"],
       clients: ["patient-web"],
+      unboundClients: ["smart-app"],
       operators: { audience: "https://localhost:8444", logins: ["officer-1"] },
       say: () => {},
     });
