@@ -2,6 +2,7 @@ import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
 import { policyCheck, policyCheckUsage } from "./policy-check.ts";
+import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
 import { registryApply, registryApplyUsage } from "./registry-apply.ts";
 import { revoke, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
@@ -15,6 +16,7 @@ const commands: readonly {
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
+  { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
   { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
   { words: ["revoke"], usage: revokeUsage, run: revoke },
