@@ -6,8 +6,10 @@ import type { Instant } from "#kernel/clock";
  */
 export const eventKinds = {
   disclosure: { discloses: true },
-  /** A long answer is about to leave in windows, each a `disclosure` of its own. */
+  /** A long answer is about to leave in windows, each a `disclosure` of its own; or a write is about to be sent, about whom it names. */
   intent: { discloses: false },
+  /** How a write ended: after its intent, or alone when nothing had to be sent. What its answer shows is a `disclosure` of its own. */
+  write: { discloses: false },
   /** It broke off: what the windows on record say may have left, nothing else. */
   aborted: { discloses: false },
   refusal: { discloses: false },

@@ -32,6 +32,11 @@ export type Writing =
       readonly criteria: Search;
     };
 
+export function isWriting(interaction: Interaction): interaction is Writing {
+  const { kind } = interaction;
+  return "criteria" in interaction || kind === "create" || kind === "update" || kind === "patch" || kind === "delete";
+}
+
 export function isReading(interaction: Interaction): interaction is Reading {
   return interaction.kind === "read" || interaction.kind === "vread" || interaction.kind === "search";
 }

@@ -14,7 +14,7 @@ export type PatchRefusal =
   /** It is no JSON Patch of at most 200 operations. */
   | { readonly reason: "patch_malformed" }
   /** An operation names a place that is not there, or a `test` found something else (RFC 6902 §5). */
-  | { readonly reason: "patch_not_applicable"; readonly operation: number };
+  | { readonly reason: "patch_not_applicable"; readonly index: number };
 
 const operationsMax = 200;
 const depthMax = 100; // as of a body (fhir/json)
@@ -70,7 +70,7 @@ export function applyPatch(
   let patched: Json | undefined = tree;
   for (const [operation, one] of operations.entries()) {
     patched = patcher.apply(patched, one);
-    if (patched === undefined) return err({ reason: "patch_not_applicable", operation });
+    if (patched === undefined) return err({ reason: "patch_not_applicable", index: operation });
   }
   return ok(patched);
 }

@@ -21,7 +21,8 @@ export type IssueType =
   | "timeout"
   | "throttled"
   | "transient"
-  | "incomplete";
+  | "incomplete"
+  | "informational";
 
 export interface Issue {
   readonly severity: "fatal" | "error" | "warning" | "information";

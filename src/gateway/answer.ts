@@ -1,4 +1,4 @@
-import { operationOutcome } from "#fhir/outcome";
+import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Call } from "./admit.ts";
 import type { PublicFace } from "./refusal.ts";
 
@@ -12,11 +12,22 @@ export function baseHeaders(requestId: string): Headers {
   });
 }
 
-/** The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the ledger knows more. */
-export function outcomeAnswer(requestId: string, face: PublicFace, mediaType: Call["mediaType"], extra: Headers = new Headers()): Response {
+/**
+ * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the ledger knows more.
+ *
+ * @param issues what is wrong with a body, place by place, where that is the refusal.
+ */
+export function outcomeAnswer(
+  requestId: string,
+  face: PublicFace,
+  mediaType: Call["mediaType"],
+  extra: Headers = new Headers(),
+  issues: Parameters<typeof bodyOutcome>[0] = [],
+): Response {
   const headers = baseHeaders(requestId);
   for (const [name, value] of extra) headers.set(name, value);
   headers.set("content-type", `${mediaType}; charset=utf-8`);
-  const body = operationOutcome({ severity: "error", code: face.code, text: face.text, requestId });
+  const whole = () => operationOutcome({ severity: "error", code: face.code, text: face.text, requestId });
+  const body = issues.length > 0 ? bodyOutcome(issues, requestId) : whole();
   return new Response(JSON.stringify(body), { status: face.status, headers });
 }

@@ -1,9 +1,10 @@
-import { isListing, isReading } from "#fhir/interaction";
-import type { OriginQuestion } from "#fhir/ports";
+import { isWriting, isListing, isReading } from "#fhir/interaction";
+import type { OriginQuestion, Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
 import { deniedPrincipal, deniedSigner, type DeniedNames } from "#identity/denial";
+import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import { admit, type Arrival } from "./admit.ts";
@@ -19,8 +20,11 @@ import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
+import { readWrite } from "./write-body.ts";
+import { write } from "./write.ts";
 
 export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, ProveSignedPorts, GatherPorts, TrailPorts {
+  readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly policies: CompiledPolicies;
@@ -69,7 +73,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
-  if (!isReading(interaction) && !isListing(interaction))
+  if (!isReading(interaction) && !isListing(interaction) && !isWriting(interaction))
     return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
@@ -82,6 +86,23 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin) });
   if (!access.ok) return trail.refuse(access.error);
 
+  // The origin may take longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.
+  const stillGood = async () => {
+    const lease = await ports.limiter.renew(clientSpend(who), denied); // without spending
+    return lease.ok ? stillStands(ports.clock()) : lease;
+  };
+  const spendRecords = async (disclosure: Disclosure) => {
+    const credits = await ports.limiter.spend(recordSpends(who, disclosure), denied);
+    if (credits.ok) trail.learn({ budgets: [...budget.value, ...credits.value] });
+    return credits;
+  };
+  if (isWriting(interaction)) {
+    const written = await readWrite(interaction, message);
+    if (!written.ok) return trail.refuse(written.error);
+    const scene = { policy, access: access.value, base: ports.fhirBase(origin), ask, origin, origins: ports.origins, clientCert };
+    return write(written.value, { ...scene, still: stillGood, spendRecords }, trail);
+  }
+
   const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
@@ -91,16 +112,10 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     : gather({ ...asked, grant: grant.value, clientCert }, ports));
   if (!disclosed.ok) return trail.refuse(disclosed.error);
 
-  // The origin may have taken longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.
-  const stillGood = async () => {
-    const lease = await ports.limiter.renew(clientSpend(who), denied); // without spending
-    return lease.ok ? stillStands(ports.clock()) : lease;
-  };
   const still = await stillGood();
   if (!still.ok) return trail.refuse(still.error);
-  const credits = await ports.limiter.spend(recordSpends(who, disclosed.value), denied);
+  const credits = await spendRecords(disclosed.value);
   if (!credits.ok) return trail.refuse(credits.error);
-  trail.learn({ budgets: [...budget.value, ...credits.value] });
   return trail.release(disclosed.value, async () => {
     if (!(await stillGood()).ok) throw new Error("denied in the middle of the answer");
   });

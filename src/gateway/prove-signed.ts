@@ -4,8 +4,9 @@ import type { Principal } from "#identity/principal";
 import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival, Call } from "./admit.ts";
+import { writeBytesMax } from "./write-body.ts";
 
-export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" };
+export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" | "body_too_large" };
 
 /** The configured name that the request came to: `https://host[:port]`. */
 export interface AskedName {
@@ -37,19 +38,20 @@ export async function proveSigned(
 ): Promise<Result<Proven, SignedRefusal>> {
   if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
   const { method, headers } = arrival;
-  const body = await readBody(arrival.body);
-  if (body === undefined) return err({ reason: "form_too_large" });
+  const isForm = call.segments.at(-1) === "_search";
+  const body = await readBody(arrival.body, isForm ? formBytesMax : writeBytesMax);
+  if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
   const signedBy = await ports.signatures.verify({ method, url: targetUri(ports, call), headers, body }, client, call.at);
   if (!signedBy.ok) return signedBy;
   return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
 }
 
-async function readBody(body: Arrival["body"]): Promise<Uint8Array | undefined> {
+async function readBody(body: Arrival["body"], bytesMax: number): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body ?? []) {
     length += chunk.length;
-    if (length > formBytesMax) return undefined; // leaving the loop ends the reading
+    if (length > bytesMax) return undefined; // leaving the loop ends the reading
     chunks.push(chunk);
   }
   return joinBytes(chunks);

@@ -8,6 +8,9 @@ import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
 import type { RelateRefusal } from "./relate.ts";
 import type { SignedRefusal } from "./prove-signed.ts";
+import type { WriteBodyRefusal } from "./write-body.ts";
+import type { PlanRefusal } from "./write-plan.ts";
+import type { SendRefusal } from "./write-send.ts";
 
 export type GatewayRefusal =
   | AdmitRefusal
@@ -19,7 +22,10 @@ export type GatewayRefusal =
   | { readonly reason: "body_too_slow" | "policy_missing" }
   | PolicyRefusal
   | RelateRefusal
-  | GatherRefusal;
+  | GatherRefusal
+  | WriteBodyRefusal
+  | PlanRefusal
+  | SendRefusal;
 
 /** What a refused caller is told. Coarser than the ledger's reason: it must not say which check failed where that would help an attacker. */
 export interface PublicFace {
@@ -43,6 +49,8 @@ const hidden = face(403, "forbidden", "Not permitted: this would search by what 
 const notFound = face(404, "not-found", "Not found."); // whatever a row decided: the same face as absent
 const malformed = face(400, "invalid", "The request is malformed.");
 const notCarried = face(400, "not-supported", "Not supported by this gateway.");
+const badBody = face(400, "structure", "The body is not strict JSON in UTF-8: each name once, at most 100 levels deep.");
+const stale = face(412, "conflict", "This is not the current version: read it again.");
 const badOrigin = face(502, "exception", "The FHIR server behind the gateway gave no usable answer.");
 const linkEnded = face(410, "expired", "The link to this page has expired: ask the search again.");
 const tooLarge = face(502, "too-costly", "The answer is larger than this gateway carries: ask for less.");
@@ -217,6 +225,36 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
     "throttled",
     "The quota of records of this window has less left than this answer holds: ask for fewer, or later.",
   ),
+  // write: what is wrong with the request whatever is stored
+  precondition_malformed: face(400, "value", "If-Match is not a list of entity tags."),
+  precondition_not_carried: face(412, "not-supported", "Of preconditions a write may have If-Match, and a create If-None-Exist."),
+  body_missing: face(400, "required", "The body is missing."),
+  body_too_large: face(413, "too-long", "The body is larger than this gateway carries."),
+  body_type_not_carried: face(415, "not-supported", "A resource is sent as application/fhir+json in UTF-8."),
+  patch_type_not_carried: face(415, "not-supported", "Of patches only JSON Patch is taken, as application/json-patch+json in UTF-8."),
+  body_not_utf8: badBody,
+  body_too_deep: badBody,
+  body_duplicate_key: badBody,
+  body_not_json: badBody,
+  body_of_another_type: face(400, "invalid", "The resource is not of the type of this address."),
+  body_of_another_id: face(400, "invalid", "The resource has not the id of this address."),
+  patch_malformed: face(400, "structure", "The body is not a JSON Patch (RFC 6902) that this gateway carries."),
+  criteria_not_carried: face(400, "not-supported", "A condition is told by tokens and references: this criterion is not one."),
+  // write: what is wrong with it for what may be seen of the stored one
+  criteria_ambiguous: face(412, "processing", "The condition means more than one resource."),
+  version_not_current: stale,
+  version_missing: face(412, "conflict", "The FHIR server behind the gateway names no version that the write could be held to."),
+  patch_not_applicable: face(422, "processing", "The patch does not apply: it names a place that is not there, or a test did not hold."),
+  patch_not_a_resource: face(422, "processing", "The patch leaves no resource."),
+  body_invalid: face(422, "processing", "The resource cannot be written."), // what is wrong is told place by place
+  result_invalid: face(422, "processing", "With what may not be seen of it, the resource would not be valid."),
+  result_out_of_reach: face(403, "forbidden", "Not permitted: the resource would be outside what may be written."),
+  result_moved: face(403, "forbidden", "Not permitted: a resource is not moved to another patient."),
+  // write: what the origin made of it
+  write_conflict: face(409, "conflict", "The resource is being changed by somebody else."),
+  write_stale: stale,
+  write_rejected: face(422, "processing", "The FHIR server behind the gateway does not take this resource."),
+  write_unanswered: face(504, "timeout", "The FHIR server behind the gateway did not answer: whether the write was done is not known."),
 };
 
 /** The public face of a refusal. Where the specification itself has the name (a parameter, an interaction), it is told. */

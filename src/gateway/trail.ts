@@ -20,6 +20,8 @@ import { etagOf, isKnown, lastModified, type Validators } from "./etag.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
+import { writeAnswer, type WriteOutcome } from "./write-answer.ts";
+import type { ConcernedBy } from "./write-plan.ts";
 
 export interface TrailPorts extends SignAnswerPorts {
   readonly ledger: ProofSink;
@@ -56,6 +58,8 @@ export class Trail {
   #facts: Facts = {};
   /** The request's proof was used up by its first record, or by another request before it. */
   #proofSpent = false;
+  /** The first record of a write that was sent: its receipt. */
+  #intended: Recorded | Counted | undefined;
 
   constructor(arrival: Arrival, ports: TrailPorts) {
     this.#arrival = arrival;
@@ -85,8 +89,49 @@ export class Trail {
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
-    const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers);
+    const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers, "issues" in refusal ? refusal.issues : []);
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
+  }
+
+  /**
+   * A write is about to be sent: on record with whom it is about, before the origin hears of it (P1). What comes back is an answer when it
+   * may not be sent.
+   */
+  async intend(concerned: ConcernedBy): Promise<Response | undefined> {
+    const recorded = await this.#recordFirst([{ ...this.#event("intent", {}), ...this.#named(concerned) }]);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    this.#intended = recorded;
+    return undefined;
+  }
+
+  /** How a write ended, on record before the answer, in one append with what the answer discloses. Without an intent nothing was sent. */
+  async conclude(outcome: WriteOutcome): Promise<Response> {
+    const [step, withheld] = [this.#intended === undefined ? 0 : 1, outcome.disclosure?.withheldPaths.slice(0, withheldPathsMax) ?? []];
+    const { status, type, id, reason, disclosure } = outcome;
+    const event = this.#event("write", { status, reason });
+    const written: AuditEvent = { ...event, ...this.#named(outcome.concerned), what: { ...event.what, type, id }, step };
+    const [window] = disclosure?.windows ?? []; // of one resource there is one
+    const events =
+      window === undefined ? [written] : [written, { ...this.#disclosure(window, withheld, status), what: written.what, step: step + 1 }];
+    const recorded = this.#intended === undefined ? await this.#recordFirst(events) : await this.#record(events);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    const headers = this.#headers(this.#intended ?? recorded);
+    const answer = writeAnswer(outcome, {
+      id: this.#arrival.id,
+      mediaType: this.#mediaType,
+      policyDigest: this.#facts.policyDigest ?? "",
+      headers,
+    });
+    return this.#signed(answer, async () => [await answer.clone().bytes()]);
+  }
+
+  #named({ patients, unnamed }: ConcernedBy): Pick<AuditEvent, "patients" | "unnamed"> {
+    const { call, interaction } = this.#facts;
+    const { type, id } = asked(interaction) ?? {};
+    return {
+      patients: [...patients].map((patient) => ({ patient: `${call?.origin}/Patient/${patient}`, counts: {} })),
+      unnamed: unnamed && type !== undefined ? [id === undefined ? type : `${type}/${id}`] : [],
+    };
   }
 
   /**

@@ -1,0 +1,113 @@
+import type { ResourceType } from "#fhir/elements";
+import { isObject, property, readJson, textAt } from "#fhir/json";
+import type { Origins, OriginWritten } from "#fhir/ports";
+import { isId } from "#fhir/reference";
+import type { Returned } from "#fhir/preconditions";
+import { err, ok, type Result } from "#kernel/result";
+import { Discloser } from "#phi/disclose";
+import type { Disclosure } from "#phi/disclosure";
+import { evaluate } from "#policy/evaluate";
+import { readWhole } from "./forward.ts";
+import type { CriteriaScene } from "./write-criteria.ts";
+import type { PlannedWrite } from "./write-plan.ts";
+
+/** What the origin made of a write that it was sent. */
+export type SendRefusal =
+  | { readonly reason: "origin_unknown" | "absent" }
+  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number }
+  | { readonly reason: "origin_refused" | "write_conflict" | "write_stale" | "write_rejected"; readonly status: number }
+  /** Nobody knows whether it was done: the origin did not answer, or the connection broke. */
+  | { readonly reason: "write_unanswered" };
+
+/** A write that was done. */
+export interface DoneWrite {
+  readonly status: 200 | 201 | 204;
+  readonly type: ResourceType;
+  /** `undefined`: the origin did not say under which it created it. */
+  readonly id: string | undefined;
+  /** Of what is stored now, where the origin says it. */
+  readonly version: string | undefined;
+  /** What the origin says that it holds now, before anything is decided about it; `undefined`: nothing. */
+  readonly body: Uint8Array | undefined;
+  readonly base: string;
+}
+
+/** Sends a write, once. */
+export async function sendWrite(
+  planned: Extract<PlannedWrite, { kind: "send" }>,
+  origins: Pick<Origins, "send">,
+  origin: string,
+  clientCert: string | undefined,
+): Promise<Result<DoneWrite, SendRefusal>> {
+  const { write, type } = planned;
+  const answer = await origins.send(origin, write, clientCert);
+  switch (answer?.kind) {
+    case undefined:
+      return err({ reason: "origin_unknown" });
+    case "absent":
+      return err({ reason: "absent" });
+    case "refused":
+      return err(refusalOf(answer.status));
+    case "unreachable":
+    case "timed_out":
+      return err({ reason: "write_unanswered" });
+    case "resting":
+      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+    case "written": {
+      const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
+      const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
+      const said = placeIn(answer, type, body);
+      const status = write.method === "POST" ? 201 : write.method === "PUT" ? 200 : 204;
+      return ok({ status, type, id: planned.id ?? said.id, version: said.version, body, base: answer.base });
+    }
+  }
+}
+
+/** 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. */
+function refusalOf(status: number): SendRefusal {
+  if (status === 409) return { reason: "write_conflict", status };
+  if (status === 412) return { reason: "write_stale", status };
+  if (status === 400 || status === 422) return { reason: "write_rejected", status };
+  return { reason: "origin_refused", status };
+}
+
+/** Where a resource stands now: by the body, or by `Location`, which is the origin's own address and never leaves. */
+function placeIn({ location, version, base }: Extract<OriginWritten, { kind: "written" }>, type: string, body: Uint8Array | undefined) {
+  const read = body === undefined ? undefined : readJson(body);
+  const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
+  const meta = resource && property(resource, "meta");
+  const below = location?.startsWith(`${base}/`) === true ? location.slice(base.length + 1) : location;
+  const { of, id, at } =
+    /^(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ?? {};
+  const isPlace = of === type;
+  const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
+  const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  const known = stored ?? version ?? (isPlace ? at : undefined);
+  return {
+    id: said !== undefined && isId(said) ? said : undefined,
+    version: known !== undefined && isId(known) ? known : undefined,
+  };
+}
+
+/** What of a stored resource may be in the answer to a write: what its writer may read of it, cut as for a read; nothing where that is not so. */
+export async function represent(
+  { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
+  wanted: Returned | undefined,
+  { policy, access, base: publicBase, ask }: CriteriaScene,
+  origin: string,
+): Promise<Disclosure | undefined> {
+  if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
+  const grant = evaluate(policy, access, { kind: "read", type, id });
+  if (!grant.ok) return undefined;
+  const { expects } = grant.value;
+  if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
+  const disclose = (bytes: Uint8Array, from: string) =>
+    new Discloser(grant.value, { origin: from, public: publicBase, name: origin }).read(bytes, type, id);
+  const said = body && disclose(body, base);
+  if (said?.ok === true) return said.value;
+  const answer = await ask(grant.value.ask);
+  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
+  if (!answer.ok || !bytes.ok) return undefined;
+  const read = disclose(bytes.value, answer.value.base);
+  return read.ok ? read.value : undefined;
+}
