@@ -1,0 +1,83 @@
+import { isCompartmentType } from "./compartment.ts";
+import { r4ResourceTypes } from "./r4-types.gen.ts";
+import { isCarried } from "./search.ts";
+import { searchParametersOf, type SearchParameterDefinition } from "./search-parameters.ts";
+
+/** What may be done with the resources of one type. */
+export interface TypeCapability {
+  readonly type: string;
+  readonly interactions: readonly TypeInteraction[];
+  /** `named`: only by a token that names its system. */
+  readonly parameters: readonly { readonly definition: SearchParameterDefinition; readonly named: boolean }[];
+  /** As `Type:parameter`. */
+  readonly includes: readonly string[];
+  readonly revincludes: readonly string[];
+  readonly operations: readonly CarriedOperation[];
+}
+
+/** Codes of http://hl7.org/fhir/restful-interaction. */
+export type TypeInteraction =
+  | "read"
+  | "vread"
+  | "history-instance"
+  | "history-type"
+  | "search-type"
+  | "create"
+  | "update"
+  | "patch"
+  | "delete";
+
+export type CarriedOperation = "everything" | "lastn" | "validate";
+
+const definitions: Readonly<Record<CarriedOperation, string>> = {
+  everything: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
+  lastn: "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
+  validate: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+};
+
+/** Everything that is carried, of every type of R4: what some client may do. */
+export const everyCapability = (): readonly TypeCapability[] =>
+  r4ResourceTypes.map((type) => {
+    const parameters = [...searchParametersOf(type).values()].filter(isCarried).map((definition) => ({ definition, named: false }));
+    const references = parameters.filter(({ definition }) => definition.type === "reference");
+    return {
+      type,
+      interactions: ["read", "vread", "history-instance", "history-type", "search-type", "create", "update", "patch", "delete"],
+      parameters,
+      includes: references.map(({ definition: { code } }) => `${type}:${code}`),
+      revincludes: isCompartmentType(type) ? referencesTo(type) : [],
+      operations: [
+        ...(type === "Patient" ? (["everything"] as const) : []),
+        ...(type === "Observation" ? (["lastn"] as const) : []),
+        "validate",
+      ],
+    };
+  });
+
+const referencesTo = (type: string): readonly string[] =>
+  r4ResourceTypes.flatMap((source) =>
+    [...searchParametersOf(source).values()]
+      .filter((definition) => isCarried(definition) && definition.type === "reference" && definition.targets?.has(type) === true)
+      .map(({ code }) => `${source}:${code}`),
+  );
+
+/** As `CapabilityStatement.rest.resource`. What is not there has no member: an array of FHIR JSON is never empty. */
+export function writtenCapability({ type, interactions, parameters, includes, revincludes, operations }: TypeCapability) {
+  const may = (interaction: TypeInteraction) => interactions.includes(interaction);
+  return {
+    type,
+    interaction: interactions.map((code) => ({ code })),
+    ...(may("history-instance") && { versioning: "versioned", readHistory: true }),
+    ...(may("update") && { updateCreate: false }), // a client that may see no resource may not find out by writing one
+    ...(includes.length > 0 && { searchInclude: includes }),
+    ...(revincludes.length > 0 && { searchRevInclude: revincludes }),
+    ...(parameters.length > 0 && {
+      searchParam: parameters.map(({ definition: { code, type }, named }) => ({
+        name: code,
+        type,
+        ...(named && { documentation: "Only with its system: system|code." }),
+      })),
+    }),
+    ...(operations.length > 0 && { operation: operations.map((name) => ({ name, definition: definitions[name] })) }),
+  };
+}

@@ -1,0 +1,88 @@
+import { isResourceType, type ResourceType } from "#fhir/elements";
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { isCarried } from "#fhir/search";
+import { searchParametersOf } from "#fhir/search-parameters";
+import type { CarriedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
+import type { CompiledPolicy } from "./compile.ts";
+import { evaluate, evaluateSearch } from "./evaluate.ts";
+import { evaluateListing } from "./evaluate-listing.ts";
+import { evaluateWrite } from "./evaluate-write.ts";
+import type { Access } from "./hold.ts";
+import { searchableBy } from "./searchable.ts";
+
+/** What policy ∩ scopes let this client do now, type by type, by the decisions that its requests would meet; a type without any is not there. */
+export function capabilitiesOf(policy: CompiledPolicy, access: Access): readonly TypeCapability[] {
+  const own = r4ResourceTypes.filter(isResourceType).map((type) => capabilityOf(policy, access, type));
+  const references = own.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
+  return own
+    .filter(({ interactions }) => interactions.length > 0)
+    .map((one) => ({ ...one, revincludes: one.interactions.includes("search-type") ? leadingTo(one.type, references) : [] }));
+}
+
+function leadingTo(type: string, references: readonly { readonly name: string; readonly type: string }[]): readonly string[] {
+  return references.flatMap(({ name, type: source }) => {
+    const definition = searchParametersOf(source).get(name.slice(source.length + 1));
+    return definition?.targets?.has(type) === true ? [name] : [];
+  });
+}
+
+function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType): TypeCapability {
+  const id = "any"; // decided from type and policy alone
+  const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
+  const along = evaluateSearch(policy, access, {
+    ...searchOf(type),
+    includes: [{ direction: "include", iterate: false, source: type, parameter: "*", target: undefined }],
+  });
+  const history = { kind: "history", type, since: undefined, at: undefined, count: undefined } as const;
+  const may: readonly (readonly [TypeInteraction, boolean])[] = [
+    ["read", evaluate(policy, access, { kind: "read", type, id }).ok],
+    ["vread", evaluate(policy, access, { kind: "vread", type, id, version: id }).ok],
+    ["history-instance", evaluateListing(policy, access, { ...history, id }).ok],
+    ["history-type", evaluateListing(policy, access, { ...history, id: undefined }).ok],
+    ["search-type", search.ok],
+    ["create", evaluateWrite(policy, access, { kind: "create", type }).ok],
+    ...(["update", "patch", "delete"] as const).map((kind) => [kind, evaluateWrite(policy, access, { kind, type, id }).ok] as const),
+  ];
+  const interactions = may.flatMap(([interaction, isGranted]) => (isGranted ? [interaction] : []));
+  const sure = interactions.length > 0;
+  return {
+    type,
+    interactions,
+    parameters: search.ok ? parametersOf(policy, type) : [],
+    includes: along.ok ? [...new Set(along.value.includes.map(({ name }) => name))] : [],
+    revincludes: [],
+    operations: sure ? operationsOf(policy, access, type) : [],
+  };
+}
+
+const searchOf = (type: ResourceType) => ({ type, parameters: [], joins: [], sort: [], count: undefined, posted: false });
+
+function parametersOf(policy: CompiledPolicy, type: string): TypeCapability["parameters"] {
+  const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
+  return [...searchParametersOf(type).values()].filter(isCarried).flatMap((definition): TypeCapability["parameters"] => {
+    const kinds = rules
+      .filter(({ search }) => search?.has(definition.code) ?? true)
+      .map((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind);
+    if (kinds.includes("free")) return [{ definition, named: false }];
+    return kinds.includes("named") ? [{ definition, named: true }] : [];
+  });
+}
+
+function operationsOf(policy: CompiledPolicy, access: Access, type: string): readonly CarriedOperation[] {
+  const operations: CarriedOperation[] = [];
+  const everything = {
+    kind: "everything",
+    type: "Patient",
+    id: "any",
+    types: undefined,
+    since: undefined,
+    start: undefined,
+    end: undefined,
+    count: undefined,
+  } as const;
+  if (type === "Patient" && evaluateListing(policy, access, everything).ok) operations.push("everything");
+  if (type === "Observation" && evaluateListing(policy, access, { kind: "lastn", ...searchOf(type), includes: [], max: 1 }).ok)
+    operations.push("lastn");
+  if (policy.operations.has("validate")) operations.push("validate");
+  return operations;
+}
