@@ -12,6 +12,8 @@ export const eventKinds = {
   write: { discloses: false },
   /** It broke off: what the windows on record say may have left, nothing else. */
   aborted: { discloses: false },
+  /** An answer with nothing of the origin's in it: what a client may do, what is wrong with the structure of what it sent. */
+  notice: { discloses: false },
   refusal: { discloses: false },
   token: { discloses: false },
   /** A client asked about a token of its own, or wanted it ended: step 0 of a `revocation` that was done has no outcome, step 1 has. */

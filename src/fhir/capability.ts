@@ -1,6 +1,4 @@
-import { r4ResourceTypes } from "./r4-types.gen.ts";
-import { isCarried } from "./search.ts";
-import { searchParametersOf } from "./search-parameters.ts";
+import { everyCapability, writtenCapability, type TypeCapability } from "./type-capability.ts";
 
 /** Where the server's OAuth endpoints are. */
 export interface OAuthUris {
@@ -14,10 +12,10 @@ export interface OAuthUris {
 }
 
 /**
- * What this gateway carries of R4, as a CapabilityStatement (FHIR R4 §5.1): every type, each parameter that a search may name. What a client
- * may do of it is its grant's to say. The OAuth endpoints stand in an extension, where clients older than SMART App Launch 2 look for them.
+ * What this gateway carries of R4, as a CapabilityStatement (FHIR R4 §5.1): every type, each parameter that a search may name; or what of it
+ * one client may do. The OAuth endpoints stand in an extension, where clients older than SMART App Launch 2 look for them.
  */
-export function capabilityStatement(oauth: OAuthUris) {
+export function capabilityStatement(oauth: OAuthUris, types: readonly TypeCapability[] = everyCapability()) {
   return {
     resourceType: "CapabilityStatement",
     status: "active",
@@ -28,7 +26,7 @@ export function capabilityStatement(oauth: OAuthUris) {
     implementation: { description: "Phylax FHIR R4 gateway" },
     fhirVersion: "4.0.1",
     format: ["application/fhir+json", "application/json"],
-    rest: [{ mode: "server", security: security(oauth), resource: r4ResourceTypes.map(resource) }],
+    rest: [{ mode: "server", security: security(oauth), ...(types.length > 0 && { resource: types.map(writtenCapability) }) }],
   };
 }
 
@@ -42,12 +40,3 @@ const security = (oauth: OAuthUris) => ({
   service: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/restful-security-service", code: "SMART-on-FHIR" }] }],
   description: "Mutual TLS and an access token bound to the client's certificate (RFC 8705).",
 });
-
-function resource(type: string) {
-  const parameters = [...searchParametersOf(type).values()].filter(isCarried);
-  return {
-    type,
-    interaction: [{ code: "read" }, { code: "vread" }, { code: "search-type" }],
-    searchParam: parameters.map(({ code, type }) => ({ name: code, type })),
-  };
-}

@@ -41,6 +41,10 @@ export function isReading(interaction: Interaction): interaction is Reading {
   return interaction.kind === "read" || interaction.kind === "vread" || interaction.kind === "search";
 }
 
+export function isTold(interaction: Interaction): interaction is Told {
+  return interaction.kind === "capabilities" || interaction.kind === "validate";
+}
+
 export function isListing(interaction: Interaction): interaction is Listing {
   return interaction.kind === "history" || interaction.kind === "everything" || interaction.kind === "lastn";
 }

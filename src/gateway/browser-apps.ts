@@ -92,7 +92,7 @@ export function addBrowserApps(app: Hono, { browserPages, newId }: BrowserAppPor
     app.use(path, async (context, next) => {
       const page = await registeredPage(context.req.raw.headers, browserPages);
       await next();
-      if (context.req.method === "GET") letPageRead(context.res.headers, page);
+      if (context.req.method === "GET" && !context.req.raw.headers.has("authorization")) letPageRead(context.res.headers, page);
     });
   }
 }

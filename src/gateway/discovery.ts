@@ -62,7 +62,8 @@ export function addDiscovery(app: Hono, { publicUrl, newId, answers, authorizati
   });
   // Made when first asked for: every type with its parameters. Of a place to sign in as long as it is known by one reading of the registry.
   const statements = new WeakMap<SignInPlace | typeof noPlace, string>();
-  app.get(`/v1/fhir/${origin}/metadata`, async (context) => {
+  app.get(`/v1/fhir/${origin}/metadata`, async (context, next) => {
+    if (context.req.raw.headers.has("authorization")) return next(); // who is known is told what they may do, and is on record like anybody
     const { signIn } = await authorizationServers.of(context.req.param("origin"));
     const statement = statements.get(signIn ?? noPlace) ?? JSON.stringify(capabilityStatement(oauthUris(publicUrl, signIn)));
     statements.set(signIn ?? noPlace, statement);

@@ -1,4 +1,4 @@
-import { isWriting, isListing, isReading } from "#fhir/interaction";
+import { isListing, isTold, isWriting } from "#fhir/interaction";
 import type { OriginQuestion, Origins } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
@@ -15,6 +15,7 @@ import { gather, type GatherPorts } from "./gather.ts";
 import { askEarly } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
 import { list } from "./list.ts";
+import { tell, type TellPorts } from "./tell.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
@@ -23,7 +24,7 @@ import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
 import { write } from "./write.ts";
 
-export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, ProveSignedPorts, GatherPorts, TrailPorts {
+export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, GatherPorts, TrailPorts {
   readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;
@@ -73,8 +74,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
-  if (!isReading(interaction) && !isListing(interaction) && !isWriting(interaction))
-    return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
+  if (interaction.kind === "batch") return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
@@ -96,6 +96,10 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     if (credits.ok) trail.learn({ budgets: [...budget.value, ...credits.value] });
     return credits;
   };
+  if (isTold(interaction)) {
+    const told = await tell(interaction, { call: call.value, policy, access: access.value, message }, ports);
+    return told.ok ? trail.tell(told.value) : trail.refuse(told.error);
+  }
   if (isWriting(interaction)) {
     const written = await readWrite(interaction, message);
     if (!written.ok) return trail.refuse(written.error);

