@@ -1,0 +1,419 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, type FhirResource } from "fhir-kit-client";
+import { Agent } from "undici";
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply, Sending } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+  type Outsider,
+} from "../support/outside.ts";
+import { breakLedger, inEachShard } from "../support/shards.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const to = (reference: string) => ({ reference });
+const loinc = (code: string) => ({ coding: [{ system: "http://loinc.org", code }] });
+const observation = (id: string, patient: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: loinc("8867-4"),
+  subject: to(`Patient/${patient}`),
+  valueQuantity: { value: 72, unit: "beats/min", system: "http://unitsofmeasure.org", code: "/min" },
+  note: [{ text: `canary-note-of-${id}` }],
+  ...more,
+});
+const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const patient = (id: string, family: string) => ({
+  resourceType: "Patient",
+  id,
+  text: { status: "generated", div: `<div xmlns="http://www.w3.org/1999/xhtml">canary-text-of-${id}</div>` },
+  identifier: [
+    { system: "urn:mrn", value: `mrn-${id}` },
+    { system: "urn:ssn", value: `canary-ssn-of-${id}` },
+  ],
+  name: [{ id: "n1", use: "official", family, given: [`canary-given-of-${id}`] }],
+  telecom: [{ system: "phone", value: "555-0100" }],
+  birthDate: "1980-01-02",
+  address: [{ city: `canary-city-of-${id}` }],
+});
+const world = [
+  patient("amara", "Okafor"),
+  patient("bela", "Nagy"),
+  observation("pulse-amara", "amara"),
+  observation("pulse-bela", "bela"),
+  observation("secret-amara", "amara", { meta: restricted }),
+  observation("twin-1", "amara", { identifier: [{ system: "urn:lab", value: "twin" }] }),
+  observation("twin-2", "amara", { identifier: [{ system: "urn:lab", value: "twin" }] }),
+  observation("hidden-lab", "bela", { meta: restricted, identifier: [{ system: "urn:lab", value: "taken" }] }),
+  observation("lab-amara", "amara", { identifier: [{ system: "urn:lab", value: "one" }] }),
+  observation("to-delete", "amara"),
+  { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
+];
+
+const rule = (types: readonly string[], interactions: readonly string[], show: "everything" | readonly string[]) => ({
+  types,
+  interactions,
+  show,
+  why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
+  examples: interactions.includes("read")
+    ? [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }]
+    : [{ says: "It may not be read.", request: `${types[0]}/1`, is: "refused" }],
+});
+const shownOfPatients = ["meta.versionId", "identifier[system=urn:mrn]", "name.id", "name.use", "name.family", "telecom", "birthDate"];
+const policy = {
+  format: "phylax.policy.v1",
+  name: "writer",
+  title: "Writes",
+  purposes: ["PATRQT"],
+  rules: [
+    rule(["Patient"], ["read", "search", "update"], shownOfPatients),
+    rule(
+      ["Observation"],
+      ["read", "search", "create", "update", "delete"],
+      ["identifier", "status", "code", "subject", "value[x]", "effective[x]"],
+    ),
+    rule(["Condition"], ["create"], ["clinicalStatus", "code", "subject"]),
+    rule(["Practitioner"], ["read", "search", "update"], "everything"),
+  ],
+};
+
+type Who = "clinic" | "app" | "reader";
+let phylax: TestStack;
+let bundles: string;
+let issuer: Outsider;
+const certificates = new Map<Who, CertificateFiles>();
+const tokens = new Map<Who, string>();
+const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", reader: "system/*.rs" } as const;
+
+beforeAll(async () => {
+  bundles = mkdtempSync(join(tmpdir(), "phylax-writes-"));
+  writeFileSync(
+    join(bundles, "world.json"),
+    JSON.stringify({ resourceType: "Bundle", type: "collection", entry: world.map((resource) => ({ resource })) }),
+  );
+  phylax = await startTestStack({ bundles });
+  issuer = await outsider("https://writes.example", "phylax");
+  const entries = [];
+  for (const who of Object.keys(scopes) as Who[]) {
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    entries.push(
+      clientEntries(
+        { id: who, kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: who, certificates: [thumbprint(certificate)] },
+        "PATRQT",
+        "writer",
+        scopes[who],
+      ),
+    );
+    const claims = { client_id: who, scope: scopes[who], ...(who === "app" ? { patient: "amara" } : {}) };
+    tokens.set(who, await outsideToken(issuer, certificate, claims));
+  }
+  const desk = (
+    await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: { apply(file: unknown): Promise<{ ok: boolean }> } }>("phylax-ops")
+  ).REGISTRY_DESK;
+  const applied = await desk.apply(joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] }, ...entries));
+  if (!applied.ok) throw new Error(JSON.stringify(applied));
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(bundles, { recursive: true, force: true });
+});
+
+interface Resource {
+  readonly [name: string]: unknown;
+  readonly id: string;
+}
+const ask = (who: Who, path: string, sending: Sending = {}) => askAs(phylax, certificates.get(who), tokens.get(who) ?? "", path, sending);
+function put(who: Who, path: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
+  return ask(who, path, {
+    method: "PUT",
+    headers: { "content-type": "application/fhir+json", ...headers },
+    body: JSON.stringify(resource),
+  });
+}
+function post(who: Who, type: string, resource: object, headers: Record<string, string> = {}): Promise<Reply> {
+  return ask(who, type, {
+    method: "POST",
+    headers: { "content-type": "application/fhir+json", ...headers },
+    body: JSON.stringify(resource),
+  });
+}
+function patch(who: Who, path: string, operations: unknown, headers: Record<string, string> = {}): Promise<Reply> {
+  return ask(who, path, {
+    method: "PATCH",
+    headers: { "content-type": "application/json-patch+json", ...headers },
+    body: JSON.stringify(operations),
+  });
+}
+const body = (reply: Reply) => JSON.parse(reply.text) as Resource;
+const read = async (who: Who, path: string) => body(await ask(who, path));
+/** As the origin has it. */
+const stored = async (path: string) => (await (await fetch(`${phylax.dev.origin}/${path}`)).json()) as Resource;
+const eventsOf = async (reply: Reply) =>
+  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+const versionOf = (resource: Resource) => (resource["meta"] as { versionId: string }).versionId;
+
+test("a client whose policy hides elements updates what it sees, and what is hidden survives at the origin", async ({ expect }) => {
+  const seen = await read("clinic", "Patient/amara");
+  expect(JSON.stringify(seen)).not.toContain("canary");
+  const changed = { ...seen, birthDate: "1980-01-03", name: [{ id: "n1", use: "official", family: "Okafor-Eze" }] };
+  const reply = await put("clinic", "Patient/amara", changed, { "if-match": `W/"${versionOf(seen)}"` });
+  expect(reply.status).toBe(200);
+  expect(body(reply)).toMatchObject({ birthDate: "1980-01-03", name: [{ family: "Okafor-Eze" }] });
+  expect(reply.text).not.toContain("canary");
+  expect(reply.headers["etag"]).toMatch(/^"[\w-]{32}"$/u);
+  expect(reply.headers).not.toHaveProperty("location");
+
+  const { text, ...now } = await stored("Patient/amara");
+  expect(now).toMatchObject({
+    birthDate: "1980-01-03",
+    name: [{ family: "Okafor-Eze", given: ["canary-given-of-amara"] }],
+    identifier: [{ system: "urn:mrn", value: "mrn-amara" }, { value: "canary-ssn-of-amara" }],
+    address: [{ city: "canary-city-of-amara" }],
+  });
+  expect(text, "a narrative that was generated from other elements is not kept").toBeUndefined();
+});
+
+test("writing back what was read is a new version of the same", async ({ expect }) => {
+  const before = await stored("Patient/bela");
+  const reply = await put("clinic", "Patient/bela", await read("clinic", "Patient/bela"));
+  expect(reply.status).toBe(200);
+  const { meta: _before, ...old } = before;
+  const { meta: _after, ...now } = await stored("Patient/bela");
+  expect(now).toEqual(old);
+});
+
+test("the ledger has the intent with whom it is about, then the outcome, and what the answer showed as a disclosure", async ({
+  expect,
+}) => {
+  const reply = await patch("clinic", "Observation/pulse-amara", [{ op: "replace", path: "/valueQuantity/value", value: 80 }]);
+  expect(reply.status).toBe(200);
+  expect(await stored("Observation/pulse-amara")).toMatchObject({
+    valueQuantity: { value: 80 },
+    note: [{ text: "canary-note-of-pulse-amara" }],
+  });
+  const events = await eventsOf(reply);
+  expect(events.map(({ kind }) => kind)).toEqual(["intent", "write", "disclosure"]);
+  for (const event of events) {
+    expect(event.what).toMatchObject({ interaction: "patch", type: "Observation", id: "pulse-amara" });
+    expect(event.patients.map((one) => one.patient)).toEqual(["main/Patient/amara"]);
+  }
+  expect(events[1]?.outcome).toEqual({ status: 200 });
+  expect(JSON.stringify(reply.headers)).toContain("index=");
+});
+
+test("when the ledger cannot record, the origin is not asked to write", async ({ expect }) => {
+  const seen = await read("clinic", "Observation/pulse-bela");
+  await inEachShard(phylax, breakLedger);
+  const from = phylax.forwarded.length;
+  const replies = [
+    await put("clinic", "Observation/pulse-bela", { ...seen, status: "amended" }),
+    await post("clinic", "Observation", observation("x", "bela", { note: undefined })),
+    await ask("clinic", "Observation/pulse-bela", { method: "DELETE" }),
+  ];
+  await inEachShard(phylax, "DROP TRIGGER broken");
+  expect(replies.map(({ status }) => status)).toEqual([503, 503, 503]);
+  expect(phylax.forwarded.slice(from).filter((one) => !one.startsWith("GET "))).toEqual([]);
+  expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "final" });
+});
+
+test("FHIR client, as it comes from npm: creates, reads, updates by version, patches, deletes", async ({ expect }) => {
+  const certificate = certificates.get("clinic");
+  if (certificate === undefined) throw new Error("no certificate");
+  const dispatcher = new Agent({
+    connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) },
+  });
+  const client = new Client({ baseUrl: phylax.dev.fhir, bearerToken: tokens.get("clinic") ?? "", requestOptions: { dispatcher } });
+  const { id: _id, note: _note, ...fresh } = observation("x", "amara");
+  const created = (await client.create({ resourceType: "Observation", body: fresh })) as unknown as Resource;
+  const { response } = Client.httpFor(created as unknown as FhirResource);
+  expect(response?.status).toBe(201);
+  expect(response?.headers.get("location")).toBe(`${phylax.dev.fhir}/Observation/${created.id}/_history/1`);
+  const etag = response?.headers.get("etag") ?? "";
+
+  const body = { ...created, resourceType: "Observation", status: "amended" };
+  const options = { headers: { "if-match": etag } };
+  const updated = (await client.update({ resourceType: "Observation", id: created.id, body, options })) as unknown as Resource;
+  expect(updated["status"]).toBe("amended");
+  await expect(client.update({ resourceType: "Observation", id: created.id, body, options })).rejects.toMatchObject({
+    response: { status: 412 },
+  });
+  const patched = await client.patch({
+    resourceType: "Observation",
+    id: created.id,
+    jsonPatch: [{ op: "replace", path: "/status", value: "final" }],
+  });
+  expect(patched).toMatchObject({ status: "final" });
+  await client.delete({ resourceType: "Observation", id: created.id });
+  await expect(client.read({ resourceType: "Observation", id: created.id })).rejects.toMatchObject({ response: { status: 404 } });
+  await dispatcher.close();
+});
+
+test("BOLA: a patient's app writes its own patient's records alone; another's, a labelled one and one that is not there are the same 404", async ({
+  expect,
+}) => {
+  const own = await read("app", "Observation/pulse-amara");
+  expect((await put("app", "Observation/pulse-amara", { ...own, status: "amended" })).status).toBe(200);
+  const refused: Reply[] = [];
+  const costs: number[] = [];
+  for (const id of ["pulse-bela", "secret-amara", "nothing"]) {
+    for (const attempt of [
+      () => put("app", `Observation/${id}`, { ...own, id }),
+      () => patch("app", `Observation/${id}`, [{ op: "test", path: "/status", value: "final" }]),
+      () => ask("app", `Observation/${id}`, { method: "DELETE" }),
+    ]) {
+      const from = phylax.forwarded.length;
+      refused.push(await attempt());
+      costs.push(phylax.forwarded.length - from);
+    }
+  }
+  expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([404]));
+  const faces = refused.map(({ text, headers }) => text.replaceAll(String(headers["x-request-id"]), ""));
+  expect(new Set(faces).size).toBe(1);
+  expect(new Set(costs)).toEqual(new Set([1]));
+  for (const id of ["pulse-bela", "secret-amara"]) expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final" });
+});
+
+test("no resource is moved to another patient: not by a body, not by a patch, not by who may write both", async ({ expect }) => {
+  const own = await read("clinic", "Observation/lab-amara");
+  for (const who of ["clinic", "app"] as const) {
+    expect((await put(who, "Observation/lab-amara", { ...own, subject: to("Patient/bela") })).status).toBe(403);
+    const moved = [{ op: "replace", path: "/subject/reference", value: "Patient/bela" }];
+    expect((await patch(who, "Observation/lab-amara", moved)).status).toBe(403);
+    expect((await post(who === "app" ? "app" : "reader", "Observation", { ...own, subject: to("Patient/bela") })).status).toBe(403);
+  }
+  expect(await stored("Observation/lab-amara")).toMatchObject({ subject: to("Patient/amara") });
+});
+
+test("scopes and rules: without c, u or d, without a rule, or outside the compartment a write is 403 before anything is asked", async ({
+  expect,
+}) => {
+  const own = await read("clinic", "Observation/lab-amara");
+  const from = phylax.forwarded.length;
+  const replies = [
+    await put("reader", "Observation/lab-amara", own),
+    await post("reader", "Observation", own),
+    await ask("reader", "Observation/lab-amara", { method: "DELETE" }),
+    await ask("clinic", "Patient/amara", { method: "DELETE" }),
+    await post("clinic", "Patient", { resourceType: "Patient" }),
+    await put("clinic", "Condition/c", { resourceType: "Condition", id: "c", subject: to("Patient/amara") }),
+    await put("app", "Practitioner/vera", { resourceType: "Practitioner", id: "vera" }),
+  ];
+  expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 403));
+  expect(phylax.forwarded.length).toBe(from);
+});
+
+test("what may not be seen may not be written: 422 names each place, and quotes nothing", async ({ expect }) => {
+  const seen = await read("clinic", "Patient/amara");
+  const reply = await put("clinic", "Patient/amara", {
+    ...seen,
+    address: [{ city: "canary-sent" }],
+    name: [{ id: "n1", family: "Okafor", given: ["canary-sent"] }],
+    identifier: [
+      { system: "urn:mrn", value: "mrn-amara" },
+      { system: "urn:ssn", value: "canary-sent" },
+    ],
+  });
+  expect(reply.status).toBe(422);
+  const { issue } = body(reply) as unknown as { issue: { expression: string[] }[] };
+  expect(issue.map(({ expression }) => expression[0])).toEqual(["Patient.identifier[1]", "Patient.name[0].given", "Patient.address"]);
+  expect(reply.text).not.toContain("canary");
+  const invalid = await put("clinic", "Patient/amara", { ...seen, birthDate: "yesterday", gender: "canary-sent" });
+  expect(invalid.status).toBe(422);
+  expect(invalid.text).toContain("Patient.birthDate");
+  expect(invalid.text).not.toContain("canary");
+});
+
+test("a patch is of what is seen: a test of a hidden value finds none, whatever it is, and a place that is hidden is not there", async ({
+  expect,
+}) => {
+  const guesses = ["canary-ssn-of-amara", "wrong"];
+  for (const value of guesses) {
+    expect((await patch("clinic", "Patient/amara", [{ op: "test", path: "/identifier/1/value", value }])).status).toBe(422);
+    expect((await patch("clinic", "Patient/amara", [{ op: "test", path: "/address/0/city", value }])).status).toBe(422);
+  }
+  expect((await patch("clinic", "Patient/amara", [{ op: "copy", from: "/address/0/city", path: "/name/0/family" }])).status).toBe(422);
+});
+
+test("FHIRPath Patch, merge patch, XML, other encodings and what is no strict JSON are refused by their form", async ({ expect }) => {
+  const send = async (method: string, type: string, text: string, path = "Observation/lab-amara", more: Record<string, string> = {}) =>
+    (await ask("clinic", path, { method, headers: { "content-type": type, ...more }, body: text })).status;
+  const own = JSON.stringify(await read("clinic", "Observation/lab-amara"));
+  expect(await send("PATCH", "application/fhir+json", JSON.stringify({ resourceType: "Parameters" }))).toBe(415);
+  expect(await send("PATCH", "application/merge-patch+json", "{}")).toBe(415);
+  expect(await send("PUT", "application/fhir+xml", "<Observation/>")).toBe(415);
+  expect(await send("PUT", "application/fhir+json; charset=latin1", own)).toBe(415);
+  expect(await send("PUT", "application/fhir+json", own, undefined, { "content-encoding": "gzip" })).toBe(415);
+  expect(await send("PUT", "application/fhir+json", own.replace("{", '{"status":"final",'))).toBe(400);
+  expect(await send("PUT", "application/fhir+json", `{"resourceType":"Patient","id":"lab-amara"}`)).toBe(400);
+  expect(await send("PUT", "application/fhir+json", own, "Observation/pulse-amara")).toBe(400);
+  expect(await send("PUT", "application/fhir+json", `{"a":"${"x".repeat(1_048_577)}"}`)).toBe(413);
+  expect(await send("PUT", "application/fhir+json", "")).toBe(400);
+});
+
+test("conditional forms find by what their client may see: hidden matches neither count nor show", async ({ expect }) => {
+  const { id: _id, note: _note, ...fresh } = observation("x", "amara");
+  const of = (value: string) => ({ ...fresh, identifier: [{ system: "urn:lab", value }] });
+  const criteria = (value: string) => ({ "if-none-exist": `identifier=urn:lab|${value}` });
+
+  const found = await post("clinic", "Observation", of("one"), criteria("one"));
+  expect(found.status).toBe(200);
+  expect(found.headers["location"]).toBe(`${phylax.dev.fhir}/Observation/lab-amara`);
+  expect((await post("clinic", "Observation", of("twin"), criteria("twin"))).status).toBe(412);
+  const [free, taken] = [
+    await post("clinic", "Observation", of("free"), criteria("free")),
+    await post("clinic", "Observation", of("taken"), criteria("taken")),
+  ];
+  expect([free.status, taken.status], "one that only a hidden row has is free").toEqual([201, 201]);
+
+  const updated = await put("clinic", "Observation?identifier=urn:lab|free", { ...of("free"), status: "amended" });
+  expect(updated.status).toBe(200);
+  expect(body(updated).id).toBe(body(free).id);
+  expect((await put("clinic", "Observation?identifier=urn:lab|new", of("new"))).status).toBe(201);
+  expect((await put("clinic", "Observation?identifier=urn:lab|other", { ...of("other"), id: "mine" })).status).toBe(404);
+  expect((await put("clinic", "Observation?identifier=urn:lab|twin", of("twin"))).status).toBe(412);
+  const patched = await patch("clinic", "Observation?identifier=urn:lab|new", [{ op: "replace", path: "/status", value: "amended" }]);
+  expect(body(patched)).toMatchObject({ status: "amended" });
+  expect((await ask("clinic", "Observation?identifier=urn:lab|new", { method: "DELETE" })).status).toBe(204);
+  expect((await ask("clinic", "Observation?identifier=urn:lab|new", { method: "DELETE" })).status).toBe(204);
+  expect((await ask("clinic", "Observation?identifier=urn:lab|twin", { method: "DELETE" })).status).toBe(412);
+  expect((await ask("clinic", "Observation?note=x", { method: "DELETE" })).status).toBe(400);
+  expect((await ask("clinic", "Observation", { method: "DELETE" })).status).toBe(412);
+  expect((await ask("clinic", "Observation?date=2020", { method: "DELETE" })).status).toBe(400);
+});
+
+test("who may create and not read is told that it was done, and nothing of it, whatever is preferred", async ({ expect }) => {
+  const condition = { resourceType: "Condition", subject: to("Patient/amara"), code: loinc("x") };
+  const reply = await post("clinic", "Condition", condition, { prefer: "return=representation" });
+  expect(reply.status).toBe(201);
+  expect(reply.text).toBe("");
+  expect(reply.headers["location"]).toMatch(/\/v1\/fhir\/main\/Condition\/[\w.-]+\/_history\/1$/u);
+  expect((await eventsOf(reply)).map(({ kind }) => kind)).toEqual(["intent", "write"]);
+  expect((await post("clinic", "Condition", { ...condition, note: [{ text: "x" }] })).status).toBe(422);
+});
+
+test("Prefer says how much of it is answered; a version that is not the current one is 412 without a word of the current one", async ({
+  expect,
+}) => {
+  const seen = await read("clinic", "Observation/lab-amara");
+  const minimal = await put("clinic", "Observation/lab-amara", seen, { prefer: "return=minimal" });
+  expect([minimal.status, minimal.text]).toEqual([200, ""]);
+  const outcome = await put("clinic", "Observation/lab-amara", seen, { prefer: "return=OperationOutcome" });
+  expect(body(outcome)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ severity: "information" }] });
+  const stale = await put("clinic", "Observation/lab-amara", seen, { "if-match": 'W/"1"' });
+  expect(stale.status).toBe(412);
+  expect(stale.text).not.toMatch(/versionId|W\/|lab-amara/u);
+  expect((await put("clinic", "Observation/lab-amara", seen, { "if-match": "nonsense" })).status).toBe(400);
+  expect((await put("clinic", "Observation/lab-amara", seen, { "if-none-match": "*" })).status).toBe(412);
+});
