@@ -21,19 +21,21 @@ const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}
 
 /**
  * Of what an origin brought along, what the includes mean: an origin may bring more than was asked for, or on behalf of a row that does not
- * leave. Each once, in the origin's order within a round; `:iterate` goes on from what was brought along.
+ * leave. Each once, in the order of types and ids within a round, since the origin's depends on the rows that do not leave; `:iterate` goes
+ * on from what was brought along.
  */
 export function broughtAlong(
   matches: readonly Linked[],
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
+  const ordered = candidates.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)); // each is there once
   const taken = new Map(matches.map((match) => [keyOf(match), match]));
   const brought: Released[] = [];
   let reached: readonly Linked[] = matches;
   for (let round = 0; reached.length > 0; round += 1) {
     const applying = includes.map((include, index) => ({ include, index })).filter(({ include }) => round === 0 || include.iterate);
-    const next = candidates.filter((candidate) => {
+    const next = ordered.filter((candidate) => {
       if (taken.has(keyOf(candidate))) return false;
       const through = applying
         .filter(({ include, index }) => leadsTo(include, index, reached, candidate))
