@@ -86,7 +86,7 @@ function repeatedIn(entries: readonly BatchEntry[]): number | undefined {
   const names = new Set<string>();
   for (const [at, { fullUrl, method, segments }] of entries.entries()) {
     const own = method === "GET" || method === "HEAD" || method === "POST" ? [] : [segments.join("/")];
-    for (const name of fullUrl === undefined ? own : [...own, fullUrl]) {
+    for (const name of new Set(fullUrl === undefined ? own : [...own, fullUrl])) {
       if (names.has(name)) return at;
       names.add(name);
     }
@@ -104,4 +104,14 @@ export function withReferences(value: Json, replaced: (reference: string) => str
       name === "reference" && typeof member === "string" ? (replaced(member) ?? member) : withReferences(member, replaced),
     ]),
   );
+}
+
+/** The references of a resource that name what they mean by a search (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2). */
+export function conditionalReferences(value: Json): readonly string[] {
+  const found = new Set<string>();
+  withReferences(value, (reference) => {
+    if (/^[A-Za-z]{1,64}\?/u.test(reference)) found.add(reference);
+    return undefined;
+  });
+  return [...found];
 }

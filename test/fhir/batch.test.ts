@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { readBatch, withReferences } from "#fhir/batch";
+import { conditionalReferences, readBatch, withReferences } from "#fhir/batch";
 import { readJson, type Json } from "#fhir/json";
 import { noSharedData } from "../phi/shared-data.ts";
 
@@ -74,6 +74,14 @@ test.for<[string, Json]>([
   ["too_many_entries", bundle("transaction", ...Array.from({ length: 1_001 }, () => entry("POST", "Patient")))],
 ])("%s: %j", ([expected, body], { expect }) => {
   expect(reason(body)).toBe(expected);
+});
+
+test("an entry may call its resource as its address does, and the searches that references stand for are found", ({ expect }) => {
+  expect(reason(bundle("transaction", entry("PUT", "Patient/1", { fullUrl: "Patient/1", resource: { resourceType: "Patient" } })))).toBe(
+    "read",
+  );
+  const resource = { subject: { reference: "Patient/1" }, performer: [{ reference: "Practitioner?identifier=a|1" }, { reference: "#p?" }] };
+  expect(conditionalReferences(resource)).toEqual(["Practitioner?identifier=a|1"]);
 });
 
 test("a batch may read one resource twice; a transaction as well", ({ expect }) => {
