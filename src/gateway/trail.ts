@@ -2,10 +2,6 @@ import type { AuditEvent, EventKind } from "#audit/event";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import { utf8 } from "#fhir/bytes";
 import type { Interaction } from "#fhir/interaction";
-import { includeText } from "#fhir/include";
-import { listingQuery, type EverythingAsked, type HistoryAsked } from "#fhir/listing";
-import type { Search } from "#fhir/search";
-import { conditionTexts } from "#fhir/search-condition";
 import type { Principal } from "#identity/principal";
 import type { ProofVerifier } from "#identity/proof";
 import { formatReceipt } from "#ledger/receipt";
@@ -20,6 +16,8 @@ import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./cha
 import { etagOf, isKnown, lastModified, type Validators } from "./etag.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
+import { onRecord } from "./on-record.ts";
+import { inAppends, type Part } from "./parts.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer, type WriteOutcome } from "./write-answer.ts";
 import type { ConcernedBy } from "./write-plan.ts";
@@ -61,6 +59,8 @@ export class Trail {
   #proofSpent = false;
   /** The first record of a write that was sent: its receipt. */
   #intended: Recorded | Counted | undefined;
+  /** Of the parts of a batch: each event has a step of its own. */
+  #partsRecorded = 0;
 
   constructor(arrival: Arrival, ports: TrailPorts) {
     this.#arrival = arrival;
@@ -135,9 +135,46 @@ export class Trail {
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 
+  /** As {@link intend}, for the writes of a batch or a transaction. */
+  async intendParts(parts: readonly Part[]): Promise<Response | undefined> {
+    const recorded = await this.#recordParts(parts);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    this.#intended = recorded;
+    return undefined;
+  }
+
+  /** The answer to a batch or a transaction, or why there is none, once all that it says and did is on record. */
+  async concludeParts(parts: readonly Part[], said: Uint8Array<ArrayBuffer> | GatewayRefusal): Promise<Response> {
+    const recorded = await this.#recordParts(parts);
+    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    const receipt = this.#intended ?? recorded;
+    if (said instanceof Uint8Array)
+      return this.#signed(new Response(said, { status: 200, headers: this.#answerHeaders(receipt, 200) }), () => [said]);
+    const headers = this.#headers(receipt);
+    if ("retryAfterSeconds" in said) headers.set("retry-after", String(said.retryAfterSeconds));
+    const answer = outcomeAnswer(this.#arrival.id, faceOf(said), this.#mediaType, headers);
+    return this.#signed(answer, async () => [await answer.clone().bytes()]);
+  }
+
+  async #recordParts(parts: readonly Part[]): Promise<Recorded | Counted | Replayed> {
+    let first: Recorded | Counted | undefined;
+    for (const group of inAppends(parts)) {
+      const events = group.map(({ kind, what, outcome, ...about }): AuditEvent => {
+        const event = { ...this.#event(kind, outcome), ...about, step: this.#partsRecorded };
+        this.#partsRecorded += 1;
+        return { ...event, what: { ...event.what, ...what } };
+      });
+      const recorded = await this.#recordFirst(events);
+      if (recorded === "replayed") return recorded;
+      first ??= recorded;
+    }
+    if (first === undefined) throw new Error("an answer without a record");
+    return first;
+  }
+
   #named({ patients, unnamed }: ConcernedBy): Pick<AuditEvent, "patients" | "unnamed"> {
     const { call, interaction } = this.#facts;
-    const { type, id } = asked(interaction) ?? {};
+    const { type, id } = onRecord(interaction);
     return {
       patients: [...patients].map((patient) => ({ patient: `${call?.origin}/Patient/${patient}`, counts: {} })),
       unnamed: unnamed && type !== undefined ? [id === undefined ? type : `${type}/${id}`] : [],
@@ -263,7 +300,7 @@ export class Trail {
         signedBy,
       },
       from: { address: this.#address },
-      what: { ...asked(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },
+      what: { ...onRecord(interaction), method: this.#arrival.method, origin: call?.origin, path: call?.segments.join("/") },
       why: principal && {
         purposes: [principal.purpose],
         agreement: principal.agreement,
@@ -295,52 +332,5 @@ export class Trail {
     const { client, proof } = principal;
     if (proof !== undefined) return { kind: "key", jkt: proof.jkt };
     return { kind: "client", client: client.id, requestId: this.#arrival.id, spread: this.#ports.ledgerSpread };
-  }
-}
-
-/** Chains and includes by the names that a query gives them. */
-function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
-  return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
-}
-
-const listed = (asked: HistoryAsked | EverythingAsked) => listingQuery(asked).split("&").filter(Boolean).map(pairOf);
-
-function pairOf(text: string): readonly [string, string] {
-  const at = text.indexOf("=");
-  return [text.slice(0, at), decodeURIComponent(text.slice(at + 1))];
-}
-
-/** The interaction as the record names it; search values may name a patient, and the record is sealed. */
-function asked(interaction: Interaction | undefined): AuditEvent["what"] {
-  if (interaction === undefined) return {};
-  switch (interaction.kind) {
-    case "read":
-    case "vread":
-    case "update":
-    case "patch":
-    case "delete":
-      return { interaction: interaction.kind, type: interaction.type, id: interaction.id };
-    case "create":
-      return { interaction: "create", type: interaction.type };
-    case "search":
-      return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
-    case "history": {
-      const { type, id } = interaction;
-      return { interaction: id === undefined ? "history-type" : "history-instance", type, id, parameters: listed(interaction) };
-    }
-    case "everything":
-      return { interaction: "$everything", type: interaction.type, id: interaction.id, parameters: listed(interaction) };
-    case "lastn":
-      return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
-    case "validate":
-      return { interaction: "$validate", type: interaction.type, id: interaction.id };
-    case "capabilities":
-      return { interaction: "capabilities" };
-    case "conditional-update":
-    case "conditional-patch":
-    case "conditional-delete":
-      return { interaction: interaction.kind, type: interaction.type, parameters: written(interaction.criteria) };
-    case "batch":
-      return { interaction: "batch" };
   }
 }
