@@ -3,7 +3,7 @@ import { instant } from "#kernel/clock";
 import { mergeRegistry, type MergeMode } from "#identity/merge-registry";
 import { readRegistry } from "#identity/read-registry";
 import { agreementEntry, clientEntry, grantKey, issuerEntry, type RegistryState } from "#identity/registry-state";
-import { registryFile, withExternalClient, withValue } from "../support/registry-file.ts";
+import { registryFile, withExternalClient, withSignIn, withValue } from "../support/registry-file.ts";
 
 const sample = await registryFile();
 const external = await withExternalClient(sample);
@@ -203,4 +203,25 @@ test("T35: a grant that asks for signatures needs a client with a key that can m
   }
   const elsewhere = withValue(withValue(asking, "/clients/0/jwks", undefined), "/clients/0/jwksUri", "https://client.example.org/jwks");
   expect(merge(nothing, elsewhere).ok).toBe(true);
+});
+
+test("an origin names a place to sign in only at an issuer that is there and has one, and an issuer keeps it as long as it is named", async ({
+  expect,
+}) => {
+  const signIn = await withSignIn(sample);
+  expect(merge(nothing, signIn)).toMatchObject({ ok: true });
+  for (const [at, value] of [
+    ["/issuers", []],
+    ["/issuers/0/endpoints", undefined],
+    ["/origins/0/signInAt", "https://other.example.org"],
+  ] as const) {
+    const alone = withValue(withValue(withValue(signIn, "/clients", []), "/grants", []), "/agreements", []);
+    expect(merge(nothing, withValue(alone, at, value)), at).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/signInAt" } });
+  }
+  const there = filled(signIn);
+  const { issuers } = withValue(signIn, "/issuers/0/endpoints", undefined);
+  expect(merge(there, { issuers }, "replace")).toMatchObject({ error: { reason: "invalid", pointer: "/issuers/0/endpoints" } });
+  const { origins } = withValue(signIn, "/origins/0/signInAt", undefined);
+  expect(merge(there, { origins })).toMatchObject({ error: { reason: "clash", pointer: "/origins/0/signInAt" } });
+  expect(merge(there, { issuers, origins }, "replace")).toMatchObject({ ok: true });
 });

@@ -4,7 +4,7 @@ import { test } from "vitest";
 import * as z from "zod";
 import { readRegistry } from "#identity/read-registry";
 import { registryDocument } from "#identity/registry-document";
-import { registryFile, withExternalClient, withValue } from "../support/registry-file.ts";
+import { registryFile, withExternalClient, withSignIn, withValue } from "../support/registry-file.ts";
 
 const publicUrl = "https://gateway.example.org";
 const file = await registryFile();
@@ -273,4 +273,36 @@ test("T41: of metadata only an issuer's own are named, by where RFC 8414 and Ope
     ])
       expect(verdict(iss, another), another).toBe("/issuers/0/jwksUri");
   }
+});
+
+const signIn = await withSignIn(file);
+
+test.for<readonly [string, string, unknown]>([
+  ["/issuers/0/endpoints/token", "/issuers/0/endpoints/token", undefined],
+  ["/issuers/0/endpoints/token", "/issuers/0/endpoints/token", "http://issuer.example.org/token"],
+  ["/issuers/0/endpoints/authorization", "/issuers/0/endpoints/authorization", "javascript:alert(1)"],
+  ["/issuers/0/endpoints/authorization", "/issuers/0/endpoints/authorization", "https://user@issuer.example.org/authorize"],
+  ["/issuers/0/endpoints/userinfo", "/issuers/0/endpoints/userinfo", "https://issuer.example.org/userinfo"],
+  ["/issuers/0/endpoints/capabilities/0", "/issuers/0/endpoints/capabilities", ["smart-app-state"]],
+  ["/issuers/0/endpoints/capabilities", "/issuers/0/endpoints/capabilities", []],
+  ["/issuers/0/endpoints/scopes/0", "/issuers/0/endpoints/scopes", ["openid fhirUser"]],
+  ["/issuers/0/endpoints/jwks", "/issuers/0/endpoints/jwks", undefined], // with sso-openid-connect
+  ["/origins/0/signInAt", "/origins/0/signInAt", "http://issuer.example.org"],
+])("what apps would be told at %s is refused by its pointer", ([pointer, at, value], { expect }) => {
+  expect(readRegistry(signIn, publicUrl)).toMatchObject({ ok: true });
+  expect(readRegistry(withValue(signIn, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "invalid", pointer } });
+});
+
+test("where the keys of ID tokens are is known from the issuer's own address of keys, not from that of its metadata", ({ expect }) => {
+  const verdict = (jwksUri: string) => {
+    const changes = { "/issuers/0/endpoints/jwks": undefined, "/issuers/0/jwks": undefined, "/issuers/0/jwksUri": jwksUri };
+    return readRegistry(
+      Object.entries(changes).reduce((document: unknown, [path, value]) => withValue(document, path, value), signIn),
+      publicUrl,
+    );
+  };
+  expect(verdict("https://issuer.example.org/jwks")).toMatchObject({ ok: true });
+  expect(verdict("https://issuer.example.org/.well-known/openid-configuration")).toMatchObject({
+    error: { reason: "invalid", pointer: "/issuers/0/endpoints/jwks" },
+  });
 });

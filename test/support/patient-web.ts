@@ -17,6 +17,9 @@ export type SignedIn = Awaited<ReturnType<PatientWeb["signIn"]>>;
 /** All that the app asks for. */
 export const scope = "openid fhirUser launch/patient offline_access patient/*.rs";
 
+// What an app knows of its own registration; a SMART configuration has no member for it.
+const registered = { id_token_signed_response_alg: "ES256" };
+
 const redirect = "http://127.0.0.1:43117/callback"; // nobody listens there: the browser stops at the app's door
 
 /** The demonstration's app, on openid-client as it comes from npm: it is told the issuer, its id, and whose certificates to trust. */
@@ -31,9 +34,10 @@ export class PatientWeb {
     this.config = config;
   }
 
-  static async start(dev: DevFile): Promise<PatientWeb> {
+  /** `discovered`: the issuer, or the address of a document about it. */
+  static async start(dev: DevFile, discovered = dev.issuers[0]?.iss ?? ""): Promise<PatientWeb> {
     const dispatcher = new Agent({ connect: { ca: readFileSync(dev.ca) } });
-    const config = await client.discovery(new URL(dev.issuers[0]?.iss ?? ""), "patient-web", undefined, client.None(), {
+    const config = await client.discovery(new URL(discovered), "patient-web", registered, client.None(), {
       [client.customFetch]: (url, options) => fetch(url, { ...options, dispatcher } as RequestInit), // Node's fetch takes it (undici)
     });
     return new PatientWeb(dev, dispatcher, config);

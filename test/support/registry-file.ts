@@ -96,6 +96,24 @@ export async function withExternalClient(file: RegistryFile) {
   };
 }
 
+/** The same with a place where apps have people sign in, which the origin names. */
+export async function withSignIn(file: RegistryFile) {
+  const external = await withExternalClient(file);
+  return {
+    ...external,
+    issuers: external.issuers.map((issuer) => Object.assign(issuer, { endpoints: signInEndpoints })),
+    origins: external.origins.map((origin) => Object.assign(structuredClone(origin), { signInAt: "https://issuer.example.org" })),
+  };
+}
+
+const signInEndpoints = {
+  authorization: "https://issuer.example.org/authorize",
+  token: "https://issuer.example.org/token",
+  jwks: "https://issuer.example.org/jwks",
+  capabilities: ["launch-standalone", "client-public", "sso-openid-connect", "permission-patient", "permission-v2"],
+  scopes: ["openid", "fhirUser", "patient/*.rs"],
+};
+
 const policyBody = {
   format: "phylax.policy.v1",
   name: "treat",

@@ -39,6 +39,8 @@ test.for([
   ["an origin that is perhaps told of certificates", "UPDATE origins SET forward_client_cert = 2"],
   ["an issuer without keys", "UPDATE issuers SET jwks = NULL"],
   ["an issuer with keys from two places", "UPDATE issuers SET jwks_uri = 'https://issuer.example.org/jwks'"],
+  ["an issuer whose endpoints are no object", "UPDATE issuers SET endpoints = '[]'"],
+  ["an origin that has people sign in nowhere", "UPDATE origins SET sign_in_at = 'https://other.example.org'"],
   ["an issuer without an audience", "UPDATE issuers SET audience = ''"],
   ["an issuer taken away while a client is its", "DELETE FROM issuers"],
   ["a thumbprint that is none", "UPDATE certificates SET x5t = 'AA'"],

@@ -1,0 +1,153 @@
+import * as oauth from "oauth4webapi";
+import { Client } from "fhir-kit-client";
+import { Agent } from "undici";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, test } from "vitest";
+import type { DevUser } from "../../cli/dev-file.ts";
+import { openLedger } from "../support/auditor.ts";
+import { Browser } from "../support/browser.ts";
+import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
+import { PatientWeb, scope } from "../support/patient-web.ts";
+import { SmartApp } from "../support/smart-app.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+let app: SmartApp;
+let dispatcher: Agent;
+let iss = "";
+let [amara, other]: DevUser[] = [];
+beforeAll(async () => {
+  phylax = await startTestStack();
+  [amara, other] = phylax.dev.users;
+  iss = must(phylax.dev.issuers[0]).iss;
+  dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca) } });
+  app = await SmartApp.start(phylax.dev, "smart-app", "openid fhirUser launch/patient patient/*.rs");
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { origins: [{ name: "main", url: phylax.dev.origin, credentials: { kind: "none" }, signInAt: iss }] },
+      { policies: [starterPolicy("patrqt")] },
+      smartApp({ dpop: true }),
+    ),
+  );
+}, 60_000);
+afterAll(async () => {
+  await app.close();
+  await dispatcher.close();
+  await phylax.close();
+});
+
+const smartApp = (binding: Readonly<Record<string, unknown>>) =>
+  clientEntries(
+    { id: "smart-app", kind: "patient", auth: "external", issuer: iss, externalClientId: "smart-app", ...binding },
+    "PATRQT",
+    "patrqt",
+    "patient/*.rs",
+  );
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("not set up");
+  return value;
+}
+const get = async (url: string) => (await fetch(url, { dispatcher } as RequestInit)).json(); // Node's fetch takes it (undici)
+const statusOf = (call: Promise<unknown>) =>
+  call.then(
+    () => 200,
+    ({ statusCode }: { statusCode: number }) => statusCode,
+  );
+interface Answered {
+  readonly response: Response;
+}
+const recordOf = async ({ response: { headers } }: Answered) =>
+  (await openLedger(phylax.dev)).find(({ event }) => event.id === headers.get("x-request-id"))?.event;
+
+test("the FHIR base leads apps to the identity provider: both documents name the same places, and its own metadata bear them out", async ({
+  expect,
+}) => {
+  const said = await get(`${phylax.dev.fhir}/.well-known/smart-configuration`);
+  const own = await get(`${iss}/.well-known/openid-configuration`);
+  for (const name of ["issuer", "jwks_uri", "authorization_endpoint", "token_endpoint", "revocation_endpoint"])
+    expect(Reflect.get(said as object, name), name).toBe(Reflect.get(own as object, name));
+  expect(own).toMatchObject({
+    code_challenge_methods_supported: ["S256"],
+    grant_types_supported: expect.arrayContaining(["authorization_code", "refresh_token"]), // permission-offline
+    token_endpoint_auth_methods_supported: ["none"], // client-public, and no other
+    scopes_supported: expect.arrayContaining(["openid", "fhirUser", "launch/patient", "offline_access"]),
+  });
+  expect(said).toMatchObject({ code_challenge_methods_supported: ["S256"], grant_types_supported: ["authorization_code"] });
+
+  const kit = new Client({ baseUrl: phylax.dev.fhir, requestOptions: { dispatcher } });
+  expect(JSON.stringify(await kit.capabilityStatement())).toContain(
+    JSON.stringify([
+      { url: "authorize", valueUri: `${iss}/auth` },
+      { url: "token", valueUri: `${iss}/token` },
+      { url: "revoke", valueUri: `${iss}/token/revocation` },
+    ]),
+  );
+  expect(await kit.smartAuthMetadata()).toMatchObject({ authorizeUrl: new URL(`${iss}/auth`), tokenUrl: new URL(`${iss}/token`) });
+});
+
+test("machines find the built-in issuer through the base's metadata, and are served as before", async ({ expect }) => {
+  const options = { [oauth.customFetch]: (url: string, init: object) => fetch(url, { ...init, dispatcher } as RequestInit) };
+  const base = new URL(phylax.dev.fhir);
+  const resource = await oauth.processResourceDiscoveryResponse(base, await oauth.resourceDiscoveryRequest(base, options));
+  expect(resource.authorization_servers).toEqual([phylax.dev.gateway, iss]);
+  const issuer = new URL(must(resource.authorization_servers?.[0]));
+  const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { ...options, algorithm: "oauth2" }));
+  expect(server.token_endpoint).toBe(phylax.dev.tokenEndpoint);
+  expect((await phylax.ask("telehealth", "Patient/amara-okafor")).status).toBe(200);
+});
+
+test("openid-client signs a patient in from the FHIR base alone, with a key of its own (DPoP)", async ({ expect, onTestFinished }) => {
+  const web = await PatientWeb.start(phylax.dev, `${phylax.dev.fhir}/.well-known/smart-configuration`);
+  onTestFinished(() => web.close());
+  const mine = await web.signIn(must(amara), new Browser(phylax.dev));
+  expect(mine.tokens.scope?.split(" ").sort()).toEqual(scope.split(" ").sort());
+  expect(await (await web.read(mine, "Patient/amara-okafor")).json()).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+  expect((await web.read(mine, `Patient/${must(other).patient}`)).status).toBe(404);
+});
+
+test("T5: fhirclient binds its tokens to nothing: without an exception they are refused; with one, each patient's record is read, and recorded as unbound", async ({
+  expect,
+}) => {
+  const signIn = (user: DevUser) => app.signIn(user, new Browser(phylax.dev));
+  let mine = await signIn(must(amara));
+  expect(mine.patient.id).toBe("amara-okafor");
+  expect(mine.state.tokenResponse).toMatchObject({ token_type: "Bearer", patient: "amara-okafor" });
+  expect(mine.state.tokenResponse).not.toHaveProperty("refresh_token");
+  const refused = await mine.patient.read().then(
+    () => expect.fail("it was answered"),
+    (fault: Answered) => fault,
+  );
+  expect(refused.response.status).toBe(401);
+  expect(await recordOf(refused)).toMatchObject({ kind: "refusal", outcome: { reason: "token_unbound" } });
+
+  const until = new Date(Date.now() + 30 * 86_400_000).toISOString();
+  await phylax.stack.runtime.applyRegistry(joined({ policies: [starterPolicy("patrqt")] }, smartApp({ unboundUntil: until })));
+  const again = async () => {
+    mine = await signIn(must(amara)); // after a 401 fhirclient has forgotten its token
+    return statusOf(mine.patient.read());
+  };
+  await expect.poll(again, { timeout: 11_000, interval: 500 }).toBe(200); // P4
+  const read = (await mine.request({ url: "Patient/amara-okafor", includeResponse: true })) as Answered & { readonly body: unknown };
+  expect(read.body).toMatchObject({ resourceType: "Patient", id: "amara-okafor" });
+  expect(await recordOf(read)).toMatchObject({
+    kind: "disclosure",
+    who: {
+      client: "smart-app",
+      issuer: iss,
+      subject: must(amara).login,
+      user: "Patient/amara-okafor",
+      patient: "amara-okafor",
+      unbound: true,
+    },
+    why: { purposes: ["PATRQT"] },
+  });
+  expect(await mine.user.read()).toMatchObject({ id: "amara-okafor" }); // fhirUser of the ID token
+  const rows = (await mine.patient.request("Observation?_count=5", { flat: true, pageLimit: 1 })) as { subject: { reference: string } }[];
+  expect(new Set(rows.map(({ subject }) => subject.reference))).toEqual(new Set(["Patient/amara-okafor"]));
+  expect(await statusOf(mine.request(`Patient/${must(other).patient}`))).toBe(404);
+
+  const theirs = await signIn(must(other));
+  expect(await theirs.patient.read()).toMatchObject({ id: must(other).patient });
+  expect(await statusOf(theirs.request("Patient/amara-okafor"))).toBe(404);
+});
