@@ -10,7 +10,7 @@ import type { OriginQuestion, Origins } from "#fhir/ports";
 import { fillPage, type PageRefusal } from "./fill-page.ts";
 import type { Ask, RowsRefusal } from "./all-rows.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
-import { isWitnessed } from "./witnesses.ts";
+import { referredTo } from "./witnesses.ts";
 import { resolveJoins } from "./resolve-joins.ts";
 import { pageBinding, pageUrl, pageUrlBytesMax } from "./page-links.ts";
 
@@ -45,20 +45,21 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, asked.clientCert);
   switch (expects.kind) {
     case "read": {
-      const [one, isNamed] = await Promise.all([ask(grant.ask).then(wholeOf), isWitnessed(expects.witnesses, ask, names)]);
+      const [one, known] = await Promise.all([ask(grant.ask).then(wholeOf), referredTo(grant, expects, ask, names)]);
+      // First: what is wrong with a resource that nothing leads to must not tell that it is there.
+      if (!known.ok) return known;
       if (!one.ok) return one;
-      const discloser = new Discloser(grant, { ...names, origin: one.value.base });
-      return isNamed.ok && isNamed.value ? discloser.read(one.value.body, expects.type, expects.id) : unnamed(isNamed);
+      return new Discloser(known.value, { ...names, origin: one.value.base }).read(one.value.body, expects.type, expects.id);
     }
     case "vread": {
-      const [old, current, isNamed] = await Promise.all([
+      const [old, current, known] = await Promise.all([
         ask(grant.ask).then(wholeOf),
         ask(expects.current).then(wholeOf),
-        isWitnessed(expects.witnesses, ask, names),
+        referredTo(grant, expects, ask, names),
       ]);
+      if (!known.ok) return known;
       if (!current.ok) return current;
-      if (!isNamed.ok || !isNamed.value) return unnamed(isNamed);
-      const discloser = new Discloser(grant, { ...names, origin: current.value.base });
+      const discloser = new Discloser(known.value, { ...names, origin: current.value.base });
       if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
       // How an origin fails at a version must not tell that there is a row which is not to be seen.
       const seen = discloser.read(current.value.body, expects.type, expects.id);
@@ -77,10 +78,6 @@ export async function wholeOf(
   const body = await readWhole(answer.value.body);
   return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
 }
-
-/** What has to be known of a resource that is nobody's own, and is not: the same face as one that is not there. */
-const unnamed = (isNamed: Result<boolean, GatherRefusal>): Result<never, GatherRefusal> =>
-  isNamed.ok ? err({ reason: "row_out_of_reach" }) : isNamed;
 
 async function searchPage(
   { origin, at, who, grant, place }: Gathering,

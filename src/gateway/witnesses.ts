@@ -1,23 +1,27 @@
 import { textAt } from "#fhir/json";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type NamedBases } from "#phi/disclose";
 import { referredAt } from "#phi/links";
-import type { Witness } from "#policy/grant";
+import type { Grant, ReadExpectation, Witness } from "#policy/grant";
 import { rowsOf, type Ask, type RowsRefusal } from "./all-rows.ts";
 
 /**
- * Whether a row that its reader may see refers to a resource which is nobody's own (DESIGN §6, PATRQT). Asks the same of the origin whether
- * it is there or not, one page for each reference that the policy lists. Without witnesses nothing needs one.
+ * What may be read of a resource by those of the policy's references through which rows that the reader may see lead to it, where it is
+ * nobody's own (DESIGN §6, PATRQT). Asks the same of the origin whether it is there or not, one page for each reference that the policy
+ * lists. What is somebody's needs no witness.
  */
-export async function isWitnessed(
-  witnesses: readonly Witness[],
+export async function referredTo(
+  grant: Grant,
+  { witnesses, referredBy }: ReadExpectation,
   ask: Ask,
   names: Omit<NamedBases, "origin">,
-): Promise<Result<boolean, RowsRefusal>> {
-  if (witnesses.length === 0) return ok(true);
-  const each = await Promise.all(witnesses.map((witness) => hasWitness(witness, ask, names)));
-  if (each.some((one) => one.ok && one.value)) return ok(true);
-  return each.find((one) => !one.ok) ?? ok(false);
+): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_out_of_reach" }>> {
+  if (witnesses.length === 0) return ok(grant);
+  const each = await Promise.all(witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, ask, names) })));
+  const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
+  if (leading.length > 0) return ok(referredBy(new Set(leading)));
+  const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
+  return failed[0] ?? err({ reason: "row_out_of_reach" });
 }
 
 async function hasWitness(

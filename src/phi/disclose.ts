@@ -30,6 +30,8 @@ export class Discloser {
   readonly #grant: Grant;
   readonly #bases: NamedBases;
   readonly #context: CutContext;
+  /** Of what is brought along, by its type. */
+  readonly #contextOf: (brought: string) => CutContext;
   readonly #joined: readonly Joined[];
 
   /** @param joined what the rows of a search have to refer to, or be, beside what was asked. */
@@ -37,7 +39,9 @@ export class Discloser {
     this.#joined = joined;
     this.#grant = grant;
     this.#bases = bases;
-    this.#context = { bases, urls: originUrls(bases), viewInside: (inside) => grant.viewInside(inside, bases.origin) };
+    const urls = originUrls(bases);
+    this.#context = { bases, urls, viewInside: (inside) => grant.viewInside(inside, bases.origin) };
+    this.#contextOf = (brought) => ({ bases, urls, viewInside: (inside) => grant.viewInside(inside, bases.origin, brought) });
   }
 
   /** The answer to a read. */
@@ -128,9 +132,10 @@ export class Discloser {
 
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Result<Linked | undefined, Withheld> {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
-    const cut = cutResource(resource, view, this.#context);
+    const cut = cutResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
     if (!cut.ok || id === undefined || !isId(id)) return ok(undefined);
-    if (cut.value.patients.size > patientsMax) return err({ reason: "answer_too_large" });
+    // What is brought along may be so on behalf of a hidden row, which must not decide whether there is an answer.
+    if (cut.value.patients.size > patientsMax) return mode === "match" ? err({ reason: "answer_too_large" }) : ok(undefined);
     const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
     const links = this.#grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,

@@ -7,7 +7,7 @@ import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";
-import { canHold, holding, holdOf, isHeld, mayGoWith, type Access, type Hold } from "./hold.ts";
+import { canHold, holding, holdOf, isReached, mayGoWith, type Access, type Hold } from "./hold.ts";
 import { grantIncludes } from "./includes.ts";
 import { isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
@@ -35,12 +35,17 @@ function evaluateRead(
   const witnesses = isShared ? witnessesOf(policy, access, rules, type, id) : [];
   if (isShared && witnesses.length === 0) return err({ reason: "outside_patient_compartment", type });
 
-  const scene: Scene = { policy, access, type, rules, hold: isShared ? undefined : hold };
   const current = { path: `${type}/${id}`, query: "" };
-  if (interaction.kind === "read") return ok(granted(scene, rules, current, { kind: "read", type, id, witnesses }));
-  const { version } = interaction;
-  const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
-  return ok(granted(scene, rules, ask, { kind: "vread", type, id, version, current, witnesses }));
+  const grantBy = (rules: readonly CompiledRule[]): Grant => {
+    const scene: Scene = { policy, access, type, rules, hold };
+    const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
+    const expects = { type, id, witnesses, referredBy };
+    if (interaction.kind === "read") return granted(scene, rules, current, { kind: "read", ...expects });
+    const { version } = interaction;
+    const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
+    return granted(scene, rules, ask, { kind: "vread", ...expects, version, current });
+  };
+  return ok(grantBy(rules));
 }
 
 /** As {@link evaluate}. `back`: see `reachOf`. */
@@ -125,17 +130,21 @@ function witnessesOf(
       count: undefined,
       posted: false,
     });
-    return found.ok ? [{ search: found.value, reference: `${type}/${id}`, paths: definition.paths }] : [];
+    return found.ok ? [{ name, search: found.value, reference: `${type}/${id}`, paths: definition.paths }] : [];
   });
 }
+
+const isReferredBy =
+  (names: ReadonlySet<string>) =>
+  ({ referredBy }: CompiledRule): boolean =>
+    [...names].some((name) => referredBy.has(name));
 
 interface Scene {
   readonly policy: CompiledPolicy;
   readonly access: Access;
   readonly type: string;
   readonly rules: readonly CompiledRule[];
-  /** `undefined`: nobody's own; a row that may be seen refers to it. */
-  readonly hold: Hold | undefined;
+  readonly hold: Hold;
 }
 
 function granted(
@@ -160,23 +169,25 @@ function granted(
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
-      if (!all.every((version) => (hold === undefined || isHeld(hold, version, type, base)) && !isLabelled(version))) return undefined;
+      if (!all.every((version) => isReached(hold, version, type, base) && !isLabelled(version))) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },
-    viewInside: (resource, base) => {
+    viewInside: (resource, base, brought) => {
       const inside = property(resource, "resourceType");
       const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
-      if (typeof inside !== "string" || held === undefined || hold === undefined) return undefined;
-      return mayGoWith(held, hold, resource, inside, base) ? readableBy(resource, inside) : undefined;
+      // What is brought along is within the hold of its own type, which may be wider than that of the rows.
+      const container = brought === undefined ? hold : holdOf(access, brought, "r");
+      // Of what is nobody's own nobody can tell whose the resources inside are.
+      if (typeof inside !== "string" || held === undefined || container === undefined || !canHold(container, brought ?? type))
+        return undefined;
+      return mayGoWith(held, container, resource, inside, base) ? readableBy(resource, inside) : undefined;
     },
     viewBeside: (resource, base, through) => {
       const beside = property(resource, "resourceType");
       const held = typeof beside === "string" ? holdOf(access, beside, "r") : undefined;
-      if (typeof beside !== "string" || held === undefined) return undefined;
-      if (!canHold(held, beside))
-        return readableBy(resource, beside, ({ referredBy }) => [...through].some((name) => referredBy.has(name)));
-      return isHeld(held, resource, beside, base) ? readableBy(resource, beside) : undefined;
+      if (typeof beside !== "string" || held === undefined || !isReached(held, resource, beside, base)) return undefined;
+      return canHold(held, beside) ? readableBy(resource, beside) : readableBy(resource, beside, isReferredBy(through));
     },
   };
 }

@@ -18,8 +18,11 @@ export interface Grant {
    * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
    */
   readonly viewOf: (resource: JsonObject, base: string, ...versions: readonly JsonObject[]) => ResourceView | undefined;
-  /** What may leave of a resource inside one that was asked for (contained, in a Bundle): by the rules to read its own type. */
-  readonly viewInside: (resource: JsonObject, base: string) => ResourceView | undefined;
+  /**
+   * What may leave of a resource inside one that leaves (contained, in a Bundle): by the rules to read its own type. `brought`: type of the
+   * container where it is brought along with what was asked for.
+   */
+  readonly viewInside: (resource: JsonObject, base: string, brought?: string) => ResourceView | undefined;
   /**
    * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
    * that lead to it, as `Type:parameter`.
@@ -29,17 +32,19 @@ export interface Grant {
 }
 
 export type Expectation =
-  | { readonly kind: "read"; readonly type: string; readonly id: string; readonly witnesses: readonly Witness[] }
+  | (ReadExpectation & { readonly kind: "read" })
   /** `current`: how to ask for the resource as it is now, which decides about every version of it. */
-  | {
-      readonly kind: "vread";
-      readonly type: string;
-      readonly id: string;
-      readonly version: string;
-      readonly current: FhirQuestion;
-      readonly witnesses: readonly Witness[];
-    }
+  | (ReadExpectation & { readonly kind: "vread"; readonly version: string; readonly current: FhirQuestion })
   | SearchExpectation;
+
+export interface ReadExpectation {
+  readonly type: string;
+  readonly id: string;
+  /** One of them must be found, for what is nobody's own; none for what is somebody's. */
+  readonly witnesses: readonly Witness[];
+  /** What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom its own references lead there. */
+  readonly referredBy: (names: ReadonlySet<string>) => Grant;
+}
 
 export interface SearchExpectation {
   readonly kind: "search";
@@ -69,6 +74,8 @@ export interface GrantedJoin {
 
 /** A search that finds a row which may be seen and refers to the resource: one of them must, for a resource that is nobody's own. */
 export interface Witness {
+  /** `Type:parameter`. */
+  readonly name: string;
   readonly search: SearchGrant;
   /** As `Type/id`. */
   readonly reference: string;

@@ -56,6 +56,10 @@ export const isEverybodys = (hold: Hold): boolean => hold.some(({ to, categories
 export const isHeld = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
   hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
 
+/** As {@link isHeld}, and of a type whose rows are nobody's own whether it is of the right categories: a reference led to it. */
+export const isReached = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
+  canHold(hold, type) ? isHeld(hold, row, type, base) : hold.some(({ categories }) => isOfCategories(row, type, categories));
+
 /**
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
  * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.

@@ -272,6 +272,72 @@ test("who is nobody's own comes along by a reference that its rule lists, and by
   });
 });
 
+test("several rules for what is nobody's own: each shows its part to whom its own references lead there", async ({ expect }) => {
+  const both = policy(
+    rule(["Patient", "Encounter", "Observation"], "everything"),
+    rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
+    rule(["Practitioner"], ["telecom"], { referredBy: ["Observation:performer"] }),
+  );
+  const byEncounter = await ask(both, "Practitioner/vera", "patient/*.rs", "amara");
+  expect(byEncounter.text).toContain("Vera");
+  expect(byEncounter.text).not.toContain("telecom");
+  const rows = [...world, { resourceType: "Observation", id: "o5", subject: to("Patient/amara"), performer: [to("Practitioner/vera")] }];
+  const byBoth = await ask(both, "Practitioner/vera", "patient/*.rs", "amara", rows);
+  expect(byBoth.text).toContain("Vera");
+  expect(byBoth.text).toContain("telecom");
+});
+
+test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({ expect }) => {
+  const substances = policy(
+    rule(["MedicationAdministration", "Observation", "Specimen"], "everything"),
+    rule(["Substance"], "everything", { referredBy: ["Specimen:subject"] }),
+  );
+  const category = (code: string) => [{ coding: [{ system: "urn:c", code }] }];
+  const rows = [
+    { resourceType: "Specimen", id: "s", subject: to("Substance/x"), collection: { collector: to("Practitioner/vera") } },
+    { resourceType: "Substance", id: "x", code: { text: "x" }, category: category("drug") },
+  ];
+  const read = (scope: string) => ask(substances, "Substance/x", scope, "amara", rows);
+  expect((await read("system/Specimen.rs patient/Substance.r")).leaves).toEqual(["Substance/x"]);
+  expect((await read("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual(["Substance/x"]);
+  expect((await read("system/Specimen.rs patient/Substance.r?category=chemical")).refused).toBe("row_out_of_reach");
+  const include = (scope: string) => ask(substances, "Specimen?_include=Specimen:subject", scope, "amara", rows);
+  expect((await include("system/Specimen.rs patient/Substance.r?category=drug")).leaves).toEqual(["Specimen/s", "+Substance/x"]);
+  expect((await include("system/Specimen.rs patient/Substance.r?category=chemical")).leaves).toEqual(["Specimen/s"]);
+});
+
+test("what is inside a resource that is brought along is judged by whose that one may be, not by whose the rows are", async ({
+  expect,
+}) => {
+  const inside = [{ resourceType: "Condition", id: "c", code: { text: "canary" } }];
+  const encounter = { resourceType: "Encounter", id: "e", status: "finished", contained: inside, diagnosis: [{ condition: to("#c") }] };
+  const rows = [{ resourceType: "Observation", id: "o", subject: to("Patient/amara"), encounter: to("Encounter/e") }];
+  const along = (scope: string, of: string) =>
+    ask(
+      policy(rule(["Observation", "Encounter", "Condition"], "everything")),
+      "Observation?_include=Observation:encounter",
+      scope,
+      "amara",
+      [...rows, { ...encounter, subject: to(`Patient/${of}`) }],
+    );
+  const hers = await along("patient/*.rs", "amara");
+  expect(hers.leaves).toEqual(["Observation/o", "+Encounter/e"]);
+  expect(hers.text).toContain("canary");
+  // Any Encounter may come along; whose a Condition is that names nobody, nobody can tell.
+  const anybodys = await along("patient/Observation.rs patient/Condition.r system/Encounter.r", "bela");
+  expect(anybodys.leaves).toEqual(["Observation/o", "+Encounter/e"]);
+  expect(anybodys.text).not.toContain("canary");
+});
+
+test("what is wrong with a resource that nothing leads to does not tell that it is there", async ({ expect }) => {
+  let deep: unknown = "no JSON that is taken is as deep";
+  for (let level = 0; level < 150; level += 1) deep = [deep];
+  const read = async (scope: string) =>
+    (await ask(directory, "Practitioner/odd", scope, "amara", [...world, { resourceType: "Practitioner", id: "odd", deep }])).refused;
+  expect(await read("patient/*.rs")).toBe("row_out_of_reach");
+  expect(await read(everybody)).toBe("answer_too_deep");
+});
+
 test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({ expect }) => {
   const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]));
   expect((await ask(sliced, "Patient?identifier=urn:a%7C1", everybody)).refused).toBeUndefined();
