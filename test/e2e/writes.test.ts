@@ -159,7 +159,7 @@ function patch(who: Who, path: string, operations: unknown, headers: Record<stri
 const body = (reply: Reply) => JSON.parse(reply.text) as Resource;
 const read = async (who: Who, path: string) => body(await ask(who, path));
 /** As the origin has it. */
-const stored = async (path: string) => (await (await fetch(`${phylax.dev.origin}/${path}`)).json()) as Resource;
+const stored = async (path: string): Promise<Resource> => (await fetch(`${phylax.dev.origin}/${path}`)).json();
 const eventsOf = async (reply: Reply) =>
   (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
 const versionOf = (resource: Resource) => (resource["meta"] as { versionId: string }).versionId;

@@ -1,0 +1,143 @@
+import { test } from "vitest";
+import { readJson, type Json, type JsonObject } from "#fhir/json";
+import { applyPatch, readPatch } from "#fhir/json-patch";
+
+function tree(value: unknown): Json {
+  const read = readJson(new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value)));
+  if (!read.ok) throw new Error("no JSON");
+  return read.value;
+}
+
+function patched(document: unknown, operations: unknown): string {
+  const patch = readPatch(tree(operations));
+  if (!patch.ok) return patch.error.reason;
+  const result = applyPatch(tree(document), patch.value);
+  return result.ok ? JSON.stringify(result.value) : result.error.reason;
+}
+
+// RFC 6902, Appendix A: the document, the patch, what becomes of it.
+const examples: readonly (readonly [string, unknown, readonly object[], unknown])[] = [
+  ["A.1 adding a member", { foo: "bar" }, [{ op: "add", path: "/baz", value: "qux" }], { foo: "bar", baz: "qux" }],
+  ["A.2 adding an item", { foo: ["bar", "baz"] }, [{ op: "add", path: "/foo/1", value: "qux" }], { foo: ["bar", "qux", "baz"] }],
+  ["A.3 removing a member", { baz: "qux", foo: "bar" }, [{ op: "remove", path: "/baz" }], { foo: "bar" }],
+  ["A.4 removing an item", { foo: ["bar", "qux", "baz"] }, [{ op: "remove", path: "/foo/1" }], { foo: ["bar", "baz"] }],
+  ["A.5 replacing a value", { baz: "qux", foo: "bar" }, [{ op: "replace", path: "/baz", value: "boo" }], { baz: "boo", foo: "bar" }],
+  [
+    "A.6 moving a value",
+    { foo: { bar: "baz", waldo: "fred" }, qux: { corge: "grault" } },
+    [{ op: "move", from: "/foo/waldo", path: "/qux/thud" }],
+    { foo: { bar: "baz" }, qux: { corge: "grault", thud: "fred" } },
+  ],
+  [
+    "A.7 moving an item",
+    { foo: ["all", "grass", "cows", "eat"] },
+    [{ op: "move", from: "/foo/1", path: "/foo/3" }],
+    { foo: ["all", "cows", "eat", "grass"] },
+  ],
+  [
+    "A.8 a test that holds",
+    { baz: "qux", foo: ["a", 2, "c"] },
+    [
+      { op: "test", path: "/baz", value: "qux" },
+      { op: "test", path: "/foo/1", value: 2 },
+    ],
+    { baz: "qux", foo: ["a", 2, "c"] },
+  ],
+  ["A.9 a test that does not", { baz: "qux" }, [{ op: "test", path: "/baz", value: "bar" }], "patch_not_applicable"],
+  [
+    "A.10 adding an object",
+    { foo: "bar" },
+    [{ op: "add", path: "/child", value: { grandchild: {} } }],
+    { foo: "bar", child: { grandchild: {} } },
+  ],
+  ["A.11 unknown members", { foo: "bar" }, [{ op: "add", path: "/baz", value: "qux", xyz: 123 }], { foo: "bar", baz: "qux" }],
+  ["A.12 adding to what is not there", { foo: "bar" }, [{ op: "add", path: "/baz/bat", value: "qux" }], "patch_not_applicable"],
+  ["A.14 escapes", { "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: 10 }], { "/": 9, "~1": 10 }],
+  ["A.15 strings are no numbers", { "/": 9, "~1": 10 }, [{ op: "test", path: "/~01", value: "10" }], "patch_not_applicable"],
+  [
+    "A.16 adding an array value",
+    { foo: ["bar"] },
+    [{ op: "add", path: "/foo/-", value: ["abc", "def"] }],
+    { foo: ["bar", ["abc", "def"]] },
+  ],
+];
+
+test.for(examples)("RFC 6902 %s", ([, document, operations, expected], { expect }) => {
+  expect(patched(document, operations)).toBe(typeof expected === "string" ? expected : JSON.stringify(expected));
+});
+
+test("RFC 6902 A.13: a patch that says one thing twice is refused as JSON", ({ expect }) => {
+  expect(readJson(new TextEncoder().encode('[{ "op": "add", "path": "/baz", "value": "qux", "op": "remove" }]')).ok).toBe(false);
+});
+
+test("what names no place that is there does not apply, and nothing of the patch does", ({ expect }) => {
+  const document = { foo: ["a"], bar: { x: 1 }, empty: null };
+  const wrong = [
+    [{ op: "replace", path: "/nowhere", value: 1 }],
+    [{ op: "remove", path: "/foo/1" }],
+    [{ op: "remove", path: "/foo/-" }],
+    [{ op: "replace", path: "/foo/00", value: 1 }],
+    [{ op: "add", path: "/foo/2", value: 1 }],
+    [{ op: "add", path: "/foo/a", value: 1 }],
+    [{ op: "move", from: "/bar", path: "/bar/x" }],
+    [{ op: "copy", from: "/nowhere", path: "/bar/y" }],
+    [{ op: "remove", path: "" }],
+    [{ op: "test", path: "/constructor", value: 1 }],
+    [
+      { op: "add", path: "/first", value: 1 },
+      { op: "test", path: "/first", value: 2 },
+    ],
+  ];
+  for (const operations of wrong) expect(patched(document, operations), JSON.stringify(operations)).toBe("patch_not_applicable");
+  expect(patched(document, [{ op: "replace", path: "", value: { foo: 1 } }])).toBe('{"foo":1}');
+  expect(patched(document, [{ op: "add", path: "/__proto__", value: 1 }])).toContain('"__proto__":1');
+});
+
+test("what is no JSON Patch is not read", ({ expect }) => {
+  const wrong = [
+    {},
+    [[]],
+    [{ op: "add", path: "/a" }],
+    [{ op: "add", path: "a", value: 1 }],
+    [{ op: "add", path: "/~2", value: 1 }],
+    [{ op: "spam", path: "/a", value: 1 }],
+    [{ op: "copy", path: "/a" }],
+    [{ op: "add", path: `/${"a/".repeat(101)}`, value: 1 }],
+    Array.from({ length: 201 }, () => ({ op: "test", path: "", value: {} })),
+  ];
+  for (const operations of wrong) expect(patched({}, operations), JSON.stringify(operations).slice(0, 60)).toBe("patch_malformed");
+});
+
+test("numbers are told apart digit by digit, and keep theirs", ({ expect }) => {
+  expect(patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.1}]')).toBe("patch_not_applicable");
+  expect(patched('{"a":1.10}', '[{"op":"test","path":"/a","value":1.10},{"op":"copy","from":"/a","path":"/b"}]')).toBe(
+    '{"a":1.10,"b":1.10}',
+  );
+});
+
+test("copies that double do not fill the memory", ({ expect }) => {
+  const operations = Array.from({ length: 60 }, (_, at) => ({ op: "copy", from: "/a", path: `/a/x${at}` }));
+  expect(patched({ a: { b: {} } }, operations)).toBe("patch_not_applicable");
+});
+
+test("an object that stands in place of another one is told; a copy is nobody's", ({ expect }) => {
+  const document = tree({ list: [{ id: "1" }, { id: "2" }] }) as JsonObject; // an object, as it is written
+  const read = readPatch(
+    tree([
+      { op: "copy", from: "/list/0", path: "/list/-" },
+      { op: "replace", path: "/list/0/id", value: "one" },
+      { op: "move", from: "/list/1", path: "/list/0" },
+      { op: "replace", path: "/list/1", value: { id: "whole" } },
+    ]),
+  );
+  if (!read.ok) throw new Error("no patch");
+  const origins = new Map<JsonObject, JsonObject>();
+  const result = applyPatch(document, read.value, (object, of) => void origins.set(object, of));
+  if (!result.ok) throw new Error("not applied");
+  const firstOf = (object: JsonObject): JsonObject => {
+    const before = origins.get(object);
+    return before === undefined ? object : firstOf(before);
+  };
+  const [before, after] = [document["list"] as readonly JsonObject[], (result.value as JsonObject)["list"] as readonly JsonObject[]];
+  expect(after.map((item) => before.indexOf(firstOf(item)))).toEqual([1, 0, -1]);
+});

@@ -1,0 +1,40 @@
+import { test } from "vitest";
+import { readConditions } from "#fhir/preconditions";
+
+const read = (headers: Record<string, string>) => {
+  const conditions = readConditions((name) => headers[name] ?? null);
+  return conditions.ok ? conditions.value : conditions.error.reason;
+};
+
+test("If-Match is a list of entity tags, weak or strong, or any", ({ expect }) => {
+  expect(read({})).toEqual({ ifMatch: undefined, ifNoneExist: undefined, returns: undefined });
+  expect(read({ "if-match": "*" })).toMatchObject({ ifMatch: "*" });
+  expect(read({ "if-match": 'W/"1", "a b!"' })).toBe("precondition_malformed");
+  expect(read({ "if-match": 'W/"1",  "xyz"' })).toMatchObject({
+    ifMatch: [
+      { weak: true, text: "1" },
+      { weak: false, text: "xyz" },
+    ],
+  });
+  for (const wrong of ["1", "W/1", '"', "", '"1" "2"', '"1",', `${'"1",'.repeat(64)}"1"`])
+    expect(read({ "if-match": wrong }), wrong).toBe("precondition_malformed");
+});
+
+test("a precondition that a write is not held to is refused, never passed over", ({ expect }) => {
+  expect(read({ "if-none-match": "*" })).toBe("precondition_not_carried");
+  expect(read({ "if-unmodified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toBe("precondition_not_carried");
+  expect(read({ "if-modified-since": "Tue, 24 Nov 2026 00:00:00 GMT" })).toMatchObject({ ifMatch: undefined }); // RFC 9110 §13.1.3
+});
+
+test("of preferences the first return counts, in any case, and what is unknown is none", ({ expect }) => {
+  expect(read({ prefer: "return=minimal" })).toMatchObject({ returns: "minimal" });
+  expect(read({ prefer: 'respond-async, return="representation"; x=1, return=minimal' })).toMatchObject({ returns: "representation" });
+  expect(read({ prefer: "Return = operationoutcome" })).toMatchObject({ returns: "OperationOutcome" });
+  expect(read({ prefer: "return=everything" })).toMatchObject({ returns: undefined });
+  expect(read({ prefer: "handling=lenient" })).toMatchObject({ returns: undefined });
+});
+
+test("If-None-Exist is a query, with its question mark or without", ({ expect }) => {
+  expect(read({ "if-none-exist": "?identifier=a|b" })).toMatchObject({ ifNoneExist: "identifier=a|b" });
+  expect(read({ "if-none-exist": "identifier=a|b" })).toMatchObject({ ifNoneExist: "identifier=a|b" });
+});
