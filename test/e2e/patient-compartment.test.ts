@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, test } from "vitest";
+import type { Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startCarelessOrigin } from "../support/careless-origin.ts";
@@ -80,8 +81,10 @@ afterAll(async () => {
   await origin.close();
 });
 
-const ask = async (path: string) =>
-  askAs(phylax, certificate, await outsideToken(issuer, certificate, { client_id: "app", patient: "amara", scope: "patient/*.rs" }), path);
+const ask = async (path: string, sending: Sending = {}) => {
+  const token = await outsideToken(issuer, certificate, { client_id: "app", patient: "amara", scope: "patient/*.rs" });
+  return askAs(phylax, certificate, token, path, sending);
+};
 const found = async (path: string): Promise<readonly string[]> => {
   const bundle: { readonly entry?: readonly { readonly resource: { readonly id: string } }[] } = JSON.parse((await ask(path)).text);
   return (bundle.entry ?? []).map(({ resource }) => resource.id);

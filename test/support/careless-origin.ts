@@ -2,8 +2,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /**
- * A FHIR server that answers every search with all it has of the type, whatever was asked, and every version of a resource with the
- * resource: what a narrowed question must not rely on. It fails at the version `fails` of what it has.
+ * A FHIR server that answers every search with all it has of the type, whatever was asked, every version of a resource with the
+ * resource, every history with one of all of the type, and every operation with all that it has: what a narrowed question must not rely on.
+ * It fails at the version `fails` of what it has.
  */
 export async function startCarelessOrigin(resources: readonly { readonly resourceType: string; readonly id: string }[]) {
   const asked: string[] = [];
@@ -12,6 +13,12 @@ export async function startCarelessOrigin(resources: readonly { readonly resourc
     const [type = "", id, , version] = url.pathname.replace("/fhir/", "").split("/");
     asked.push(decodeURIComponent(`${type}${id === undefined ? "" : `/${id}`}${url.search}`));
     const found = resources.filter((one) => one.resourceType === type && (id === undefined || one.id === id));
+    const [, below] = url.pathname.split(/\/(?=_history$|\$)/u);
+    if (below !== undefined) {
+      response.writeHead(200, { "content-type": "application/fhir+json" });
+      const all = below === "_history" ? historyOf(resources.filter((one) => one.resourceType === type)) : searchset(resources);
+      return response.end(JSON.stringify(all));
+    }
     if (version === "fails" && found.length > 0) return response.writeHead(500).end();
     response.writeHead(id === undefined || found.length > 0 ? 200 : 404, { "content-type": "application/fhir+json" });
     return response.end(JSON.stringify(id === undefined ? searchset(found) : (found[0] ?? { resourceType: "OperationOutcome" })));
@@ -30,4 +37,18 @@ const searchset = (found: readonly object[]) => ({
   type: "searchset",
   total: found.length,
   entry: found.map((resource) => ({ resource, search: { mode: "match" } })),
+});
+
+/** Of each resource a version, and one that was deleted. */
+const historyOf = (found: readonly { readonly resourceType: string; readonly id: string }[]) => ({
+  resourceType: "Bundle",
+  type: "history",
+  total: 2 * found.length,
+  entry: found.flatMap((resource) => {
+    const url = `${resource.resourceType}/${resource.id}`;
+    return [
+      { resource, request: { method: "PUT", url }, response: { status: "200" } },
+      { request: { method: "DELETE", url: `${url}-deleted` }, response: { status: "204", etag: 'W/"1"' } },
+    ];
+  }),
 });

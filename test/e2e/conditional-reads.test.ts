@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { openLedger } from "../support/auditor.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack();
+}, 120_000);
+afterAll(() => phylax.close());
+
+const path = "Patient/amara-okafor";
+const ask = (client: string, headers: Record<string, string> = {}, method = "GET", at = path) =>
+  phylax.ask(client, at, { method, headers });
+const recordOf = async (reply: { readonly headers: Readonly<Record<string, unknown>> }) =>
+  (await openLedger(phylax.dev)).filter(({ event }) => event.id === reply.headers["x-request-id"]).map(({ event }) => event);
+
+test("a read has a tag of the gateway's own, of what leaves and by which policy; the origin is never asked conditionally", async ({
+  expect,
+}) => {
+  const [first, again, cut] = [await ask("telehealth"), await ask("telehealth"), await ask("payer")];
+  expect(first.headers["etag"]).toMatch(/^"[A-Za-z0-9_-]{32}"$/u);
+  expect(again.headers["etag"]).toBe(first.headers["etag"]);
+  expect(cut.headers["etag"]).not.toBe(first.headers["etag"]);
+  expect((await ask("telehealth", {}, "GET", "Patient?_id=amara-okafor")).headers["etag"]).toBeUndefined();
+  const { versionId = "" } = (JSON.parse(first.text) as { meta: { versionId?: string } }).meta;
+  expect((await ask("telehealth", {}, "GET", `${path}/_history/${versionId}`)).headers["etag"]).toBe(first.headers["etag"]);
+  // The origin's own validators never come through, and hers are taken for nobody's.
+  expect((await ask("telehealth", { "if-none-match": `W/"${versionId}"` })).status).toBe(200);
+});
+
+test("what is known already is 304 without a body, after every check and on record as a disclosure", async ({ expect }) => {
+  const etag = String((await ask("telehealth")).headers["etag"]);
+  const before = phylax.forwarded.length;
+  const known = await ask("telehealth", { "if-none-match": `"x", ${etag}` });
+  expect({ status: known.status, text: known.text, etag: known.headers["etag"] }).toEqual({ status: 304, text: "", etag });
+  expect(known.headers["phylax-receipt"]).toBeDefined();
+  expect(phylax.forwarded.slice(before)).toEqual([`GET /fhir/${path}`]);
+  expect(await recordOf(known)).toMatchObject([
+    { kind: "disclosure", outcome: { status: 304 }, patients: [{ patient: "main/Patient/amara-okafor", counts: { Patient: 1 } }] },
+  ]);
+  // Another's tag, of another view, opens nothing: the answer is whole.
+  expect((await ask("payer", { "if-none-match": etag })).status).toBe(200);
+  expect((await ask("telehealth", { "if-none-match": "*" }, "GET", "Patient/nobody")).status).toBe(404);
+});
+
+test("a time is compared only where the view shows when the resource changed", async ({ expect }) => {
+  const shown = await ask("telehealth");
+  const modified = String(shown.headers["last-modified"]);
+  expect(new Date(modified).toUTCString()).toBe(modified);
+  expect((await ask("telehealth", { "if-modified-since": modified })).status).toBe(304);
+  expect((await ask("telehealth", { "if-modified-since": "Thu, 01 Jan 2015 00:00:00 GMT" })).status).toBe(200);
+  const hidden = await ask("research", { "if-modified-since": "Fri, 01 Jan 2055 00:00:00 GMT" });
+  expect({ status: hidden.status, modified: hidden.headers["last-modified"] }).toEqual({ status: 200, modified: undefined });
+});
+
+test("HEAD is its GET without the body: the same status, headers and record; the same 404 for what is not there", async ({ expect }) => {
+  for (const at of [path, "Observation?patient=amara-okafor&_count=2", "Patient/nobody", "Basic/1"]) {
+    const [get, head] = [await ask("telehealth", {}, "GET", at), await ask("telehealth", {}, "HEAD", at)];
+    expect({ status: head.status, text: head.text }, at).toEqual({ status: get.status, text: "" });
+    for (const name of ["etag", "last-modified", "content-type", "cache-control"]) expect(head.headers[name], name).toBe(get.headers[name]);
+    const [[ofGet], [ofHead]] = [await recordOf(get), await recordOf(head)];
+    for (const key of ["kind", "outcome", "patients", "counts", "withheld"] as const) expect(ofHead?.[key], key).toEqual(ofGet?.[key]);
+    expect(ofHead?.what?.method).toBe("HEAD");
+  }
+  expect((await ask("telehealth", { authorization: "Bearer x" }, "HEAD")).status).toBe(401);
+});
+
+test("the search of a patient's compartment finds what the search by that patient finds", async ({ expect }) => {
+  const ids = async (client: string, at: string) => {
+    const { entry = [] } = JSON.parse((await ask(client, {}, "GET", at)).text) as { entry?: readonly { resource: { id: string } }[] };
+    return entry.map(({ resource }) => resource.id);
+  };
+  const own = await ids("telehealth", `${path}/Observation?_count=500`);
+  expect(own.length).toBeGreaterThan(0);
+  expect(own).toEqual(await ids("telehealth", "Observation?patient=amara-okafor&_count=500"));
+  expect((await ask("research", {}, "GET", `${path}/Observation`)).status).toBe(
+    (await ask("research", {}, "GET", "Observation?patient=amara-okafor")).status,
+  );
+  for (const at of [`${path}/*`, `${path}/Practitioner`, "Practitioner/p/Observation"]) {
+    const refused = await ask("telehealth", {}, "GET", at);
+    expect(refused.status, at).toBe(400);
+    expect(refused.text).toContain("search-compartment");
+  }
+});

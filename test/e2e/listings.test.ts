@@ -1,0 +1,385 @@
+import { afterAll, beforeAll, test } from "vitest";
+import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { policy, rule } from "../policy/granting.ts";
+import { openLedger } from "../support/auditor.ts";
+import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+let phylax: TestStack;
+let certificate: CertificateFiles;
+const issuer = await outsider("https://archive.example", "phylax");
+// The starter policies keep some rows of every type from everybody; this one keeps none of a place.
+const archive = policy(rule(["Location"], "everything"));
+beforeAll(async () => {
+  phylax = await startTestStack();
+  certificate = await certificateFor(phylax, "archive");
+  const client = {
+    id: "archive",
+    kind: "archive",
+    auth: "external",
+    issuer: issuer.iss,
+    externalClientId: "archive",
+    certificates: [thumbprint(certificate)],
+  };
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "archive", body: archive }] },
+      clientEntries(client, "TREAT", "archive", "system/*.rs"),
+    ),
+  );
+}, 120_000);
+afterAll(() => phylax.close());
+
+interface Entry {
+  readonly fullUrl: string;
+  readonly resource?: {
+    readonly resourceType: string;
+    readonly id: string;
+    readonly meta?: { readonly versionId?: string };
+    readonly status?: string;
+  };
+  readonly request?: { readonly method: string; readonly url: string };
+  readonly response?: { readonly status: string; readonly etag?: string; readonly lastModified?: string };
+  readonly search?: { readonly mode: string };
+}
+interface Bundle {
+  readonly type: string;
+  readonly total?: number;
+  readonly link: readonly { readonly relation: string; readonly url: string }[];
+  readonly entry?: readonly Entry[];
+}
+async function ask(client: string, path: string, sending: Sending = {}): Promise<Reply> {
+  if (client !== "archive") return phylax.ask(client, path, sending);
+  const token = await outsideToken(issuer, certificate, { client_id: "archive", scope: "system/*.rs" });
+  return askAs(phylax, certificate, token, path.replace(`${phylax.dev.fhir}/`, ""), sending);
+}
+const bundle = async (client: string, path: string): Promise<Bundle> => {
+  const reply = await ask(client, path);
+  if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.text}`);
+  return JSON.parse(reply.text) as Bundle;
+};
+const named = (mode: string, { entry = [] }: Bundle) =>
+  entry.flatMap(({ resource, search }) => (search?.mode === mode && resource ? [`${resource.resourceType}/${resource.id}`] : []));
+async function pagesOf(client: string, path: string): Promise<readonly Bundle[]> {
+  const pages: Bundle[] = [];
+  for (let url: string | undefined = path; url !== undefined;) {
+    const page: Bundle = await bundle(client, url);
+    pages.push(page);
+    url = page.link.find(({ relation }) => relation === "next")?.url;
+  }
+  return pages;
+}
+const outcome = async (client: string, path: string, method = "GET") => {
+  const reply = await ask(client, path, { method });
+  return { status: reply.status, text: reply.text.replaceAll(/[0-9a-f]{32}/gu, "") };
+};
+/** At the origin, behind the gateway's back. */
+const atOrigin = async (method: string, path: string, resource?: object) => {
+  const body = resource === undefined ? null : JSON.stringify(resource);
+  const reply = await fetch(`${phylax.dev.origin}/${path}`, { method, body, headers: { "content-type": "application/fhir+json" } });
+  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`);
+};
+const observation = (id: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { coding: [{ system: "urn:test", code: "listed" }] },
+  subject: { reference: "Patient/amara-okafor" },
+  ...more,
+});
+const labelled = { meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } };
+
+test("everything about a patient is what the searches by that patient find, whole over all its pages, and whom it refers to", async ({
+  expect,
+}) => {
+  const whole = await bundle("telehealth", "Patient/amara-okafor/$everything?_count=1000");
+  const own = named("match", whole);
+  expect(own).toContain("Patient/amara-okafor");
+  for (const type of ["Observation", "Condition", "Encounter", "Immunization"]) {
+    const found = named("match", await bundle("telehealth", `${type}?patient=amara-okafor&_count=1000`));
+    expect(own.filter((name) => name.startsWith(`${type}/`)).toSorted(), type).toEqual(found.toSorted());
+  }
+  const beside = new Set(named("include", whole).map((name) => name.replace(/\/.*$/u, "")));
+  expect(beside.has("Practitioner")).toBe(true);
+  for (const type of ["Patient", "Observation", "Encounter"]) expect(beside.has(type), type).toBe(false);
+  expect(whole).toMatchObject({ type: "searchset", total: own.length });
+
+  const pages = await pagesOf("telehealth", "Patient/amara-okafor/$everything?_count=7");
+  expect(pages.flatMap((page) => named("match", page))).toEqual(own);
+  for (const page of pages) {
+    expect(named("match", page).length).toBeLessThanOrEqual(7);
+    for (const { url } of page.link) expect(url.startsWith(`${phylax.dev.fhir}/Patient/amara-okafor/$everything`)).toBe(true);
+  }
+});
+
+test("everything can be narrowed by type, and its link to a further page opens for nothing and nobody else", async ({ expect }) => {
+  const some = await bundle("telehealth", "Patient/amara-okafor/$everything?_type=Condition,Immunization&_count=1");
+  expect(named("match", some)).toHaveLength(1);
+  const next = some.link.find(({ relation }) => relation === "next")?.url ?? "";
+  const rest = await bundle("telehealth", next);
+  expect(named("match", rest)[0]).toMatch(/^(?:Condition|Immunization)\//u);
+  const sealed = next.slice(next.indexOf("?"));
+  for (const [client, path] of [
+    ["patient-app", `Patient/amara-okafor/$everything${sealed}`],
+    ["telehealth", `Patient/someone-else/$everything${sealed}`],
+    ["telehealth", `Condition${sealed}`],
+    ["telehealth", `Patient/amara-okafor/_history${sealed}`],
+    ["telehealth", `Patient/amara-okafor${sealed}`],
+  ] as const)
+    expect([400, 410], path).toContain((await outcome(client, path)).status);
+});
+
+test("a patient's app gets everything about its own patient; another's is the 404 of one who is not there, for as many questions", async ({
+  expect,
+}) => {
+  const { patient } = phylax.client("patient-app");
+  const own = await bundle("patient-app", `Patient/${patient}/$everything?_count=1000`);
+  expect(named("match", own)).toContain(`Patient/${patient}`);
+  const asked = async (path: string) => {
+    const before = phylax.forwarded.length;
+    const got = await outcome("patient-app", path);
+    return {
+      ...got,
+      questions: phylax.forwarded.slice(before).map((line) => line.replace(/\?.*$/u, "").replace(/Patient\/[^/]+/u, "Patient/…")),
+    };
+  };
+  const { entry = [] } = await bundle("telehealth", "Patient?_count=10");
+  const other = entry.map(({ resource }) => resource?.id ?? "").find((id) => id !== patient);
+  for (const below of ["$everything", "_history"]) {
+    const [forbidden, absent] = [await asked(`Patient/${other}/${below}`), await asked(`Patient/nobody/${below}`)];
+    expect(forbidden, below).toEqual(absent);
+    expect(absent.status).toBe(404);
+    expect(absent.questions).toHaveLength(2);
+  }
+});
+
+test("the record of everything names the patient, counts what left by type, and how much stayed", async ({ expect }) => {
+  const reply = await phylax.ask("telehealth", "Patient/amara-okafor/$everything?_type=Condition&_count=1000");
+  const record = (await openLedger(phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
+  const matched = named("match", JSON.parse(reply.text) as Bundle).length;
+  expect(record).toMatchObject({
+    kind: "disclosure",
+    what: {
+      interaction: "$everything",
+      type: "Patient",
+      id: "amara-okafor",
+      parameters: [
+        ["_type", "Condition"],
+        ["_count", "1000"],
+      ],
+    },
+    counts: { Condition: matched },
+    patients: [{ patient: "main/Patient/amara-okafor" }],
+  });
+});
+
+test("the last of each kind is taken out of what may be seen: a labelled newer one leaves no gap", async ({ expect }) => {
+  for (const [id, day, more] of [
+    ["last-1", "2026-01-01", {}],
+    ["last-2", "2026-02-01", {}],
+    ["last-3", "2026-03-01", labelled],
+  ] as const)
+    await atOrigin("PUT", `Observation/${id}`, observation(id, { effectiveDateTime: day, ...more }));
+  const last = async (query: string) => named("match", await bundle("telehealth", `Observation/$lastn?patient=amara-okafor&${query}`));
+  expect(await last("code=urn:test%7Clisted")).toEqual(["Observation/last-2"]);
+  expect(await last("code=urn:test%7Clisted&max=5")).toEqual(["Observation/last-2", "Observation/last-1"]);
+  const kinds = await last("max=1");
+  expect(kinds).toContain("Observation/last-2");
+  expect(kinds.length).toBeGreaterThan(3);
+  expect((await outcome("telehealth", "Observation/$lastn?code=urn:test%7Clisted")).status).toBe(400);
+});
+
+test("a history is of each version as what it shows itself; a later label takes them all away", async ({ expect }) => {
+  for (const status of ["registered", "preliminary", "final"])
+    await atOrigin("PUT", "Observation/history-1", observation("history-1", { status }));
+  const { entry = [], type } = await bundle("telehealth", "Observation/history-1/_history");
+  expect(type).toBe("history");
+  expect(entry.map(({ resource }) => resource?.status)).toEqual(["final", "preliminary", "registered"]);
+  for (const { fullUrl, request, response, resource } of entry) {
+    expect(fullUrl).toBe(`${phylax.dev.fhir}/Observation/history-1`);
+    expect(request?.url).toMatch(/^Observation(?:\/history-1)?$/u);
+    expect(response?.etag).toBe(`W/"${resource?.meta?.versionId}"`);
+  }
+  const pages = await pagesOf("telehealth", "Observation/history-1/_history?_count=1");
+  expect(pages.map((page) => (page.entry ?? []).map(({ resource }) => resource?.status))).toEqual([
+    ["final"],
+    ["preliminary"],
+    ["registered"],
+  ]);
+  // The view of research shows no version and no time, and neither do the entries.
+  const research = JSON.stringify((await bundle("research", "Observation/history-1/_history").catch(() => ({ entry: [] }))).entry);
+  expect(research).not.toMatch(/etag|lastModified|versionId/u);
+
+  await atOrigin("PUT", "Observation/history-1", observation("history-1", labelled));
+  const absent = await outcome("telehealth", "Observation/no-such/_history");
+  expect(absent.status).toBe(404);
+  expect(await outcome("telehealth", "Observation/history-1/_history")).toEqual(absent);
+});
+
+const location = (id: string, more: object = {}) => ({ resourceType: "Location", id, name: "Listed", ...more });
+
+test("of a deleted resource those who may read the whole type see that it was deleted, and nobody sees more", async ({ expect }) => {
+  await atOrigin("PUT", "Location/history-2", location("history-2"));
+  await atOrigin("DELETE", "Location/history-2");
+  const { entry = [] } = await bundle("archive", "Location/history-2/_history");
+  expect(entry).toEqual([
+    {
+      fullUrl: `${phylax.dev.fhir}/Location/history-2`,
+      request: { method: "DELETE", url: "Location/history-2" },
+      response: { status: "204" },
+    },
+  ]);
+  expect((await outcome("archive", "Location/history-none/_history")).status).toBe(404);
+  // Of observations some are nobody's to read here, so that one was there is told of none.
+  await atOrigin("PUT", "Observation/history-2", observation("history-2"));
+  await atOrigin("DELETE", "Observation/history-2");
+  expect((await outcome("telehealth", "Observation/history-2/_history")).status).toBe(404);
+});
+
+test("the history of a type is for those who may read all of it, each version by what the resource is now; the whole server's is nobody's", async ({
+  expect,
+}) => {
+  await atOrigin("PUT", "Location/history-3", location("history-3"));
+  await atOrigin("PUT", "Location/history-3", location("history-3", labelled));
+  await atOrigin("PUT", "Location/history-4", location("history-4"));
+  const pages = await pagesOf("archive", "Location/_history?_count=2");
+  const entries = pages.flatMap(({ entry = [] }) => entry);
+  const ids = entries.map(({ resource, request }) => resource?.id ?? request?.url);
+  expect(ids).toContain("history-4");
+  expect(ids).toContain("Location/history-2"); // deleted
+  for (const hidden of ["history-3", "history-2"]) expect(ids).not.toContain(hidden);
+  expect(pages.length).toBeGreaterThan(1);
+  for (const { link } of pages) for (const { url } of link) expect(url.startsWith(`${phylax.dev.fhir}/Location/_history?`), url).toBe(true);
+  for (const [client, type] of [
+    ["patient-app", "Observation"],
+    ["patient-app", "Location"],
+    ["telehealth", "Observation"],
+  ] as const)
+    expect((await outcome(client, `${type}/_history`)).status, `${client} ${type}`).toBe(403);
+  expect(await outcome("archive", "_history")).toMatchObject({ status: 400, text: expect.stringContaining("history-system") });
+});
+
+test("asking by a time that is not shown is refused, as asking by any other hidden element is", async ({ expect }) => {
+  for (const query of ["_since=2026-01-01", "_at=2026"]) {
+    const { status, text } = await outcome("research", `Observation/last-1/_history?${query}`);
+    expect({ status, text }).toMatchObject({ status: 403, text: expect.stringContaining(query.slice(0, 3)) });
+  }
+  expect((await outcome("telehealth", "Observation/last-1/_history?_since=2026-01-01")).status).toBe(200);
+});
+
+test("an operation that the policy does not allow is refused by it, one that is not known by its name; nothing is asked", async ({
+  expect,
+}) => {
+  const before = phylax.forwarded.length;
+  for (const path of ["Patient/amara-okafor/$everything", "Observation/$lastn?patient=amara-okafor"])
+    expect((await outcome("payer", path)).status, path).toBe(403);
+  for (const [method, path] of [
+    ["POST", "$graphql"],
+    ["GET", "$graphql"],
+    ["POST", "Patient/$match"],
+    ["POST", "Patient/$member-match"],
+    ["GET", "Patient/$everything"],
+    ["GET", "Encounter/x/$everything"],
+    ["GET", "Patient/amara-okafor/$graph"],
+  ] as const)
+    expect(await outcome("telehealth", path, method), path).toMatchObject({ status: 400, text: expect.stringContaining("operation") });
+  expect(phylax.forwarded.slice(before)).toEqual([]);
+});
+
+test("a structure is validated without the origin and without its body on record", async ({ expect }) => {
+  const before = phylax.forwarded.length;
+  const send = (path: string, body: unknown, client = "telehealth", type = "application/fhir+json") =>
+    phylax.ask(client, path, {
+      method: "POST",
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      headers: { "content-type": type },
+    });
+  const fine = await send("Observation/$validate", observation("v"));
+  expect({ status: fine.status, body: JSON.parse(fine.text) as unknown }).toMatchObject({
+    status: 200,
+    body: { resourceType: "OperationOutcome", issue: [{ severity: "information" }] },
+  });
+  const wrong = await send("Observation/$validate", observation("v", { status: "canary-status", issued: "canary-time" }));
+  expect(wrong.status).toBe(200);
+  expect(wrong.text).toContain("Observation.issued");
+  expect(wrong.text).not.toContain("canary");
+  expect(
+    (await send("Observation/v/$validate", { resourceType: "Parameters", parameter: [{ name: "resource", resource: observation("v") }] }))
+      .status,
+  ).toBe(200);
+  for (const [path, body, type, status] of [
+    ["Observation/$validate", { resourceType: "Patient" }, "application/fhir+json", 400],
+    ["Observation/w/$validate", observation("v"), "application/fhir+json", 400],
+    ["Observation/$validate", "{", "application/fhir+json", 400],
+    ["Observation/$validate", observation("v"), "application/fhir+xml", 415],
+    [
+      "Observation/$validate",
+      {
+        resourceType: "Parameters",
+        parameter: [
+          { name: "mode", valueCode: "create" },
+          { name: "resource", resource: observation("v") },
+        ],
+      },
+      "application/fhir+json",
+      400,
+    ],
+  ] as const)
+    expect((await send(path, body, "telehealth", type)).status, path).toBe(status);
+  expect((await send("Observation/$validate", observation("v"), "payer")).status).toBe(403);
+  expect(phylax.forwarded.slice(before)).toEqual([]);
+  const records = (await openLedger(phylax.dev)).filter(({ event }) => event.what?.interaction === "$validate").map(({ event }) => event);
+  expect(records.filter(({ kind }) => kind === "notice")).toHaveLength(3);
+  expect(JSON.stringify(records)).not.toContain("canary");
+});
+
+test("metadata is of the gateway as a whole for nobody in particular, and for a client what it may do; a bad credential is 401", async ({
+  expect,
+}) => {
+  interface Statement {
+    readonly rest: readonly {
+      readonly resource: readonly {
+        readonly type: string;
+        readonly interaction: readonly { readonly code: string }[];
+        readonly searchParam?: readonly { readonly name: string }[];
+        readonly operation?: readonly { readonly name: string }[];
+      }[];
+    }[];
+  }
+  const typesOf = (text: string) => (JSON.parse(text) as Statement).rest[0]?.resource ?? [];
+  const mine = async (client: string) => typesOf((await phylax.ask(client, "metadata")).text);
+  const anonymous = await fetchAnonymous();
+  expect(typesOf(anonymous).length).toBeGreaterThan(140);
+  const [treat, pay] = [await mine("telehealth"), await mine("payer")];
+  expect(pay.length).toBeLessThan(treat.length);
+  const observations = treat.find(({ type }) => type === "Observation");
+  expect(observations?.operation?.map(({ name }) => name)).toEqual(["lastn", "validate"]);
+  expect(observations?.searchParam?.map(({ name }) => name)).toContain("code");
+  expect(pay.find(({ type }) => type === "Patient")?.searchParam?.map(({ name }) => name)).not.toContain("phone");
+  // What it says is what a request meets.
+  for (const { type, interaction } of pay.slice(0, 8)) {
+    const searches = interaction.some(({ code }) => code === "search-type");
+    expect((await outcome("payer", type)).status, type).toBe(searches ? 200 : 403);
+  }
+  for (const type of ["Binary", "Basic"])
+    if (!pay.some((one) => one.type === type)) expect((await outcome("payer", type)).status).toBe(403);
+
+  const bad = await phylax.ask("telehealth", "metadata", { headers: { authorization: "Bearer not-one" } });
+  expect(bad.status).toBe(401);
+  const reply = await phylax.ask("telehealth", "metadata");
+  const record = (await openLedger(phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
+  expect(record).toMatchObject({ kind: "notice", what: { interaction: "capabilities" }, who: { client: "telehealth" }, patients: [] });
+});
+
+/** With a certificate, and no token. */
+async function fetchAnonymous(): Promise<string> {
+  return (await send(phylax.dev, phylax.client("telehealth"), `${phylax.dev.fhir}/metadata`)).text;
+}
+
+test("handling=lenient widens nothing: a parameter that is not known is refused all the same", async ({ expect }) => {
+  for (const prefer of ["handling=lenient", "handling=strict"]) {
+    const reply = await phylax.ask("telehealth", "Observation?patient=amara-okafor&colour=red", { headers: { prefer } });
+    expect(reply.status, prefer).toBe(400);
+  }
+});
