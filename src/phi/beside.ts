@@ -22,42 +22,69 @@ const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}
 /**
  * Of what an origin brought along, what the includes mean: an origin may bring more than was asked for, or on behalf of a row that does not
  * leave. Each once, in the order of types and ids within a round, since the origin's depends on the rows that do not leave; `:iterate` goes
- * on from what was brought along.
+ * on from what was brought along. Linear in the references: an origin may bring tens of thousands of resources, each led to by the last.
+ *
+ * @param candidates each once.
  */
 export function broughtAlong(
   matches: readonly Linked[],
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
-  const ordered = candidates.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)); // each is there once
-  const taken = new Map(matches.map((match) => [keyOf(match), match]));
+  const waiting = new Map(candidates.map((candidate) => [keyOf(candidate), { candidate, through: new Set<string>() }]));
+  for (const match of matches) waiting.delete(keyOf(match));
+  const leads = leadsOf(candidates, includes);
   const brought: Released[] = [];
   let reached: readonly Linked[] = matches;
   for (let round = 0; reached.length > 0; round += 1) {
-    const applying = includes.map((include, index) => ({ include, index })).filter(({ include }) => round === 0 || include.iterate);
-    const next = ordered.filter((candidate) => {
-      if (taken.has(keyOf(candidate))) return false;
-      const through = applying
-        .filter(({ include, index }) => leadsTo(include, index, reached, candidate))
-        .map(({ include }) => include.name);
-      return through.length > 0 && candidate.mayLeave(new Set(through));
-    });
-    for (const candidate of next) {
-      taken.set(keyOf(candidate), candidate);
-      brought.push(candidate.released);
+    const led = new Set<string>();
+    for (const row of reached) {
+      for (const { key, include } of leads(row)) {
+        const one = round === 0 || include.iterate ? waiting.get(key) : undefined;
+        if (one === undefined || one.through.has(include.name)) continue;
+        one.through.add(include.name);
+        led.add(key);
+      }
     }
-    reached = next;
+    const next = [...led]
+      .sort()
+      .flatMap((key) => waiting.get(key) ?? [])
+      .filter(({ candidate, through }) => candidate.mayLeave(through));
+    reached = next.map(({ candidate }) => candidate);
+    for (const one of reached) {
+      waiting.delete(keyOf(one));
+      brought.push(one.released);
+    }
   }
   return brought;
 }
 
-function leadsTo({ direction, source, targets }: GrantedInclude, index: number, reached: readonly Linked[], candidate: Candidate): boolean {
-  if (direction === "include") {
-    if (!targets.has(candidate.released.type)) return false;
-    return reached.some((row) => row.released.type === source && row.links[index]?.has(keyOf(candidate)) === true);
-  }
-  return (
-    candidate.released.type === source &&
-    reached.some((row) => targets.has(row.released.type) && candidate.links[index]?.has(keyOf(row)) === true)
-  );
+interface Lead {
+  readonly key: string;
+  readonly include: GrantedInclude;
 }
+
+/** Where the includes lead from a row: what it refers to, and which of the candidates refer to it. */
+function leadsOf(candidates: readonly Candidate[], includes: readonly GrantedInclude[]): (row: Linked) => readonly Lead[] {
+  const back = new Map<string, Lead[]>();
+  for (const candidate of candidates) {
+    for (const [index, include] of includes.entries()) {
+      if (include.direction === "include" || candidate.released.type !== include.source) continue;
+      for (const reference of candidate.links[index] ?? []) {
+        if (!include.targets.has(typeOf(reference))) continue;
+        const leads = back.get(reference) ?? [];
+        leads.push({ key: keyOf(candidate), include });
+        back.set(reference, leads);
+      }
+    }
+  }
+  return (row) => {
+    const onward = includes.flatMap((include, index) => {
+      if (include.direction === "revinclude" || row.released.type !== include.source) return [];
+      return [...(row.links[index] ?? [])].filter((key) => include.targets.has(typeOf(key))).map((key) => ({ key, include }));
+    });
+    return [...onward, ...(back.get(keyOf(row)) ?? [])];
+  };
+}
+
+const typeOf = (reference: string): string => reference.slice(0, reference.indexOf("/"));

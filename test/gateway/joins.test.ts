@@ -332,8 +332,9 @@ test("what is inside a resource that is brought along is judged by whose that on
 test("what is wrong with a resource that nothing leads to does not tell that it is there", async ({ expect }) => {
   let deep: unknown = "no JSON that is taken is as deep";
   for (let level = 0; level < 150; level += 1) deep = [deep];
-  const read = async (scope: string) =>
-    (await ask(directory, "Practitioner/odd", scope, "amara", [...world, { resourceType: "Practitioner", id: "odd", deep }])).refused;
+  const plain = { resourceType: "Practitioner", id: "odd" };
+  const odd = { ...plain, toJSON: (key: string) => (key === "resource" ? plain : { ...plain, deep }) }; // deep where it is read by itself
+  const read = async (scope: string) => (await ask(directory, "Practitioner/odd", scope, "amara", [...world, odd])).refused;
   expect(await read("patient/*.rs")).toBe("row_out_of_reach");
   expect(await read(everybody)).toBe("answer_too_deep");
 });
