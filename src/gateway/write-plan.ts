@@ -153,7 +153,7 @@ async function planChange(
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "body_of_another_type" });
   if (property(submitted.value, "id") !== id) return err({ reason: "body_of_another_id" });
   const viewInside = (inside: JsonObject) => grant.value.writableInside(inside, origin);
-  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside });
+  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
   if (!merged.ok) return merged;
   const result = merged.value;
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });

@@ -64,7 +64,7 @@ export async function sendWrite(
 }
 
 /** 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. */
-function refusalOf(status: number): SendRefusal {
+export function refusalOf(status: number): SendRefusal {
   if (status === 409) return { reason: "write_conflict", status };
   if (status === 412) return { reason: "write_stale", status };
   if (status === 400 || status === 422) return { reason: "write_rejected", status };

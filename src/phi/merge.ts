@@ -22,6 +22,8 @@ export interface MergeContext {
   readonly bases: Bases;
   /** What each object of `shown` was cut from, and what an object that a patch made stands in place of. Added to. */
   readonly sources: WeakMap<JsonObject, JsonObject>;
+  /** The body is what a patch made of what is shown: it says all that it means, and leaves nothing out for want of knowing it. */
+  readonly patched?: boolean;
   /** What may be written of a resource inside this one; `undefined`: nothing. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
 }
@@ -80,20 +82,30 @@ class Merger {
 
   /** A resource of its own, or a contained one. */
   resource({ body, shown, stored }: Three, view: ObjectView, at: string): JsonObject {
-    const [said, seen] = [metaOf(body), shown && metaOf(shown)];
-    let meta = said ?? seen;
-    if (stored !== undefined && said !== undefined) {
-      // Labels and profiles come from the stored version. A label that is asked for and not given would be a false assurance.
-      const { profile: _profile, security, ...others } = said;
-      if (security !== undefined && !isSame(security, seen && property(seen, "security"))) this.#fail("read_only", `${at}.meta.security`);
-      const kept = ["profile", "security"].flatMap((name) => {
-        const value = seen && property(seen, name);
-        return value === undefined ? [] : [[name, value] as const];
-      });
-      meta = { ...others, ...Object.fromEntries(kept) };
-    }
+    const seen = shown && metaOf(shown);
+    const meta = stored === undefined ? metaOf(body) : this.#meta(metaOf(body), seen, at);
     const merged = this.#object({ body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored }, view, at);
     return stored === undefined ? merged : this.#underNarrative(merged, stored, view, at);
+  }
+
+  /**
+   * Labels and profiles come from the stored version: a label that is asked for and not given would be a false assurance. Of tags a body that
+   * names none leaves those that are there (FHIR R4 resource, Meta), and a patch takes away what it says.
+   */
+  #meta(said: JsonObject | undefined, seen: JsonObject | undefined, at: string): JsonObject | undefined {
+    const { patched } = this.#context;
+    const { profile, security, ...others } = said ?? {};
+    const of = (name: string) => seen && property(seen, name);
+    if (said !== undefined && (security !== undefined || patched) && !isSame(security, of("security")))
+      this.#fail("read_only", `${at}.meta.security`);
+    if (said !== undefined && patched && !isSame(profile, of("profile"))) this.#fail("read_only", `${at}.meta.profile`);
+    if (Object.keys(others).length === 0 && !patched) return seen;
+    const kept = ["profile", "security"].flatMap((name) => {
+      const value = of(name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    const meta = { ...others, ...Object.fromEntries(kept) };
+    return Object.keys(meta).length === 0 ? undefined : meta;
   }
 
   /** What a hidden narrative says was generated from the elements, and is not true of others (DESIGN §6). */

@@ -29,9 +29,9 @@ export function look(stored: JsonObject, view: ResourceView, viewInside: Inside 
 export type Look = NonNullable<ReturnType<typeof look>>;
 
 /** What becomes of the stored one by a body; or why nothing does. */
-export function merge(seen: Look, submitted: JsonObject): JsonObject | readonly MergeIssue[] {
+export function merge(seen: Look, submitted: JsonObject, patched = false): JsonObject | readonly MergeIssue[] {
   const { sources, view, viewInside } = seen;
-  const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside });
+  const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside, patched });
   return merged.ok ? merged.value : merged.error;
 }
 
