@@ -3,6 +3,7 @@ import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
 import { policyCheck, policyCheckUsage } from "./policy-check.ts";
 import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
+import { policyExplain, policyExplainUsage } from "./policy-explain.ts";
 import { registryApply, registryApplyUsage } from "./registry-apply.ts";
 import { revoke, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
@@ -17,6 +18,7 @@ const commands: readonly {
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
+  { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
   { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
   { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
   { words: ["revoke"], usage: revokeUsage, run: revoke },

@@ -56,11 +56,13 @@ export function rowKinds(type: string, rules: readonly CompiledRule[]): readonly
   return [...kinds.values()];
 }
 
-const canonical = (conditions: readonly Condition[]): string => [...new Set(conditions.map(textOf))].sort().join(" and ");
+const canonical = (conditions: readonly Condition[]): string => [...new Set(conditions.map(conditionText))].sort().join(" and ");
 
 const codesOf = (condition: Condition): readonly string[] => [...new Set("in" in condition ? condition.in : condition.notIn)].sort();
 const oneOf = (codes: readonly string[]): string => `${codes.length === 1 ? "" : "one of "}${codes.join(", ")}`;
-const textOf = (condition: Condition): string => `${condition.path} is ${"in" in condition ? "" : "not "}${oneOf(codesOf(condition))}`;
+/** In words, its codes in order. */
+export const conditionText = (condition: Condition): string =>
+  `${condition.path} is ${"in" in condition ? "" : "not "}${oneOf(codesOf(condition))}`;
 
 /** First what sets the kind apart, then what it is. */
 function saysOf({ met, unmet }: Wanted): string {
@@ -74,7 +76,7 @@ function saysOf({ met, unmet }: Wanted): string {
     ({ path }) => path,
   );
   const never = [...outside].map(([path, conditions]) => `${path} is not ${oneOf([...new Set(conditions.flatMap(codesOf))].sort())}`);
-  return [...new Set([...apart, ...met.filter((one) => "in" in one).map(textOf), ...never])].join("; ");
+  return [...new Set([...apart, ...met.filter((one) => "in" in one).map(conditionText), ...never])].join("; ");
 }
 
 /** Whether a row can hold what is wanted. Conditions on different elements do not touch each other. */

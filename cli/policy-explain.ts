@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { readInteraction, type Interaction } from "#fhir/interaction";
+import { isObject, readJson, textAt, type JsonObject } from "#fhir/json";
+import { isId, parseReference } from "#fhir/reference";
+import { instant } from "#kernel/clock";
+import { explainSample, type SampleExplanation } from "#phi/explain-sample";
+import { compilePolicy } from "#policy/compile";
+import { explain, type Explanation } from "#policy/explain";
+import type { Explained, Step } from "#policy/explain-step";
+import { Misuse, tellFault } from "./ledger-keys.ts";
+import { askerByPolicy, askerByRegistry, type Asker } from "./policy-asker.ts";
+
+export const policyExplainUsage = [
+  "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
+  "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--sample RESOURCE.json] [--json]",
+  "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
+].join("\n");
+
+interface Told extends Omit<Explanation, "refused"> {
+  readonly refused: string | undefined;
+  readonly sample?: SampleExplanation;
+}
+
+/**
+ * Tells why a request would be permitted or refused, rule by rule, what the origin would be asked, and what would leave of a sample. Asks
+ * nobody and writes nothing down. Answers 0 when it would be permitted, 1 when it would be refused, 2 when it was asked in the wrong way.
+ */
+export async function policyExplain(args: readonly string[]): Promise<number> {
+  try {
+    const many = { type: "string", multiple: true, default: [] as string[] } as const;
+    const text = { type: "string" } as const;
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        registry: text,
+        policy: text,
+        client: text,
+        purpose: text,
+        origin: { type: "string", default: "main" },
+        scope: text,
+        patient: text,
+        user: text,
+        "user-patient": many,
+        sample: text,
+        json: { type: "boolean", default: false },
+      },
+    });
+    const { registry, policy, client, purpose, origin, scope, patient, user } = values;
+    if (registry === undefined && policy === undefined) throw new Misuse("a registry file or a policy is needed");
+    const options = { registry, policy, client, purpose, origin, scope, patient };
+    const asker = registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, instant(Date.now()));
+    const sample = values.sample === undefined ? undefined : readSample(values.sample);
+    const told = tellOf(asker, explainedBy(asker, patient, user, values["user-patient"]), positionals.join(" "), sample);
+    if (values.json) console.log(JSON.stringify(told, null, 2));
+    else tell(told);
+    return told.refused === undefined ? 0 : 1;
+  } catch (fault) {
+    return tellFault(fault, policyExplainUsage);
+  }
+}
+
+function tellOf(asker: Asker, about: Explained, request: string, sample: JsonObject | undefined): Told {
+  if (asker.refused !== undefined) return { refused: asker.refused, steps: asker.steps, asks: [] };
+  const [method, path, query] = partsOf(request);
+  // What `_search` takes as a form stands in the request's query here.
+  const posted = method === "POST" && path.at(-1) === "_search";
+  const read = readInteraction(method, path, posted ? "" : query, undefined, posted ? query : "");
+  if (!read.ok) {
+    const parameter = "parameter" in read.error ? ` (${read.error.parameter})` : "";
+    const step: Step = { ok: false, of: "request", says: `${request}: ${read.error.reason}${parameter}` };
+    return { refused: read.error.reason, steps: [...asker.steps, step], asks: [] };
+  }
+  const step: Step = { ok: true, of: "request", says: `understood as ${spoken(read.value)}` };
+  const { refused, steps, asks } = explain(about, read.value);
+  const explained = { refused, steps: [...asker.steps, step, ...steps], asks };
+  return sample === undefined ? explained : { ...explained, sample: explainSample(about, read.value, sample) };
+}
+
+function partsOf(request: string): readonly [method: string, path: readonly string[], query: string] {
+  const {
+    method = "GET",
+    path,
+    query = "",
+  } = /^(?:(?<method>[A-Z]+) +)?\/?(?<path>[^?\s]*)(?:\?(?<query>\S*))?$/u.exec(request.trim())?.groups ?? {};
+  if (path === undefined) throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
+  return [method, path.split("/"), query];
+}
+
+const spoken = (interaction: Interaction): string => `${interaction.kind}${"type" in interaction ? ` of ${interaction.type}` : ""}`;
+
+/** Whom the scopes mean. What a user is to whom only the origin's records say: here the command line does, or a stand-in for each. */
+function explainedBy(
+  { document, scopes }: Asker,
+  patient: string | undefined,
+  user: string | undefined,
+  patients: readonly string[],
+): Explained {
+  for (const id of [...patients, ...(patient === undefined ? [] : [patient])]) if (!isId(id)) throw new Misuse(`${id} is no id of FHIR`);
+  const reference = user === undefined ? undefined : parseReference(user, "https://gateway.invalid");
+  if (reference !== undefined && reference.kind !== "local") throw new Misuse("--user is a reference, as Practitioner/1");
+  const policy = compilePolicy(document, "");
+  const own = reference?.type === "Patient" ? [reference.id] : patients.length > 0 || reference === undefined ? patients : [standIn];
+  const users =
+    reference === undefined
+      ? "nobody signed in: --user"
+      : reference.type === "Patient"
+        ? "themself"
+        : `whom the origin's records make this user's as ${[...policy.users].join(", ") || "nothing, for the policy names no relation"}`;
+  const reached = reference !== undefined && (reference.type === "Patient" || policy.users.size > 0) ? new Set(own) : undefined;
+  return { document, policy, access: { scopes, patient, usersPatients: reached }, users };
+}
+
+const standIn = "each-patient-of-the-user";
+
+function readSample(file: string): JsonObject {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    throw new Misuse(`${file}: cannot be read`);
+  }
+  const read = readJson(bytes);
+  if (!read.ok) throw new Misuse(`${file}: ${read.error.reason}`);
+  if (!isObject(read.value) || textAt(read.value, "resourceType") === undefined) throw new Misuse(`${file}: is no resource`);
+  return read.value;
+}
+
+function tell({ refused, steps, asks, sample }: Told): void {
+  console.log(refused === undefined ? "permitted" : `refused: ${refused}`);
+  for (const { ok, of, says, details = [] } of steps) {
+    console.log(`  ${ok ? "ok" : "NO"}  ${of}: ${says}`);
+    for (const detail of details) console.log(`        ${detail}`);
+  }
+  if (asks.length > 0) console.log("the origin would be asked");
+  for (const ask of asks) console.log(`  ${ask}`);
+  if (sample === undefined) return;
+  if (sample.kept.length > 0) console.log(sample.writes ? "the sample may not be written" : "the sample does not leave");
+  for (const why of sample.kept) console.log(`  ${why}`);
+  if (sample.after === undefined) return;
+  console.log(`${sample.writes ? "what may be written of the sample" : "the sample leaves"}, by ${sample.rules.join(", ")}`);
+  for (const { kind, path, why } of sample.changes) console.log(`  ${kind} ${path}: ${why}`);
+  console.log(JSON.stringify(sample.after, null, 2));
+}
