@@ -8,6 +8,9 @@ import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
 import { admit, type Arrival } from "./admit.ts";
+import { readBatchBody } from "./batch-entry.ts";
+import { answerBatch } from "./batch.ts";
+import { transact } from "./transaction.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
 import { forward } from "./forward.ts";
@@ -18,7 +21,7 @@ import { list } from "./list.ts";
 import { tell, type TellPorts } from "./tell.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
-import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
+import { clientSpend, furtherSpends, recordSpends, requestSpends } from "./spends.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
@@ -74,7 +77,6 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
-  if (interaction.kind === "batch") return trail.refuse({ reason: "interaction_not_carried", interaction: interaction.kind });
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
@@ -100,11 +102,18 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     const told = await tell(interaction, { call: call.value, policy, access: access.value, message }, ports);
     return told.ok ? trail.tell(told.value) : trail.refuse(told.error);
   }
+  const base = ports.fhirBase(origin);
+  const writing = { policy, access: access.value, base, ask, origin, origins: ports.origins, clientCert, still: stillGood, spendRecords };
   if (isWriting(interaction)) {
     const written = await readWrite(interaction, message);
-    if (!written.ok) return trail.refuse(written.error);
-    const scene = { policy, access: access.value, base: ports.fhirBase(origin), ask, origin, origins: ports.origins, clientCert };
-    return write(written.value, { ...scene, still: stillGood, spendRecords }, trail);
+    return written.ok ? write(written.value, writing, trail) : trail.refuse(written.error);
+  }
+  if (interaction.kind === "batch") {
+    const batch = await readBatchBody(message);
+    if (!batch.ok) return trail.refuse(batch.error);
+    const spendRequests = (many: number) => ports.limiter.spend(many < 1 ? [] : furtherSpends(who, many), denied);
+    const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), ports, spendRequests };
+    return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);
   }
 
   const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);

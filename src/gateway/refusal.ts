@@ -6,7 +6,9 @@ import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
+import type { BatchBodyRefusal } from "./batch-entry.ts";
 import type { RelateRefusal } from "./relate.ts";
+import type { TransactionRefusal } from "./transaction.ts";
 import type { TellRefusal } from "./tell.ts";
 import type { SignedRefusal } from "./prove-signed.ts";
 import type { WriteBodyRefusal } from "./write-body.ts";
@@ -23,6 +25,8 @@ export type GatewayRefusal =
   | { readonly reason: "body_too_slow" | "policy_missing" }
   | PolicyRefusal
   | RelateRefusal
+  | BatchBodyRefusal
+  | TransactionRefusal
   | TellRefusal
   | GatherRefusal
   | WriteBodyRefusal
@@ -192,6 +196,15 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   include_hidden: face(403, "forbidden", "Not permitted: what this would bring along may not be seen."),
   operation_not_granted: face(403, "forbidden", "Not permitted: the policy does not allow this operation."),
   history_of_part: face(403, "forbidden", "Not permitted: the history of a type is for those who may read all of it."),
+  // batch and transaction
+  not_a_batch: face(400, "invalid", "A batch or a transaction is expected: a Bundle of that type."),
+  too_many_entries: face(413, "too-costly", "There are more entries than this gateway takes: 50 in a batch, 1,000 in a transaction."),
+  entry_malformed: face(400, "structure", "An entry is malformed."),
+  entry_url_malformed: face(400, "value", "An entry's URL is not relative to the FHIR base, or no path of FHIR."),
+  entry_repeated: face(400, "invalid", "Two entries of a transaction are about one resource, or call two alike."),
+  reference_unresolved: face(412, "processing", "A reference that is a search finds no resource that may be seen."),
+  reference_conditional: face(422, "not-supported", "A reference may be a search in a transaction only."),
+  too_many_references: face(400, "too-costly", "More references are searches than this gateway resolves."),
   // relate
   rows_too_many: face(403, "too-costly", "More rows would have to be gone through than this gateway does for one request: ask for less."),
   // forward

@@ -23,6 +23,10 @@ export function requestSpends(who: Spender & { readonly subject: string }): read
   return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many: 1 }];
 }
 
+/** The requests in a batch beyond the first: as many as if each had come by itself. */
+export const furtherSpends = (who: Parameters<typeof requestSpends>[0], many: number): readonly Spend[] =>
+  requestSpends(who).map((spend) => ({ ...spend, many }));
+
 /** What an answer costs where the grant counts records: one for each resource in it. An answer without any costs nothing. */
 export function recordSpends(who: Spender, { windows }: Disclosure): readonly Spend[] {
   const { records } = who.grant.quotas;

@@ -143,9 +143,14 @@ export class Trail {
     return undefined;
   }
 
+  /** How the writes of a batch or a transaction ended, on record before anything else is asked. */
+  async noteParts(parts: readonly Part[]): Promise<void> {
+    await this.#recordParts(parts); // after the intent: a proof is used up by then
+  }
+
   /** The answer to a batch or a transaction, or why there is none, once all that it says and did is on record. */
   async concludeParts(parts: readonly Part[], said: Uint8Array<ArrayBuffer> | GatewayRefusal): Promise<Response> {
-    const recorded = await this.#recordParts(parts);
+    const recorded = parts.length === 0 && this.#intended !== undefined ? this.#intended : await this.#recordParts(parts);
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
     const receipt = this.#intended ?? recorded;
     if (said instanceof Uint8Array)

@@ -77,12 +77,12 @@ export function isCarried(headers: Headers, types: ReadonlySet<string>): boolean
 }
 
 /** All of a body that is not too large, and not nothing. */
-export async function readAll(body: Arrival["body"]): Promise<Result<Uint8Array, WriteBodyRefusal>> {
+export async function readAll(body: Arrival["body"], bytesMax = writeBytesMax): Promise<Result<Uint8Array, WriteBodyRefusal>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body ?? []) {
     length += chunk.length;
-    if (length > writeBytesMax) return err({ reason: "body_too_large" }); // leaving the loop ends the reading
+    if (length > bytesMax) return err({ reason: "body_too_large" }); // leaving the loop ends the reading
     chunks.push(chunk);
   }
   return length === 0 ? err({ reason: "body_missing" }) : ok(joinBytes(chunks));

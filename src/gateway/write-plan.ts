@@ -1,4 +1,5 @@
 import { utf8 } from "#fhir/bytes";
+import { conditionalReferences } from "#fhir/batch";
 import { concernedBy, ownersOf } from "#fhir/compartment";
 import { readCriteria, type InteractionRefusal } from "#fhir/interaction";
 import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json";
@@ -32,7 +33,9 @@ export type PlanRefusal =
   /** It is not the version that the client has seen, or has none that a write could be held to. */
   | { readonly reason: "version_not_current" | "version_missing" }
   /** What becomes of it is outside what may be written, or would be another patient's. */
-  | { readonly reason: "result_out_of_reach" | "result_moved" };
+  | { readonly reason: "result_out_of_reach" | "result_moved" }
+  /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
+  | { readonly reason: "reference_conditional" };
 
 /** What a write comes to, all decided and nothing done. */
 export type PlannedWrite =
@@ -117,6 +120,7 @@ async function planCreate(
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
   if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_out_of_reach" });
+  if (conditionalReferences(merged.value).length > 0) return err({ reason: "reference_conditional" });
   const { patients, unnamed } = concernedBy(merged.value, [base]);
   const concerned = { patients: new Set(patients), unnamed };
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
@@ -156,6 +160,7 @@ async function planChange(
   const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
   if (!merged.ok) return merged;
   const result = merged.value;
+  if (conditionalReferences(result).length > 0) return err({ reason: "reference_conditional" });
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });
   if (grant.value.writable(result, origin) === undefined || grant.value.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_out_of_reach" });

@@ -1,0 +1,188 @@
+import type { Batch, BatchEntry } from "#fhir/batch";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+import type { Disclosure } from "#phi/disclosure";
+import { evaluate } from "#policy/evaluate";
+import { batchText, refusedEntry, type EntryAnswer } from "./batch-answer.ts";
+import { readAsked, type AskedEntry } from "./batch-entry.ts";
+import { etagOf } from "./etag.ts";
+import { gather, type GatherPorts } from "./gather.ts";
+import { onRecord } from "./on-record.ts";
+import { disclosedParts, refusedPart, writePart, type Part } from "./parts.ts";
+import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import type { Trail } from "./trail.ts";
+import type { WriteScene } from "./write.ts";
+import { planWrite, type PlannedWrite } from "./write-plan.ts";
+import { represent, sendWrite, type DoneWrite } from "./write-send.ts";
+
+export interface BatchScene extends WriteScene {
+  readonly requestId: string;
+  readonly who: Principal;
+  readonly at: Instant;
+  /** `Prefer` of the whole request. */
+  readonly prefer: string | null;
+  readonly ports: GatherPorts;
+  /** Spends what further requests cost. */
+  readonly spendRequests: (many: number) => Promise<Result<unknown, GatewayRefusal>>;
+}
+
+/** An entry on its way. */
+interface Entry {
+  readonly entry: BatchEntry;
+  readonly asked: Result<AskedEntry, GatewayRefusal>;
+  plan?: PlannedWrite;
+  done?: DoneWrite;
+  answer?: EntryAnswer;
+  readonly parts: Part[];
+}
+
+// A record keeps as many (audit/check).
+const withheldPathsMax = 1_000;
+// Of one answer: it is held whole until all of it is on record.
+const answerBytesMax = 8_388_608;
+// A Worker has six connections open at once.
+const atOnce = 6;
+const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1.0.11.2; reads come last
+
+/** A batch: each entry is a request of its own, permitted, refused and recorded as one; none depends on another. */
+export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
+  const spent = await scene.spendRequests(asked.length - 1);
+  if (!spent.ok) return trail.refuse(spent.error);
+  const entries = asked.map((entry): Entry => ({ entry, asked: readAsked(entry, entry.resource, scene.base, scene.prefer), parts: [] }));
+  for (const one of entries) await plan(one, scene);
+
+  const sending = order.flatMap((method) => entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"));
+  if (sending.length > 0) {
+    const still = await scene.still();
+    if (!still.ok) return trail.refuse(still.error);
+    const refused = await trail.intendParts(sending.flatMap((one) => intentOf(one, scene)));
+    if (refused !== undefined) return refused;
+  }
+  for (const one of sending) await send(one, scene);
+  const done = sending.flatMap(({ parts }) => parts.splice(0));
+  if (done.length > 0) await trail.noteParts(done);
+  await readAll(entries, scene);
+  for (const one of entries) {
+    if (one.plan !== undefined && one.plan.kind !== "send") answerUnsent(one, one.plan, scene);
+    else if (one.plan !== undefined) await showWritten(one, scene);
+  }
+
+  await release(entries, scene);
+  const answers = entries.map(({ answer }) => answer ?? refusedEntry({ reason: "origin_unreachable" }));
+  const parts = entries.flatMap(({ parts }) => parts);
+  const empty: Part = { kind: "notice", what: { interaction: "batch" }, outcome: { status: 200 }, patients: [], unnamed: [], counts: {} };
+  return trail.concludeParts(parts.length === 0 ? [empty] : parts, batchText("batch", answers, scene.requestId));
+}
+
+async function plan(one: Entry, scene: BatchScene): Promise<void> {
+  if (!one.asked.ok) return refuse(one, one.asked.error);
+  if (one.asked.value.kind === "reading") return;
+  const planned = await planWrite(one.asked.value.write, scene);
+  if (planned.ok) one.plan = planned.value;
+  else refuse(one, planned.error);
+}
+
+function refuse(one: Entry, refusal: GatewayRefusal): void {
+  one.answer = refusedEntry(refusal);
+  one.parts.push(refusedPart(whatOf(one), one.answer.status, refusal.reason));
+}
+
+/** As the record names it: by its own method and path, not the batch's. */
+function whatOf({ entry, asked }: Pick<Entry, "entry" | "asked">) {
+  const interaction = asked.ok ? (asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction) : undefined;
+  return { ...onRecord(interaction), method: entry.method, path: entry.segments.join("/") };
+}
+
+function intentOf(one: Entry, { origin }: BatchScene): readonly Part[] {
+  return one.plan?.kind === "send" ? [writePart("intent", { ...whatOf(one), ...placeOf(one.plan) }, one.plan.concerned, { origin })] : [];
+}
+
+const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) => (id === undefined ? { type } : { type, id });
+
+async function send(one: Entry, scene: BatchScene): Promise<void> {
+  if (one.plan?.kind !== "send" || !one.asked.ok || one.asked.value.kind !== "writing") return;
+  const { concerned } = one.plan;
+  const { origin, base } = scene;
+  const sent = await sendWrite(one.plan, scene.origins, origin, scene.clientCert);
+  if (!sent.ok) {
+    one.answer = refusedEntry(sent.error);
+    const outcome = { status: one.answer.status, reason: sent.error.reason };
+    one.parts.push(writePart("write", { ...whatOf(one), ...placeOf(one.plan) }, concerned, { origin, outcome }));
+    return;
+  }
+  const { status, type, id, version } = sent.value;
+  one.parts.push(writePart("write", { ...whatOf(one), ...placeOf({ type, id }) }, concerned, { origin, outcome: { status } }));
+  const at = status === 204 || id === undefined ? undefined : `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
+  one.answer = { status, location: at };
+  if (status !== 204) one.done = sent.value;
+}
+
+/** The write is done: what cannot be shown of it is left out. */
+async function showWritten(one: Entry, scene: BatchScene): Promise<void> {
+  const returns = one.asked.ok && one.asked.value.kind === "writing" ? one.asked.value.write.conditions.returns : undefined;
+  if (one.done === undefined || returns !== "representation") return;
+  const disclosure = await represent(one.done, returns, scene, scene.origin).catch(() => undefined);
+  if (disclosure !== undefined) show(one, disclosure, scene);
+}
+
+/** Nothing had to be done: what was to be created is there, what was to be deleted is not. */
+function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" }>, { origin, base }: BatchScene): void {
+  const { type } = planned;
+  const status = planned.kind === "found" ? 200 : 204;
+  one.answer = planned.kind === "found" ? { status, location: `${base}/${type}/${planned.id}` } : { status };
+  const what = { ...whatOf(one), ...placeOf({ type, id: planned.kind === "found" ? planned.id : undefined }) };
+  one.parts.push(writePart("write", what, { patients: new Set(), unnamed: false }, { origin, outcome: { status } }));
+}
+
+async function readAll(entries: readonly Entry[], scene: BatchScene): Promise<void> {
+  const reading = entries.filter(({ asked }) => asked.ok && asked.value.kind === "reading");
+  for (let from = 0; from < reading.length; from += atOnce)
+    await Promise.all(reading.slice(from, from + atOnce).map((one) => read(one, scene)));
+}
+
+async function read(one: Entry, scene: BatchScene): Promise<void> {
+  if (!one.asked.ok || one.asked.value.kind !== "reading") return;
+  const { policy, access, origin, at, who, clientCert, ports } = scene;
+  const grant = evaluate(policy, access, one.asked.value.interaction);
+  if (!grant.ok) return refuse(one, grant.error);
+  const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports);
+  if (!disclosed.ok) return refuse(one, disclosed.error);
+  const { isHead, interaction } = one.asked.value;
+  one.answer = { status: 200, bodiless: isHead };
+  const [only] = disclosed.value.windows;
+  if (interaction.kind !== "search" && only !== undefined) one.answer = { ...one.answer, etag: etagOf(only.body, policy.digest) };
+  show(one, disclosed.value, scene);
+}
+
+function show(one: Entry, disclosure: Disclosure, scene: Pick<BatchScene, "policy">): void {
+  const [only] = disclosure.windows;
+  const etag = one.answer?.etag ?? (one.plan === undefined || only === undefined ? undefined : etagOf(only.body, scene.policy.digest));
+  one.answer = { status: 200, ...one.answer, disclosure, ...(etag === undefined ? {} : { etag }) };
+}
+
+/**
+ * What may be released at the end: while the client may still be answered, has credits for it, and there is room. A write that was done is
+ * answered by its status whatever happens to what it shows.
+ */
+async function release(entries: readonly Entry[], scene: BatchScene): Promise<void> {
+  const showing = entries.filter(({ answer }) => answer?.disclosure !== undefined);
+  const still = showing.length === 0 ? undefined : await scene.still();
+  let room = answerBytesMax;
+  for (const one of showing) {
+    const { answer } = one;
+    if (answer?.disclosure === undefined) continue;
+    const bytes = answer.disclosure.windows.reduce((sum, { body }) => sum + body.length, 0);
+    const spent = still?.ok === true && bytes <= room ? await scene.spendRecords(answer.disclosure) : still;
+    if (spent?.ok === true && bytes <= room) {
+      room -= bytes;
+      one.parts.push(...disclosedParts(whatOf(one), answer.status, answer.disclosure, withheldPathsMax));
+    } else withhold(one, spent?.ok === false ? spent.error : { reason: "answer_too_large" });
+  }
+}
+
+function withhold(one: Entry, refusal: GatewayRefusal): void {
+  if (one.plan === undefined) return refuse(one, refusal);
+  const { disclosure: _hidden, etag: _tag, ...done } = one.answer ?? { status: faceOf(refusal).status };
+  one.answer = done;
+}
