@@ -89,12 +89,12 @@ async function searchPage(
   const names = { public: base, name: origin };
   const resolved = await resolveJoins(expects.joins, ask, names);
   if (!resolved.ok) return resolved;
-  if (resolved.value === undefined) return ok(new Page(grant, expects, { ...names, origin: base }).finish(undefined, true));
+  if (resolved.value === undefined) return new Page(grant, expects, { ...names, origin: base }).finish(undefined, true);
   const { parameters, joined } = resolved.value;
   const filled = await fillPage({ ...grant, ask: expects.askJoined(parameters) }, expects, place, ask, names, joined);
   if (!filled.ok) return filled;
   const { page, next } = filled.value;
   const link = next && pageUrl(base, expects.type, await ports.pages.seal(next, pageBinding(who, expects.type), at));
   if (link !== undefined && link.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
-  return ok(page.finish(link, place === undefined));
+  return page.finish(link, place === undefined);
 }

@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import { broughtAlong, type Candidate, type Linked } from "./beside.ts";
 import { Discloser, type Joined, type NamedBases, type Withheld } from "./disclose.ts";
-import { Tally, type Disclosure } from "./disclosure.ts";
+import { Tally, type Disclosure, type Released } from "./disclosure.ts";
 
 /** Of a page's entries. Above it the page ends early, and the rest is behind its next link. */
 export const pageBytesMax = resourceBytesMax;
@@ -13,8 +13,10 @@ export const pageBytesMax = resourceBytesMax;
 /** What became of an entry: `beyond` is the first row that may be seen and has no room, and that there is one is all that may be told of it. */
 export type Offered = "shown" | "hidden" | "no match" | "beyond";
 
-// Of what is brought along: as much again as the page's own rows.
+// Of what is brought along: as much again as the page's own rows. What an origin brought along for hidden rows counts for nothing, but it
+// has to be held until that is known.
 const besideBytesMax = pageBytesMax;
+const heldBytesMax = 2 * besideBytesMax;
 
 /** A client's page in the making: rows are offered in the origin's order, and those that may be seen are taken until it is full. */
 export class Page {
@@ -90,24 +92,39 @@ export class Page {
     const { type, id, text } = candidate.released;
     const key = `${type}/${id}`;
     if (this.#candidates.has(key)) return ok("no match");
-    this.#candidateBytes += text.length;
-    if (this.#candidateBytes > besideBytesMax) return err({ reason: "answer_too_large" });
     this.#candidates.set(key, candidate);
-    return ok("no match");
+    this.#candidateBytes += text.length;
+    if (this.#candidateBytes <= heldBytesMax) return ok("no match");
+    // An origin sends what comes along behind the rows that it belongs to: nothing that none of them leads to is waited for.
+    const brought = new Set(this.#brought());
+    this.#candidateBytes = lengthOf(brought);
+    for (const [key, { released }] of this.#candidates) if (!brought.has(released)) this.#candidates.delete(key);
+    return this.#candidateBytes > besideBytesMax ? err({ reason: "answer_too_large" }) : ok("no match");
+  }
+
+  #brought(): readonly Released[] {
+    return broughtAlong(this.#rows, [...this.#candidates.values()], this.#grant.includes);
   }
 
   /** @param next link of the next page; @param isFirst without a next one it is the whole, and its length may be told. */
-  finish(next: string | undefined, isFirst: boolean): Disclosure {
+  finish(next: string | undefined, isFirst: boolean): Result<Disclosure, Withheld> {
     const { type, question } = this.#expects;
     const self = `${this.#bases.public}/${type}${question === "" ? "" : `?${question}`}`;
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
     const text = listText({ self, next, total }, this.#rows.length > 0); // nothing is brought along without a row
-    const brought = broughtAlong(this.#rows, [...this.#candidates.values()], this.#grant.includes);
+    const brought = this.#brought();
+    if (lengthOf(brought) > besideBytesMax) return err({ reason: "answer_too_large" });
     const entries = [...this.#rows.map(({ released }) => released), ...brought];
     const tally = new Tally(this.#bases.name);
     for (const patient of patientsAsked(type, this.#grant.asked)) tally.name(patient);
     tally.withhold(this.#withheld);
     tally.writeList(text, entries);
-    return tally.disclosure(this.#grant.withheldPaths);
+    return ok(tally.disclosure(this.#grant.withheldPaths));
   }
+}
+
+function lengthOf(several: Iterable<Released>): number {
+  let length = 0;
+  for (const { text } of several) length += text.length;
+  return length;
 }

@@ -78,7 +78,9 @@ async function page(
   const filled = await fill(origin, count, place);
   if (!filled.ok) throw new Error(filled.error.reason);
   const { page, next } = filled.value;
-  const body = page.finish(next && "https://next", place === undefined).windows.map((window) => new TextDecoder().decode(window.body));
+  const finished = page.finish(next && "https://next", place === undefined);
+  if (!finished.ok) throw new Error(finished.error.reason);
+  const body = finished.value.windows.map((window) => new TextDecoder().decode(window.body));
   const bundle: { total?: number; entry?: { resource: { id: string } }[] } = JSON.parse(body.join(""));
   return { ids: (bundle.entry ?? []).map(({ resource }) => resource.id), total: bundle.total, next };
 }

@@ -278,6 +278,60 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   expect(version({ ...old, ...code("lab") }, { ...now, ...code("vital") }, two)).not.toContain("then");
 });
 
+function windowsOf(page: Page): readonly DisclosedWindow[] {
+  const finished = page.finish(undefined, true);
+  if (!finished.ok) throw new Error(finished.error.reason);
+  return finished.value.windows;
+}
+
+test("what an origin brought along for hidden rows does not decide that there is too much; what leaves does", ({ expect }) => {
+  const grant = decide(policy(rule(["Observation", "Encounter"], "everything")), "Observation?_include=Observation:encounter");
+  if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
+  const { expects } = grant;
+  const bring = (sizeOf: (n: number) => number, led: (n: number) => boolean) => {
+    const page = new Page(grant, expects, bases);
+    const ids = Array.from({ length: 40 }, (_, n) => n);
+    for (const n of ids.filter(led)) {
+      const row = observation(`o${n}`, { encounter: { reference: `Encounter/e${n}` } });
+      page.offer(new TextEncoder().encode(JSON.stringify({ resource: row })));
+    }
+    for (const n of ids) {
+      const resource = { resourceType: "Encounter", id: `e${n}`, text: { status: "generated", div: "x".repeat(sizeOf(n)) } };
+      const offered = page.offer(new TextEncoder().encode(JSON.stringify({ resource, search: { mode: "include" } })));
+      if (!offered.ok) return offered.error.reason;
+    }
+    const finished = page.finish(undefined, true);
+    if (!finished.ok) return finished.error.reason;
+    return finished.value.windows.flatMap(({ counts }) => counts["Encounter"] ?? []).reduce((sum, some) => sum + some, 0);
+  };
+  // 40 MB, of which 4 MB leave; the same without the rest.
+  expect(
+    bring(
+      () => 1_000_000,
+      (n) => n % 10 === 0,
+    ),
+  ).toBe(4);
+  expect(
+    bring(
+      (n) => (n % 10 === 0 ? 1_000_000 : 1),
+      (n) => n % 10 === 0,
+    ),
+  ).toBe(4);
+  // 10 MB leave, beside 30 MB and beside nothing.
+  expect(
+    bring(
+      () => 1_000_000,
+      (n) => n % 4 === 0,
+    ),
+  ).toBe("answer_too_large");
+  expect(
+    bring(
+      (n) => (n % 4 === 0 ? 1_000_000 : 1),
+      (n) => n % 4 === 0,
+    ),
+  ).toBe("answer_too_large");
+});
+
 test("an answer over 1 MiB is windows of whole entries, each with its own patients and counts, that join to the whole", ({ expect }) => {
   const rows = Array.from({ length: 100 }, (_, n) =>
     observation(String(n), { subject: { reference: `Patient/${n}` }, note: [{ text: "x".repeat(40_000) }] }),
@@ -286,7 +340,7 @@ test("an answer over 1 MiB is windows of whole entries, each with its own patien
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
   const page = new Page(grant, grant.expects, bases);
   for (const resource of rows) expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource }))).ok).toBe(true);
-  const { windows } = page.finish(undefined, true);
+  const windows = windowsOf(page);
   expect(windows.length).toBe(4);
   const texts = windows.map(({ body }) => new TextDecoder().decode(body));
   expect(JSON.parse(texts.join(""))).toMatchObject({ total: 100, entry: rows.map(({ id }) => ({ resource: { id } })) });
@@ -309,7 +363,7 @@ test("a window concerns 5,000 patients at most, so that it fits one append; a re
   const page = new Page(grant, grant.expects, bases);
   for (const id of ["a", "b", "c"])
     expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource: crowd(id, 2_400) })))).toEqual({ ok: true, value: "shown" });
-  expect(page.finish(undefined, true).windows.map(({ patients }) => patients.length)).toEqual([4_801, 2_401]);
+  expect(windowsOf(page).map(({ patients }) => patients.length)).toEqual([4_801, 2_401]);
   expect(reason("Observation/a", crowd("a", 4_999))).toBe("released");
   expect(reason("Observation/a", crowd("a", 5_000))).toBe("answer_too_large");
   expect(reason("Observation", bundle([crowd("a", 5_000)]))).toBe("answer_too_large");

@@ -45,5 +45,5 @@ function pageOf(body: Uint8Array, page: Page): Result<Disclosure, Withheld> {
   const rest = splitter.end();
   const frame = rest.ok ? readFrame(rest.value) : rest;
   if (!frame.ok) return err({ reason: `answer_${frame.error.reason}` });
-  return ok(page.finish(isFull ? "next" : undefined, true));
+  return page.finish(isFull ? "next" : undefined, true);
 }
