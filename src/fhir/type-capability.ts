@@ -68,7 +68,11 @@ export function writtenCapability({ type, interactions, parameters, includes, re
     type,
     interaction: interactions.map((code) => ({ code })),
     ...(may("history-instance") && { versioning: "versioned", readHistory: true }),
+    ...(may("read") && { conditionalRead: "full-support" }),
     ...(may("update") && { updateCreate: false }), // a client that may see no resource may not find out by writing one
+    ...(may("create") && { conditionalCreate: may("search-type") }),
+    ...(may("update") && { conditionalUpdate: may("search-type") }),
+    ...(may("delete") && { conditionalDelete: may("search-type") ? "single" : "not-supported" }),
     ...(includes.length > 0 && { searchInclude: includes }),
     ...(revincludes.length > 0 && { searchRevInclude: revincludes }),
     ...(parameters.length > 0 && {

@@ -33,7 +33,7 @@ const cases: readonly [name: string, path: string, sending?: { method?: string; 
   ["a page's link that nobody sealed", "Patient?_page=AAAA"],
   ["a posted search at the system level", "_search", { method: "POST", body: "" }],
   ["a history", "Patient/_history"],
-  ["an operation", "Patient/amara-okafor/$everything"],
+  ["an operation that is not known", "Patient/amara-okafor/$graph"],
   ["a search of a whole compartment", "Patient/amara-okafor/*"],
   ["XML", "Patient/amara-okafor?_format=xml"],
   ["a create", "Patient", { method: "POST", headers: { "content-type": "application/fhir+json" }, body: '{"resourceType":"Patient"}' }],

@@ -85,6 +85,17 @@ test("it pages from the first page to the last, and every row comes once", async
   expect(paged).toEqual(whole);
 });
 
+test("it reads histories, compartments, everything about a patient and the gateway's capabilities in its own way", async ({ expect }) => {
+  const patient = { resourceType: "Patient", id: "amara-okafor" };
+  const everything = (await client.operation({ ...patient, name: "$everything", method: "GET" })) as Bundle;
+  expect(ids(everything)).toContain("amara-okafor");
+  const found = (await client.compartmentSearch({ resourceType: "Condition", compartment: patient })) as Bundle;
+  const searched = (await client.search({ resourceType: "Condition", searchParams: { patient: "amara-okafor" } })) as Bundle;
+  expect(ids(found)).toEqual(ids(searched));
+  expect(await client.history(patient)).toMatchObject({ resourceType: "Bundle", type: "history" });
+  expect(await client.capabilityStatement()).toMatchObject({ resourceType: "CapabilityStatement", rest: [{ mode: "server" }] });
+});
+
 test("it is told in its own terms what it may not do", async ({ expect }) => {
   const refused = async (call: Promise<unknown>): Promise<{ status: number; data: unknown }> =>
     call.then(
@@ -95,7 +106,7 @@ test("it is told in its own terms what it may not do", async ({ expect }) => {
     client.read({ resourceType: "Patient", id: "nobody" }),
     client.search({ resourceType: "Observation", searchParams: { colour: "red" } }),
     client.create({ resourceType: "Patient", body: { resourceType: "Patient" } }),
-    client.operation({ name: "$everything", resourceType: "Patient", id: "amara-okafor", method: "GET" }),
+    client.operation({ name: "$graph", resourceType: "Patient", id: "amara-okafor", method: "GET" }),
   ];
   const answers = await Promise.all(calls.map(refused));
   for (const { status, data } of answers) {
