@@ -7,6 +7,8 @@ import type { Secret } from "#kernel/secret";
 const lifeMilliseconds = 900_000;
 const version = 1;
 const [nonceBytes, tagBytes] = [12, 16];
+// How far into the origin's list a page begins grows with the rows that are hidden: a link must not be longer for it.
+const hiddenStep = 1_024;
 
 /**
  * The links to further pages, sealed with AES-256-GCM: `base64url(version u8 | nonce[12] | ciphertext | tag)`, with whom the link is for as
@@ -17,7 +19,8 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
   return {
     async seal({ question, posted, link, after, seen }, binding, at) {
       const expires = at + lifeMilliseconds;
-      const place = new TextEncoder().encode(JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]));
+      const known = utf8Length(JSON.stringify([question, posted, null, after ?? null, 0, expires]));
+      const place = padded(JSON.stringify([question, posted, link ?? null, after ?? null, seen, expires]), known);
       const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
       const sealed = await crypto.subtle.encrypt(parameters(nonce, binding), await importKey(), place);
       return Buffer.concat([Buffer.of(version), nonce, new Uint8Array(sealed)]).toString("base64url");
@@ -36,6 +39,15 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
     },
   };
 }
+
+/** With white space behind it, which JSON does not mind: what its reader does not know, beyond `known` bytes, takes whole steps. */
+function padded(text: string, known: number): Uint8Array {
+  const unknown = utf8Length(text) - known;
+  const steps = Math.max(1, Math.ceil(unknown / hiddenStep));
+  return new TextEncoder().encode(text + " ".repeat(steps * hiddenStep - unknown));
+}
+
+const utf8Length = (text: string) => new TextEncoder().encode(text).length;
 
 function parameters(iv: Uint8Array<ArrayBuffer>, { client, origin, path, purpose, policyDigest, patient, user }: PageBinding) {
   const bound = JSON.stringify(["phylax page", version, client, origin, path, purpose, policyDigest, patient ?? null, user ?? null]);

@@ -34,15 +34,35 @@ test("a link opens to the very place it was sealed for, and shows nothing of it"
   expect(await links.seal(place, binding, at)).not.toBe(sealed);
 });
 
+test("a link is as long wherever in the origin's list its page begins: that depends on how many rows are hidden", async ({ expect }) => {
+  const { length } = await links.seal({ ...place, link: undefined, seen: 0 }, binding, at);
+  const anywhere = fc.record({ link: fc.option(fc.stringMatching(/^[?][a-z0-9=&%]{0,900}$/u), { nil: undefined }), seen: fc.nat() });
+  await fc.assert(
+    fc.asyncProperty(anywhere, async (where) => {
+      const sealed = await links.seal({ ...place, ...where }, binding, at);
+      expect(sealed).toHaveLength(length);
+      expect(await links.open(sealed, binding, at)).toEqual({ ok: true, value: { ...place, ...where } });
+    }),
+  );
+});
+
 test("after fifteen minutes it opens no longer", async ({ expect }) => {
   const sealed = await links.seal(place, binding, at);
   expect(await reasonOf(sealed, binding, instant(at + 899_999))).toBe("opened");
   expect(await reasonOf(sealed, binding, minutes(15))).toBe("page_link_expired");
 });
 
-test("it opens for no other client, origin, type, purpose, policy or patient, and with no other key", async ({ expect }) => {
+test("it opens for no other client, origin, path, purpose, policy, patient or user, and with no other key", async ({ expect }) => {
   const sealed = await links.seal(place, binding, at);
-  const others = { client: "telehealth", origin: "other", type: "Patient", purpose: "TREAT", policyDigest: "sha256:b", patient: "1" };
+  const others = {
+    client: "telehealth",
+    origin: "other",
+    path: "Patient",
+    user: "Practitioner/1",
+    purpose: "TREAT",
+    policyDigest: "sha256:b",
+    patient: "1",
+  };
   for (const [name, value] of Object.entries(others))
     expect(await reasonOf(sealed, { ...binding, [name]: value }), name).toBe("page_link_foreign");
   expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({ ok: false, error: { reason: "page_link_foreign" } });
