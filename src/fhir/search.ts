@@ -13,7 +13,7 @@ import {
 } from "./search-condition.ts";
 import { searchParametersOf, type SearchParameterDefinition } from "./search-parameters.ts";
 
-export type { Criteria, Join, SearchParameter } from "./search-condition.ts";
+export type { Criteria, SearchParameter } from "./search-condition.ts";
 
 export interface SortKey {
   readonly definition: SearchParameterDefinition;

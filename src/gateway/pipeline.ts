@@ -21,7 +21,7 @@ import { list } from "./list.ts";
 import { tell, type TellPorts } from "./tell.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
-import { clientSpend, furtherSpends, recordSpends, requestSpends } from "./spends.ts";
+import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
@@ -111,7 +111,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (interaction.kind === "batch") {
     const batch = await readBatchBody(message);
     if (!batch.ok) return trail.refuse(batch.error);
-    const spendRequests = (many: number) => ports.limiter.spend(many < 1 ? [] : furtherSpends(who, many), denied);
+    const spendRequests = (many: number) => ports.limiter.spend(many < 1 ? [] : requestSpends(who, many), denied);
     const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), ports, spendRequests };
     return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);
   }

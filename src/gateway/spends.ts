@@ -14,18 +14,18 @@ export function clientSpend({ client, grant, issuer }: Spender): Spend {
   return { ...counterOf({ client, grant, issuer }), policy: "default", quota: grant.quotas.default, many: 1 };
 }
 
-/** All that a request costs: one of the client's, and one of its token's subject where the grant counts those. */
-export function requestSpends(who: Spender & { readonly subject: string }): readonly Spend[] {
+/**
+ * All that a request costs: one of the client's, and one of its token's subject where the grant counts those.
+ *
+ * @param many of a batch: each of its entries is a request.
+ */
+export function requestSpends(who: Spender & { readonly subject: string }, many = 1): readonly Spend[] {
   const { perSubject } = who.grant.quotas;
-  const ofClient = clientSpend(who);
+  const ofClient: Spend = { ...clientSpend(who), many };
   if (perSubject === undefined) return [ofClient];
   // An issuer's URL has no space: no two subjects are one.
-  return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many: 1 }];
+  return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many }];
 }
-
-/** The requests in a batch beyond the first: as many as if each had come by itself. */
-export const furtherSpends = (who: Parameters<typeof requestSpends>[0], many: number): readonly Spend[] =>
-  requestSpends(who).map((spend) => ({ ...spend, many }));
 
 /** What an answer costs where the grant counts records: one for each resource in it. An answer without any costs nothing. */
 export function recordSpends(who: Spender, { windows }: Disclosure): readonly Spend[] {

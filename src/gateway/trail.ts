@@ -161,15 +161,16 @@ export class Trail {
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 
+  #partEvent({ kind, what, outcome, ...about }: Part): AuditEvent {
+    const [event, step] = [this.#event(kind, outcome), this.#partsRecorded];
+    this.#partsRecorded += 1;
+    return { ...event, ...about, what: { ...event.what, ...what }, step };
+  }
+
   async #recordParts(parts: readonly Part[]): Promise<Recorded | Counted | Replayed> {
     let first: Recorded | Counted | undefined;
     for (const group of inAppends(parts)) {
-      const events = group.map(({ kind, what, outcome, ...about }): AuditEvent => {
-        const event = { ...this.#event(kind, outcome), ...about, step: this.#partsRecorded };
-        this.#partsRecorded += 1;
-        return { ...event, what: { ...event.what, ...what } };
-      });
-      const recorded = await this.#recordFirst(events);
+      const recorded = await this.#recordFirst(group.map((part) => this.#partEvent(part)));
       if (recorded === "replayed") return recorded;
       first ??= recorded;
     }

@@ -1,0 +1,300 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { noSharedData } from "../phi/shared-data.ts";
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { openLedger } from "../support/auditor.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+  type Outsider,
+} from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const to = (reference: string) => ({ reference });
+const code = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
+const observation = (patient: string, more: object = {}) => ({
+  resourceType: "Observation",
+  status: "final",
+  code,
+  subject: to(patient),
+  ...more,
+});
+const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const world = [
+  { resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }], telecom: [{ system: "phone", value: "canary-phone" }] },
+  { resourceType: "Patient", id: "bela", identifier: [{ system: "urn:mrn", value: "b" }], name: [{ family: "Nagy" }] },
+  { id: "pulse-amara", ...observation("Patient/amara", { note: [{ text: "canary-note" }] }) },
+  { id: "pulse-bela", ...observation("Patient/bela") },
+  { id: "secret-amara", ...observation("Patient/amara", { meta: restricted }) },
+  { resourceType: "Practitioner", id: "vera", identifier: [{ system: "urn:npi", value: "1" }], name: [{ family: "Vera" }] },
+  { resourceType: "Practitioner", id: "hidden", identifier: [{ system: "urn:npi", value: "2" }], meta: restricted },
+];
+
+const why = "45 CFR 164.506(c)(2): treatment activities of a provider.";
+const rule = (types: readonly string[], interactions: readonly string[], show: unknown) => ({
+  types,
+  interactions,
+  show,
+  why,
+  examples: [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }],
+});
+const writer = {
+  format: "phylax.policy.v1",
+  name: "writer",
+  title: "Writes",
+  purposes: ["PATRQT"],
+  rules: [
+    rule(["Patient"], ["read", "search", "create", "update"], ["identifier", "name", "gender"]),
+    rule(
+      ["Observation"],
+      ["read", "search", "create", "update", "delete"],
+      ["identifier", "status", "code", "subject", "performer", "value[x]"],
+    ),
+    rule(["Practitioner"], ["read", "search"], "everything"),
+  ],
+};
+const loader = { ...writer, name: "loader", rules: [rule([...r4ResourceTypes], ["read", "search", "create"], "everything")] };
+
+type Who = "clinic" | "app" | "loader";
+const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", loader: "system/*.cruds" } as const;
+const bundles = mkdtempSync(join(tmpdir(), "phylax-batch-"));
+const certificates = new Map<Who, CertificateFiles>();
+let phylax: TestStack;
+let issuer: Outsider;
+beforeAll(async () => {
+  writeFileSync(
+    join(bundles, "world.json"),
+    JSON.stringify({ resourceType: "Bundle", type: "collection", entry: world.map((resource) => ({ resource })) }),
+  );
+  phylax = await startTestStack({ bundles });
+  issuer = await outsider("https://batch.example", "phylax");
+  const clients = [];
+  for (const who of Object.keys(scopes) as Who[]) {
+    const certificate = await certificateFor(phylax, `batch-${who}`);
+    certificates.set(who, certificate);
+    const client = {
+      id: `batch-${who}`,
+      kind: "clinic",
+      auth: "external",
+      issuer: issuer.iss,
+      externalClientId: who,
+      certificates: [thumbprint(certificate)],
+    };
+    clients.push(clientEntries(client, "PATRQT", who === "loader" ? "loader" : "writer", scopes[who]));
+  }
+  const policies = [writer, loader].map((body) => ({ name: body.name, body }));
+  await phylax.stack.runtime.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...clients));
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(bundles, { recursive: true, force: true });
+});
+
+interface Entry {
+  readonly resource?: { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown };
+  readonly response: { readonly status: string; readonly location?: string; readonly etag?: string; readonly outcome?: unknown };
+}
+async function post(
+  who: Who,
+  bundle: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Reply & { readonly entries: readonly Entry[] }> {
+  const certificate = certificates.get(who);
+  const patient = who === "app" ? { patient: "amara" } : {};
+  if (certificate === undefined) throw new Error("not set up");
+  const token = await outsideToken(issuer, certificate, { client_id: who, scope: scopes[who], ...patient });
+  const sending = { method: "POST", body: JSON.stringify(bundle), headers: { "content-type": "application/fhir+json", ...headers } };
+  const reply = await askAs(phylax, certificate, token, "", sending);
+  return { ...reply, entries: (JSON.parse(reply.text).entry ?? []) as readonly Entry[] };
+}
+const bundle = (type: "batch" | "transaction", ...entry: readonly object[]) => ({ resourceType: "Bundle", type, entry });
+const asks = (method: string, url: string, more: object = {}) => ({ request: { method, url }, ...more });
+const patch = (operations: object) => ({
+  resource: {
+    resourceType: "Binary",
+    contentType: "application/json-patch+json",
+    data: Buffer.from(JSON.stringify(operations)).toString("base64"),
+  },
+});
+const statuses = ({ entries }: { readonly entries: readonly Entry[] }) => entries.map(({ response }) => response.status);
+const stored = async (path: string): Promise<Record<string, unknown>> => (await fetch(`${phylax.dev.origin}/${path}`)).json();
+const eventsOf = async (reply: Reply) =>
+  (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+
+test("a batch answers each entry as it would by itself: what is permitted, what is not, what is not there", async ({ expect }) => {
+  const reply = await post(
+    "app",
+    bundle(
+      "batch",
+      asks("GET", "Patient/amara"),
+      asks("GET", "Patient/bela"),
+      asks("GET", "Observation/secret-amara"),
+      asks("GET", "Observation/nobody"),
+      asks("GET", "Observation?code=8867-4"),
+      asks("GET", "Observation?favourite=1"),
+      asks("GET", "Practitioner?name=Vera"),
+      asks("POST", "Observation", { resource: observation("Patient/amara") }),
+      asks("POST", "Observation", { resource: observation("Patient/bela") }),
+      asks("DELETE", "Observation/pulse-bela"),
+      asks("GET", "Patient/amara/$everything"),
+      asks("HEAD", "Patient/amara"),
+    ),
+  );
+  expect(reply.status, reply.text).toBe(200);
+  expect(JSON.parse(reply.text).type).toBe("batch-response");
+  expect(statuses(reply)).toEqual(["200", "404", "404", "404", "200", "400", "403", "201", "403", "404", "400", "200"]);
+  const [amara, bela, secret, nobody, search] = reply.entries;
+  expect(amara?.resource).toMatchObject({ resourceType: "Patient", id: "amara", name: [{ family: "Okafor" }] });
+  expect(amara?.response.etag).toMatch(/^"/u);
+  expect(JSON.stringify([bela, secret])).toBe(JSON.stringify([nobody, nobody]));
+  expect(JSON.stringify(search?.resource)).toContain("pulse-amara");
+  expect(reply.entries[7]?.response.location).toMatch(new RegExp(`^${phylax.dev.fhir}/Observation/[^/]+/_history/1$`, "u"));
+  expect(reply.entries[11]).not.toHaveProperty("resource");
+  expect(reply.text).not.toContain("canary");
+  expect(reply.text).not.toContain(phylax.dev.origin);
+  expect(await stored("Observation/pulse-bela")).toMatchObject({ id: "pulse-bela" });
+});
+
+test("each entry of a batch is on record as its own request: intents before anything is written, outcomes, refusals, disclosures", async ({
+  expect,
+}) => {
+  const reply = await post(
+    "clinic",
+    bundle(
+      "batch",
+      asks("GET", "Patient/bela"),
+      asks("PUT", "Observation/pulse-bela", { resource: { id: "pulse-bela", ...observation("Patient/bela", { status: "amended" }) } }),
+      asks("GET", "Toaster/1"),
+    ),
+  );
+  expect(statuses(reply)).toEqual(["200", "200", "404"]);
+  const events = await eventsOf(reply);
+  expect(events.map(({ kind, what, outcome }) => [kind, what?.interaction ?? what?.path, outcome?.status])).toEqual([
+    ["intent", "update", undefined],
+    ["write", "update", 200],
+    ["disclosure", "read", 200],
+    ["refusal", "batch", 404],
+  ]);
+  expect(new Set(events.map(({ step }) => step)).size).toBe(4);
+  for (const event of events.slice(0, 3)) expect(event.patients).toMatchObject([{ patient: "main/Patient/bela" }]);
+  expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "amended" });
+});
+
+test("a transaction is done whole: its own names, conditional references and conditional creates are resolved among what may be seen", async ({
+  expect,
+}) => {
+  const transaction = bundle(
+    "transaction",
+    asks("POST", "Patient", {
+      fullUrl: "urn:uuid:11111111-1111-4111-8111-111111111111",
+      resource: { resourceType: "Patient", name: [{ family: "Newborn" }] },
+    }),
+    asks("POST", "Observation", {
+      resource: observation("urn:uuid:11111111-1111-4111-8111-111111111111", { performer: [to("Practitioner?identifier=urn:npi|1")] }),
+    }),
+    {
+      request: { method: "POST", url: "Patient", ifNoneExist: "identifier=urn:mrn|b" },
+      fullUrl: "urn:uuid:22222222-2222-4222-8222-222222222222",
+      resource: { resourceType: "Patient", name: [{ family: "Nagy" }] },
+    },
+    asks("POST", "Observation", { resource: observation("urn:uuid:22222222-2222-4222-8222-222222222222") }),
+    asks("PATCH", "Observation/pulse-amara", {
+      fullUrl: "Observation/pulse-amara",
+      ...patch([{ op: "replace", path: "/status", value: "amended" }]),
+    }),
+    asks("GET", "Observation/pulse-amara"),
+  );
+  const reply = await post("clinic", transaction);
+  expect(reply.status, reply.text).toBe(200);
+  expect(statuses(reply)).toEqual(["201", "201", "200", "201", "200", "200"]);
+  const places = reply.entries.map(({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").replace(/\/_history\/.*$/u, ""));
+  expect(places[2]).toBe("Patient/bela");
+  expect(await stored(places[1] ?? "")).toMatchObject({
+    subject: { reference: places[0] },
+    performer: [{ reference: "Practitioner/vera" }],
+  });
+  expect(await stored(places[3] ?? "")).toMatchObject({ subject: { reference: "Patient/bela" } });
+  expect(await stored("Observation/pulse-amara")).toMatchObject({ status: "amended", note: [{ text: "canary-note" }] });
+  expect(reply.entries[5]?.resource).toMatchObject({ status: "amended" });
+  expect(reply.text).not.toContain("canary");
+  const kinds = (await eventsOf(reply)).map(({ kind }) => kind);
+  expect(kinds.slice(0, 8)).toEqual([...Array.from({ length: 4 }, () => "intent"), ...Array.from({ length: 4 }, () => "write")]);
+  expect(kinds.slice(8).sort()).toEqual(["disclosure", "write"]); // the read, and what was there already
+});
+
+test("one entry that is not permitted refuses a transaction whole, and the origin hears nothing of it", async ({ expect }) => {
+  const good = asks("POST", "Observation", {
+    resource: observation("Patient/amara", { identifier: [{ system: "urn:t", value: "never" }] }),
+  });
+  for (const [status, entry] of [
+    [403, asks("POST", "Observation", { resource: observation("Patient/bela") })],
+    [404, asks("PUT", "Observation/pulse-bela", { resource: { id: "pulse-bela", ...observation("Patient/bela") } })],
+    [404, asks("PUT", "Observation/nobody", { resource: { id: "nobody", ...observation("Patient/amara") } })],
+    [403, asks("DELETE", "Patient/amara")],
+    [403, asks("GET", "Practitioner/vera")],
+    [422, asks("POST", "Observation", { resource: observation("Patient/amara", { note: [{ text: "hidden" }] }) })],
+    [415, asks("PATCH", "Observation/pulse-amara", { resource: { resourceType: "Parameters", parameter: [] } })],
+    [400, asks("GET", "https://origin.example/fhir/Patient/1")],
+    [400, asks("POST", "Patient/$match")],
+  ] as const) {
+    const before = phylax.forwarded.length;
+    const reply = await post("app", bundle("transaction", good, entry));
+    expect(reply.status, reply.text).toBe(status);
+    expect(
+      phylax.forwarded.slice(before).filter((line) => !line.startsWith("GET") && !line.includes("_search")),
+      reply.text,
+    ).toEqual([]);
+  }
+  expect(JSON.stringify(await stored("Observation?identifier=urn:t|never"))).not.toContain('"entry"');
+});
+
+test("a reference that is a search finds nothing hidden, and outside a transaction there is none", async ({ expect }) => {
+  const naming = (query: string) =>
+    asks("POST", "Observation", { resource: observation("Patient/amara", { performer: [to(`Practitioner?${query}`)] }) });
+  const face = ({ status, text }: Reply) => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
+  const hidden = await post("clinic", bundle("transaction", naming("identifier=urn:npi|2")));
+  expect(hidden.status, hidden.text).toBe(412);
+  expect(face(hidden)).toEqual(face(await post("clinic", bundle("transaction", naming("identifier=urn:npi|3")))));
+  expect(statuses(await post("clinic", bundle("batch", naming("identifier=urn:npi|1"))))).toEqual(["422"]);
+  expect((await post("app", bundle("transaction", naming("identifier=urn:npi|1")))).status).toBe(403);
+});
+
+test("what is no batch, too long, or names one resource twice is refused by its form", async ({ expect }) => {
+  expect((await post("clinic", { resourceType: "Bundle", type: "searchset" })).status).toBe(400);
+  expect((await post("clinic", bundle("batch", ...Array.from({ length: 51 }, () => asks("GET", "Patient/amara"))))).status).toBe(413);
+  expect((await post("clinic", bundle("transaction", asks("DELETE", "Observation/x"), asks("DELETE", "Observation/x")))).status).toBe(400);
+  expect((await post("clinic", bundle("batch"), { "content-type": "application/xml" })).status).toBe(415);
+  const empty = await post("clinic", bundle("batch"));
+  expect([empty.status, JSON.parse(empty.text)]).toEqual([200, { resourceType: "Bundle", type: "batch-response" }]);
+});
+
+test.skipIf(noSharedData)(
+  "a real Synthea transaction goes through, and each of its resources is there (needs ../shared/data)",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const folder = join(import.meta.dirname, "../../../shared/data/fhir/synthea-2019");
+    for (const name of readdirSync(folder).slice(0, 2)) {
+      const transaction = JSON.parse(gunzipSync(readFileSync(join(folder, name))).toString()) as {
+        entry: { resource: { resourceType: string } }[];
+      };
+      const reply = await post("loader", transaction);
+      expect(reply.status, reply.text.slice(0, 2_000)).toBe(200);
+      expect(new Set(statuses(reply))).toEqual(new Set(["201"]));
+      expect(reply.entries).toHaveLength(transaction.entry.length);
+      const at = reply.entries.map(({ response }) => response.location?.replace(`${phylax.dev.fhir}/`, "").split("/")[0]);
+      expect(at).toEqual(transaction.entry.map(({ resource }) => resource.resourceType));
+      expect((await eventsOf(reply)).filter(({ kind }) => kind === "intent")).toHaveLength(transaction.entry.length);
+    }
+  },
+);
