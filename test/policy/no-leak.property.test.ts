@@ -1,0 +1,134 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { isReading, readInteraction } from "#fhir/interaction";
+import { faceOf, type GatewayRefusal } from "#gateway/refusal";
+import { gather } from "#gateway/gather";
+import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
+import { ok } from "#kernel/result";
+import { compilePolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import type { PolicyDocument } from "#policy/schema";
+import { carelessOrigin, realOrigin, type SmallOrigin } from "./small-origin.ts";
+import { canariesIn, patients, policyOf, requestOf, scopesOf, Tape, worldOf, type Kept } from "./small-world.ts";
+import { twinOf } from "./twin-world.ts";
+import { Knowable, type Asker } from "./what-may-be-known.ts";
+
+// Random policies, scopes and questions over a small world whose every element holds a value that is nowhere else.
+
+const fhirBase = "https://api.example/v1/fhir/main";
+const origins = { "an origin that answers for real": realOrigin, "an origin that ignores every parameter": carelessOrigin };
+
+interface Answered {
+  readonly status: number;
+  readonly text: string;
+  /** What the origin was asked, in order. */
+  readonly asked: readonly string[];
+  /** How many records it takes. */
+  readonly appends: number;
+}
+
+async function ask(document: PolicyDocument, asker: Asker, request: string, origin: SmallOrigin): Promise<Answered> {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query, fhirBase);
+  if (!interaction.ok) return { status: faceOf(interaction.error).status, text: interaction.error.reason, asked: [], appends: 1 };
+  const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
+  if (!scopes.ok || !isReading(interaction.value)) throw new Error("a test's own mistake");
+  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
+  const access = { scopes: scopes.value, patient: asker.patient, usersPatients: new Set(asker.usersPatients) };
+  const grant = evaluate(compilePolicy(document, "sha256:test"), access, interaction.value);
+  if (!grant.ok) return refused(grant.error);
+  const disclosed = await gather(
+    { origin: "main", at: instant(0), who: {} as never, grant: grant.value, place: undefined, clientCert: undefined },
+    {
+      origins: origin,
+      pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) },
+      fhirBase: () => fhirBase,
+    },
+  );
+  if (!disclosed.ok) return refused(disclosed.error);
+  const { windows } = disclosed.value;
+  const text = windows.map((window) => new TextDecoder().decode(window.body)).join("");
+  return { status: 200, text, asked: origin.asked, appends: windows.length };
+}
+
+/** One question of one asker to one world. */
+interface Scene {
+  readonly world: readonly Kept[];
+  readonly document: PolicyDocument;
+  readonly asker: Asker;
+  readonly request: string;
+  readonly tape: Tape;
+  /** For a report that can be read: of the world the ids say enough. */
+  readonly [fc.toStringMethod]: () => string;
+}
+
+const scenes = fc.array(fc.nat({ max: 10_000 }), { minLength: 400, maxLength: 400, size: "max" }).map((choices): Scene => {
+  const tape = new Tape(choices);
+  const world = worldOf(tape);
+  const asker = { scopes: scopesOf(tape), patient: tape.of(...patients), usersPatients: tape.some(patients) };
+  const [document, request] = [policyOf(tape), requestOf(tape, world)];
+  return { document, asker, request, world, tape, [fc.toStringMethod]: () => JSON.stringify({ document, asker, request }) };
+});
+const runs = { numRuns: 1_000 };
+
+/** A search shows rows by the rules to search, and brings others along by those to read. */
+const interactionsOf = (request: string) => (request.includes("?") ? (["read", "search"] as const) : (["read"] as const));
+
+test.for(Object.entries(origins))(
+  "of %s no value leaves that policy, scopes and patient do not let be known",
+  async ([, open], { expect }) => {
+    let answers = 0;
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ world, document, asker, request }) => {
+        const known = new Knowable(document, asker, world).canaries(interactionsOf(request));
+        const answer = await ask(document, asker, request, open(world));
+        if (answer.status === 200 && canariesIn(answer.text).length > 1) answers += 1;
+        const echoed = new Set(canariesIn(decodeURIComponent(request))); // in the answer's link to itself
+        expect(canariesIn(answer.text).filter((canary) => !known.has(canary) && !echoed.has(canary))).toEqual([]);
+      }),
+      runs,
+    );
+    expect(answers).toBeGreaterThan(runs.numRuns / 10); // it was asked what can be answered
+  },
+);
+
+test.for(Object.entries(origins))(
+  "of %s two worlds that differ in what may not be known give the same bytes, after the same questions",
+  async ([, open], { expect }) => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
+        const twin = twinOf(world, new Knowable(document, asker, world), tape);
+        expect(await ask(document, asker, request, open(twin))).toEqual(await ask(document, asker, request, open(world)));
+      }),
+      runs,
+    );
+  },
+);
+
+test.for(Object.entries(origins))(
+  "of %s taking a scope or a rule away turns no refusal into a grant, and shows nothing more",
+  async ([, open], { expect }) => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
+        const without = <T>(list: readonly T[], at: number) => list.filter((_, index) => index !== at);
+        const whole = await ask(document, asker, request, open(world));
+        const fewer =
+          tape.below(2) === 0
+            ? await ask(document, { ...asker, scopes: without(asker.scopes, tape.below(asker.scopes.length)) }, request, open(world))
+            : await ask(
+                { ...document, rules: without(document.rules, tape.below(Math.max(document.rules.length, 1))) },
+                asker,
+                request,
+                open(world),
+              );
+        if (whole.status !== 200) expect(fewer.status).not.toBe(200);
+        // Whose a resource inside another is, only one that holds it can tell: with a scope for everybody's rows beside, fewer may go with theirs.
+        const inside = world.flatMap(({ now, before }) => canariesIn(JSON.stringify([now["contained"], before?.["contained"]])));
+        const shown = new Set([...canariesIn(whole.text), ...inside]);
+        expect(canariesIn(fewer.text).filter((canary) => !shown.has(canary))).toEqual([]);
+      }),
+      runs,
+    );
+  },
+);

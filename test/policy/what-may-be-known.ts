@@ -1,0 +1,171 @@
+import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
+import type { PolicyDocument, PolicyRule, RuleInteraction } from "#policy/schema";
+import { canariesIn, type Kept, type Row } from "./small-world.ts";
+
+/** Who asks, in the words of a token. */
+export interface Asker {
+  readonly scopes: readonly string[];
+  readonly patient: string;
+  readonly usersPatients: readonly string[];
+}
+
+/**
+ * What a policy and scopes let somebody know of a small world, by a reading of DESIGN §6 that shares no code with the engine: it knows the
+ * types, elements and conditions of the small world alone.
+ */
+export class Knowable {
+  readonly #rules: readonly PolicyRule[];
+  readonly #asker: Asker;
+  readonly #world: readonly Kept[];
+
+  constructor(document: PolicyDocument, asker: Asker, world: readonly Kept[]) {
+    this.#rules = document.rules;
+    this.#asker = asker;
+    this.#world = world;
+  }
+
+  /** All canaries that may stand in an answer to an interaction. */
+  canaries(interactions: readonly RuleInteraction[]): ReadonlySet<string> {
+    return new Set(
+      this.#world.flatMap(({ now, before }) => [
+        ...this.#of(now, [now], interactions),
+        ...(before === undefined ? [] : this.#of(before, [before, now], interactions)),
+      ]),
+    );
+  }
+
+  /** Whether there is anything of the row, as it is now, to be known. */
+  reaches(row: Row): boolean {
+    return this.#rulesOf([row], ["read", "search"]).length > 0;
+  }
+
+  /** Whether what stands at a place of a row may be known by any interaction. */
+  shows(versions: readonly Row[], trail: readonly Step[]): boolean {
+    return isShown(this.#rulesOf(versions, ["read", "search"]), trail);
+  }
+
+  #of(row: Row, versions: readonly Row[], interactions: readonly RuleInteraction[]): readonly string[] {
+    const rules = this.#rulesOf(versions, interactions);
+    const { contained, ...own } = row;
+    const shown = leavesOf(own).flatMap(({ text, trail }) => (isShown(rules, trail) ? canariesIn(text) : []));
+    const opens = isShown(rules, [{ name: "contained", item: {} }]);
+    return isArray(contained) && opens ? [...shown, ...contained.flatMap((inside) => this.#inside(inside))] : shown;
+  }
+
+  /** What is inside goes by the rules to read its own type; it is nobody's but its container's. */
+  #inside(inside: Json): readonly string[] {
+    if (!isObject(inside)) return [];
+    const rules = this.#rules.filter(({ types, interactions }) => types.includes("Practitioner") && interactions.includes("read"));
+    return leavesOf(inside).flatMap(({ text, trail }) => (isShown(rules, trail) ? canariesIn(text) : []));
+  }
+
+  #rulesOf(versions: readonly Row[], interactions: readonly RuleInteraction[]): readonly PolicyRule[] {
+    if (!versions.every((row) => !isLabelled(row))) return [];
+    const [row] = versions;
+    const type = row?.resourceType ?? "";
+    const rules = this.#rules.filter(
+      (rule) =>
+        rule.types.some((one) => one === type) &&
+        rule.interactions.some((one) => interactions.includes(one)) &&
+        versions.every((version) => meets(rule, version)),
+    );
+    if (versions.every((version) => this.#holds(version, interactions))) return rules;
+    if (type !== "Practitioner" || !interactions.includes("read")) return [];
+    return rules.filter(
+      (rule) => rule.interactions.includes("read") && (rule.referredBy ?? []).some((by) => this.#isReferred(`Practitioner/${row?.id}`, by)),
+    );
+  }
+
+  /** Whether a scope reaches the row: everybody's, or whose it is; of its categories. */
+  #holds(row: Row, interactions: readonly RuleInteraction[]): boolean {
+    const letters = interactions.map((interaction) => (interaction === "read" ? "r" : "s"));
+    return this.#asker.scopes.some((scope) => {
+      const {
+        context,
+        type,
+        permissions = "",
+        query = "",
+      } = /^(?<context>\w+)\/(?<type>[\w*]+)\.(?<permissions>\w+)(?:\?category=(?<query>.+))?$/u.exec(scope)?.groups ?? {};
+      if (type !== "*" && type !== row.resourceType) return false;
+      if (!letters.some((letter) => permissions.includes(letter))) return false;
+      if (query !== "" && !JSON.stringify(row["category"] ?? "").includes(`"code":"${query.split("|").at(-1)}"`)) return false;
+      if (context === "system") return true;
+      const whose = context === "patient" ? [this.#asker.patient] : this.#asker.usersPatients;
+      const owners = ownersOf(row);
+      return owners.length > 0 && owners.every((owner) => whose.includes(owner));
+    });
+  }
+
+  #isReferred(practitioner: string, by: string): boolean {
+    const [type = "", parameter = ""] = by.split(":");
+    const elements: Readonly<Record<string, string>> = {
+      "general-practitioner": "generalPractitioner",
+      asserter: "asserter",
+      actor: "participant",
+    };
+    return this.#world.some(
+      ({ now }) =>
+        now.resourceType === type &&
+        this.reaches(now) &&
+        JSON.stringify(now[elements[parameter] ?? parameter] ?? "").includes(`"${practitioner}"`),
+    );
+  }
+}
+
+const isLabelled = (row: Row) => JSON.stringify(row["meta"] ?? "").includes('"code":"R"');
+
+function meets({ where = [] }: PolicyRule, row: Row): boolean {
+  const isLab = JSON.stringify(row["category"] ?? "").includes('"lab"');
+  return where.every((condition) => ("in" in condition ? isLab : !isLab));
+}
+
+/** Ids of the patients whose it is: a subject's, or of who took part where there is none; an appointment is everybody's who comes. */
+export function ownersOf(row: Row): readonly string[] {
+  const named = (value: Json | undefined) =>
+    [...JSON.stringify(value ?? "").matchAll(/"Patient\/(?<id>\w+)"/gu)].map(({ groups }) => groups?.["id"] ?? "");
+  if (row.resourceType === "Patient") return [row.id];
+  if (row.resourceType === "Appointment") return named(row["participant"]);
+  return row["subject"] === undefined ? named(row["performer"]) : named(row["subject"]);
+}
+
+export interface Step {
+  readonly name: string;
+  readonly item: JsonObject;
+}
+
+/** Every text of a resource, with the way to it: each step's name, and what stands there. */
+export function leavesOf(value: Json, trail: readonly Step[] = []): readonly { readonly text: string; readonly trail: readonly Step[] }[] {
+  if (typeof value === "string") return [{ text: value, trail }];
+  if (isArray(value))
+    return value.flatMap((item) =>
+      leavesOf(
+        item,
+        trail.map((step, at) => (at === trail.length - 1 && isObject(item) ? { ...step, item } : step)),
+      ),
+    );
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([name, below]) =>
+    below === undefined ? [] : leavesOf(below, [...trail, { name, item: isObject(below) ? below : {} }]),
+  );
+}
+
+/** Each rule granted its part for this very row: together they show an extension that any of them lists, on whatever any of them shows. */
+function isShown(rules: readonly PolicyRule[], trail: readonly Step[]): boolean {
+  if (rules.some(({ show }) => show === "everything")) return true;
+  const at = trail.findIndex(({ name }) => name === "extension");
+  if (at !== -1 && !rules.some(({ extensions }) => extensions?.includes("urn:ext") === true)) return false;
+  if (at === 0) return rules.length > 0;
+  const steps = (at === -1 ? trail : trail.slice(0, at)).map(({ name, item }) => ({ name: name.replace(/^_/u, ""), item }));
+  return rules.some(({ show }) => typeof show !== "string" && show.some((path) => leadsTo(path, steps)));
+}
+
+function leadsTo(path: string, steps: readonly Step[]): boolean {
+  const segments = path.split(/\.(?![^[]*\])/u);
+  return segments.length <= steps.length && segments.every((segment, at) => fits(segment, steps[at]));
+}
+
+function fits(segment: string, step: Step | undefined): boolean {
+  const { name = "", by, value } = /^(?<name>\w+(?:\[x\])?)(?:\[(?<by>\w+)=(?<value>[^\]]+)\])?$/u.exec(segment)?.groups ?? {};
+  const isNamed = name.endsWith("[x]") ? step?.name.startsWith(name.slice(0, -3)) === true : step?.name === name;
+  return isNamed && (by === undefined || step?.item[by] === value);
+}

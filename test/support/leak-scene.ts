@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { startHeedlessOrigin, type HeedlessOrigin } from "./heedless-origin.ts";
+import { leakPolicy } from "./leak-policy.ts";
+import { leakWorld } from "./leak-world.ts";
+import { certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint, type Outsider } from "./outside.ts";
+import { startTestStack, type TestStack } from "./stack.ts";
+
+/** The two origins that hold the same world: one answers for real, the other ignores whatever it is asked. */
+export const origins = ["main", "heedless"] as const;
+export type OriginName = (typeof origins)[number];
+
+/**
+ * `app`: Ann's, with `patient/*.cruds`. `reader`: Ann's, which reads alone. `ben`: Ben's. `staff`: everybody's rows. `user`: whoever signs
+ * in, by what they are to a patient.
+ */
+const scopes = { app: "patient/*.cruds", reader: "patient/*.rs", ben: "patient/*.rs", staff: "system/*.cruds", user: "user/*.rs" } as const;
+export type Who = keyof typeof scopes;
+const patients: Partial<Record<Who, string>> = { app: "ann", reader: "ann", ben: "ben" };
+
+/** All workers in front of two origins with one world, and clients with the same policy. */
+export interface LeakScene {
+  readonly phylax: TestStack;
+  readonly heedless: HeedlessOrigin;
+  /** `path` is taken below the origin's FHIR base; a whole URL as it is. */
+  ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
+  /** With claims of its own: `scope`, `patient`, `fhirUser`. */
+  askWith(origin: OriginName, who: Who, claims: Readonly<Record<string, unknown>>, path: string, sending?: Sending): Promise<Reply>;
+  /** FHIR base as clients call it. */
+  base(origin: OriginName): string;
+  /** What the origin was asked so far, in order, as `GET Patient/1`. */
+  asked(origin: OriginName): readonly string[];
+  close(): Promise<void>;
+}
+
+export async function startLeakScene(): Promise<LeakScene> {
+  const folder = mkdtempSync(join(tmpdir(), "phylax-leaks-"));
+  const heedless = await startHeedlessOrigin(leakWorld);
+  const entry = leakWorld("https://origin.example/fhir").map((resource) => ({
+    fullUrl: `https://origin.example/fhir/${resource.resourceType}/${resource.id}`,
+    resource,
+  }));
+  writeFileSync(join(folder, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
+  const registry = join(folder, "registry-file");
+  writeFileSync(registry, JSON.stringify({ origins: [{ name: "heedless", url: heedless.url, credentials: { kind: "none" } }] }));
+  const phylax = await startTestStack({ bundles: folder, registry });
+  const issuer = await outsider("https://leaks.example", "phylax");
+  const certificates = new Map<Who, CertificateFiles>();
+  const entries = [];
+  for (const who of Object.keys(scopes) as Who[]) {
+    const certificate = await certificateFor(phylax, who);
+    certificates.set(who, certificate);
+    const client = {
+      id: who,
+      kind: "patient",
+      auth: "external",
+      issuer: issuer.iss,
+      externalClientId: who,
+      certificates: [thumbprint(certificate)],
+    };
+    const own = clientEntries(client, "PATRQT", "leaks", scopes[who]);
+    entries.push(own, { grants: own.grants.map((grant) => Object.assign({}, grant, { origin: "heedless" })) });
+  }
+  await phylax.stack.runtime.applyRegistry(
+    joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "leaks", body: leakPolicy }] }, ...entries),
+  );
+  const base = (origin: OriginName) => `${phylax.dev.gateway}/v1/fhir/${origin}`;
+  const askWith = askAt(phylax, issuer, certificates, base);
+  return {
+    phylax,
+    heedless,
+    base,
+    askWith,
+    ask: (origin, who, path, sending) => askWith(origin, who, { scope: scopes[who], patient: patients[who] }, path, sending),
+    asked: (origin) =>
+      origin === "heedless" ? heedless.asked : phylax.forwarded.map((line) => decodeURIComponent(line.replace("/fhir/", ""))),
+    async close() {
+      await phylax.close();
+      await heedless.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function askAt(
+  phylax: TestStack,
+  issuer: Outsider,
+  certificates: ReadonlyMap<Who, CertificateFiles>,
+  base: (origin: OriginName) => string,
+): LeakScene["askWith"] {
+  const tokens = new Map<string, string>();
+  return async (origin, who, claims, path, sending = {}) => {
+    const certificate = certificates.get(who);
+    if (certificate === undefined) throw new Error("a client of this scene");
+    const name = `${who} ${JSON.stringify(claims)}`;
+    const token = tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: who, ...claims }));
+    tokens.set(name, token);
+    const url = path.startsWith("https:") ? path : `${base(origin)}/${path}`;
+    return send(phylax.dev, certificate, url, { ...sending, headers: { authorization: `Bearer ${token}`, ...sending.headers } });
+  };
+}
