@@ -15,6 +15,7 @@ const faults = {
   /** P2: nothing is dropped silently either. */
   hidden: { code: "forbidden", text: "This may not be written: it is outside what may be seen here." },
   unknown: { code: "structure", text: "R4 has no such element here." },
+  malformed: { code: "structure", text: "This has not the JSON form of R4's element." },
   read_only: { code: "forbidden", text: "This may not be written: leave it as it was read, and change what stands beside it with PATCH." },
   unmatched: {
     code: "forbidden",

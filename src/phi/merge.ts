@@ -1,4 +1,4 @@
-import { elementsOf, type R4Element } from "#fhir/elements";
+import { elementsOf, isResourceType, type R4Element } from "#fhir/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { isSame, sameText } from "#fhir/same";
 import { err, ok, type Result } from "#kernel/result";
@@ -9,7 +9,7 @@ import { mergeIssue, type MergeFault, type MergeIssue } from "./merge-issue.ts";
 import { matchItems, weave } from "./merge-list.ts";
 import { metaOf, unmasked } from "./merge-stripped.ts";
 import type { Bases } from "./origin-urls.ts";
-import { urlTypes } from "./primitive.ts";
+import { isOfType, urlTypes } from "./primitive.ts";
 import { extensionView, siblingView } from "./redact.ts";
 
 /** A resource as it is stored, and as its writer sees it. */
@@ -133,7 +133,8 @@ class Merger {
     for (const name of Object.keys(body)) {
       const isElement = forms.has(name) || (name.startsWith("_") && forms.has(name.slice(1)));
       // A name that no element has may be data itself.
-      if (!isElement && name !== "resourceType") this.#fail("unknown", /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name) ? `${at}.${name}` : at);
+      if (!isElement && !(name === "resourceType" && isResourceType(view.type)))
+        this.#fail("unknown", /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name) ? `${at}.${name}` : at);
     }
     for (const element of elements.values()) this.#element(element, scene);
     return scene.out;
@@ -143,6 +144,10 @@ class Merger {
     const { name, forms } = element;
     const { urls } = scene.view.extensions;
     if (isAsShown(element, scene)) return;
+    if (name === "extension" || name === "modifierExtension") {
+      const list = property(scene.body, name);
+      if (list !== undefined && !(isArray(list) && list.every(isObject))) return this.#fail("malformed", pathOf(scene, name));
+    }
     if (name === "extension") return this.#items(scene, name, { viewOf: (item) => shownExtension(item, scene.view.extensions) });
     if (name === "modifierExtension")
       return this.#items(scene, name, { viewOf: (item) => (urls.has(textAt(item, "url") ?? "") ? extensionView : undefined) });
@@ -189,6 +194,7 @@ class Merger {
   }
 
   #member(name: string, view: ElementView, scene: Scene): void {
+    if (!isFormed(name, view, scene.body)) return this.#fail("malformed", pathOf(scene, name));
     switch (view.kind) {
       case "primitive":
         return view.repeats ? this.#primitives(name, view.type, scene) : this.#primitive(name, view.type, scene);
@@ -416,6 +422,18 @@ function isAsShown({ forms }: R4Element, { body, shown }: Scene): boolean {
   return forms.every(({ name }) =>
     [name, `_${name}`].every((member) => isSame(property(body, member), shown === undefined ? undefined : property(shown, member))),
   );
+}
+
+/** Whether what a body says of an element has its JSON form (FHIR R4 json §2.6.2): what has not is no value of it, and nothing else either. */
+function isFormed(name: string, view: ElementView, body: JsonObject): boolean {
+  const [value, beside] = [property(body, name), property(body, `_${name}`)];
+  if (view.kind === "deceased") return true;
+  const each = (part: Json | undefined, isOne: (item: Json) => boolean): boolean => {
+    if (part === undefined) return true;
+    return view.repeats ? isArray(part) && part.every((item) => isOne(item) || (view.kind === "primitive" && item === null)) : isOne(part);
+  };
+  if (view.kind !== "primitive") return beside === undefined && each(value, isObject);
+  return each(value, (item) => isOfType(item, view.type)) && each(beside, isObject);
 }
 
 /** Whether R4 may require in it what is hidden: then it can be changed, and not made. */

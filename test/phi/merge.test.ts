@@ -1,83 +1,12 @@
 import * as fc from "fast-check";
 import { test, type ExpectStatic } from "vitest";
-import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json";
+import { isObject, textAt, type JsonObject } from "#fhir/json";
 import { sameText } from "#fhir/same";
-import { unmasked } from "#phi/merge-stripped";
-import type { ResourceView } from "#policy/compile";
-import { dataAbsentReason } from "#policy/masked";
 import { brand } from "./branding.ts";
 import { asRead, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
+import { edited, otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
-
-type Roll = () => number;
-const one = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
-
-/** Some paths and extensions of those that a resource has. */
-function randomView(resource: JsonObject, roll: Roll): ResourceView {
-  const { brands } = brand(resource);
-  const named = brands.filter(
-    ({ path }) => !path.includes("extension") && !path.includes("modifierExtension") && !path.includes("contained"),
-  );
-  const able = named.filter(({ path }) => path[0] !== "implicitRules" && path.every((name, at) => at === path.length - 1 || name !== "id"));
-  const paths = able.filter(() => roll() < 0.3).map(({ path }) => path.slice(0, 1 + Math.floor(roll() * path.length)).join("."));
-  const urls = extensionUrls(resource).filter(() => roll() < 0.5);
-  return viewOf(textAt(resource, "resourceType") ?? "", [...paths, ...(roll() < 0.5 ? ["meta"] : [])], roll() < 0.2 ? "all" : urls);
-}
-
-function extensionUrls(value: Json): readonly string[] {
-  if (isArray(value)) return value.flatMap(extensionUrls);
-  if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([name, member]) =>
-    name === "url" && typeof member === "string" ? [member] : extensionUrls(member),
-  );
-}
-
-/** A body as somebody changed it: members gone or other, items gone, new, moved, and things that may not be seen set. */
-function edited(value: Json, type: string, often: number, roll: Roll): Json | undefined {
-  if (roll() < often / 2 && type !== "resource") return undefined;
-  if (isArray(value)) {
-    let items = value.map((item) => edited(item, type, often, roll)).filter((item) => item !== undefined);
-    if (roll() < often) items = items.reverse();
-    const again = roll() < often ? one(items, roll) : undefined;
-    return items.length === 0 ? undefined : again === undefined ? items : [...items, asRead(again)];
-  }
-  if (isObject(value)) {
-    if (value["url"] === dataAbsentReason) return value;
-    // A primitive goes with its sibling, or the body would be no R4.
-    const gone = new Set(Object.keys(value).filter((name) => Object.hasOwn(value, `_${name}`) && roll() < often));
-    const members = Object.entries(value).flatMap(([name, member]) => {
-      if (name === "resourceType" || (type === "resource" && name === "id")) return [[name, member] as const];
-      if (Object.hasOwn(value, `_${name}`) || name.startsWith("_")) return gone.has(name.replace("_", "")) ? [] : [[name, member] as const];
-      const left = edited(member, "element", often, roll);
-      return left === undefined ? [] : [[name, left] as const];
-    });
-    const names = members.map(([name]) => name);
-    if (type !== "resource" && names.every((name) => name === "id")) return undefined;
-    return Object.fromEntries(members);
-  }
-  if (roll() >= often) return value;
-  return typeof value === "string" ? `${value}!` : value;
-}
-
-/** Without what nobody writes: versions of the server's, marks of the gateway's, and elements of which those leave an id (ele-1). */
-function said(resource: JsonObject): string {
-  const { meta: _meta, ...others } = unmasked(resource, () => {});
-  return sameText(filled(others) ?? null);
-}
-
-function filled(value: Json): Json | undefined {
-  if (isArray(value)) {
-    const items = value.map(filled).filter((item) => item !== undefined);
-    return items.length === 0 ? undefined : items;
-  }
-  if (!isObject(value)) return value;
-  const members = Object.entries(value).flatMap(([name, member]) => {
-    const left = name.startsWith("_") ? member : filled(member);
-    return left === undefined ? [] : [[name, left] as const];
-  });
-  return members.every(([name]) => name === "id") ? undefined : Object.fromEntries(members);
-}
 
 /** A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the element. */
 function seenOf(original: JsonObject, roll: Roll): { readonly seen: Look; readonly marks: readonly string[] } | undefined {
@@ -99,16 +28,6 @@ function keepsWhatIsHidden(expect: ExpectStatic, { seen, marks }: NonNullable<Re
   const after = look(merged, seen.view);
   expect(after && said(after.shown), `what was written by ${JSON.stringify(body)} over ${JSON.stringify(seen.stored)}`).toBe(said(body));
   return true;
-}
-
-/** The same resource to whoever sees it so: some of what is hidden is gone, or other. */
-function otherwiseHidden({ stored, shown, view }: Look, roll: Roll): JsonObject {
-  const isSeen = (resource: JsonObject) => sameText(look(resource, view)?.shown ?? null) === sameText(shown);
-  const attempts = Array.from({ length: 12 }, () => {
-    const changed = edited(stored, "resource", 0.1, roll);
-    return isObject(changed) ? changed : stored;
-  });
-  return attempts.find((attempt) => sameText(attempt) !== sameText(stored) && isSeen(attempt)) ?? stored;
 }
 
 test("writing back exactly what was read leaves the stored resource as it is, whatever the view: generated resources of every type", ({

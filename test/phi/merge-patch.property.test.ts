@@ -1,0 +1,105 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
+import { readPatch, type PatchOperation } from "#fhir/json-patch";
+import { patchShown } from "#phi/merge-body";
+import { brand } from "./branding.ts";
+import { asRead, isRefused, look, merge, type Look } from "./merging.ts";
+import { otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
+import { dice, plainTypes, randomResource } from "./random-resource.ts";
+
+/** Every place in a tree, as a JSON Pointer, with its value. */
+function places(value: Json, at = ""): readonly (readonly [string, Json])[] {
+  const below = isArray(value)
+    ? value.flatMap((item, index) => places(item, `${at}/${index}`))
+    : isObject(value)
+      ? Object.entries(value).flatMap(([name, member]) => places(member, `${at}/${name}`))
+      : [];
+  return at === "" ? below : [[at, value], ...below];
+}
+
+const pick = <T>(list: readonly T[], roll: Roll): T | undefined => list[Math.floor(roll() * list.length)];
+
+/** Operations by somebody who knows what is shown, and guesses at what is not: places and values of the stored resource too. */
+function randomPatch({ shown, stored }: Look, roll: Roll): readonly PatchOperation[] {
+  const [seen, all] = [places(shown), places(stored)];
+  const wanted = Array.from({ length: 1 + Math.floor(roll() * 3) }, (): JsonObject => {
+    const [path = "/x", value = null] = pick(roll() < 0.85 ? seen : all, roll) ?? [];
+    const [from = "/y", other = null] = pick(roll() < 0.85 ? seen : all, roll) ?? [];
+    const kinds: readonly JsonObject[] = [
+      { op: "replace", path, value: typeof value === "string" ? `${value}!` : value },
+      { op: "remove", path },
+      { op: "add", path, value: other },
+      { op: "move", from, path },
+      { op: "copy", from, path },
+      { op: "test", path, value },
+    ];
+    return pick(kinds, roll) ?? {};
+  });
+  const patch = readPatch(asRead(wanted));
+  if (!patch.ok) throw new Error("no patch");
+  return patch.value;
+}
+
+/** What becomes of a resource by a patch: the next one and what its writer meant; or why there is none. */
+function patched(seen: Look, operations: readonly PatchOperation[]) {
+  const body = patchShown(seen.shown, operations, seen.sources);
+  if (!body.ok) return { refused: JSON.stringify(body.error) };
+  // The gateway's own check, before anything is merged.
+  if (["resourceType", "id"].some((name) => body.value[name] !== seen.shown[name])) return { refused: "another resource" };
+  const merged = merge(seen, body.value, true);
+  return isRefused(merged) ? { refused: JSON.stringify(merged) } : { next: merged, meant: body.value };
+}
+
+/** Neither an id alone, which makes no element, nor half of the mark that stands for what is hidden. */
+const isWhole = (resource: JsonObject) => !JSON.stringify(resource).includes('{"id":') && !said(resource).includes('"masked"');
+
+test("no patch changes what is hidden, and what it makes of what is shown is what is shown next", ({ expect }) => {
+  let written = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const { text: _text, ...plain } = randomResource(type, roll);
+      const { resource, brands } = brand(plain);
+      const seen = look(resource, randomView(resource, roll));
+      if (seen === undefined) return;
+      const operations = randomPatch(seen, roll);
+      const result = patched(seen, operations);
+      if (result.next === undefined) return;
+      written += 1;
+      const [shown, next] = [JSON.stringify(seen.shown), JSON.stringify(result.next)];
+      for (const { mark, path } of brands)
+        if (path.at(-1) !== "id" && !shown.includes(mark))
+          expect(next.includes(mark), `${mark} of ${JSON.stringify(resource)} is lost by ${JSON.stringify(operations)}`).toBe(true);
+      const after = look(result.next, seen.view);
+      if (isWhole(result.meant))
+        expect(after && said(after.shown), `${JSON.stringify(operations)} of ${JSON.stringify(resource)}`).toBe(said(result.meant));
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(written).toBeGreaterThan(200);
+});
+
+test("whether a patch is done, and why not, does not depend on what is hidden: tests and copies of hidden places among them", ({
+  expect,
+}) => {
+  let others = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...plainTypes), fc.nat(), (type, seed) => {
+      const roll = dice(seed);
+      const { text: _text, ...plain } = randomResource(type, roll);
+      const { resource } = brand(plain);
+      const seen = look(resource, randomView(resource, roll));
+      const other = seen && look(otherwiseHidden(seen, roll), seen.view);
+      if (seen === undefined || other === undefined) return;
+      if (other.stored !== seen.stored) others += 1;
+      const operations = randomPatch(seen, roll);
+      const verdict = (of: Look) => patched(of, operations).refused ?? "written";
+      expect(verdict(other), `${JSON.stringify(operations)} of ${JSON.stringify(resource)} and ${JSON.stringify(other.stored)}`).toBe(
+        verdict(seen),
+      );
+    }),
+    { numRuns: 1_500 },
+  );
+  expect(others).toBeGreaterThan(400);
+});
