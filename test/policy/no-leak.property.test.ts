@@ -1,13 +1,18 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { isReading, readInteraction } from "#fhir/interaction";
+import { isListing, isReading, readInteraction, type Interaction } from "#fhir/interaction";
+import type { OriginQuestion } from "#fhir/ports";
+import { forward } from "#gateway/forward";
+import { list } from "#gateway/list";
 import { faceOf, type GatewayRefusal } from "#gateway/refusal";
 import { gather } from "#gateway/gather";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
-import { ok } from "#kernel/result";
+import { ok, type Result } from "#kernel/result";
+import type { Disclosure } from "#phi/disclosure";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
 import type { PolicyDocument } from "#policy/schema";
 import { carelessOrigin, realOrigin, type SmallOrigin } from "./small-origin.ts";
 import { canariesIn, patients, policyOf, requestOf, scopesOf, Tape, worldOf, type Kept } from "./small-world.ts";
@@ -29,27 +34,41 @@ interface Answered {
 }
 
 async function ask(document: PolicyDocument, asker: Asker, request: string, origin: SmallOrigin): Promise<Answered> {
+  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query, fhirBase);
-  if (!interaction.ok) return { status: faceOf(interaction.error).status, text: interaction.error.reason, asked: [], appends: 1 };
-  const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
-  if (!scopes.ok || !isReading(interaction.value)) throw new Error("a test's own mistake");
-  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
-  const access = { scopes: scopes.value, patient: asker.patient, usersPatients: new Set(asker.usersPatients) };
-  const grant = evaluate(compilePolicy(document, "sha256:test"), access, interaction.value);
-  if (!grant.ok) return refused(grant.error);
-  const disclosed = await gather(
-    { origin: "main", at: instant(0), who: {} as never, grant: grant.value, place: undefined, clientCert: undefined },
-    {
-      origins: origin,
-      pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) },
-      fhirBase: () => fhirBase,
-    },
-  );
+  if (!interaction.ok) return refused(interaction.error);
+  const disclosed = await disclose(interaction.value, { document, asker, origin });
   if (!disclosed.ok) return refused(disclosed.error);
   const { windows } = disclosed.value;
   const text = windows.map((window) => new TextDecoder().decode(window.body)).join("");
   return { status: 200, text, asked: origin.asked, appends: windows.length };
+}
+
+const ports = {
+  pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) as const },
+  fhirBase: () => fhirBase,
+};
+
+/** As the pipeline does it, past the proof of who asks. */
+async function disclose(
+  interaction: Interaction,
+  { document, asker, origin }: { readonly document: PolicyDocument; readonly asker: Asker; readonly origin: SmallOrigin },
+): Promise<Result<Disclosure, GatewayRefusal>> {
+  const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
+  if (!scopes.ok) throw new Error("a test's own mistake");
+  const access = { scopes: scopes.value, patient: asker.patient, usersPatients: new Set(asker.usersPatients) };
+  const policy = compilePolicy(document, "sha256:test");
+  const origins = { origins: origin, ...ports };
+  const asked = { origin: "main", at: instant(0), who: {} as never, place: undefined }; // of who it is only links to further pages tell
+  if (isReading(interaction)) {
+    const grant = evaluate(policy, access, interaction);
+    return grant.ok ? gather({ ...asked, grant: grant.value, clientCert: undefined }, origins) : grant;
+  }
+  if (!isListing(interaction)) throw new Error("a test's own mistake");
+  const grant = evaluateListing(policy, access, interaction);
+  const ask = (question: OriginQuestion) => forward(origin, "main", question, undefined);
+  return grant.ok ? list({ ...asked, grant: grant.value, ask }, origins) : grant;
 }
 
 /** One question of one asker to one world. */
@@ -72,8 +91,8 @@ const scenes = fc.array(fc.nat({ max: 10_000 }), { minLength: 400, maxLength: 40
 });
 const runs = { numRuns: 1_000 };
 
-/** A search shows rows by the rules to search, and brings others along by those to read. */
-const interactionsOf = (request: string) => (request.includes("?") ? (["read", "search"] as const) : (["read"] as const));
+/** A search, and an operation, shows rows by the rules to search, and brings others along by those to read. */
+const interactionsOf = (request: string) => (/^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const));
 
 test.for(Object.entries(origins))(
   "of %s no value leaves that policy, scopes and patient do not let be known",

@@ -5,7 +5,7 @@ import { Pages } from "../../sandbox/origin/pages.ts";
 import { refusalOf } from "../../sandbox/origin/refusal.ts";
 import { OriginRouter } from "../../sandbox/origin/router.ts";
 import { Store } from "../../sandbox/origin/store.ts";
-import type { Kept } from "./small-world.ts";
+import type { Kept, Row } from "./small-world.ts";
 
 export const base = "https://origin.internal/fhir";
 
@@ -30,26 +30,34 @@ export function realOrigin(world: readonly Kept[]): SmallOrigin {
   });
 }
 
-/** Ignores every parameter: a search is answered with all there is, of every type, and a version with whichever there is. */
+/** Ignores every parameter: what is a list is answered with all there is, of every type, and a version with whichever there is. */
 export function carelessOrigin(world: readonly Kept[]): SmallOrigin {
-  const versioned = (row: object, versionId: string) => ({ ...row, meta: { ...("meta" in row ? (row.meta as object) : {}), versionId } });
-  const all = world.map(({ now, before }) => versioned(now, before === undefined ? "1" : "2"));
+  const versions = world.map(({ now, before }) =>
+    before === undefined ? [ofVersion(now, "1")] : [ofVersion(now, "2"), ofVersion(before, "1")],
+  );
+  const bundle = (type: string, entry: readonly object[]) => ({ status: 200, body: { resourceType: "Bundle", type, entry } });
   return answering((path) => {
-    const [type = "", id, , version] = path.split("/");
-    const kept = world.find(({ now }) => now.resourceType === type && now.id === id);
-    if (id !== undefined && kept === undefined) return { status: 404 };
-    if (kept !== undefined) {
-      const { now, before } = kept;
-      if (before === undefined) return { status: 200, body: versioned(now, "1") };
-      return { status: 200, body: version === "1" ? versioned(before, "1") : versioned(now, "2") };
+    const [type = "", id = "_", below, version] = path.split("/");
+    if (path.endsWith("_history")) {
+      const request = { method: "PUT", url: "Patient/1" };
+      return bundle(
+        "history",
+        versions.flat().map((resource) => ({ resource, request })),
+      );
     }
-    const entry = all.map((resource) => ({
-      resource,
-      search: { mode: (resource as unknown as Kept["now"]).resourceType === type ? "match" : "include" },
-    }));
-    return { status: 200, body: { resourceType: "Bundle", type: "searchset", entry } };
+    if (/^[_$]/u.test(id) || below === "$everything") {
+      const modeOf = ({ resourceType }: Row) => (resourceType === type || below === "$everything" ? "match" : "include");
+      return bundle(
+        "searchset",
+        versions.flatMap(([now]) => (now === undefined ? [] : [{ resource: now, search: { mode: modeOf(now) } }])),
+      );
+    }
+    const kept = versions.find(([now]) => now?.resourceType === type && now.id === id);
+    return kept === undefined ? { status: 404 } : { status: 200, body: kept[version === "1" ? kept.length - 1 : 0] };
   });
 }
+
+const ofVersion = (row: Row, versionId: string): Row => ({ ...row, meta: { ...(row["meta"] as object | undefined), versionId } });
 
 function answering(answer: (path: string, query: string) => { readonly status: number; readonly body?: object | undefined }): SmallOrigin {
   const asked: string[] = [];

@@ -212,7 +212,7 @@ const referring = [
 /** Some rules for each type, of random views, conditions and interactions. */
 export function policyOf(tape: Tape): PolicyDocument {
   const rules = types.flatMap((type) => Array.from({ length: tape.of(1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0) }, () => ruleOf(type, tape)));
-  return policy(...rules);
+  return { ...policy(...rules), operations: ["everything", "lastn"] };
 }
 
 function ruleOf(type: (typeof types)[number], tape: Tape): PolicyRule {
@@ -313,15 +313,21 @@ const target = (join: string, type: string): string => {
   return named ?? (last === "patient" ? "Patient" : last === "encounter" ? "Encounter" : "Practitioner");
 };
 
-/** A read, an older version, or a search by what is there and by what is not: values of the world, whoever may know them. */
+/** A read, an older version, a list, or a search by what is there and by what is not: values of the world, whoever may know them. */
 export function requestOf(tape: Tape, world: readonly Kept[]): string {
   const { now } = tape.of(...(world as readonly [Kept, ...Kept[]])); // there are seventeen
   const type = now.resourceType;
-  switch (tape.below(6)) {
+  switch (tape.below(9)) {
     case 0:
       return `${type}/${tape.of(now.id, "nobody")}`;
     case 1:
       return `${type}/${now.id}/_history/${tape.of("1", "2")}`;
+    case 2:
+      return `${type}/${now.id}/_history`;
+    case 3:
+      return `Patient/${tape.of(...patients)}/$everything${tape.of("", `?_type=${tape.of(...types)}`)}`;
+    case 4:
+      return `Observation/$lastn?patient=${tape.of(...patients)}&max=2${tape.of("", "&category=urn:c|lab", "&code=urn:s|shared")}`;
     default: {
       const asked = Array.from({ length: tape.of(0, 1, 1, 2) }, () => conditionOf(tape, world, type));
       const brought = tape.below(3) === 1 ? tape.some(includes[type] ?? []) : [];
