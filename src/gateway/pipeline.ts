@@ -85,7 +85,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const { origin, at } = call.value;
   const clientCert = clientCertField(call.value.tlsClientAuth, who.certificate);
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, clientCert);
-  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin) });
+  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin), at });
   if (!access.ok) return trail.refuse(access.error);
 
   // The origin may take longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.

@@ -1,7 +1,9 @@
 import { property, textAt, isObject, valuesAt, type JsonObject } from "#fhir/json";
+import { holdsAt } from "#fhir/period";
 import type { FhirQuestion } from "#fhir/ports";
 import { parseReference, type Reference } from "#fhir/reference";
 import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Access } from "#policy/hold";
 import type { UserRelation } from "#policy/schema";
@@ -13,6 +15,7 @@ export interface RelatePorts {
   readonly ask: Ask;
   /** The FHIR base that the client calls: `fhirUser` may be below it. */
   readonly base: string;
+  readonly at: Instant;
 }
 
 // A list of patients goes into the question to the origin, and each row is checked against it.
@@ -32,34 +35,35 @@ export async function relate(
   if (who.user === undefined || !who.scopes.some(({ context }) => context === "user")) return ok(access);
   const user = parseReference(who.user, ports.base);
   if (user.kind !== "local") return ok(access);
-  const patients = await patientsOf(user, relations, ports.ask);
+  const patients = await patientsOf(user, relations, ports);
   return patients.ok ? ok({ ...access, usersPatients: patients.value }) : patients;
 }
 
 type Local = Extract<Reference, { kind: "local" }>;
 type Patients = Result<ReadonlySet<string>, RelateRefusal>;
 
-async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ask: Ask): Promise<Patients> {
+async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ports: RelatePorts): Promise<Patients> {
   if (user.type === "Patient") return ok(new Set([user.id]));
-  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, ask);
-  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, ask);
+  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, ports);
+  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, ports);
   return ok(new Set()); // no one else is anything to a patient
 }
 
-async function ofRelatedPerson({ id }: Local, ask: Ask): Promise<Patients> {
-  const found = await search(ask, "RelatedPerson", { _id: [id], active: ["true"] }, 2);
+async function ofRelatedPerson({ id }: Local, { ask, at }: RelatePorts): Promise<Patients> {
+  const found = await search(ask, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
-  const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row));
+  const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at));
   return ok(
     new Set(own.flatMap((row) => namedAt(row, ["patient"], base)).flatMap((named) => (named.type === "Patient" ? [named.id] : []))),
   );
 }
 
-async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, ask: Ask): Promise<Patients> {
-  const roles = await rolesOf(user, ask);
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, { ask, at }: RelatePorts): Promise<Patients> {
+  const roles = await rolesOf(user, ask, at);
   if (!roles.ok) return roles;
-  const selves = new Set([written(user), ...roles.value.map(({ role }) => role)]);
+  // Who signed in as a role is that role for as long as it is active.
+  const selves = new Set([...(user.type === "Practitioner" ? [written(user)] : []), ...roles.value.map(({ role }) => role)]);
   const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
   const patients = new Set<string>();
   const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: string) => readonly string[]) => {
@@ -88,7 +92,7 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   }
   if (relations.has("panel")) {
     const added = await add(search(ask, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
-      isPanel(row, selves, base) ? membersOf(row, base) : [],
+      isPanel(row, selves, base) ? membersOf(row, base, at) : [],
     );
     if (!added.ok) return added;
   }
@@ -101,7 +105,7 @@ interface Role {
 }
 
 /** The active roles of a practitioner, or the one that signed in as a role. */
-async function rolesOf(user: Local, ask: Ask): Promise<Result<readonly Role[], RelateRefusal>> {
+async function rolesOf(user: Local, ask: Ask, at: Instant): Promise<Result<readonly Role[], RelateRefusal>> {
   const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
   const found = await search(ask, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
   if (!found.ok) return found;
@@ -112,7 +116,7 @@ async function rolesOf(user: Local, ask: Ask): Promise<Result<readonly Role[], R
       : namedAt(row, ["practitioner"], base).some((named) => written(named) === written(user));
   return ok(
     rows
-      .filter((row) => isOf(row, "PractitionerRole") && isActive(row) && own(row))
+      .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && own(row))
       .flatMap((row) =>
         idOf(row).map((id) => ({ role: `PractitionerRole/${id}`, organizations: namedAt(row, ["organization"], base).map(written) })),
       ),
@@ -121,15 +125,15 @@ async function rolesOf(user: Local, ask: Ask): Promise<Result<readonly Role[], R
 
 const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: string): boolean =>
   isOf(group, "Group") &&
-  isActive(group) &&
+  isOn(group, "active") &&
   property(group, "actual") === true &&
   property(group, "type") === "person" &&
   namedAt(group, ["managingEntity"], base).some((named) => selves.has(written(named)));
 
-function membersOf(group: JsonObject, base: string): readonly string[] {
+function membersOf(group: JsonObject, base: string, at: Instant): readonly string[] {
   return valuesAt(group, ["member"])
     .filter(isObject)
-    .filter((member) => property(member, "inactive") !== true)
+    .filter((member) => (property(member, "inactive") ?? false) === false && holdsAt(property(member, "period"), at))
     .flatMap((member) => namedAt(member, ["entity"], base))
     .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
 }
@@ -149,7 +153,9 @@ function namedAt(row: JsonObject, path: readonly string[], base: string): readon
 
 const written = ({ type, id }: Local) => `${type}/${id}`;
 const isOf = (row: JsonObject, type: string) => property(row, "resourceType") === type;
-const isActive = (row: JsonObject) => property(row, "active") !== false;
+const isOn = (row: JsonObject, name: string) => (property(row, name) ?? true) === true;
+/** Servers keep relations that ended as they are, but for their period. */
+const isActive = (row: JsonObject, at: Instant) => isOn(row, "active") && holdsAt(property(row, "period"), at);
 const idOf = (row: JsonObject): readonly string[] => {
   const id = textAt(row, "id");
   return id === undefined ? [] : [id];

@@ -2,11 +2,13 @@ import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { relate } from "#gateway/relate";
 import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
 import type { UserRelation } from "#policy/schema";
 
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
+const at = instant(Date.parse("2026-11-24T12:00:00Z"));
 const to = (reference: string) => ({ reference });
 
 /** An origin that answers a search with every row of the type, whatever was asked. */
@@ -14,11 +16,14 @@ const world: Readonly<Record<string, readonly object[]>> = {
   PractitionerRole: [
     { id: "cardio", active: true, practitioner: to("Practitioner/vera"), organization: to("Organization/clinic") },
     { id: "left", active: false, practitioner: to("Practitioner/vera"), organization: to("Organization/former") },
+    { id: "ended", practitioner: to("Practitioner/vera"), organization: to("Organization/former"), period: { end: "2026-11-23" } },
+    { id: "odd", active: "yes", practitioner: to("Practitioner/vera"), organization: to("Organization/former") },
     { id: "others", practitioner: to("Practitioner/otto"), organization: to("Organization/other") },
   ],
   Patient: [
     { id: "own", generalPractitioner: [to("Practitioner/vera")] },
     { id: "by-role", generalPractitioner: [to("PractitionerRole/cardio")] },
+    { id: "by-former-role", generalPractitioner: [to("PractitionerRole/left"), to("PractitionerRole/ended"), to("PractitionerRole/odd")] },
     { id: "managed", managingOrganization: to("Organization/clinic") },
     { id: "clinics", generalPractitioner: [to(`${origin}/Organization/clinic`)] },
     { id: "former", managingOrganization: to("Organization/former") },
@@ -31,7 +36,13 @@ const world: Readonly<Record<string, readonly object[]>> = {
       type: "person",
       actual: true,
       managingEntity: to("Practitioner/vera"),
-      member: [{ entity: to("Patient/member") }, { entity: to("Patient/gone"), inactive: true }, { entity: to("Device/d") }],
+      member: [
+        { entity: to("Patient/member") },
+        { entity: to("Patient/gone"), inactive: true },
+        { entity: to("Patient/ended"), period: { start: "2020", end: "2025" } },
+        { entity: to("Patient/to-come"), period: { start: "2027" } },
+        { entity: to("Device/d") },
+      ],
     },
     { id: "planned", type: "person", actual: false, managingEntity: to("Practitioner/vera"), member: [{ entity: to("Patient/planned") }] },
     { id: "not-hers", type: "person", actual: true, managingEntity: to("Practitioner/otto"), member: [{ entity: to("Patient/x") }] },
@@ -39,6 +50,8 @@ const world: Readonly<Record<string, readonly object[]>> = {
   RelatedPerson: [
     { id: "mother", active: true, patient: to("Patient/child") },
     { id: "former", active: false, patient: to("Patient/child") },
+    { id: "ended", active: true, patient: to("Patient/child"), period: { end: "2026-11-24T11:59:00Z" } },
+    { id: "current", patient: to("Patient/child"), period: { start: "2020-01-01", end: "2026-11-24" } },
   ],
 };
 
@@ -60,7 +73,7 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry })),
     });
   };
-  const access = await relate({ scopes: scopes.value, patient: undefined, user }, new Set(relations), { ask, base });
+  const access = await relate({ scopes: scopes.value, patient: undefined, user }, new Set(relations), { ask, base, at });
   if (!access.ok) throw new Error(access.error.reason);
   return { patients: access.value.usersPatients && [...access.value.usersPatients].sort(), asked };
 }
@@ -70,6 +83,9 @@ test("a practitioner reaches who names her, or an active role of hers, as genera
 }) => {
   expect((await patientsOf("Practitioner/vera", ["practitioner"])).patients).toEqual(["by-role", "own"]);
   expect((await patientsOf(`${base}/Practitioner/vera`, ["practitioner"])).patients).toEqual(["by-role", "own"]);
+  expect((await patientsOf("PractitionerRole/cardio", ["practitioner"])).patients).toEqual(["by-role"]);
+  for (const role of ["left", "ended", "odd"])
+    expect((await patientsOf(`PractitionerRole/${role}`, ["practitioner"])).patients, role).toEqual([]);
 });
 
 test("an organization's patients are those of her active roles' organizations", async ({ expect }) => {
@@ -87,6 +103,8 @@ test("a related person reaches the patient while the relation is active, a patie
 }) => {
   expect((await patientsOf("RelatedPerson/mother", ["related-person"])).patients).toEqual(["child"]);
   expect((await patientsOf("RelatedPerson/former", ["related-person"])).patients).toEqual([]);
+  expect((await patientsOf("RelatedPerson/ended", ["related-person"])).patients).toEqual([]);
+  expect((await patientsOf("RelatedPerson/current", ["related-person"])).patients).toEqual(["child"]);
   expect((await patientsOf("RelatedPerson/mother", ["practitioner"])).patients).toEqual([]);
   expect((await patientsOf("Patient/amara", [])).patients).toEqual(["amara"]);
   expect((await patientsOf("Organization/clinic", ["organization"])).patients).toEqual([]);
