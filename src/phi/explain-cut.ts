@@ -8,7 +8,7 @@ import { cutResource, extensionView, siblingView, type CutContext, type CutRefus
 /** One place at which what leaves is not what was there. */
 export interface CutChange {
   readonly kind: "removed" | "changed" | "added";
-  /** With the positions of the resource before the cut; of what was added, after it. */
+  /** With the positions of the resource before the cut, also of what was added. */
   readonly path: string;
   readonly why: string;
 }
@@ -52,24 +52,41 @@ class Walk {
 
   #added(name: string, view: ObjectView, at: string): readonly CutChange[] {
     if (name === "meta" || (name === "tag" && view.type === "Meta")) return []; // SUBSETTED, which is told once
-    const why = name === "deceasedBoolean" ? "the death is told, its time is not" : "masked: R4 requires it, and what is there is hidden";
-    return [{ kind: "added", path: at + name, why }];
+    if (name === "deceasedBoolean") return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
+    return [maskedAt(at + name)];
   }
 
   #member(name: string, before: Json, after: Json | undefined, view: ObjectView, at: string): readonly CutChange[] {
     const path = at + name;
-    if (after === undefined) return [{ kind: "removed", path, why: whyHidden(name, view) }];
     const element = view.elements.get(name.replace(/^_/u, ""));
-    if (!isArray(before)) return this.#value(name, before, after, element, view, path);
-    const kept = isArray(after) ? after : [];
-    return before.flatMap((item, index) => {
+    if (after === undefined && !(isArray(before) && element?.kind === "resource")) {
+      return [{ kind: "removed", path, why: whyHidden(name, view) }];
+    }
+    if (isArray(before)) return this.#items(name, before, isArray(after) ? after : [], view, path);
+    if (after === undefined) return [];
+    if (name === "meta" && isObject(before) && !this.#cuts.has(before)) return [{ kind: "removed", path, why: whyHidden(name, view) }];
+    // What stands for an element that R4 requires is no cut of it.
+    const replaced = isObject(before) && name !== "meta" && this.#cuts.get(before) !== after;
+    return replaced
+      ? [{ kind: "removed", path, why: whyHidden(name, view) }, maskedAt(path)]
+      : this.#value(name, before, after, element, view, path);
+  }
+
+  #items(name: string, before: readonly Json[], after: readonly Json[], view: ObjectView, path: string): readonly CutChange[] {
+    const element = view.elements.get(name.replace(/^_/u, ""));
+    const changes: CutChange[] = [];
+    let left = 0;
+    for (const [index, item] of before.entries()) {
       const here = `${path}[${index}]`;
-      const cut = isObject(item) ? this.#cuts.get(item) : kept.find((one) => one === item);
-      const leaves = cut !== undefined && kept.includes(cut);
-      return leaves
-        ? this.#value(name, item, cut, element, view, here)
-        : [{ kind: "removed", path: here, why: this.#whyItem(name, item, element, view) }];
-    });
+      const cut = isObject(item) ? this.#cuts.get(item) : after.find((one) => one === item);
+      if (cut === undefined || !after.includes(cut))
+        changes.push({ kind: "removed", path: here, why: this.#whyItem(name, item, element, view) });
+      else {
+        left += 1;
+        changes.push(...this.#value(name, item, cut, element, view, here));
+      }
+    }
+    return left === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;
   }
 
   #value(name: string, before: Json, after: Json, element: ElementView | undefined, view: ObjectView, path: string): readonly CutChange[] {
@@ -99,6 +116,8 @@ class Walk {
     return element === undefined ? whyHidden(name, view) : "nothing of it is shown";
   }
 }
+
+const maskedAt = (path: string): CutChange => ({ kind: "added", path, why: "masked: R4 requires it, and what is there is hidden" });
 
 function viewBelow(name: string, item: JsonObject, element: ElementView | undefined, view: ObjectView): ObjectView | undefined {
   if (name === "extension" || name === "modifierExtension") return extensionView;

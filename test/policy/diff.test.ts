@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, type JsonObject } from "#fhir/json";
@@ -10,7 +10,7 @@ import { diffPolicies } from "#policy/diff";
 import { readPolicyDocument } from "#policy/document";
 import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
-import type { PolicyDocument, PolicyRule } from "#policy/schema";
+import type { PolicyDocument, PolicyRule, RowCondition } from "#policy/schema";
 import { origin, policy, rule } from "./granting.ts";
 
 const category = (code: string) => `urn:category|${code}`;
@@ -92,17 +92,28 @@ const documents = fc
   )
   .filter((document) => readPolicyDocument(document).ok);
 
-/** The same grants in other words: rules in another order and apart by type or code, paths and codes repeated or already shown by others. */
+/** The same grants in other words: the rules backwards and one for each interaction, paths, codes and conditions backwards and twice. */
 function reworded(document: PolicyDocument): PolicyDocument {
-  const rules = document.rules.toReversed().map((one): PolicyRule => {
-    const show = one.show === "everything" ? one.show : [...one.show.toReversed(), ...one.show.map((path) => path)];
-    const where = one.where
-      ?.toReversed()
-      .map((condition) => ("in" in condition ? { ...condition, in: condition.in.toReversed() } : condition));
-    return { ...one, show, why: "45 CFR 164.506(c), in other words.", ...(where === undefined ? {} : { where: [...where, ...where] }) };
-  });
+  const rules = document.rules.toReversed().flatMap(({ types, interactions, where, show, extensions, search, referredBy, examples }) =>
+    interactions.map((interaction) => ({
+      types,
+      interactions: [interaction],
+      show: show === "everything" ? show : show.concat(show).toReversed(),
+      why: "45 CFR 164.506(c), in other words.",
+      examples,
+      ...(where === undefined ? {} : { where: where.concat(where).toReversed().map(backwards) }),
+      ...(extensions === undefined ? {} : { extensions }),
+      ...(search === undefined || interaction !== "search" ? {} : { search }),
+      ...(referredBy === undefined || interaction !== "read" ? {} : { referredBy }),
+    })),
+  );
   return { ...document, title: "In other words", rules };
 }
+
+const backwards = (condition: RowCondition): RowCondition =>
+  "in" in condition
+    ? { path: condition.path, in: condition.in.toReversed() }
+    : { path: condition.path, notIn: condition.notIn.toReversed() };
 
 // ---- What the engine decides.
 
@@ -112,7 +123,7 @@ const tree = (value: unknown): JsonObject => {
   return read.value;
 };
 const subsets = <T>(of: readonly T[]): readonly (readonly T[])[] =>
-  of.reduce<readonly (readonly T[])[]>((all, one) => [...all, ...all.map((set) => [...set, one])], [[]]);
+  of.reduce<readonly (readonly T[])[]>((all, one) => all.concat(all.map((set) => set.concat([one]))), [[]]);
 const coding = (text: string) => ({ system: text.slice(0, text.indexOf("|")), code: text.slice(text.indexOf("|") + 1) });
 const extension = [
   { url: "urn:e", valueString: "canary-e" },
@@ -288,3 +299,73 @@ test("two policies differ in nothing exactly when the engine decides the same by
   );
   expect(alike).toBeGreaterThan(10);
 }, 60_000);
+
+const says = (before: PolicyDocument, after: PolicyDocument) =>
+  diffPolicies(before, after).map(({ change, type, interactions, what, name, rows }) =>
+    [change === "more" ? "+" : "-", type, interactions.join(" "), what, name, rows]
+      .filter((part) => part !== undefined && part !== "")
+      .join(" "),
+  );
+
+test.for<[string, PolicyDocument, PolicyDocument, readonly string[]]>([
+  [
+    "an element, and the parameters that read it",
+    policy(rule(["Patient"], ["name.family", "birthDate"])),
+    policy(rule(["Patient"], ["name.family", "gender"])),
+    [
+      "+ Patient read search element gender",
+      "- Patient read search element birthDate",
+      "+ Patient search parameter gender",
+      "- Patient search parameter birthdate",
+    ],
+  ],
+  [
+    "a slice",
+    policy(rule(["Patient"], ["identifier[system=urn:a]"], { interactions: ["read"] })),
+    policy(rule(["Patient"], ["identifier[system=urn:a,urn:b].value"], { interactions: ["read"] })),
+    [
+      "+ Patient read element identifier[system=urn:b].use",
+      "+ Patient read element identifier[system=urn:b].value",
+      "- Patient read element identifier[system=urn:a].id",
+      "- Patient read element identifier[system=urn:a].type",
+      "- Patient read element identifier[system=urn:a].system",
+      "- Patient read element identifier[system=urn:a].period",
+      "- Patient read element identifier[system=urn:a].assigner",
+    ],
+  ],
+  [
+    "rows",
+    policy(rule(["Observation"], ["status"], { where: [{ path: "category", in: [category("lab")] }] })),
+    policy(rule(["Observation"], ["status"], { where: [{ path: "category", in: [category("lab"), category("vital")] }] })),
+    [
+      "+ Observation read search interaction id, status category is not urn:category|lab; category is one of urn:category|lab, urn:category|vital",
+    ],
+  ],
+  [
+    "what opens whom nobody owns, an operation, and a relation",
+    policy(rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] })),
+    {
+      ...policy(rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Encounter:participant"] })),
+      operations: ["everything"],
+      users: ["panel"],
+    },
+    [
+      "+ user relation panel",
+      "+ operation everything",
+      "- Practitioner read referred by Observation:performer",
+      "+ Practitioner read referred by Encounter:participant",
+    ],
+  ],
+])("a difference is named: %s", ([, before, after, expected]) => {
+  expect(says(before, after)).toEqual(expected);
+});
+
+test("two rules are not one: an old version leaves by a rule that reaches it and the row as it is now", () => {
+  const of = (...codes: readonly string[]) =>
+    rule(["Observation"], ["status"], { interactions: ["read"], where: [{ path: "category", in: codes.map(category) }] });
+  const [apart, together] = [policy(of("lab"), of("vital")), policy(of("lab", "vital"))];
+  expect(says(apart, together)).toHaveLength(2);
+  expect(says(apart, together)[0]).toMatch(
+    /^\+ Observation read old version .* now category is not urn:category\|vital; .*; then category is not/u,
+  );
+});
