@@ -44,11 +44,10 @@ export interface OriginWrite {
 
 /** What became of a write. Of a fault nobody knows whether it was done. */
 export type OriginWritten =
-  /** 2xx. What the origin says of the resource's place and version, and what it holds now, if it says so. */
+  /** 2xx. Where the origin says that the resource is, and what it holds now, if it says so. Its `ETag` is nobody's here: it may be no version. */
   | {
       readonly kind: "written";
       readonly location: string | undefined;
-      readonly version: string | undefined;
       readonly body: OriginBody;
       readonly base: string;
     }

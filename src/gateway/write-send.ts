@@ -72,7 +72,7 @@ export function refusalOf(status: number): SendRefusal {
 }
 
 /** Where a resource stands now: by the body, or by `Location`, which is the origin's own address and never leaves. */
-function placeIn({ location, version, base }: Extract<OriginWritten, { kind: "written" }>, type: string, body: Uint8Array | undefined) {
+function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>, type: string, body: Uint8Array | undefined) {
   const read = body === undefined ? undefined : readJson(body);
   const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
   const meta = resource && property(resource, "meta");
@@ -82,7 +82,7 @@ function placeIn({ location, version, base }: Extract<OriginWritten, { kind: "wr
   const isPlace = of === type;
   const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  const known = stored ?? version ?? (isPlace ? at : undefined);
+  const known = stored ?? (isPlace ? at : undefined);
   return {
     id: said !== undefined && isId(said) ? said : undefined,
     version: known !== undefined && isId(known) ? known : undefined,

@@ -120,9 +120,8 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: bool
   return reached(caller, new URL(`${caller.base}/${path}`), sending, async (response) => {
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
-      const [location, etag] = [response.headers.get("location"), response.headers.get("etag")];
-      const said = /^(?:W\/)?"(?<version>[A-Za-z0-9.-]{1,64})"$/u.exec(etag ?? "")?.groups?.["version"];
-      return { kind: "written", location: location ?? undefined, version: said, body: bodyOf(response, onEnd), base: caller.base };
+      const location = response.headers.get("location") ?? undefined;
+      return { kind: "written", location, body: bodyOf(response, onEnd), base: caller.base };
     }
     await response.body?.cancel();
     return otherwise(status);

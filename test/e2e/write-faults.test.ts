@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, test } from "vitest";
+import type { Reply } from "../../cli/mutual-tls.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import { openLedger } from "../support/auditor.ts";
+import { startMoodyOrigin, type Mood } from "../support/moody-origin.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  thumbprint,
+  type Outsider,
+} from "../support/outside.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+// What a write meets when the origin fails, lies, or answers more than it was asked.
+const observation = (id: string, patient: string, more: object = {}) => ({
+  resourceType: "Observation",
+  id,
+  meta: { versionId: "7" },
+  status: "final",
+  code: { text: "pulse" },
+  identifier: [{ system: "urn:lab", value: `lab-of-${id}` }],
+  subject: { reference: `Patient/${patient}` },
+  note: [{ text: "canary-note" }],
+  ...more,
+});
+const policy = {
+  format: "phylax.policy.v1",
+  name: "writer",
+  title: "Writes",
+  purposes: ["PATRQT"],
+  rules: [
+    {
+      types: ["Observation"],
+      interactions: ["read", "search", "create", "update", "delete"],
+      show: ["identifier", "status", "code", "subject"],
+      why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
+      examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
+    },
+  ],
+};
+
+let origin: Awaited<ReturnType<typeof startMoodyOrigin>>;
+let phylax: TestStack;
+let issuer: Outsider;
+let certificate: CertificateFiles;
+let token: string;
+beforeAll(async () => {
+  origin = await startMoodyOrigin([
+    observation("a", "amara"),
+    observation("b", "bela"),
+    observation("c", "amara"),
+    observation("unversioned", "amara", { meta: {} }),
+    observation("strange", "amara", { meta: { versionId: '7" or "8' } }),
+  ]);
+  phylax = await startTestStack({ origin: origin.url });
+  issuer = await outsider("https://faults.example", "phylax");
+  certificate = await certificateFor(phylax, "app");
+  const client = {
+    id: "app",
+    kind: "patient",
+    auth: "external",
+    issuer: issuer.iss,
+    externalClientId: "app",
+    certificates: [thumbprint(certificate)],
+  };
+  await phylax.stack.runtime.applyRegistry(
+    joined(
+      { issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] },
+      clientEntries(client, "PATRQT", "writer", "patient/*.cruds"),
+    ),
+  );
+  token = await outsideToken(issuer, certificate, { client_id: "app", scope: "patient/*.cruds", patient: "amara" });
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  await origin.close();
+});
+
+const send = (method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Reply> =>
+  askAs(phylax, certificate, token, path, {
+    method,
+    headers: { "content-type": method === "PATCH" ? "application/json-patch+json" : "application/fhir+json", ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+const change = [{ op: "replace", path: "/status", value: "amended" }];
+async function eventsOf(reply: Reply) {
+  return (await openLedger(phylax.dev)).map(({ event }) => event).filter(({ id }) => id === reply.headers["x-request-id"]);
+}
+
+test("what goes to the origin is the whole resource as it is next, held to the version that was judged", async ({ expect }) => {
+  origin.moods.set("Observation/a", 204);
+  const reply = await send("PATCH", "Observation/a", change);
+  expect(reply.status).toBe(200);
+  const { method, path, ifMatch, body } = origin.written.at(-1) ?? { body: "{}" };
+  expect({ method, path, ifMatch }).toEqual({ method: "PUT", path: "Observation/a", ifMatch: 'W/"7"' });
+  expect(JSON.parse(body)).toEqual(observation("a", "amara", { status: "amended" }));
+  expect((await send("DELETE", "Observation/a")).status).toBe(204);
+  expect(origin.written.at(-1)).toMatchObject({ method: "DELETE", path: "Observation/a", ifMatch: 'W/"7"' });
+});
+
+const faults: readonly (readonly [string, Mood, number, string])[] = [
+  ["somebody else's change in between", 412, 412, "write_stale"],
+  ["a conflict", 409, 409, "write_conflict"],
+  ["rules of its own", 422, 422, "write_rejected"],
+  ["a body that it does not take", 400, 422, "write_rejected"],
+  ["a credential of the gateway's that it refuses", 403, 502, "origin_refused"],
+  ["a fault of its own", 500, 502, "origin_refused"],
+  ["a redirect", 302, 502, "origin_refused"],
+  ["that it is gone meanwhile", 404, 404, "absent"],
+  ["a connection that breaks", "hangs up", 504, "write_unanswered"],
+];
+test.for(faults)(
+  "%s has a face of the gateway's own, on record behind the intent, and is not tried again",
+  async ([, mood, status, reason], { expect }) => {
+    origin.moods.set("Observation/a", mood);
+    const from = origin.written.length;
+    const reply = await send("PATCH", "Observation/a", change);
+    expect(reply.status).toBe(status);
+    expect(reply.text).toContain('"OperationOutcome"');
+    expect(reply.text + JSON.stringify(reply.headers)).not.toMatch(/canary|origin-tag/u);
+    expect(origin.written.length - from).toBe(1);
+    const events = await eventsOf(reply);
+    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+      ["intent", undefined],
+      ["write", reason],
+    ]);
+    expect(events[1]?.patients).toEqual([{ patient: "main/Patient/amara", counts: {} }]);
+  },
+);
+
+test("no answer is 504, and the record says that nobody knows", { timeout: 30_000 }, async ({ expect }) => {
+  origin.moods.set("Observation/c", "silent");
+  const from = origin.written.length;
+  const reply = await send("PATCH", "Observation/c", change);
+  expect(reply.status).toBe(504);
+  expect(origin.written.length - from).toBe(1);
+  expect((await eventsOf(reply)).at(-1)?.outcome).toEqual({ status: 504, reason: "write_unanswered" });
+});
+
+test("what the origin says that it holds is judged and cut like any read: another's resource, none, or too much is not shown", async ({
+  expect,
+}) => {
+  const next = observation("a", "amara", { status: "amended", meta: { versionId: "8" } });
+  const says = async (mood: Mood) => {
+    origin.moods.set("Observation/a", mood);
+    return send("PATCH", "Observation/a", change);
+  };
+  const shown = await says({ says: next });
+  expect(JSON.parse(shown.text)).toMatchObject({ id: "a", status: "amended" });
+  for (const mood of [
+    { says: observation("b", "bela") },
+    { says: { ...next, subject: { reference: "Patient/bela" } } },
+    { says: { resourceType: "OperationOutcome", text: "canary" } },
+    { says: "canary" },
+  ] as const) {
+    const reply = await says(mood);
+    expect(reply.status).toBe(200);
+    expect(reply.text, "what it holds is read again, and may be shown").toContain('"final"');
+    expect(reply.text).not.toMatch(/canary|bela/u);
+  }
+});
+
+test("a Location leads below the gateway's own base or is not there", async ({ expect }) => {
+  const fresh = { resourceType: "Observation", status: "final", code: { text: "x" }, subject: { reference: "Patient/amara" } };
+  const created = async (mood: Mood) => {
+    origin.moods.set("Observation", mood);
+    const reply = await send("POST", "Observation", fresh);
+    expect(reply.status).toBe(201);
+    return reply.headers["location"];
+  };
+  const at = `${phylax.dev.fhir}/Observation`;
+  expect(await created({ says: "", location: `${origin.url}/Observation/new/_history/1` })).toBe(`${at}/new/_history/1`);
+  expect(await created({ says: "", location: "Observation/new" })).toBe(`${at}/new`);
+  for (const location of [
+    "https://elsewhere.example/fhir/Observation/new",
+    `${origin.url}/Patient/new`,
+    "Observation/../x",
+    "//x/Observation/y",
+  ])
+    expect(await created({ says: "", location }), location).toBeUndefined();
+});
+
+test("a resource without a version that a write could be held to is not written", async ({ expect }) => {
+  const from = origin.written.length;
+  expect((await send("PATCH", "Observation/unversioned", change)).status).toBe(412);
+  expect((await send("DELETE", "Observation/strange")).status).toBe(412);
+  expect(origin.written.length).toBe(from);
+});
+
+test("an origin that answers a condition with all it has: what is found is what meets it, of the client's own", async ({ expect }) => {
+  const of = (value: string) => ({
+    resourceType: "Observation",
+    status: "final",
+    code: { text: "x" },
+    subject: { reference: "Patient/amara" },
+    identifier: [{ system: "urn:lab", value }],
+  });
+  origin.moods.set("Observation/c", 204);
+  const from = origin.written.length;
+  expect((await send("DELETE", "Observation?identifier=urn:lab|lab-of-c")).status).toBe(204);
+  expect((await send("DELETE", "Observation?identifier=urn:lab|lab-of-b")).status).toBe(204);
+  expect((await send("PUT", "Observation?identifier=urn:lab|lab-of-nobody", of("lab-of-nobody"))).status).toBe(201);
+  expect((await send("POST", "Observation", of("lab-of-c"), { "if-none-exist": "identifier=urn:lab|lab-of-c" })).status).toBe(200);
+  expect(origin.written.slice(from).map(({ method, path }) => `${method} ${path}`)).toEqual(["DELETE Observation/c", "POST Observation"]);
+  expect(origin.written.every(({ path }) => path !== "Observation/b")).toBe(true);
+});
