@@ -63,7 +63,7 @@ export function patchShown(
 ): Result<JsonObject, PatchRefusal | { readonly reason: "patch_not_a_resource" }> {
   const carry = (object: JsonObject, of: JsonObject) => {
     const source = sources.get(of);
-    if (source !== undefined) sources.set(object, source);
+    if (source !== undefined && !sources.has(object)) sources.set(object, source); // what was moved here stays what it was
   };
   const patched = applyPatch(shown, operations, carry);
   if (!patched.ok) return patched;

@@ -93,6 +93,18 @@ test("items that are hidden in part are known by their id, or by what PATCH name
   expect(JSON.stringify(patched(stored, view, [{ op: "copy", from: "/name/1", path: "/name/-" }])).match(/Chidi/gu)).toHaveLength(1);
 });
 
+test("what a patch moves stays what it was, wherever it passes", ({ expect }) => {
+  const stored = patient({
+    extension: [{ url: "urn:a", valueString: "a" }],
+    maritalStatus: { extension: [{ url: "urn:b", valueString: "b" }], text: "m" },
+  });
+  const moved = patched(stored, viewOf("Patient", ["maritalStatus"], "all"), [
+    { op: "move", from: "/extension/0", path: "/maritalStatus" },
+    { op: "remove", path: "/maritalStatus" },
+  ]);
+  expect(moved).toEqual(patient({}));
+});
+
 test("positions of a patch are those of what is seen", ({ expect }) => {
   const stored = patient({
     identifier: [
