@@ -142,11 +142,14 @@ class Rows {
     return undefined;
   }
 
-  /** An entry of another page than this: it is only read, since it may say that the search failed. */
+  /** An entry of another page than this: of a row its place alone is read. What is no row may belong to rows of this page, or say that the search failed. */
   #pass(bytes: Uint8Array): Withheld | undefined {
     const key = this.#page.keyOf(bytes);
     if (!key.ok) return key.error;
-    if (key.value === undefined) return undefined;
+    if (key.value === undefined) {
+      const offered = this.#page.offer(bytes);
+      return offered.ok ? undefined : offered.error;
+    }
     this.matches += 1;
     if (this.stage !== "before") return undefined;
     this.#page.pass(key.value);
