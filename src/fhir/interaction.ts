@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceType } from "./elements.ts";
+import { readElementList } from "./element-list.ts";
 import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
 import { ownedBy } from "./owner-parameter.ts";
 import { readPlace, type Place, type PlaceRefusal } from "./place.ts";
@@ -10,10 +11,15 @@ import { isOfPresentation, readSearch, refusePresentation, type Search, type Sea
 export type Interaction = Reading | Listing | Writing | Told | { readonly kind: "batch" };
 
 export type Reading =
-  | { readonly kind: "read"; readonly type: ResourceType; readonly id: string }
-  | { readonly kind: "vread"; readonly type: ResourceType; readonly id: string; readonly version: string }
+  | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
+  | ({ readonly kind: "vread"; readonly type: ResourceType; readonly id: string; readonly version: string } & OfElements)
   /** `posted`: by `POST [type]/_search`. */
   | ({ readonly kind: "search"; readonly posted: boolean } & Search);
+
+/** `_elements`: what of the resource its reader wants; without it all that may be seen. */
+interface OfElements {
+  readonly elements?: readonly string[];
+}
 
 /** Answered without any resource of the origin's. */
 export type Told =
@@ -109,7 +115,13 @@ export function readInteraction(
       return criteria.ok ? ok({ ...asked, criteria: criteria.value }) : criteria;
     }
     case "read":
-    case "vread":
+    case "vread": {
+      const elements = takeElements(asked.type, pairs.value);
+      if (!elements.ok) return elements;
+      const { list, others } = elements.value;
+      const refusal = refuseBesidePresentation(asked.type, others);
+      return refusal === undefined ? ok(list === undefined ? asked : { ...asked, elements: list }) : err(refusal);
+    }
     case "create":
     case "update":
     case "patch":
@@ -127,13 +139,25 @@ export function readInteraction(
 export function readCriteria(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
   const search = readSearch(type, pairs, base);
   if (!search.ok) return search;
-  const { parameters, sort, count } = search.value;
+  const { parameters, sort, count, elements } = search.value;
   if (sort.length > 0) return err({ reason: "parameter_not_carried", parameter: "_sort" });
   if (count !== undefined) return err({ reason: "parameter_not_carried", parameter: "_count" });
+  if (elements !== undefined) return err({ reason: "parameter_not_carried", parameter: "_elements" });
   return parameters.length === 0 ? err({ reason: "criteria_missing" }) : search;
 }
 
-/** Of one resource only the form of the answer can be asked for: `_elements` and its like would cut what the view has to see whole. */
+function takeElements(
+  type: ResourceType,
+  pairs: readonly QueryPair[],
+): Result<{ readonly list: readonly string[] | undefined; readonly others: readonly QueryPair[] }, SearchRefusal> {
+  const [own, ...more] = pairs.filter(({ name }) => name === "_elements");
+  if (more.length > 0) return err({ reason: "repeated_parameter", parameter: "_elements" });
+  const list = own && readElementList(type, own.value);
+  if (own !== undefined && list === undefined) return err({ reason: "malformed_value", parameter: "_elements" });
+  return ok({ list, others: pairs.filter(({ name }) => name !== "_elements") });
+}
+
+/** Of what is written, and of one resource, only the form of the answer can be asked for. */
 function refuseBesidePresentation(type: ResourceType | undefined, pairs: readonly QueryPair[]): SearchRefusal | undefined {
   for (const { name, value } of pairs) {
     if (!isOfPresentation(name)) {

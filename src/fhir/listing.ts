@@ -77,12 +77,13 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
     base,
   );
   if (!search.ok) return search;
-  const { parameters, joins, includes, sort, count } = search.value;
+  const { parameters, joins, includes, sort, count, elements } = search.value;
   const beside = [
     ["_sort", sort.length > 0],
     ["_count", count !== undefined],
     ["_include", includes.length > 0],
     ["_has", joins.length > 0],
+    ["_elements", elements !== undefined], // kinds and times are told by what is shown
   ] as const;
   const refused = beside.find(([, isThere]) => isThere);
   if (refused !== undefined) return err({ reason: "parameter_not_carried", parameter: refused[0] });

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceType } from "./elements.ts";
+import { readElementList } from "./element-list.ts";
 import { includeText, isInclude, readInclude, type Include } from "./include.ts";
 import type { QueryPair } from "./query.ts";
 import {
@@ -26,6 +27,8 @@ export interface Search extends Criteria {
   readonly sort: readonly SortKey[];
   /** The most entries that the reader wants on a page (`_count`). */
   readonly count: number | undefined;
+  /** The elements of a match that the reader wants (`_elements`); without it all that may be seen. */
+  readonly elements?: readonly string[] | undefined;
 }
 
 export type SearchRefusal =
@@ -42,7 +45,7 @@ const [joinsMax, includesMax] = [4, 16];
 
 // FHIR R4 §3.1.1.5 and what R5 and servers add: each would project, count or search past the view.
 const notCarried: ReadonlySet<string> = new Set(
-  "_elements _contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
+  "_contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
 );
 const jsonFormats: ReadonlySet<string> = new Set(["json", "application/json", "application/fhir+json", "text/json"]);
 
@@ -75,6 +78,9 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
   const sort = readSort(searchParametersOf(type), once.get("_sort"));
   if (!sort.ok) return sort;
   const count = once.get("_count");
+  const list = once.get("_elements");
+  const elements = list === undefined ? undefined : readElementList(type, list);
+  if (list !== undefined && elements === undefined) return err({ reason: "malformed_value", parameter: "_elements" });
   // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
   if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "malformed_value", parameter: "_count" });
   return ok({
@@ -84,6 +90,7 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
     includes,
     sort: sort.value,
     count: count === undefined ? undefined : Math.min(Number(count), countMax),
+    ...(elements !== undefined && { elements }),
   });
 }
 
@@ -91,7 +98,8 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
 export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boolean =>
   paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
 
-const isOfResult = (name: string): boolean => name === "_count" || name === "_sort" || name === "_total" || isOfPresentation(name);
+const isOfResult = (name: string): boolean =>
+  name === "_count" || name === "_elements" || name === "_sort" || name === "_total" || isOfPresentation(name);
 
 /** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
 export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
@@ -130,12 +138,13 @@ function readSort(
 }
 
 /** The encoded query of a search, from its parts alone. */
-export function searchQuery({ parameters, joins, includes, sort, count }: Omit<Search, "type">): string {
+export function searchQuery({ parameters, joins, includes, sort, count, elements }: Omit<Search, "type">): string {
   const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
   return [
     ...conditionTexts({ parameters, joins }),
     ...includes.map(includeText),
     ...(order === "" ? [] : [`_sort=${order}`]),
     ...(count === undefined ? [] : [`_count=${count}`]),
+    ...(elements === undefined ? [] : [`_elements=${elements.join(",")}`]),
   ].join("&");
 }

@@ -9,6 +9,7 @@ import type { Grant } from "#policy/grant";
 import type { Candidate, Linked } from "./beside.ts";
 import { patientsMax, Tally, type Disclosure } from "./disclosure.ts";
 import { referredAt } from "./links.ts";
+import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal, type CutResource } from "./redact.ts";
 
@@ -33,6 +34,7 @@ export class Discloser {
   /** Of what is brought along, by its type. */
   readonly #contextOf: (brought: string) => CutContext;
   readonly #joined: readonly Joined[];
+  readonly #narrowed = new Map<ResourceView, ResourceView>();
 
   /** @param joined what the rows of a search have to refer to, or be, beside what was asked. */
   constructor(grant: Grant, bases: NamedBases, joined: readonly Joined[] = []) {
@@ -152,7 +154,12 @@ export class Discloser {
   }
 
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
-    return this.#grant.viewOf(resource, this.#bases.origin, ...versions);
+    const view = this.#grant.viewOf(resource, this.#bases.origin, ...versions);
+    const { elements } = this.#grant;
+    if (view === undefined || elements === undefined) return view;
+    const narrowed = this.#narrowed.get(view) ?? narrowView(view, elements);
+    this.#narrowed.set(view, narrowed);
+    return narrowed;
   }
 
   #whole(resource: JsonObject, view: ResourceView | undefined, alsoConcerned: Iterable<string> = []): Result<Disclosure, Withheld> {

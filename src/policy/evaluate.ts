@@ -2,6 +2,7 @@ import type { Reading } from "#fhir/interaction";
 import { property, type JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
 import { searchQuery, type Search, type SearchParameter } from "#fhir/search";
+import { keptElements } from "#fhir/element-list";
 import { isResourceType, type ResourceType } from "#fhir/elements";
 import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -27,6 +28,7 @@ function evaluateRead(
   interaction: Exclude<Reading, { kind: "search" }>,
 ): Result<Grant, PolicyRefusal> {
   const { type, id } = interaction;
+  const elements = interaction.elements && keptElements(type, interaction.elements);
   const found = rulesOf(policy, access, type, "read");
   if (!found.ok) return found;
   const { hold } = found.value;
@@ -37,7 +39,7 @@ function evaluateRead(
 
   const current = { path: `${type}/${id}`, query: "" };
   const grantBy = (rules: readonly CompiledRule[]): Grant => {
-    const scene: Scene = { policy, access, type, rules, hold };
+    const scene: Scene = { policy, access, type, rules, hold, elements };
     const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
     const expects = { type, id, witnesses, referredBy };
     if (interaction.kind === "read") return granted(scene, rules, current, { kind: "read", ...expects });
@@ -78,8 +80,15 @@ export function evaluateSearch(
     return { path: type, query, posted: posted || query.length > urlQueryMax };
   };
   const expects = { kind: "search", type, question: searchQuery(search), posted, count, joins: joins.value, askJoined } as const;
-  const scene: Scene = { policy, access, type, rules, hold };
+  const scene: Scene = { policy, access, type, rules, hold, elements: elementsOf(search, includes.value) };
   return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects });
+}
+
+/** A reference that an include goes by stays: what it brings along comes with the row that refers to it. */
+function elementsOf({ type, elements }: Search, includes: readonly GrantedInclude[]): ReadonlySet<string> | undefined {
+  if (elements === undefined) return undefined;
+  const followed = includes.flatMap(({ source, paths }) => (source === type ? paths.flatMap(([first]) => first ?? []) : []));
+  return new Set([...keptElements(type, elements), ...followed]);
 }
 
 /** The rules that grant the interaction with a type, and whose rows the scopes let be reached. */
@@ -145,10 +154,11 @@ interface Scene {
   readonly type: string;
   readonly rules: readonly CompiledRule[];
   readonly hold: Hold;
+  readonly elements: ReadonlySet<string> | undefined;
 }
 
 function granted(
-  { policy, access, type, rules, hold }: Scene,
+  { policy, access, type, rules, hold, elements }: Scene,
   reach: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
@@ -165,6 +175,7 @@ function granted(
     expects,
     asked,
     includes,
+    elements,
     withheldPaths: [...new Set(reach.flatMap((rule) => policy.viewOf(type, [rule]).hidden))],
     viewOf: (resource, base, ...versions) => {
       const all = [resource, ...versions];

@@ -29,6 +29,8 @@ export interface Grant {
    */
   readonly viewBeside: (resource: JsonObject, base: string, through: ReadonlySet<string>) => ResourceView | undefined;
   readonly includes: readonly GrantedInclude[];
+  /** Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to the origin. */
+  readonly elements?: ReadonlySet<string> | undefined;
 }
 
 export type Expectation =

@@ -82,3 +82,34 @@ test("the search of a patient's compartment finds what the search by that patien
     expect(refused.text).toContain("search-compartment");
   }
 });
+
+test("a projection is made of what leaves and never asked of the origin; over pages it stays, and what an include goes by stays with it", async ({
+  expect,
+}) => {
+  const keys = (resource: object) => Object.keys(resource).toSorted();
+  const before = phylax.forwarded.length;
+  const one = await ask("telehealth", {}, "GET", `${path}?_elements=birthDate`);
+  expect(keys(JSON.parse(one.text) as object)).toEqual(["active", "birthDate", "extension", "id", "meta", "resourceType"]);
+  expect(one.headers["etag"]).not.toBe((await ask("telehealth")).headers["etag"]);
+  // The view of research hides the name: asking for it shows nothing.
+  expect((await ask("research", {}, "GET", `${path}?_elements=name`)).text).not.toContain("Okafor");
+
+  interface Page {
+    readonly link: readonly { readonly relation: string; readonly url: string }[];
+    readonly entry: readonly { readonly resource: object; readonly search: { readonly mode: string } }[];
+  }
+  const first = JSON.parse(
+    (await ask("telehealth", {}, "GET", "Observation?patient=amara-okafor&_elements=issued&_include=Observation:subject&_count=2")).text,
+  ) as Page;
+  const second = JSON.parse(
+    (await ask("telehealth", {}, "GET", first.link.find(({ relation }) => relation === "next")?.url ?? "")).text,
+  ) as Page;
+  for (const { entry } of [first, second]) {
+    for (const { resource, search } of entry)
+      expect(
+        keys(resource).filter((name) => search.mode === "match" && ["category", "effectiveDateTime", "valueQuantity"].includes(name)),
+      ).toEqual([]);
+    expect(entry.map(({ search }) => search.mode)).toContain("include");
+  }
+  expect(phylax.forwarded.slice(before).join()).not.toContain("_elements");
+});

@@ -23,7 +23,7 @@ test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
 test("a version is read by its id, and only by GET", ({ expect }) => {
   expect(read("GET", "Patient/1/_history/2")).toEqual({ ok: true, value: { kind: "vread", type: "Patient", id: "1", version: "2" } });
   expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "malformed_id" });
-  expect(refusal("GET", "Patient/1/_history/2", "_elements=name")).toMatchObject({ reason: "parameter_not_carried" });
+  expect(refusal("GET", "Patient/1/_history/2", "_sort=name")).toMatchObject({ reason: "parameter_not_carried" });
   expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "unsupported_method", allow: ["GET", "HEAD"] });
 });
 
@@ -194,7 +194,8 @@ test.for([
   [Array.from({ length: 17 }, () => "_include=*").join("&"), { reason: "too_many_joins" }],
   [Array.from({ length: 5 }, () => "patient.name=x").join("&"), { reason: "too_many_joins" }],
   ["_summary=count", { reason: "parameter_not_carried", parameter: "_summary" }],
-  ["_elements=subject", { reason: "parameter_not_carried", parameter: "_elements" }],
+  ["_elements=subjects", { reason: "malformed_value", parameter: "_elements" }],
+  ["_elements=subject&_elements=code", { reason: "repeated_parameter", parameter: "_elements" }],
   ["_total=accurate", { reason: "parameter_not_carried", parameter: "_total" }],
   ["_filter=code%20eq%20x", { reason: "parameter_not_carried", parameter: "_filter" }],
   ["_text=x", { reason: "parameter_not_carried", parameter: "_text" }],
@@ -252,8 +253,19 @@ test.for([
   expect(refusal("GET", "Observation", query)).toEqual(error);
 });
 
-test("a read takes no search parameter and no projection", ({ expect }) => {
-  expect(refusal("GET", "Patient/1", "_elements=name")).toEqual({ reason: "parameter_not_carried", parameter: "_elements" });
+test("the elements that a reader wants are the type's own, at its top level", ({ expect }) => {
+  expect(read("GET", "Patient/1", "_elements=name,deceased[x],birthDate")).toMatchObject({
+    value: { elements: ["name", "deceased", "birthDate"] },
+  });
+  expect(read("GET", "Observation", "code=x&_elements=value")).toMatchObject({ value: { elements: ["value"] } });
+  for (const list of ["", "name.family", "Patient.name", "nickname", "name,", "constructor"])
+    expect(refusal("GET", "Patient/1", `_elements=${list}`), list).toEqual({ reason: "malformed_value", parameter: "_elements" });
+  expect(refusal("GET", "Patient/1", "_elements=name&_elements=id")).toEqual({ reason: "repeated_parameter", parameter: "_elements" });
+  expect(refusal("PUT", "Patient", "identifier=1&_elements=name")).toEqual({ reason: "parameter_not_carried", parameter: "_elements" });
+  expect(refusal("PUT", "Patient/1", "_elements=name")).toMatchObject({ parameter: "_elements" });
+});
+
+test("a read takes no search parameter", ({ expect }) => {
   expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_carried", parameter: "name" });
   expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "unknown_parameter", parameter: "nonsense" });
   expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_carried" });
