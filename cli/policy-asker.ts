@@ -70,7 +70,7 @@ export async function askerByRegistry(options: AskerOptions, at: Instant): Promi
   const steps = [
     { ok: client.status === "active", of: "request", says: `the client ${client.id} is ${client.status}` } as const,
     agreementStep(registry, grant, at),
-    patientStep(client.patient, options.patient),
+    patientStep(client.patient, scopes, options.patient),
     { ok: true, of: "scope", says: `scopes of token and grant together: ${formatScopes(scopes) || "none"}` } as const,
   ];
   const failed = steps.find(({ ok }) => !ok);
@@ -86,13 +86,17 @@ function agreementStep(registry: RegistryDocument, grant: RegistryDocument["gran
   return { ok: force.ok, of: "request", says };
 }
 
-function patientStep(held: string | undefined, patient: string | undefined): Step {
-  const ok = held === undefined || held === patient;
-  const says =
-    held === undefined
-      ? "the client is held to no one patient"
-      : `the client is held to one patient${ok ? "" : ", and the token names another or none (--patient)"}`;
-  return { ok, of: "request", says };
+/** A token without its patient is refused before any policy is asked, and so is one of another patient than the client's. */
+function patientStep(held: string | undefined, scopes: Scopes, patient: string | undefined): Step {
+  const needed = held !== undefined || scopes.some(({ context }) => context === "patient");
+  if (needed && patient === undefined)
+    return { ok: false, of: "request", says: "the token names no patient, and is held to one (--patient)" };
+  const other = held !== undefined && held !== patient;
+  return {
+    ok: !other,
+    of: "request",
+    says: other ? "the client is held to another patient than the token's" : "the token's patient is one for this client",
+  };
 }
 
 function scopesOf(granted: string, patient: string | undefined, { scope }: AskerOptions): Scopes {

@@ -44,6 +44,7 @@ async function check(file: string): Promise<Checked> {
 function tell({ file, problems, policy }: Checked): void {
   for (const { pointer, problem } of problems) console.error(`${file}: ${pointer === "" ? "" : `${pointer}: `}${problem}`);
   if (policy !== undefined) {
-    console.log(`${file}: good: ${policy.name}, ${policy.rules} rules, ${policy.examples} examples, each true; ${policy.digest}`);
+    const rules = `${policy.rules} rule${policy.rules === 1 ? "" : "s"}`;
+    console.log(`${file}: good: ${policy.name}, ${rules}, ${policy.examples} true examples, ${policy.digest}`);
   }
 }

@@ -13,7 +13,7 @@ import { askerByPolicy, askerByRegistry, type Asker } from "./policy-asker.ts";
 
 export const policyExplainUsage = [
   "phylax policy explain (--registry FILE --client ID | --policy FILE) REQUEST [--purpose CODE] [--origin NAME] [--scope SCOPES]",
-  "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--sample RESOURCE.json] [--json]",
+  "    [--patient ID] [--user REFERENCE [--user-patient ID]…] [--at TIME] [--sample RESOURCE.json] [--json]",
   "    REQUEST: 'GET Observation?patient=1', 'PUT Observation/1' …; below the FHIR base",
 ].join("\n");
 
@@ -43,6 +43,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
         patient: text,
         user: text,
         "user-patient": many,
+        at: text,
         sample: text,
         json: { type: "boolean", default: false },
       },
@@ -50,7 +51,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
     const { registry, policy, client, purpose, origin, scope, patient, user } = values;
     if (registry === undefined && policy === undefined) throw new Misuse("a registry file or a policy is needed");
     const options = { registry, policy, client, purpose, origin, scope, patient };
-    const asker = registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, instant(Date.now()));
+    const asker = registry === undefined ? askerByPolicy(options) : await askerByRegistry(options, timeOf(values.at));
     const sample = values.sample === undefined ? undefined : readSample(values.sample);
     const told = tellOf(asker, explainedBy(asker, patient, user, values["user-patient"]), positionals.join(" "), sample);
     if (values.json) console.log(JSON.stringify(told, null, 2));
@@ -84,7 +85,7 @@ function partsOf(request: string): readonly [method: string, path: readonly stri
     path,
     query = "",
   } = /^(?:(?<method>[A-Z]+) +)?\/?(?<path>[^?\s]*)(?:\?(?<query>\S*))?$/u.exec(request.trim())?.groups ?? {};
-  if (path === undefined) throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
+  if (path === undefined || path === "") throw new Misuse("a request is needed, as 'GET Observation?patient=1'");
   return [method, path.split("/"), query];
 }
 
@@ -110,6 +111,12 @@ function explainedBy(
         : `whom the origin's records make this user's as ${[...policy.users].join(", ") || "nothing, for the policy names no relation"}`;
   const reached = reference !== undefined && (reference.type === "Patient" || policy.users.size > 0) ? new Set(own) : undefined;
   return { document, policy, access: { scopes, patient, usersPatients: reached }, users };
+}
+
+function timeOf(text: string | undefined) {
+  const at = text === undefined ? Date.now() : Date.parse(text);
+  if (Number.isNaN(at)) throw new Misuse("--at is a time, as 2026-01-05T00:00:00Z");
+  return instant(at);
 }
 
 const standIn = "each-patient-of-the-user";

@@ -1,0 +1,155 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { phylaxIn } from "./phylax.ts";
+
+const root = join(import.meta.dirname, "../..");
+const page = readFileSync(join(root, "docs/policy.md"), "utf8");
+const folder = mkdtempSync(join(tmpdir(), "policies-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const phylax = (...args: readonly string[]) => phylaxIn(folder, ...args);
+const put = (name: string, body: unknown) => writeFileSync(join(folder, name), JSON.stringify(body));
+
+/** The first JSON of a page that begins with this member. */
+const jsonIn = (text: string, member: string): unknown =>
+  JSON.parse(new RegExp(`\`\`\`json\\n(?<body>\\{\\n {2}"${member}"[\\s\\S]*?)\`\`\``, "u").exec(text)?.groups?.["body"] ?? "");
+
+interface Example {
+  rules: { show: string[]; examples: { resource: unknown }[] }[];
+}
+const policy = jsonIn(page, "format") as Example;
+put("member-identity.json", policy);
+put("narrower.json", {
+  ...policy,
+  rules: policy.rules.map((rule) => ({ ...rule, show: rule.show.filter((path) => path !== "birthDate") })),
+});
+put("member.json", policy.rules[0]?.examples[0]?.resource);
+put("registry.json", jsonIn(readFileSync(join(root, "docs/registry.md"), "utf8"), "\\$schema"));
+
+const commands = [...page.matchAll(/```console\n\$ npx phylax (?<line>.*)\n(?<printed>[\s\S]*?)```/gu)].map(({ groups }) => ({
+  line: groups?.["line"] ?? "",
+  printed: groups?.["printed"] ?? "",
+}));
+
+test("docs/policy.md shows each of the three commands", () => {
+  expect(new Set(commands.map(({ line }) => line.split(" ").slice(0, 2).join(" ")))).toEqual(
+    new Set(["policy check", "policy diff", "policy explain"]),
+  );
+});
+
+test.for(commands)("docs/policy.md prints what `$line` prints", async ({ line, printed }) => {
+  const args = [...line.matchAll(/'(?<quoted>[^']*)'|(?<word>\S+)/gu)].map(({ groups }) => groups?.["quoted"] ?? groups?.["word"] ?? "");
+  const { out, error } = await phylax(...args);
+  expect(error).toBe("");
+  expect(out).toBe(printed);
+});
+
+test("policy check tells every problem of every file with its place, and exits 2", async () => {
+  put("broken.json", {
+    ...policy,
+    surprise: 1,
+    rules: policy.rules.map((rule) => ({ ...rule, interactions: ["read", "fly"], why: "short" })),
+  });
+  put("wrong.json", {
+    ...policy,
+    purposes: ["HPAYMT", "NOPE"],
+    rules: policy.rules.map((rule) => ({ ...rule, show: ["nme", "birthDate.x"] })),
+  });
+  put("untrue.json", {
+    ...policy,
+    rules: policy.rules.map((rule) => Object.assign({}, rule, { show: ["name.family"] })),
+  });
+  writeFileSync(join(folder, "none.json"), "{");
+  const { code, out, error } = await phylax(
+    "policy",
+    "check",
+    "broken.json",
+    "wrong.json",
+    "untrue.json",
+    "none.json",
+    "missing.json",
+    "member.json",
+  );
+  expect(code).toBe(2);
+  expect(out).toBe("");
+  const places = error.split("\n").map((line) => line.split(": ").slice(0, 2).join(" "));
+  for (const place of [
+    "broken.json /rules/0/interactions/1",
+    "broken.json /rules/0/why",
+    "broken.json Unrecognized key",
+    "wrong.json /purposes/1",
+    "wrong.json /rules/0/show/0",
+    "wrong.json /rules/0/show/1",
+    "untrue.json /rules/0/examples/0",
+    "none.json is no JSON",
+    "missing.json cannot be read",
+    "member.json /format",
+  ]) {
+    expect(places, error).toContain(place);
+  }
+  const { out: json } = await phylax("policy", "check", "--json", "wrong.json", "member-identity.json");
+  expect(JSON.parse(json)).toMatchObject([
+    { file: "wrong.json", problems: [{ pointer: "/purposes/1" }, { pointer: "/rules/0/show/0" }, { pointer: "/rules/0/show/1" }] },
+    { file: "member-identity.json", problems: [], policy: { name: "member-identity", rules: 1 } },
+  ]);
+});
+
+test("the starter policies check; each grants what it grants itself, and not what another does", async () => {
+  const starters = readdirSync(join(root, "policies")).map((file) => join(root, "policies", file));
+  expect((await phylax("policy", "check", ...starters)).code).toBe(0);
+  const [first = "", second = ""] = starters;
+  expect(await phylax("policy", "diff", first, first)).toEqual({ code: 0, out: "both grant the same\n", error: "" });
+  const { code, out } = await phylax("policy", "diff", first, second, "--json");
+  expect(code).toBe(1);
+  expect(JSON.parse(out)).toContainEqual({ change: "more", interactions: [], what: "purpose", name: "HPAYMT" });
+  expect(await phylax("policy", "diff", first, "missing.json")).toMatchObject({ code: 2, error: "missing.json: cannot be read\n" });
+});
+
+const explain = (...args: readonly string[]) => phylax("policy", "explain", "--registry", "registry.json", "--origin", "hospital", ...args);
+
+test.for<[string, readonly string[], number, RegExp]>([
+  ["an agreement that has lapsed", ["--client", "lab", "--at", "2029-01-01", "GET Patient/1"], 1, /^refused: .*agreement_lapsed/u],
+  [
+    "a scope that a grant does not hold",
+    ["--client", "billing", "--scope", "system/Observation.rs", "GET Patient/1"],
+    1,
+    /^refused: out_of_scope/u,
+  ],
+  ["a token without a patient", ["--client", "my-chart", "GET Patient/1"], 1, /^refused: the token names no patient/u],
+  ["a patient of the token's", ["--client", "my-chart", "--patient", "1", "GET Patient/1"], 0, /^permitted/u],
+  ["a type without a rule", ["--client", "lab", "GET Observation/1"], 1, /^refused: no_rule/u],
+  ["a write without a rule", ["--client", "lab", "PUT Patient/1"], 1, /^refused: no_rule/u],
+  ["a request that is none", ["--client", "lab", "GET Patient?nmae=x"], 1, /^refused: unknown_parameter[\s\S]*nmae/u],
+  ["a client that is not there", ["--client", "nobody", "GET Patient/1"], 2, /^$/u],
+  ["a purpose that is not granted", ["--client", "lab", "--purpose", "HPAYMT", "GET Patient/1"], 2, /^$/u],
+  ["no request", ["--client", "lab"], 2, /^$/u],
+])("policy explain says what comes of %s", async ([, args, code, says]) => {
+  const at = args.includes("--at") ? [] : ["--at", "2026-06-01"];
+  const explained = await explain(...at, ...args);
+  expect(explained.out).toMatch(says);
+  expect(explained.code, explained.error).toBe(code);
+});
+
+test("as JSON an explanation holds verdict, steps, questions and the sample before and after", async () => {
+  const { out } = await phylax(
+    "policy",
+    "explain",
+    "--policy",
+    "member-identity.json",
+    "--json",
+    "GET Patient/1",
+    "--sample",
+    "member.json",
+  );
+  expect(JSON.parse(out)).toMatchObject({
+    asks: ["GET Patient/1"],
+    sample: {
+      kept: [],
+      rules: ["/rules/0"],
+      before: { telecom: [{}] },
+      after: { birthDate: "1984-03-02" },
+      changes: expect.arrayContaining([{ kind: "removed", path: "telecom", why: "no rule that reaches this row shows it" }]),
+    },
+  });
+});
