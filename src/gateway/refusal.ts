@@ -264,6 +264,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   body_invalid: face(422, "processing", "The resource cannot be written."), // what is wrong is told place by place
   result_invalid: face(422, "processing", "With what may not be seen of it, the resource would not be valid."),
   result_out_of_reach: face(403, "forbidden", "Not permitted: the resource would be outside what may be written."),
+  result_widens: face(403, "forbidden", "Not permitted: whoever writes this would see more by it."),
   result_moved: face(403, "forbidden", "Not permitted: a resource is not moved to another patient."),
   // write: what the origin made of it
   write_conflict: face(409, "conflict", "The resource is being changed by somebody else."),

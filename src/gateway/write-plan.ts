@@ -34,6 +34,8 @@ export type PlanRefusal =
   | { readonly reason: "version_not_current" | "version_missing" }
   /** What becomes of it is outside what may be written, or would be another patient's. */
   | { readonly reason: "result_out_of_reach" | "result_moved" }
+  /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
+  | { readonly reason: "result_widens" }
   /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
   | { readonly reason: "reference_conditional" };
 
@@ -120,6 +122,7 @@ async function planCreate(
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
   if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_out_of_reach" });
+  if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens" });
   if (conditionalReferences(merged.value).length > 0) return err({ reason: "reference_conditional" });
   const { patients, unnamed } = concernedBy(merged.value, [base]);
   const concerned = { patients: new Set(patients), unnamed };
@@ -164,6 +167,7 @@ async function planChange(
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });
   if (grant.value.writable(result, origin) === undefined || grant.value.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_out_of_reach" });
+  if (grant.value.widens(stored, result)) return err({ reason: "result_widens" });
   const concerned = allConcerned([stored, result], found.value.patients, bases);
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
   return ok({ kind: "send", write: { method: "PUT", path, version, body: JSON.stringify(result) }, type, id, concerned });

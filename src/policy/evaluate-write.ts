@@ -6,6 +6,7 @@ import { evaluate } from "./evaluate.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
 import { canHold, holdOf, isHeld, mayGoWith, type Access, type Hold } from "./hold.ts";
 import { isLabelled } from "./labels.ts";
+import { changesRelation, showsMore } from "./self-widening.ts";
 
 /** What is to be written, by the plain forms: a conditional one means one of these, once it is known which resource it finds. */
 export type PlainWrite =
@@ -22,6 +23,8 @@ export interface WriteGrant {
    * or is created: both must be such rows. `base`: the origin's.
    */
   readonly writable: (resource: JsonObject, base: string) => ResourceView | undefined;
+  /** Whether its writer would see more by what becomes of a stored row, or is created, than by what there was. */
+  readonly widens: (stored: JsonObject | undefined, result: JsonObject) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
   readonly writableInside: (resource: JsonObject, base: string) => ResourceView | undefined;
 }
@@ -59,6 +62,9 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
       if (!isHeld(hold, resource, type, base) || isLabelled(resource)) return undefined;
       return viewBy(policy, type, rules, resource);
     },
+    widens: (stored, result) =>
+      (stored !== undefined && showsMore(policy, type, stored, result)) ||
+      (access.usersPatients !== undefined && changesRelation(policy.users, stored, result)),
     writableInside: (resource, base) => insideBy(writing, resource, base),
   });
 }

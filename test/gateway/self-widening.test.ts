@@ -1,0 +1,107 @@
+import { test } from "vitest";
+import { isObject, readJson, textAt, type JsonObject } from "#fhir/json";
+import type { ResourceType } from "#fhir/elements";
+import { planWrite } from "#gateway/write-plan";
+import { parseScopes } from "#identity/scopes";
+import { ok } from "#kernel/result";
+import { compilePolicy } from "#policy/compile";
+import type { PolicyDocument } from "#policy/schema";
+import { policy, rule } from "../policy/granting.ts";
+
+const base = "https://api.example/v1/fhir/main";
+const origin = "https://origin.internal/fhir";
+const to = (reference: string) => ({ reference });
+const interactions = ["read", "search", "create", "update"] as const;
+
+async function* body(text: string) {
+  yield ok(new TextEncoder().encode(text));
+}
+
+/** What becomes of a write by a user who reaches Amara. */
+async function write(document: PolicyDocument, scope: string, stored: object | undefined, sent: object) {
+  const [scopes, read] = [parseScopes(scope), readJson(new TextEncoder().encode(JSON.stringify(sent)))];
+  if (!scopes.ok || !read.ok || !isObject(read.value)) throw new Error("a test's own mistake");
+  const resource: JsonObject = read.value;
+  const type = resource["resourceType"] as ResourceType;
+  const planned = await planWrite(
+    {
+      interaction: stored === undefined ? { kind: "create", type } : { kind: "update", type, id: textAt(resource, "id") ?? "" },
+      body: { kind: "resource", resource },
+      conditions: { ifMatch: undefined, ifNoneExist: undefined, returns: undefined },
+    },
+    {
+      policy: compilePolicy(document, "sha256:test"),
+      access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
+      base,
+      ask: async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(stored)) }),
+    },
+  );
+  return planned.ok ? planned.value.kind : planned.error.reason;
+}
+
+const category = (...codes: string[]) => codes.map((code) => ({ coding: [{ system: "urn:c", code }] }));
+const observation = {
+  resourceType: "Observation",
+  id: "o",
+  meta: { versionId: "1" },
+  status: "final",
+  category: category("lab"),
+  code: { text: "a" },
+  subject: to("Patient/amara"),
+  note: [{ text: "hidden of labs" }],
+};
+
+test("who may say of which rows a resource is does not read by that what is hidden of it", async ({ expect }) => {
+  const visible = ["status", "category", "code", "subject"];
+  const rows = (code: string) => [{ path: "category", in: [`urn:c|${code}`] }];
+  const uneven = policy(
+    rule(["Observation"], visible, { interactions: [...interactions], where: rows("lab") }),
+    rule(["Observation"], "everything", { interactions: [...interactions], where: rows("vital") }),
+    rule(["Observation"], ["status", "category", "code"], { interactions: [...interactions], where: rows("plain") }),
+  );
+  const { note: _note, ...shown } = observation;
+  const become = (...codes: string[]) => write(uneven, "system/*.cruds", observation, { ...shown, category: category(...codes) });
+  expect(await become("lab")).toBe("send");
+  expect(await become("vital")).toBe("result_widens");
+  expect(await become("lab", "vital")).toBe("result_widens");
+  expect(await become("lab", "plain")).toBe("send"); // shows nothing more
+});
+
+test("what is only found and never read counts as shown", async ({ expect }) => {
+  const found = policy(
+    rule(["Observation"], ["status", "category", "code", "subject"], { interactions: [...interactions] }),
+    rule(["Observation"], "everything", { interactions: ["search"], where: [{ path: "category", in: ["urn:c|vital"] }] }),
+  );
+  const { note: _note, ...shown } = observation;
+  expect(await write(found, "system/*.cruds", observation, { ...shown, category: category("vital") })).toBe("result_widens");
+});
+
+test("a user writes nothing by which it is somebody to a patient, where the policy goes by that", async ({ expect }) => {
+  const all = ["practitioner", "organization", "panel", "related-person"] as const;
+  const types = ["Patient", "Group", "RelatedPerson", "PractitionerRole"] as const;
+  const open = (users: readonly (typeof all)[number][]): PolicyDocument => ({
+    ...policy(rule([...types], "everything", { interactions: [...interactions] })),
+    users: [...users],
+  });
+  const patient = { resourceType: "Patient", id: "amara", meta: { versionId: "1" }, generalPractitioner: [to("Practitioner/vera")] };
+  const joined = { ...patient, generalPractitioner: [to("Practitioner/vera"), to("Practitioner/otto")] };
+  const related = {
+    resourceType: "RelatedPerson",
+    id: "r",
+    meta: { versionId: "1" },
+    patient: to("Patient/amara"),
+    period: { end: "2026" },
+  };
+  const group = { resourceType: "Group", type: "person", actual: true, member: [{ entity: to("Patient/amara") }] };
+  const role = { resourceType: "PractitionerRole", practitioner: to("Practitioner/otto"), organization: to("Organization/clinic") };
+
+  expect(await write(open(all), "user/*.cruds", patient, { ...patient, birthDate: "1984-03-01" })).toBe("send");
+  expect(await write(open(all), "user/*.cruds", patient, joined)).toBe("result_widens");
+  expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send"); // nobody reaches anybody by it
+  expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe("result_widens");
+  expect(await write(open(all), "user/*.cruds", related, { ...related, gender: "female" })).toBe("send");
+  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe("result_widens");
+  // A scope for everybody's rows in the same token reaches further, and gives no more.
+  expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("result_widens");
+  expect(await write(open([]), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("send");
+});
