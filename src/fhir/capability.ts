@@ -26,7 +26,14 @@ export function capabilityStatement(oauth: OAuthUris, types: readonly TypeCapabi
     implementation: { description: "Phylax FHIR R4 gateway" },
     fhirVersion: "4.0.1",
     format: ["application/fhir+json", "application/json"],
-    rest: [{ mode: "server", security: security(oauth), ...(types.length > 0 && { resource: types.map(writtenCapability) }) }],
+    rest: [
+      {
+        mode: "server",
+        security: security(oauth),
+        interaction: [{ code: "batch" }, { code: "transaction" }],
+        ...(types.length > 0 && { resource: types.map(writtenCapability) }),
+      },
+    ],
   };
 }
 

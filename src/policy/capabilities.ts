@@ -16,7 +16,10 @@ export function capabilitiesOf(policy: CompiledPolicy, access: Access): readonly
   const references = own.flatMap(({ type, includes }) => includes.map((name) => ({ name, type })));
   return own
     .filter(({ interactions }) => interactions.length > 0)
-    .map((one) => ({ ...one, revincludes: one.interactions.includes("search-type") ? leadingTo(one.type, references) : [] }));
+    .map(({ type, interactions, parameters, includes, operations }) => {
+      const revincludes = interactions.includes("search-type") ? leadingTo(type, references) : [];
+      return { type, interactions, parameters, includes, revincludes, operations };
+    });
 }
 
 function leadingTo(type: string, references: readonly { readonly name: string; readonly type: string }[]): readonly string[] {
@@ -26,7 +29,7 @@ function leadingTo(type: string, references: readonly { readonly name: string; r
   });
 }
 
-function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType): TypeCapability {
+function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType): Omit<TypeCapability, "revincludes"> {
   const id = "any"; // decided from type and policy alone
   const search = evaluateSearch(policy, access, { ...searchOf(type), includes: [] });
   const along = evaluateSearch(policy, access, {
@@ -50,7 +53,6 @@ function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType
     interactions,
     parameters: search.ok ? parametersOf(policy, type) : [],
     includes: along.ok ? [...new Set(along.value.includes.map(({ name }) => name))] : [],
-    revincludes: [],
     operations: sure ? operationsOf(policy, access, type) : [],
   };
 }

@@ -1,0 +1,69 @@
+import { test } from "vitest";
+import { parseScopes } from "#identity/scopes";
+import { capabilitiesOf } from "#policy/capabilities";
+import { compilePolicy } from "#policy/compile";
+import type { PolicyDocument } from "#policy/schema";
+import { policy, rule } from "./granting.ts";
+
+function capabilities(document: PolicyDocument, scope: string, patient?: string) {
+  const scopes = parseScopes(scope);
+  if (!scopes.ok) throw new Error(scopes.error.reason);
+  return capabilitiesOf(compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient });
+}
+const document: PolicyDocument = {
+  ...policy(
+    rule(["Patient"], ["name", "identifier[system=urn:a]"]),
+    rule(["Observation"], "everything", { interactions: ["read", "search", "create"] }),
+    rule(["Organization"], "everything"),
+    rule(["Practitioner"], "everything", { interactions: ["read"], referredBy: ["Observation:performer"] }),
+  ),
+  operations: ["everything", "lastn"],
+};
+
+test("a client is told the types and interactions that its policy and its scopes both permit", ({ expect }) => {
+  const told = capabilities(document, "system/Patient.rs system/Observation.crs system/Immunization.rs");
+  expect(told.map(({ type }) => type)).toEqual(["Observation", "Patient"]);
+  expect(told[0]?.interactions).toEqual(["read", "vread", "history-instance", "history-type", "search-type", "create"]);
+  expect(capabilities(document, "system/Observation.r")[0]).toMatchObject({
+    parameters: [],
+    includes: [],
+    revincludes: [],
+    operations: [],
+  });
+  expect(capabilities(document, "system/Immunization.rs")).toEqual([]);
+  expect(capabilities(document, "patient/*.rs")).toEqual([]); // of no patient
+});
+
+test("of search parameters those that the view allows, and those that need their system say so", ({ expect }) => {
+  const [patient] = capabilities(document, "system/Patient.rs");
+  const parameters = new Map(patient?.parameters.map(({ definition, named }) => [definition.code, named]));
+  expect(parameters.get("name")).toBe(false);
+  expect(parameters.get("identifier")).toBe(true);
+  expect(parameters.has("phone")).toBe(false);
+});
+
+test("includes lead to types that may be read, and back from types that may be searched", ({ expect }) => {
+  const told = capabilities(document, "system/*.crs");
+  const of = (type: string) => told.find((one) => one.type === type);
+  expect(of("Observation")?.includes).toEqual(expect.arrayContaining(["Observation:subject", "Observation:performer"]));
+  expect(of("Observation")?.includes).not.toContain("Observation:encounter");
+  expect(of("Patient")?.includes).toEqual([]); // the view hides the references
+  expect(of("Patient")?.revincludes).toContain("Observation:subject");
+});
+
+test("under a patient's scope what is no patient's can be read by reference alone, and a type's history is nobody's", ({ expect }) => {
+  const told = capabilities(document, "patient/*.crs", "amara");
+  expect(told.find(({ type }) => type === "Practitioner")?.interactions).toEqual(["read", "vread"]);
+  expect(told.find(({ type }) => type === "Organization")).toBeUndefined();
+  expect(told.find(({ type }) => type === "Observation")?.interactions).not.toContain("history-type");
+});
+
+test("operations are those that the policy allows, where they are", ({ expect }) => {
+  const told = capabilities(document, "system/*.rs");
+  expect(told.map(({ type, operations }) => [type, operations])).toEqual([
+    ["Observation", ["lastn"]],
+    ["Organization", []],
+    ["Patient", ["everything"]],
+    ["Practitioner", []],
+  ]);
+});
