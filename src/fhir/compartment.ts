@@ -85,10 +85,20 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
  * Device tells of its patient just as well.
  */
 export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
-  const type = textAt(inside, "resourceType") ?? "";
-  return [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])]
-    .flatMap((path) => presentAt(inside, path))
-    .some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
+  return namedIn(inside).some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
+}
+
+/**
+ * Whether a resource of a type outside the compartment tells of nobody but these patients: a Device, of whom only its `patient` says that it
+ * is somebody's. As strict as {@link isOwnedBy}, where one names somebody; most name nobody.
+ */
+export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
+  return namedIn(resource).every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
+}
+
+function namedIn(resource: JsonObject): readonly Json[] {
+  const type = textAt(resource, "resourceType") ?? "";
+  return [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])].flatMap((path) => presentAt(resource, path));
 }
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");

@@ -1,7 +1,7 @@
 import { isAskedFor } from "#fhir/asked";
 import { meets, undecidable } from "#fhir/criteria";
 import { isId } from "#fhir/reference";
-import { textAt } from "#fhir/json";
+import { textAt, type JsonObject } from "#fhir/json";
 import type { Search } from "#fhir/search";
 import { err, ok, type Result } from "#kernel/result";
 import { originUrls } from "#phi/origin-urls";
@@ -27,7 +27,7 @@ export interface CriteriaScene {
   readonly ask: Ask;
 }
 
-// Criteria that find more name no resource. Rows that are hidden count too, so that an origin's work has an end.
+// Criteria that find more name no resource.
 const rowsMax = 1_000;
 
 /**
@@ -42,7 +42,8 @@ export async function findByCriteria(criteria: Search, scene: CriteriaScene): Pr
   const grant = evaluate(scene.policy, scene.access, { kind: "search", posted: true, ...criteria });
   if (!grant.ok) return grant;
   const { ask, viewOf, viewInside } = grant.value;
-  const found = await allRows(ask, rowsMax, scene.ask);
+  const counts = (row: JsonObject, base: string) => viewOf(row, base) !== undefined; // how many are hidden must not decide
+  const found = await allRows(ask, rowsMax, scene.ask, counts);
   if (!found.ok) return found;
   const { rows, base } = found.value;
   const bases = { origin: base, public: scene.base };

@@ -1,4 +1,4 @@
-import { isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
+import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
 import { valuesAt, type JsonObject } from "#fhir/json";
 import { ownedBy, readsOwners } from "#fhir/owner-parameter";
 import type { SearchParameter } from "#fhir/search";
@@ -56,9 +56,14 @@ export const isEverybodys = (hold: Hold): boolean => hold.some(({ to, categories
 export const isHeld = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
   hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
 
-/** As {@link isHeld}, and of a type whose rows are nobody's own whether it is of the right categories: a reference led to it. */
+/**
+ * As {@link isHeld}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
+ * to it, which whoever may write can make.
+ */
 export const isReached = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
-  canHold(hold, type) ? isHeld(hold, row, type, base) : hold.some(({ categories }) => isOfCategories(row, type, categories));
+  canHold(hold, type)
+    ? isHeld(hold, row, type, base)
+    : hold.some(({ to, categories }) => to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories));
 
 /**
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the

@@ -287,6 +287,29 @@ test("several rules for what is nobody's own: each shows its part to whom its ow
   expect(byBoth.text).toContain("telecom");
 });
 
+test("what is nobody's own and tells of a patient is not reached by another's reference, which whoever may write can make", async ({
+  expect,
+}) => {
+  const devices = policy(
+    rule(["Patient", "Observation"], "everything"),
+    rule(["Device"], "everything", { referredBy: ["Observation:device"] }),
+  );
+  const pump = { resourceType: "Device", id: "pump", serialNumber: "canary" };
+  const rows = [{ resourceType: "Observation", id: "o", subject: to("Patient/amara"), device: to("Device/pump") }];
+  const read = (device: object) =>
+    Promise.all(
+      ["Device/pump", "Observation?_include=Observation:device"].map(
+        async (request) =>
+          (await ask(devices, request, "patient/*.rs", "amara", [...rows, { ...pump, ...device }])).text?.includes("canary") === true,
+      ),
+    );
+  expect(await read({})).toEqual([true, true]);
+  expect(await read({ patient: to("Patient/amara") })).toEqual([true, true]);
+  for (const other of ["Patient/bela", "https://elsewhere.example/Patient/amara", "Group/all", "#somebody"])
+    expect(await read({ patient: to(other) }), other).toEqual([false, false]);
+  expect(await read({ patient: { identifier: { value: "bela" } } })).toEqual([false, false]);
+});
+
 test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({ expect }) => {
   const substances = policy(
     rule(["MedicationAdministration", "Observation", "Specimen"], "everything"),
