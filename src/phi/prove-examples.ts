@@ -1,8 +1,9 @@
-import { isReading, readInteraction } from "#fhir/interaction";
+import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
 import { err, type Result } from "#kernel/result";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
 import type { Grant } from "#policy/grant";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "./contained.ts";
@@ -28,7 +29,9 @@ const everyScope: Parameters<typeof evaluate>[1] = {
 
 function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
   const [path = "", query = ""] = request.split("?", 2);
-  const granted = decide(policy, path.split("/"), query);
+  const interaction = readInteraction("GET", path.split("/"), query);
+  const isAsked = interaction.ok && isListing(interaction.value);
+  const granted = isAsked ? evaluateListing(policy, everyScope, interaction.value) : decide(policy, path.split("/"), query);
   if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
   return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
 }

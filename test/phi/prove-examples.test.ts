@@ -21,6 +21,10 @@ test("an example of a request is proven by the evaluation", ({ expect }) => {
     { pointer: "/rules/0/examples/0", problem: "the request is permitted" },
   ]);
   expect(problems({ says, request: "Patient/1/$everything", is: "refused" })).toEqual([]);
+  expect(problems({ says, request: "Patient/1/_history", is: "permitted" })).toEqual([]);
+  expect(problems({ says, request: "Patient/1/$everything", is: "permitted" })).toEqual([
+    { pointer: "/rules/0/examples/0", problem: "the request is refused: operation_not_granted" },
+  ]);
 });
 
 test("an example of a resource is proven to the last element by the engine", ({ expect }) => {
