@@ -75,7 +75,8 @@ export function patchShown(
 function withoutEmpty(value: Json, carry: (object: JsonObject, of: JsonObject) => void): Json | undefined {
   if (isArray(value)) {
     const items = value.map((item) => withoutEmpty(item, carry)).filter((item) => item !== undefined);
-    return items.length === 0 ? undefined : items.every((item, index) => item === value[index]) ? value : items;
+    if (items.every((item) => item === null)) return undefined; // places of siblings, of which none is left
+    return items.every((item, index) => item === value[index]) ? value : items;
   }
   if (!isObject(value)) return value;
   const members = Object.entries(value).map(([name, member]) => [name, member, withoutEmpty(member, carry)] as const);

@@ -116,3 +116,27 @@ test("tiny has five requests a minute, and the sixth is told when to come back",
   expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(5);
   expect(statuses.at(-1)).toBe(429);
 });
+
+test("charting changes what it treats, and diary adds what the patient measured and changes nothing that is there", async ({ expect }) => {
+  const write = (id: string, method: string, path: string, body: unknown, type = "application/fhir+json") =>
+    phylax.ask(id, path, { method, headers: { "content-type": type }, body: JSON.stringify(body) });
+  const pulse = {
+    resourceType: "Observation",
+    status: "final",
+    category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
+    code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
+    subject: { reference: "Patient/amara-okafor" },
+    valueQuantity: { value: 64, unit: "beats/minute", system: "http://unitsofmeasure.org", code: "/min" },
+  };
+  const sent = await write("diary", "POST", "Observation", pulse);
+  expect(sent.status, sent.text).toBe(201);
+  const { id }: { readonly id: string } = JSON.parse(sent.text);
+  expect((await phylax.ask("diary", `Observation/${id}`)).status).toBe(200);
+  expect((await write("diary", "PUT", `Observation/${id}`, { ...pulse, id })).status).toBe(403);
+  expect((await write("telehealth", "POST", "Observation", pulse)).status).toBe(403);
+
+  const amended = [{ op: "replace", path: "/status", value: "amended" }];
+  const changed = await write("charting", "PATCH", `Observation/${id}`, amended, "application/json-patch+json");
+  expect(changed.status, changed.text).toBe(200);
+  expect(JSON.parse(changed.text)).toMatchObject({ status: "amended", valueQuantity: { value: 64 } });
+});
