@@ -4,7 +4,11 @@ import { test } from "vitest";
 import { proveExamples } from "#phi/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
 import { isReading, readInteraction } from "#fhir/interaction";
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { ruleInteractions } from "#policy/schema";
 import { compilePolicy } from "#policy/compile";
+import { isCompartmentType } from "#fhir/compartment";
+import { evaluateWrite } from "#policy/evaluate-write";
 import { evaluate } from "#policy/evaluate";
 
 const folder = join(import.meta.dirname, "../../policies");
@@ -17,6 +21,93 @@ test.for(names)("the starter policy %s is publishable, and each of its examples 
   expect(`${document.value.name}.json`).toBe(name);
   expect(proveExamples(document.value)).toEqual([]);
 });
+
+test("docs/starter-policies.md says of each type what each policy grants", ({ expect }) => {
+  const columns = ["treat", "patrqt", "hpaymt", "hoperat", "pubhlth", "hresch"].map((name) => {
+    const document = parsePolicyDocument(body(`${name}.json`));
+    if (!document.ok) throw new Error(document.error.problem);
+    return document.value.rules;
+  });
+  const granted = r4ResourceTypes.flatMap((type) => {
+    const cells = columns.map((rules) => {
+      const own = rules.filter(({ types }) => types.includes(type));
+      const letters = ruleInteractions
+        .filter((one) => own.some(({ interactions }) => interactions.includes(one)))
+        .map((one) => one.charAt(0));
+      return letters.join("") + (own.some(({ referredBy }) => referredBy !== undefined) ? "+" : "");
+    });
+    return cells.every((cell) => cell === "") ? [] : [[type, ...cells].join("|")];
+  });
+  const page = readFileSync(join(folder, "../docs/starter-policies.md"), "utf8");
+  const rows = [...page.matchAll(/^\| (?<cells>[A-Z].*) \|$/gmu)].map(({ groups }) =>
+    (groups?.["cells"] ?? "").replaceAll(/\s*\|\s*/gu, "|"),
+  );
+  expect(rows.map((row) => row.trim())).toEqual(granted);
+});
+
+const policyOf = (name: string) => {
+  const document = parsePolicyDocument(body(`${name}.json`));
+  if (!document.ok) throw new Error(document.error.problem);
+  return document.value;
+};
+
+test("no starter policy deletes, the narrow ones write nothing, and none writes what decides whose records a user reaches", ({
+  expect,
+}) => {
+  const written = (name: string) =>
+    policyOf(name).rules.flatMap(({ types, interactions }) =>
+      interactions.some((one) => one === "create" || one === "update") ? types : [],
+    );
+  for (const name of ["hpaymt", "hoperat", "pubhlth", "hresch"]) expect(written(name), name).toEqual([]);
+  for (const name of ["treat", "patrqt"]) {
+    expect(policyOf(name).rules.some(({ interactions }) => interactions.includes("delete"))).toBe(false);
+    for (const type of ["Group", "RelatedPerson", "PractitionerRole", "Person", "Practitioner", "Organization", "Consent"] as const) {
+      expect(written(name), `${name} ${type}`).not.toContain(type);
+    }
+  }
+});
+
+test("patrqt shows every type of the patient compartment but audit events and trials, and reads whom a record refers to by reference alone", ({
+  expect,
+}) => {
+  const { rules } = policyOf("patrqt");
+  const readable = new Set(rules.flatMap(({ types, interactions }) => (interactions.includes("read") ? types : [])));
+  expect(r4ResourceTypes.filter((type) => isCompartmentType(type) && !readable.has(type))).toEqual(["AuditEvent", "ResearchSubject"]);
+  for (const type of ["Practitioner", "PractitionerRole", "Organization", "Location", "Medication", "Device"] as const) {
+    const own = rules.filter(({ types }) => types.includes(type));
+    expect(own, type).toHaveLength(1);
+    expect(own[0], type).toMatchObject({ interactions: ["read"], referredBy: expect.arrayContaining([expect.any(String)]) });
+  }
+});
+
+test.for<[string, Added, boolean]>([
+  ["blood pressure at home", { category: "vital-signs" }, true],
+  ["a laboratory result", { category: "laboratory" }, false],
+  ["a laboratory result that is called a survey too", { category: "survey", beside: "laboratory" }, false],
+  ["another patient's", { category: "survey", patient: "2" }, false],
+  ["what nobody says the category of", {}, false],
+])("an individual adds to the record: %s", ([, { category, beside, patient = "1" }, may], { expect }) => {
+  const coded = (code: string) => ({ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code }] });
+  const access = { scopes: [{ context: "patient", type: "*", permissions: ["c"], categories: [] }], patient: "1" } as const;
+  const create = evaluateWrite(compilePolicy(policyOf("patrqt"), ""), access, { kind: "create", type: "Observation" });
+  if (!create.ok) return expect(create.error).toBeUndefined();
+  const resource = {
+    resourceType: "Observation",
+    status: "final",
+    category: [category, beside].filter((code) => code !== undefined).map(coded),
+    code: { text: "said at home" },
+    subject: { reference: `Patient/${patient}` },
+  };
+  const view = create.value.writable(resource, "https://origin.example");
+  expect(view !== undefined).toBe(may);
+  expect(view?.object.elements.has("performer") ?? false).toBe(false); // whom nobody could check
+});
+
+interface Added {
+  readonly category?: string;
+  readonly beside?: string;
+  readonly patient?: string;
+}
 
 test("each of the six purposes has a starter policy", ({ expect }) => {
   expect(names.toSorted()).toEqual(["hoperat.json", "hpaymt.json", "hresch.json", "patrqt.json", "pubhlth.json", "treat.json"]);
