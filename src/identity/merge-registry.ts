@@ -20,7 +20,7 @@ import {
 import { parseScopes } from "./scopes.ts";
 
 /**
- * `add`: an entry that is there with another content is a clash. `replace`: it takes the file's content, but for what a
+ * `add`: an entry that is there with another content is a clash, but that it may be given a place to sign in where it has none. `replace`: it takes the file's content, but for what a
  * file must not undo: an agreement (a signed document: a new one has a new id) and a suspension.
  */
 export type MergeMode = "add" | "replace";
@@ -73,7 +73,7 @@ export function mergeRegistry(
   const originEntries = file.origins.map(originEntry);
   const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
 
-  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode);
+  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, "endpoints");
   if (!issuers.ok) return issuers;
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
   if (!clients.ok) return clients;
@@ -81,7 +81,7 @@ export function mergeRegistry(
   if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode);
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, "signInAt");
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;
@@ -117,22 +117,30 @@ export function mergeRegistry(
   });
 }
 
-/** Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. */
+/**
+ * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: a field
+ * that an entry may be given by `add`, too, if it has none.
+ */
 function weigh<T extends object>(
   list: string,
   entries: readonly T[],
   key: (entry: T) => string,
   there: ReadonlyMap<string, T>,
   mode: MergeMode,
+  later?: keyof T & string,
 ): Result<Changes<T>, RegistryProblem> {
   if (new Set(entries.map(key)).size < entries.length) return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
   const [added, changed]: [T[], T[]] = [[], []];
   for (const [i, entry] of entries.entries()) {
     const known = there.get(key(entry));
-    const field = known === undefined ? undefined : firstDifference(entry, known);
-    if (known === undefined) added.push(entry);
-    else if (field !== undefined && mode === "add") return err(clash([list, i, field], "differs from what is registered"));
-    else if (field !== undefined) changed.push(entry);
+    if (known === undefined) {
+      added.push(entry);
+      continue;
+    }
+    const differing = differences(entry, known);
+    const clashing = differing.find((field) => field !== later || known[later] !== undefined);
+    if (clashing !== undefined && mode === "add") return err(clash([list, i, clashing], "differs from what is registered"));
+    if (differing.length > 0) changed.push(entry);
   }
   return ok({ added, changed });
 }
@@ -227,8 +235,8 @@ function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): num
   return entries.findIndex((entry) => seen.size === seen.add(key(entry)).size);
 }
 
-function firstDifference(entry: object, known: object): string | undefined {
-  return Object.keys(entry).find((field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)));
+function differences(entry: object, known: object): string[] {
+  return Object.keys(entry).filter((field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)));
 }
 
 function canonical(value: unknown): string {

@@ -225,3 +225,18 @@ test("an origin names a place to sign in only at an issuer that is there and has
   expect(merge(there, { origins })).toMatchObject({ error: { reason: "clash", pointer: "/origins/0/signInAt" } });
   expect(merge(there, { issuers, origins }, "replace")).toMatchObject({ ok: true });
 });
+
+test("a place to sign in may be given to what is there without one; with it nothing else changes, and another one is a clash", async ({
+  expect,
+}) => {
+  const signIn = await withSignIn(sample);
+  const before = filled(withValue(withValue(signIn, "/issuers/0/endpoints", undefined), "/origins/0/signInAt", undefined));
+  expect(merge(before, signIn)).toMatchObject({
+    value: { issuers: { added: [], changed: [{}] }, origins: { added: [], changed: [{}] }, clients: { added: [], changed: [] } },
+  });
+  expect(merge(before, withValue(signIn, "/issuers/0/audience", "another"))).toMatchObject({
+    error: { reason: "clash", pointer: "/issuers/0/audience" },
+  });
+  const elsewhere = withValue(signIn, "/issuers/0/endpoints/token", "https://issuer.example.org/2");
+  expect(merge(filled(signIn), elsewhere)).toMatchObject({ error: { reason: "clash", pointer: "/issuers/0/endpoints" } });
+});

@@ -306,3 +306,9 @@ test("where the keys of ID tokens are is known from the issuer's own address of 
     error: { reason: "invalid", pointer: "/issuers/0/endpoints/jwks" },
   });
 });
+
+test("what docs/registry.md shows of where apps have people sign in is read as it stands", ({ expect }) => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
+  const shown: unknown = JSON.parse(/sign in\n\n```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "");
+  expect(readRegistry(shown, publicUrl)).toMatchObject({ ok: true, value: { origins: [{ signInAt: "https://login.hospital.example" }] } });
+});
