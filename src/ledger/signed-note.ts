@@ -4,7 +4,9 @@ import { fromBase64, toBase64 } from "./base64.ts";
 import { concat, fromUtf8, utf8 } from "./bytes.ts";
 import { sha256 } from "./hash.ts";
 
-const ED25519 = 0x01; // signature type of C2SP signed-note, "Signature types"
+/** C2SP signed-note "Signature types": an Ed25519 signature of the text, and a timestamped Ed25519 cosignature of a checkpoint. */
+export const signatureTypes = { ed25519: 0x01, cosignature: 0x04 } as const;
+export type SignatureType = (typeof signatureTypes)[keyof typeof signatureTypes];
 const KEY_BYTES = 32;
 // Verifiers must accept at least 16 signatures; these two keep a hostile note small.
 const SIGNATURES_MAX = 64;
@@ -19,50 +21,46 @@ export interface Verifier {
 
 export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
 
-/** C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). */
-export function keyId(name: string, publicKey: Uint8Array): number {
-  const hash = sha256(utf8(name), Uint8Array.of(0x0a, ED25519), publicKey);
+/** C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key). */
+export function keyId(name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): number {
+  const hash = sha256(utf8(name), Uint8Array.of(0x0a, type), publicKey);
   return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
 }
 
 /** The verifier key text (vkey) of an Ed25519 key: `<name>+<8 hex digits>+<base64>`. */
-export const verifierKey = (name: string, publicKey: Uint8Array): string =>
-  `${name}+${hexId(keyId(name, publicKey))}+${toBase64(concat([Uint8Array.of(ED25519), publicKey]))}`;
+export const verifierKey = (name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): string =>
+  `${name}+${hexId(keyId(name, publicKey, type))}+${toBase64(concat([Uint8Array.of(type), publicKey]))}`;
 
-/** Reads a vkey. Only Ed25519, and only when the id is the one that name and key give. */
-export function parseVerifierKey(text: string): Result<Verifier, "bad_verifier_key"> {
+/** Reads a vkey. Only Ed25519, only of the type that is asked for, and only when the id is the one that name and key give. */
+export function parseVerifierKey(text: string, type: SignatureType = signatureTypes.ed25519): Result<Verifier, "bad_verifier_key"> {
   const match = /^([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
   const [, name = "", id = "", encoded = ""] = match ?? [];
   const bytes = fromBase64(encoded);
-  if (match === null || bytes?.length !== 1 + KEY_BYTES || bytes[0] !== ED25519) return err("bad_verifier_key");
+  if (match === null || bytes?.length !== 1 + KEY_BYTES || bytes[0] !== type) return err("bad_verifier_key");
   const publicKey = bytes.subarray(1);
-  return hexId(keyId(name, publicKey)) === id ? ok({ name, id: Number.parseInt(id, 16), publicKey }) : err("bad_verifier_key");
+  return hexId(keyId(name, publicKey, type)) === id ? ok({ name, id: Number.parseInt(id, 16), publicKey }) : err("bad_verifier_key");
 }
 
 /** A note: the text (which must end in a newline), a blank line, and one signature line. */
-export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string => {
+export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string => `${text}\n${signatureLine(signer, signature)}`;
+
+/** One signature line of a note, with its newline. */
+export function signatureLine(signer: Verifier, signature: Uint8Array): string {
   const id = new Uint8Array(4);
   new DataView(id.buffer).setUint32(0, signer.id);
-  return `${text}\n— ${signer.name} ${toBase64(concat([id, signature]))}\n`;
-};
+  return `— ${signer.name} ${toBase64(concat([id, signature]))}\n`;
+}
 
 /**
  * The text of a note that at least one known key signed. Signatures by unknown keys (witnesses' cosignatures are such) are passed
  * over, as the specification asks; a wrong one by a known key refuses the note, also beside a right one.
  */
 export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<string, NoteProblem> {
-  const whole = note.length > NOTE_BYTES_MAX ? undefined : fromUtf8(note);
-  const split = whole?.lastIndexOf("\n\n") ?? -1;
-  // Control characters other than newline are forbidden anywhere in a note.
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (whole === undefined || split < 0 || !whole.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(whole)) return err("note_malformed");
-  const text = whole.slice(0, split + 1);
-  const lines = whole.slice(split + 2, -1).split("\n");
-  if (lines.length > SIGNATURES_MAX) return err("note_malformed");
+  const read = readNote(note);
+  if (!read.ok) return read;
+  const { text, signatures } = read.value;
   let signed = false;
-  for (const line of lines) {
-    const signature = readSignature(line);
-    if (signature === undefined) return err("note_malformed");
+  for (const signature of signatures) {
     const verifier = known.find((one) => one.name === signature.name && one.id === signature.id);
     if (verifier === undefined) continue;
     if (!isSignature(verifier.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
@@ -71,14 +69,37 @@ export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<s
   return signed ? ok(text) : err("note_not_signed_by_a_known_key");
 }
 
-function readSignature(line: string): { readonly name: string; readonly id: number; readonly bytes: Uint8Array } | undefined {
+/** A signature line as it stands in a note; `bytes` are what follows the key id. */
+export interface NoteSignature {
+  readonly name: string;
+  readonly id: number; // u32
+  readonly bytes: Uint8Array;
+}
+
+/** Takes a note apart. Nothing of it is proven yet. */
+export function readNote(
+  note: Uint8Array,
+): Result<{ readonly text: string; readonly signatures: readonly NoteSignature[] }, "note_malformed"> {
+  const whole = note.length > NOTE_BYTES_MAX ? undefined : fromUtf8(note);
+  const split = whole?.lastIndexOf("\n\n") ?? -1;
+  // Control characters other than newline are forbidden anywhere in a note.
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  if (whole === undefined || split < 0 || !whole.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(whole)) return err("note_malformed");
+  const text = whole.slice(0, split + 1);
+  const lines = whole.slice(split + 2, -1).split("\n");
+  const signatures = lines.flatMap((line) => readSignature(line) ?? []);
+  return lines.length > SIGNATURES_MAX || signatures.length < lines.length ? err("note_malformed") : ok({ text, signatures });
+}
+
+function readSignature(line: string): NoteSignature | undefined {
   const [, name, encoded] = /^— ([^+\s]+) (\S+)$/u.exec(line) ?? [];
   const bytes = encoded === undefined ? undefined : fromBase64(encoded);
   if (name === undefined || bytes === undefined || bytes.length <= 4) return undefined;
   return { name, id: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), bytes: bytes.subarray(4) };
 }
 
-function isSignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+/** Whether an Ed25519 public key (32 bytes) signed this. */
+export function isSignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const x = Buffer.from(publicKey).toString("base64url");
   return verify(null, message, createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }), signature);
 }

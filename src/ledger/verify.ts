@@ -3,7 +3,7 @@ import { concat, sameBytes } from "./bytes.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "./frame.ts";
 import { parseLeaf } from "./leaf.ts";
-import { beforeFirstLeaf, endFrame, follow, type LeafOrder } from "./leaf-rules.ts";
+import { beforeFirstLeaf, endFrame, follow } from "./leaf-rules.ts";
 import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
 import type { LogReader } from "./ports.ts";
 import type { Receipt } from "./receipt.ts";
@@ -29,12 +29,43 @@ export interface Claims {
   readonly receipts?: readonly Receipt[];
 }
 
+/** What the leaves of a log must be, asked leaf by leaf and after each frame: a problem, or undefined. */
+export interface LeafRules {
+  leaf(bytes: Uint8Array): string | undefined;
+  frameEnd(seconds: number): string | undefined;
+}
+
+/** The rules of a log of records (docs/ledger-format.md §3). */
+function recordRules(origin: string): LeafRules {
+  let order = beforeFirstLeaf;
+  return {
+    leaf(bytes) {
+      const leaf = parseLeaf(bytes);
+      const next = leaf.ok ? follow(order, leaf.value, origin) : leaf;
+      if (!next.ok) return next.error;
+      order = next.value;
+      return undefined;
+    },
+    frameEnd(seconds) {
+      const end = endFrame(order, seconds, origin);
+      if (!end.ok) return end.error;
+      order = end.value;
+      return undefined;
+    },
+  };
+}
+
 /**
  * Reads a whole log with nothing but its public key and checks all that can be checked without opening a leaf
  * (docs/ledger-format.md, "What a verifier checks"). Holds one bundle and one frame at a time. The first finding ends it.
  * Throws only what the reader throws.
  */
-export async function verifyLog(reader: LogReader, verifier: Verifier, claims: Claims = {}): Promise<Result<Verified, Finding>> {
+export async function verifyLog(
+  reader: LogReader,
+  verifier: Verifier,
+  claims: Claims = {},
+  rules: LeafRules = recordRules(verifier.name),
+): Promise<Result<Verified, Finding>> {
   const note = await reader.checkpoint();
   if (note === undefined) return err({ object: "checkpoint", problem: "is missing" });
   const checkpoint = openCheckpoint(note, verifier);
@@ -42,7 +73,7 @@ export async function verifyLog(reader: LogReader, verifier: Verifier, claims: C
   const beyond = beyondCheckpoint(checkpoint.value, claims);
   if (beyond !== undefined) return err(beyond);
 
-  const walk = new Walk(reader, checkpoint.value, claims);
+  const walk = new Walk(reader, checkpoint.value, claims, rules);
   const last = checkpoint.value.frame?.number ?? -1;
   for (let number = 0; number <= last; number++) {
     const finding = await walk.frame(number);
@@ -67,17 +98,20 @@ class Walk {
   readonly #reader: LogReader;
   readonly #checkpoint: Checkpoint;
   readonly #claims: Claims;
+  readonly #rules: LeafRules;
+  readonly #since: ReadonlyMap<number, readonly Checkpoint[]>; // earlier checkpoints by their frame: a root log has thousands
   #size = 0;
   #range: CompactRange = [];
   #edge: Edge = [];
-  #order: LeafOrder = beforeFirstLeaf;
   #previous: Pick<Frame, "seconds"> & { readonly hash: Uint8Array } = { seconds: 0, hash: firstPrevious };
   #bundle: readonly Uint8Array[] = [];
 
-  constructor(reader: LogReader, checkpoint: Checkpoint, claims: Claims) {
+  constructor(reader: LogReader, checkpoint: Checkpoint, claims: Claims, rules: LeafRules) {
     this.#reader = reader;
     this.#checkpoint = checkpoint;
     this.#claims = claims;
+    this.#rules = rules;
+    this.#since = Map.groupBy(claims.since ?? [], ({ frame }) => frame?.number ?? -1);
   }
 
   /** Checks the next frame and the leaves, bundles and tiles that it finishes. */
@@ -100,12 +134,11 @@ class Walk {
       const finding = await this.#leaf(leaf, hash, wrong);
       if (finding !== undefined) return finding;
     }
-    const end = endFrame(this.#order, frame.seconds, this.#checkpoint.origin);
-    if (!end.ok) return wrong(end.error);
+    const end = this.#rules.frameEnd(frame.seconds);
+    if (end !== undefined) return wrong(end);
     if (!sameBytes(concat(frame.range), concat(this.#range))) return wrong("frame_compact_range");
-    this.#order = end.value;
     this.#previous = { seconds: frame.seconds, hash };
-    const earlier = this.#claims.since?.filter((one) => one.frame?.number === number) ?? [];
+    const earlier = this.#since.get(number) ?? [];
     return earlier.every((one) => this.#isHere(one)) ? undefined : wrong("does_not_extend_an_earlier_checkpoint");
   }
 
@@ -137,12 +170,10 @@ class Walk {
       this.#bundle = entries;
     }
     const entry = this.#bundle[index % TILE_WIDTH];
-    const parsed = parseLeaf(bytes);
     // The tile says which of the two was changed.
     if (entry === undefined || !sameBytes(entry, bytes)) return this.#blame(index, leafHash(bytes), object, wrongFrame);
-    if (!parsed.ok) return { object, index, problem: parsed.error };
-    const order = follow(this.#order, parsed.value, this.#checkpoint.origin);
-    if (!order.ok) return { object, index, problem: order.error };
+    const broken = this.#rules.leaf(bytes);
+    if (broken !== undefined) return { object, index, problem: broken };
 
     const hash = leafHash(bytes);
     const receipt = this.#claims.receipts?.find(
@@ -150,7 +181,6 @@ class Walk {
     );
     if (receipt !== undefined) return { object, index, problem: "is_not_what_the_receipt_says" };
     const grown = growTiles(this.#edge, index, [hash]);
-    this.#order = order.value;
     this.#range = extendRange(this.#range, index, [hash]);
     this.#edge = grown.edge;
     this.#size = index + 1;

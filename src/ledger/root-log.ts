@@ -1,0 +1,70 @@
+import { err, ok, type Result } from "#kernel/result";
+import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "./checkpoint.ts";
+import { parseLogName } from "./log-name.ts";
+import { keyId, readNote, type Verifier } from "./signed-note.ts";
+import type { LeafRules } from "./verify.ts";
+import { claimedOrigin } from "./witness.ts";
+
+/** The log of a ledger's checkpoints. Its origin line is `<ledger name>/root`. */
+export const ROOT_LOG = "root";
+
+/** The verifier of a log of the same ledger: one key pair signs them all, each under its own name. */
+export function siblingOf({ name, publicKey }: Verifier, log: string): Verifier {
+  const origin = `${name.slice(0, name.lastIndexOf("/"))}/${log}`;
+  return { name: origin, id: keyId(origin, publicKey), publicKey };
+}
+
+type RootLeafProblem = "root_leaf_of_no_log" | "root_leaf_not_one_signature" | CheckpointProblem;
+
+/** Reads a leaf of a root log: a signed checkpoint of a log of the same ledger, with that one signature line and no other. */
+export function readRootLeaf(
+  leaf: Uint8Array,
+  root: Verifier,
+): Result<{ readonly log: string; readonly checkpoint: Checkpoint }, RootLeafProblem> {
+  const origin = claimedOrigin(leaf) ?? "";
+  const log = origin.slice(origin.lastIndexOf("/") + 1);
+  const verifier = siblingOf(root, log);
+  if (verifier.name !== origin || parseLogName(log) === undefined) return err("root_leaf_of_no_log");
+  const note = readNote(leaf);
+  if (note.ok && note.value.signatures.length !== 1) return err("root_leaf_not_one_signature");
+  const checkpoint = openCheckpoint(leaf, verifier);
+  return checkpoint.ok ? ok({ log, checkpoint: checkpoint.value }) : checkpoint;
+}
+
+/**
+ * The rules of a root log's leaves (docs/ledger-format.md §11): each log begins with its checkpoint of size 0, once, and each later one is
+ * of more leaves and more frames. That one extends the other is checked where the log itself is: `seen` is what it must then agree with.
+ */
+export class RootLeaves implements LeafRules {
+  readonly #root: Verifier;
+  readonly #seen = new Map<string, Checkpoint[]>();
+
+  constructor(root: Verifier) {
+    this.#root = root;
+  }
+
+  /** Every checkpoint of each log, oldest first. */
+  get seen(): ReadonlyMap<string, readonly Checkpoint[]> {
+    return this.#seen;
+  }
+
+  leaf(bytes: Uint8Array): string | undefined {
+    const read = readRootLeaf(bytes, this.#root);
+    if (!read.ok) return read.error;
+    const { log, checkpoint } = read.value;
+    const all = this.#seen.get(log);
+    const last = all?.at(-1);
+    if (last === undefined && checkpoint.size > 0) return "root_leaf_of_a_log_that_was_not_opened";
+    const grows = last === undefined || (checkpoint.size > last.size && frameOf(checkpoint) > frameOf(last));
+    if (!grows) return "root_leaf_does_not_grow";
+    if (all === undefined) this.#seen.set(log, [checkpoint]);
+    else all.push(checkpoint);
+    return undefined;
+  }
+
+  frameEnd(): undefined {
+    return undefined;
+  }
+}
+
+const frameOf = ({ frame }: Checkpoint): number => frame?.number ?? -1;
