@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
+import { isCompartmentType, isOwnedBy, isOwnedByAnother, ownersOf } from "#fhir/compartment";
 import type { Json, JsonObject } from "#fhir/json";
 import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
 import { readFolder } from "../../sandbox/load.ts";
@@ -188,3 +188,20 @@ test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
     expect(nobodys.filter((type) => type !== "Provenance")).toEqual([]);
   },
 );
+
+test("two resources have the same owners when they are the same patients', however these are named and whoever else takes part", ({
+  expect,
+}) => {
+  const of = (more: JsonObject, type = "Observation") => [...ownersOf({ resourceType: type, ...more }, base)].sort();
+  expect(of({ subject: to("Patient/amara") })).toEqual(["Patient/amara"]);
+  expect(of({ subject: { reference: `${base}/Patient/amara`, display: "Amara" } })).toEqual(["Patient/amara"]);
+  expect(of({ subject: to("Patient/bela") })).toEqual(["Patient/bela"]);
+  expect(of({ subject: to("Patient/amara"), performer: [to("Patient/bela")] }), "who takes part is no owner beside one").toEqual([
+    "Patient/amara",
+  ]);
+  expect(of({ performer: [to("Patient/bela")] })).toEqual(["Patient/bela"]);
+  const seat = (actor: string) => ({ actor: to(actor) });
+  expect(of({ participant: [seat("Practitioner/vera"), seat("Patient/amara")] }, "Appointment")).toEqual(["Patient/amara"]);
+  expect(of({ participant: [seat("Patient/amara"), seat("Patient/bela")] }, "Appointment")).toEqual(["Patient/amara", "Patient/bela"]);
+  expect(of({ subject: { identifier: { value: "1" } } })).not.toEqual(of({ subject: { identifier: { value: "2" } } }));
+});

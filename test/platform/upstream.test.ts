@@ -137,3 +137,33 @@ test("T39: a token that the origin takes no more is replaced once, and without o
   expect(await asked(give(old), down)).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
   expect(await asked(down, down)).toEqual({ answer: { kind: "unreachable" }, tokens: [] });
 });
+
+test("a write goes once with the origin's credential and the version that was judged, and says what it brings", async ({ expect }) => {
+  answer = (res) => res.writeHead(201, { location: "Observation/1/_history/1", etag: "its own" }).end("{}");
+  const written = await origins().send("main", { method: "PUT", path: "Observation/1", body: "{}", version: "7" });
+  expect(written).toMatchObject({ kind: "written", location: "Observation/1/_history/1", base: `http://${host}/fhir` });
+  const { method, url, headers } = seen.at(-1) ?? {};
+  expect({ method, url }).toEqual({ method: "PUT", url: "/fhir/Observation/1" });
+  expect(headers).toMatchObject({ authorization: "Bearer origin-token", "content-type": "application/fhir+json", "if-match": 'W/"7"' });
+  answer = (res) => res.writeHead(204).end();
+  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" })).toMatchObject({ kind: "written" });
+  expect(seen.at(-1)?.headers).not.toHaveProperty("if-match");
+});
+
+test("P10: a write is never sent twice, whatever becomes of it", async ({ expect }) => {
+  const write = { method: "POST", path: "Observation", body: "{}" } as const;
+  for (const [outcome, kind] of [
+    [(res: ServerResponse) => res.destroy(), "unreachable"],
+    [(res: ServerResponse) => res.writeHead(503).end(), "refused"],
+    [(res: ServerResponse) => res.writeHead(412).end(), "refused"],
+    [(res: ServerResponse) => res.writeHead(410).end(), "absent"],
+    [(res: ServerResponse) => res.writeHead(307, { location: "/elsewhere" }).end(), "refused"],
+  ] as const) {
+    answer = outcome;
+    const from = seen.length;
+    expect(await origins().send("main", write)).toMatchObject({ kind });
+    expect(seen.length - from, kind).toBe(1);
+  }
+  expect(await origins().send("nowhere", write)).toBeUndefined();
+  await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
+});
