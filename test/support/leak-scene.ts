@@ -1,3 +1,4 @@
+import type { ExpectStatic } from "vitest";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +21,59 @@ export type OriginName = (typeof origins)[number];
 const scopes = { app: "patient/*.cruds", reader: "patient/*.rs", ben: "patient/*.rs", staff: "system/*.cruds", user: "user/*.rs" } as const;
 export type Who = keyof typeof scopes;
 const patients: Partial<Record<Who, string>> = { app: "ann", reader: "ann", ben: "ben" };
+
+/** What is told of a refusal, but for ids of requests. */
+export const faceOf = ({ status, text }: Reply): readonly [number, string] => [status, text.replaceAll(/[0-9a-f]{32}/gu, "id")];
+
+export interface LeakBundle {
+  readonly total?: number;
+  readonly link: readonly { readonly relation: string; readonly url: string }[];
+  readonly entry?: readonly {
+    readonly fullUrl: string;
+    readonly resource: { readonly resourceType: string; readonly id: string };
+    readonly search?: { readonly mode: string };
+  }[];
+}
+export const bundleOf = ({ text }: Reply): LeakBundle => JSON.parse(text);
+
+/** `Type/id` of each row, `+` before what came along. */
+export const rowsOf = (reply: Reply): readonly string[] =>
+  (bundleOf(reply).entry ?? [])
+    .map(({ resource, search }) => `${search?.mode === "include" ? "+" : ""}${resource.resourceType}/${resource.id}`)
+    .toSorted();
+
+/** What Ann's app may see of observations. */
+export const anns = ["Observation/holds", "Observation/odd", "Observation/pulse", "Observation/weight"];
+
+/** Fails unless each path is refused with one of the statuses, before the origin hears of it. */
+export async function expectRefused(
+  expect: ExpectStatic,
+  scene: LeakScene,
+  origin: OriginName,
+  statuses: readonly number[],
+  ...paths: readonly string[]
+): Promise<void> {
+  for (const path of paths) {
+    const before = scene.asked(origin).length;
+    const reply = await scene.ask(origin, "reader", path);
+    expect(statuses, `${path} ${reply.status} ${reply.text}`).toContain(reply.status);
+    expect(scene.asked(origin).slice(before), path).toEqual([]);
+    expect(reply.text, path).not.toContain("canary");
+  }
+}
+
+/** Fails unless each path is answered exactly as one where there is nothing. */
+export async function expectAbsent(
+  expect: ExpectStatic,
+  scene: LeakScene,
+  origin: OriginName,
+  absent: string,
+  ...paths: readonly string[]
+): Promise<void> {
+  const gone = faceOf(await scene.ask(origin, "reader", absent));
+  expect(gone[0]).toBe(404);
+  for (const path of paths) expect(faceOf(await scene.ask(origin, "reader", path)), path).toEqual(gone);
+}
 
 /** All workers in front of two origins with one world, and clients with the same policy. */
 export interface LeakScene {
@@ -48,22 +102,25 @@ export async function startLeakScene(): Promise<LeakScene> {
   writeFileSync(registry, JSON.stringify({ origins: [{ name: "heedless", url: heedless.url, credentials: { kind: "none" } }] }));
   const phylax = await startTestStack({ bundles: folder, registry });
   const issuer = await outsider("https://leaks.example", "phylax");
-  const certificates = new Map<Who, CertificateFiles>();
+  const certificates = new Map<string, CertificateFiles>();
   const entries = [];
-  for (const who of Object.keys(scopes) as Who[]) {
-    const certificate = await certificateFor(phylax, who);
-    certificates.set(who, certificate);
-    const client = {
-      id: who,
-      kind: "patient",
-      auth: "external",
-      issuer: issuer.iss,
-      externalClientId: who,
-      certificates: [thumbprint(certificate)],
-    };
-    const own = clientEntries(client, "PATRQT", "leaks", scopes[who]);
-    entries.push(own, { grants: own.grants.map((grant) => Object.assign({}, grant, { origin: "heedless" })) });
-  }
+  // A client for each origin: of a token's patient one has to know at which of two servers.
+  for (const origin of origins)
+    for (const who of Object.keys(scopes) as Who[]) {
+      const id = `${who}-${origin}`;
+      const certificate = await certificateFor(phylax, id);
+      certificates.set(id, certificate);
+      const client = {
+        id,
+        kind: "patient",
+        auth: "external",
+        issuer: issuer.iss,
+        externalClientId: id,
+        certificates: [thumbprint(certificate)],
+      };
+      const { grants, ...own } = clientEntries(client, "PATRQT", "leaks", scopes[who]);
+      entries.push(own, { grants: grants.map((grant) => Object.assign(grant, { origin })) });
+    }
   await phylax.stack.runtime.applyRegistry(
     joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "leaks", body: leakPolicy }] }, ...entries),
   );
@@ -88,15 +145,16 @@ export async function startLeakScene(): Promise<LeakScene> {
 function askAt(
   phylax: TestStack,
   issuer: Outsider,
-  certificates: ReadonlyMap<Who, CertificateFiles>,
+  certificates: ReadonlyMap<string, CertificateFiles>,
   base: (origin: OriginName) => string,
 ): LeakScene["askWith"] {
   const tokens = new Map<string, string>();
   return async (origin, who, claims, path, sending = {}) => {
-    const certificate = certificates.get(who);
+    const client = `${who}-${origin}`;
+    const certificate = certificates.get(client);
     if (certificate === undefined) throw new Error("a client of this scene");
-    const name = `${who} ${JSON.stringify(claims)}`;
-    const token = tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: who, ...claims }));
+    const name = `${client} ${JSON.stringify(claims)}`;
+    const token = tokens.get(name) ?? (await outsideToken(issuer, certificate, { client_id: client, ...claims }));
     tokens.set(name, token);
     const url = path.startsWith("https:") ? path : `${base(origin)}/${path}`;
     return send(phylax.dev, certificate, url, { ...sending, headers: { authorization: `Bearer ${token}`, ...sending.headers } });

@@ -31,6 +31,7 @@ export const leakWorld = (base: string): readonly Held[] => [
   }),
   observation("labelled", "ann", { meta: restricted, valueString: "canary-labelled", performer: [to("Practitioner/otto")] }),
   observation("bens-pulse", "ben", {
+    identifier: [{ system: "urn:lab", value: "bens" }],
     valueString: "canary-bens-pulse",
     performer: [to("Practitioner/otto")],
     encounter: to("Encounter/bens-visit"),
@@ -64,9 +65,9 @@ export const leakWorld = (base: string): readonly Held[] => [
     id: "letter",
     status: "current",
     subject: to("Patient/ann"),
-    content: [{ attachment: { contentType: "text/plain", url: `${base}/Binary/canary-binary` } }],
+    content: [{ attachment: { contentType: "text/plain", url: `${base}/Binary/file` } }],
   },
-  { resourceType: "Binary", id: "canary-binary", contentType: "text/plain", data: "Y2FuYXJ5" },
+  { resourceType: "Binary", id: "file", contentType: "text/plain", data: "Y2FuYXJ5" },
   // A family: what a mother records of her child, and the insurance that she holds for both.
   patient("child", "canary-Child", "otto"),
   { resourceType: "RelatedPerson", id: "mother", active: true, patient: to("Patient/child"), name: [{ family: "Adams" }] },

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { openLedger } from "../support/auditor.ts";
+import { anns, expectRefused, origins, rowsOf, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+
+// The classes of docs/leaks.md about what stands around rows: paths, headers, forms, links, records. Each through all workers, against the sandbox's
+// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+
+let scene: LeakScene;
+beforeAll(async () => {
+  scene = await startLeakScene();
+}, 120_000);
+afterAll(() => scene.close());
+
+describe.for(origins)("at the origin %s:", (origin) => {
+  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+
+  test("L11: a path is rebuilt from its parts: an absolute one, `//host`, dots and escapes lead nowhere", async ({ expect }) => {
+    for (const path of [
+      "http://127.0.0.1:1/fhir/Patient/ben",
+      "//127.0.0.1/Patient/ben",
+      "Patient/..%2fPatient%2fben",
+      "Patient/ann%2F..%2Fben",
+      "Patient/ann%00",
+
+      "Observation/pulse%3Fpatient=ben",
+      "Patient/ann;x=/ben",
+    ]) {
+      const before = scene.asked(origin).length;
+      const reply = await ask(path);
+      expect([400, 404], `${path} ${reply.status}`).toContain(reply.status);
+      expect(scene.asked(origin).length, path).toBe(before);
+    }
+  });
+
+  test("L12: no address of the origin is in a header, a link or an attachment that leaves; what is behind one is not fetched", async ({
+    expect,
+  }) => {
+    const host = new URL(origin === "main" ? scene.phylax.dev.origin : scene.heedless.url).host;
+    for (const path of [
+      "DocumentReference/letter",
+      "DocumentReference?patient=ann",
+      "Observation/pulse",
+      "Observation?_count=1",
+      "Patient/ann/$everything",
+    ]) {
+      const reply = await ask(path);
+      expect(reply.status, `${path} ${reply.text}`).toBe(200);
+      expect(`${reply.text}${JSON.stringify(reply.headers)}`, path).not.toContain(host);
+      for (const name of ["location", "content-location", "link", "x-served-by", "age", "etag"])
+        expect(String(reply.headers[name] ?? ""), name).not.toMatch(/canary|W\//u);
+    }
+    await expectRefused(expect, scene, origin, [403], "Binary/file", "Binary");
+    await expectRefused(expect, scene, origin, [400], "Patient/$export", "$export");
+  });
+
+  test("L13: what an origin says of an error stays inside", async ({ expect }) => {
+    for (const path of ["Observation/nothing", "Observation/bens-pulse/_history/77", "Practitioner/nobody"]) {
+      const reply = await ask(path);
+      expect(reply.status, path).toBe(404);
+      expect(`${reply.text}${JSON.stringify(reply.headers)}`).not.toMatch(/canary|127\.0\.0\.1/u);
+      expect(JSON.parse(reply.text)).toMatchObject({ resourceType: "OperationOutcome" });
+    }
+  });
+
+  test("L15: at the base there is no search, no page and no parameter beside a batch", async ({ expect }) => {
+    await expectRefused(expect, scene, origin, [400, 403, 404], "?_type=Observation", "?_id=bens-pulse", "_history", "?_getpages=x");
+    for (const path of ["?_getpages=x", "?_type=Patient", "_search?_type=Observation"]) {
+      const before = scene.asked(origin).length;
+      const reply = await ask(path, "reader", {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: "_id=bens-pulse",
+      });
+      expect([400, 403, 415], `${path} ${reply.status}`).toContain(reply.status);
+      expect(scene.asked(origin).length, path).toBe(before);
+    }
+  });
+
+  test("L19: there is no GraphQL", async ({ expect }) => {
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400],
+      "$graphql?query={Patient(id:ben){name{family}}}".replaceAll(/[{}]/gu, encodeURIComponent),
+      "Patient/ann/$graphql?query=x",
+    );
+  });
+
+  test("L29: a HEAD is judged and recorded as its GET; tags are of what leaves, and no validator of the origin's is", async ({
+    expect,
+  }) => {
+    const got = await ask("Observation/pulse");
+    const head = await ask("Observation/pulse", "reader", { method: "HEAD" });
+    expect([head.status, head.text, head.headers["etag"]]).toEqual([200, "", got.headers["etag"]]);
+    const tag = String(got.headers["etag"]);
+    expect(tag).toMatch(/^"[\w-]{32}"$/u);
+    const known = await ask("Observation/pulse", "reader", { headers: { "if-none-match": tag } });
+    expect([known.status, known.text]).toEqual([304, ""]);
+    expect((await ask("Observation/pulse", "reader", { headers: { "if-none-match": 'W/"1"' } })).status).toBe(200);
+    expect((await ask("Observation/bens-pulse", "reader", { headers: { "if-none-match": `*` } })).status).toBe(404);
+    for (const name of ["last-modified", "age", "content-location"]) expect(got.headers, name).not.toHaveProperty(name);
+    const records = await openLedger(scene.phylax.dev);
+    for (const { headers } of [head, known]) {
+      const event = records.find(({ event }) => event.id === headers["x-request-id"])?.event;
+      expect(event).toMatchObject({ kind: "disclosure", patients: [{ patient: `${origin}/Patient/ann` }] });
+    }
+  });
+
+  test("L30: nothing on the way may keep an answer", async ({ expect }) => {
+    for (const path of [
+      "Observation/pulse",
+      "Observation",
+      "Observation/nothing",
+      "Patient?telecom=1",
+      "metadata",
+      "Patient/ann/$everything",
+    ])
+      expect((await ask(path)).headers["cache-control"], path).toBe("no-store");
+  });
+
+  test("L34: headers that say who somebody is, or what they consented to, say nothing here, and reach no origin", async ({ expect }) => {
+    const headers = {
+      "x-patient-id": "ben",
+      "x-consent-scope": "all",
+      "x-audit": "off",
+      "x-forwarded-user": "admin",
+      "x-forwarded-host": "evil.example",
+      "client-cert": ":AAAA:",
+      "x-tenant": "x",
+      "x-http-method-override": "DELETE",
+    };
+    expect(rowsOf(await ask("Observation", "reader", { headers }))).toEqual(anns);
+    expect((await ask("Observation/bens-pulse", "reader", { headers })).status).toBe(404);
+    expect(scene.asked(origin).some((line) => line.startsWith("DELETE"))).toBe(false);
+  });
+
+  test("L35: only strict JSON is answered, as it is: no other form, no other reading, decimals by their digits", async ({ expect }) => {
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [406],
+      "Observation/pulse?_format=xml",
+      "Observation?_format=application/fhir%2Bxml",
+      "Observation?_format=html",
+      "Observation/pulse?_format=ttl",
+    );
+    for (const accept of ["application/fhir+xml", "text/html"])
+      expect((await ask("Observation/pulse", "reader", { headers: { accept } })).status, accept).toBe(406);
+    expect((await ask("Observation/weight", "reader", { headers: { "accept-encoding": "gzip" } })).text).toContain(
+      '"valueQuantity":{"value":66.5',
+    );
+  });
+
+  test("L36: no subscription, no bulk export, no file by a link", async ({ expect }) => {
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403, 404],
+      "$export",
+      "Patient/$export",
+      "Group/x/$export",
+      "Subscription",
+      "Subscription/x",
+      "$export-poll-status",
+      "Binary/file",
+    );
+    const create = await ask("Subscription", "app", {
+      method: "POST",
+      headers: { "content-type": "application/fhir+json" },
+      body: JSON.stringify({ resourceType: "Subscription" }),
+    });
+    expect(create.status).toBe(403);
+  });
+
+  test("L38: the record of a search that names somebody has them, sealed; in the clear there is neither name nor id", async ({
+    expect,
+  }) => {
+    const reply = await ask("Observation?patient=ben");
+    const event = (await openLedger(scene.phylax.dev)).find(({ event }) => event.id === reply.headers["x-request-id"])?.event;
+    expect(event).toMatchObject({ who: { patient: "ann" } });
+    for (const log of Object.keys(scene.phylax.dev.logs))
+      for (const object of ["checkpoint", "frame/0", "tile/0/000"]) {
+        const answer = await fetch(`${scene.phylax.dev.ledger}/${log}/${object}`);
+        expect(Buffer.from(await answer.arrayBuffer()).toString("latin1"), object).not.toMatch(/canary|Adams|Patient\/(?:ann|ben)/u);
+      }
+  });
+});

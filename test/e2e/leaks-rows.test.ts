@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { parseReceipt } from "#ledger/receipt";
+import { openLedger } from "../support/auditor.ts";
+import {
+  anns,
+  bundleOf,
+  expectAbsent,
+  expectRefused,
+  faceOf,
+  origins,
+  rowsOf,
+  startLeakScene,
+  type LeakScene,
+  type Who,
+} from "../support/leak-scene.ts";
+
+// The classes of docs/leaks.md about rows: whose they are, and how it is told that there are none. Each through all workers, against the sandbox's
+// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+
+let scene: LeakScene;
+beforeAll(async () => {
+  scene = await startLeakScene();
+}, 120_000);
+afterAll(() => scene.close());
+
+describe.for(origins)("at the origin %s:", (origin) => {
+  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+
+  test("L1: the patient is the token's, whoever the URL names", async ({ expect }) => {
+    expect((await ask("Patient/ann")).status).toBe(200);
+    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben", "Patient/child");
+    for (const query of ["patient=ben", "subject=Patient/ben", "patient=Patient/ben&patient=ann", "_id=bens-pulse"])
+      expect(rowsOf(await ask(`Observation?${query}`)), query).toEqual([]);
+    expect(rowsOf(await ask("Patient?_id=ben"))).toEqual([]);
+    expect(rowsOf(await ask("Observation"))).toEqual(anns);
+  });
+
+  test("L2: an id is compared whole: neither its beginning nor another server's is hers", async ({ expect }) => {
+    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/of-ann2", "Observation/elsewhere");
+    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ann2", "Patient/an");
+    const found = rowsOf(await ask("Observation?subject=Patient/ann"));
+    expect(found).toEqual(anns);
+    expect((await ask("Observation?subject=https://elsewhere.example/fhir/Patient/ann")).text).not.toContain("canary");
+  });
+
+  test("L3: a resource of any type that is read by its id is fetched, judged by its row, and otherwise as absent", async ({ expect }) => {
+    expect((await ask("Condition/asthma")).status).toBe(200);
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Condition/nothing",
+      "Condition/bens-asthma",
+      "Encounter/bens-visit",
+      "Appointment/both",
+      "Observation/labelled",
+    );
+    await expectAbsent(expect, scene, origin, "Condition/nothing/_history/1", "Condition/bens-asthma/_history/1");
+  });
+
+  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two anns is nobody's alone", async ({ expect }) => {
+    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-by-ann", "Observation/childs-fever");
+    await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // whose `link` names her
+    await expectAbsent(expect, scene, origin, "Appointment/nothing", "Appointment/both");
+    for (const query of ["focus=Patient/ann", "performer=Patient/ann"])
+      expect(anns, query).toEqual(expect.arrayContaining([...rowsOf(await ask(`Observation?${query}`))])); // never the others that this finds
+    expect(rowsOf(await ask("Appointment"))).toEqual([]);
+  });
+
+  test("L9: absent and forbidden differ in nothing: bytes, headers, questions to the origin, records", async ({ expect }) => {
+    /** Everything that is told, with the id that was asked for put aside. */
+    const told = async (path: string, id: string, method: string) => {
+      const before = scene.asked(origin).length;
+      const reply = await ask(path.replace("ID", id), "app", { method });
+      const asked = scene.asked(origin).slice(before);
+      const ofTheRequest = /^(?:date|x-request-id|ratelimit|phylax-receipt|content-length|etag)$/u; // the last two: of a page that repeats the id
+      const headers = Object.entries(reply.headers).filter(([name]) => !ofTheRequest.test(name));
+      expect(parseReceipt(String(reply.headers["phylax-receipt"])).ok).toBe(true);
+      const [status, text] = faceOf(reply);
+      const all = { status, text, asked, headers, length: status === 404 ? reply.headers["content-length"] : undefined };
+      return { request: reply.headers["x-request-id"], status, all: JSON.stringify(all).replaceAll(id, "ID") };
+    };
+    const requests: [unknown, unknown][] = [];
+    for (const [status, path, forbidden, absent] of [
+      [404, "Observation/ID", "bens-pulse", "nobody-has"],
+      [404, "Observation/ID", "labelled", "nothing1"],
+      [404, "Observation/ID/_history/1", "bens-pulse", "nobody-has"],
+      [404, "Observation/ID/_history", "bens-pulse", "nobody-has"],
+      [404, "Patient/ID", "ben", "nob"],
+      [404, "Patient/ID/$everything", "ben", "nob"],
+      [404, "Practitioner/ID", "otto", "nobo"],
+      [200, "Patient/ID/Observation", "ben", "nob"],
+      [200, "Observation?_id=ID", "bens-pulse", "nobody-has"],
+      [200, "Observation?patient=ID", "ben", "nob"],
+      [200, "Observation?patient=ID&_include=Observation:encounter", "ben", "nob"],
+    ] as const)
+      for (const method of ["GET", "HEAD", ...(path === "Observation/ID" ? ["DELETE"] : [])]) {
+        const [hidden, nothing] = [await told(path, forbidden, method), await told(path, absent, method)];
+        expect(hidden.status, `${method} ${path}`).toBe(status);
+        expect(hidden.all, `${method} ${path}`).toBe(nothing.all);
+        requests.push([hidden.request, nothing.request]);
+      }
+    const records = await openLedger(scene.phylax.dev);
+    const kinds = (request: unknown) => records.flatMap(({ event }) => (event.id === request ? [event.kind] : []));
+    for (const [hidden, nothing] of requests) {
+      expect(kinds(hidden).length).toBeGreaterThan(0);
+      expect(kinds(hidden)).toEqual(kinds(nothing));
+    }
+  });
+
+  test("L18: operations are those that the policy lists; `$everything`, `$lastn` and a compartment's search give rows as searches do", async ({
+    expect,
+  }) => {
+    const everything = await ask("Patient/ann/$everything");
+    expect(rowsOf(everything).filter((one) => one.startsWith("Observation/"))).toEqual(anns);
+    expect(everything.text).not.toContain("canary");
+    const types = bundleOf(await ask("Patient/ann/$everything?_type=Condition")).entry?.map(({ resource }) => resource.resourceType);
+    expect(types).toEqual(["Condition"]);
+    await expectAbsent(expect, scene, origin, "Patient/nobody/$everything", "Patient/ben/$everything");
+    const last = await ask("Observation/$lastn?patient=ann&max=1");
+    expect(last.status, last.text).toBe(200);
+    expect(anns).toEqual(expect.arrayContaining([...rowsOf(last)]));
+    expect(rowsOf(await ask("Observation/$lastn?patient=ben"))).toEqual([]);
+    expect(rowsOf(await ask("Patient/ann/Observation"))).toEqual(anns);
+    expect(rowsOf(await ask("Patient/ben/Observation"))).toEqual([]);
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400],
+      "Patient/ann/*",
+      "Practitioner/vera/Observation",
+      "Patient/$match",
+      "Patient/$member-match",
+      "Patient/ann/$graph",
+      "Patient/$everything",
+      "Observation/$stats",
+      "$meta",
+      "Patient/ann/$meta",
+    );
+    const narrow = { scope: "patient/Condition.rs patient/Patient.rs", patient: "ann" };
+    const part = await scene.askWith(origin, "reader", narrow, "Patient/ann/$everything");
+    expect(
+      new Set(
+        rowsOf(part)
+          .filter((one) => !one.startsWith("+"))
+          .map((one) => one.split("/")[0]),
+      ),
+    ).toEqual(new Set(["Condition", "Patient"])); // each type by its own scope
+  });
+
+  test("L20: each version is judged by itself and by the resource as it is now; of a type, or of everything, a patient gets no history", async ({
+    expect,
+  }) => {
+    const history = await ask("Observation/pulse/_history");
+    expect(history.status, history.text).toBe(200);
+    expect(new Set(rowsOf(history))).toEqual(new Set(["Observation/pulse"]));
+    expect(history.text).not.toContain("canary");
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Observation/nothing/_history",
+      "Observation/labelled/_history",
+      "Observation/bens-pulse/_history",
+    );
+    await expectRefused(expect, scene, origin, [400, 403], "_history", "Observation/_history", "Patient/_history");
+  });
+
+  test("L22: what is inside goes by its own type's rule: contained resources, narrative, extensions, notes, bytes", async ({ expect }) => {
+    const holds = JSON.parse((await ask("Observation/holds")).text);
+    expect(holds.contained).toEqual([expect.objectContaining({ resourceType: "Practitioner", id: "p", name: [{ family: "Inside" }] })]);
+    for (const path of ["Observation/holds", "Patient/ann", "Observation/weight", "Patient?_id=ann"]) {
+      const reply = await ask(path);
+      expect(reply.status).toBe(200);
+      expect(reply.text, path).not.toMatch(/canary|"text":\{"status|birthTime|"note"|"data"/u);
+    }
+  });
+
+  test("L23: the `_` sibling of a primitive goes with what it belongs to", async ({ expect }) => {
+    const ann = JSON.parse((await ask("Patient/ann")).text);
+    expect(ann).toMatchObject({ birthDate: "1980-01-02", name: [{ family: "Adams" }] });
+    expect(ann).not.toHaveProperty("_birthDate"); // its extension is shown by no rule
+    expect(ann).not.toHaveProperty("_gender");
+    expect(Object.keys(ann.name[0])).toEqual(["family"]);
+  });
+
+  test("L32: each row is decided by itself: one without a patient, or of another type, shifts nothing", async ({ expect }) => {
+    const shown = (bundleOf(await ask("Observation?_include=Observation:encounter")).entry ?? []).map(({ fullUrl, resource }) => [
+      fullUrl,
+      `${scene.base(origin)}/${resource.resourceType}/${resource.id}`,
+    ]);
+    for (const [fullUrl, named] of shown) expect(fullUrl).toBe(named);
+    for (const { resource } of bundleOf(await ask("Observation")).entry ?? []) expect(JSON.stringify(resource)).toContain("Patient/ann");
+  });
+
+  test("L33: a Consent that somebody stored opens nothing", async ({ expect }) => {
+    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-pulse"); // Ben's consent permits Ann
+    await expectRefused(expect, scene, origin, [403], "Consent", "Consent/opens-all");
+  });
+
+  test("L37: a practitioner has no rows for being one: only what the policy's relations give", async ({ expect }) => {
+    const as = (fhirUser: string, path: string) => scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser }, path);
+    expect(rowsOf(await as("Practitioner/vera", "Patient"))).toEqual(["Patient/ann"]); // whose general practitioner she is
+    expect((await as("Practitioner/vera", "Observation/bens-pulse")).status).toBe(404);
+    expect((await as("Practitioner/nobody", "Patient")).status).toBe(403);
+    expect((await as("Practitioner/vera", "Practitioner")).status).toBe(403);
+    expect((await as("Device/x", "Patient")).status).toBe(403);
+  });
+
+  test("a family: a coverage is its beneficiary's, a child's observation the child's, whoever holds the one and recorded the other", async ({
+    expect,
+  }) => {
+    const as = (patient: string, path: string) => scene.askWith(origin, "reader", { scope: "patient/*.rs", patient }, path);
+    expect((await as("child", "Coverage/family")).status).toBe(200);
+    expect(rowsOf(await as("child", "Coverage"))).toEqual(["Coverage/family"]);
+    expect((await as("child", "Observation/childs-fever")).status).toBe(200);
+    expect(rowsOf(await as("child", "Observation"))).toEqual(["Observation/childs-fever"]);
+    // The mother is policy holder and subscriber of the one, and performer of the other.
+    await expectAbsent(expect, scene, origin, "Coverage/nothing", "Coverage/family");
+    await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/childs-fever");
+    expect(rowsOf(await as("ann", "Coverage"))).toEqual([]);
+    expect(rowsOf(await as("ann", "Observation"))).toEqual(anns);
+    // Unless she is permitted: signed in as the child's mother, under a policy that reaches a related person's patient.
+    const mother = (path: string) => scene.askWith(origin, "user", { scope: "user/*.rs", fhirUser: "RelatedPerson/mother" }, path);
+    expect((await mother("Observation/childs-fever")).status).toBe(200);
+    expect(rowsOf(await mother("Coverage"))).toEqual(["Coverage/family"]);
+    expect((await mother("Observation/pulse")).status).toBe(404);
+  });
+});

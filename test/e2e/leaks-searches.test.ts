@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { anns, bundleOf, expectRefused, origins, rowsOf, startLeakScene, type LeakScene, type Who } from "../support/leak-scene.ts";
+
+// The classes of docs/leaks.md about searches: by what, through what, with what beside, and how far. Each through all workers, against the sandbox's
+// origin and against one that heeds nothing. What must not reach Ann's app has `canary` in it.
+
+let scene: LeakScene;
+beforeAll(async () => {
+  scene = await startLeakScene();
+}, 120_000);
+afterAll(() => scene.close());
+
+describe.for(origins)("at the origin %s:", (origin) => {
+  const ask = (path: string, who: Who = "reader", sending = {}) => scene.ask(origin, who, path, sending);
+
+  test("L4: what is included is judged like what was asked for: by hop, by type, by row; `*` and `:iterate` bring nothing more", async ({
+    expect,
+  }) => {
+    for (const query of [
+      "_include=*",
+      "_include=Observation:*",
+      "_include=Observation:encounter&_include=Observation:performer&_include:iterate=Encounter:practitioner",
+      "_include=Observation:encounter&_include=Observation:focus:Patient",
+    ]) {
+      const reply = await ask(`Observation?${query}`);
+      expect(reply.status, reply.text).toBe(200);
+      expect(reply.text, query).not.toContain("canary");
+      const brought = rowsOf(reply).filter((one) => one.startsWith("+"));
+      expect(["+Encounter/visit", "+Patient/ann", "+Practitioner/vera"], brought.join()).toEqual(expect.arrayContaining(brought));
+    }
+    expect(rowsOf(await ask("Encounter?_revinclude=Observation:encounter"))).toEqual(["+Observation/pulse", "Encounter/visit"]);
+    expect(rowsOf(await ask("Patient?_revinclude=Observation:subject")).filter((one) => one.startsWith("+"))).toEqual(
+      anns.map((one) => `+${one}`),
+    );
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403],
+      "Observation?_include=Observation:device",
+      "Patient?_include=Patient:organization",
+      "Patient?_revinclude=DiagnosticReport:subject",
+      "Observation?_revinclude=*",
+      "Patient?_revinclude=AuditEvent:patient",
+    );
+  });
+
+  test("L5: a chain, a `_has` or a sort through what may not be read is refused before anything is asked; one that is permitted finds her own alone", async ({
+    expect,
+  }) => {
+    expect(rowsOf(await ask("Observation?encounter.status=finished"))).toEqual(["Observation/pulse"]); // `odd` was at another's visit
+    expect(rowsOf(await ask("Encounter?_has:Observation:encounter:code=8867-4"))).toEqual(["Encounter/visit"]);
+    expect(rowsOf(await ask("Patient?_has:Observation:patient:code=8867-4"))).toEqual(["Patient/ann"]);
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403],
+      "Observation?performer:Practitioner.family=canary-Otto",
+      "Patient?general-practitioner:Practitioner.name=Vera",
+      "Observation?patient.telecom=canary",
+      "Observation?patient.address-city=canary",
+      "Patient?_has:Observation:patient:_text=canary",
+      "Patient?_has:DiagnosticReport:subject:performer=Practitioner/otto",
+      "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent=x",
+      "Observation?patient.organization.name=x",
+      "Observation?_sort=patient.name",
+    );
+    const scope = { scope: "patient/Observation.rs?code:in=http://x", patient: "ann" };
+    expect((await scene.askWith(origin, "reader", scope, "Observation")).status).toBe(401); // a scope whose condition cannot be held to
+  });
+
+  test("L7: nothing is searched or sorted by what the view hides, by words or by filters", async ({ expect }) => {
+    for (const who of ["reader", "staff"] as const)
+      for (const path of [
+        "Patient?telecom=canary-phone-of-ann",
+        "Patient?address-city=canary-city-of-ann",
+        "Patient?given=canary-given-of-ann",
+        "Patient?name=canary-given-of-ann",
+        "Patient?gender=female",
+        "Patient?identifier=canary-ssn-of-ann",
+        "Patient?identifier=urn:ssn|canary-ssn-of-ann",
+        "Patient?identifier:missing=true",
+        "Patient?_sort=address-city",
+        "Patient?_filter=name eq x",
+        "Patient?_text=canary",
+        "Observation?_content=canary",
+        "Observation?_query=x",
+        "Observation?method:missing=false",
+        "Observation?_security=R",
+        "Observation?_lastUpdated=gt2020-01-01",
+      ]) {
+        const before = scene.asked(origin).length;
+        const reply = await ask(path.replaceAll(" ", "%20").replaceAll("|", "%7C"), who);
+        expect([400, 403], `${path} ${reply.status}`).toContain(reply.status);
+        expect(scene.asked(origin).length, path).toBe(before);
+      }
+    expect(rowsOf(await ask("Patient?identifier=urn:mrn%7Cmrn-ann"))).toEqual(["Patient/ann"]);
+  });
+
+  test("L8: neither a total, a count nor the length of a page tells of rows that do not leave", async ({ expect }) => {
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400],
+      "Observation?_summary=count",
+      "Observation?_total=accurate",
+      "Observation?_total=estimate",
+      "Observation?_count=0",
+      "Observation?_summary=true",
+    );
+    const whole = bundleOf(await ask("Observation"));
+    expect(whole.total).toBe(anns.length); // of what is there for her
+    const first = bundleOf(await ask("Observation?_count=3"));
+    expect(first.entry).toHaveLength(3);
+    expect(first).not.toHaveProperty("total");
+    const next = bundleOf(await ask(first.link.find(({ relation }) => relation === "next")?.url ?? ""));
+    expect(next.entry).toHaveLength(1);
+    expect(next.link.some(({ relation }) => relation === "next")).toBe(false);
+    expect(bundleOf(await ask("Observation?_count=4")).link.some(({ relation }) => relation === "next")).toBe(false); // what comes after is hidden
+  });
+
+  test("L10: a link to a further page is the gateway's own, sealed to its client and patient, and judged anew", async ({ expect }) => {
+    const first = bundleOf(await ask("Observation?_count=2", "reader"));
+    const next = first.link.find(({ relation }) => relation === "next")?.url ?? "";
+    expect(next.startsWith(`${scene.base(origin)}/Observation?`)).toBe(true);
+    expect((await ask(next, "reader")).status).toBe(200);
+    for (const who of ["app", "ben", "staff"] as const) expect((await ask(next, who)).status, who).toBe(410);
+    expect((await scene.askWith(origin, "reader", { scope: "patient/*.rs", patient: "ben" }, next)).status).toBe(410);
+    expect((await scene.askWith(origin, "reader", { scope: "patient/Condition.rs", patient: "ann" }, next)).status).toBe(403);
+    expect((await ask(`${next.slice(0, -2)}xx`, "reader")).status).toBe(410);
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400, 403, 404, 410],
+      "?_getpages=1&_getpagesoffset=2",
+      "Observation?_page=2",
+      "Observation?page=2",
+    );
+  });
+
+  test("L16: a posted search is the same search: body and URL are read as one, narrowed and judged", async ({ expect }) => {
+    const post = (path: string, body: string, type = "application/x-www-form-urlencoded") =>
+      ask(path, "reader", { method: "POST", headers: { "content-type": type }, body });
+    expect(rowsOf(await post("Observation/_search", ""))).toEqual(anns);
+    expect(rowsOf(await post("Observation/_search?patient=ann", "patient=ben"))).toEqual([]);
+    expect(rowsOf(await post("Observation/_search?patient=ben", "patient=ann"))).toEqual([]);
+    expect((await post("Observation/_search?_count=1", "_count=2")).status).toBe(400);
+    expect((await post("Observation/_search?code=8867-4", "_include=Observation:device")).status).toBe(403);
+    expect((await post("Patient/_search", "telecom=canary-phone-of-ann")).status).toBe(403);
+    expect([400, 415]).toContain((await post("Observation/_search", "{}", "application/json")).status);
+  });
+
+  test("L17: a parameter that is said twice, with several values or with a modifier narrows and never widens", async ({ expect }) => {
+    expect(rowsOf(await ask("Observation?patient=ann,ben"))).toEqual(anns);
+    expect(rowsOf(await ask("Observation?patient=ben&patient=ann"))).toEqual([]);
+    expect(rowsOf(await ask("Observation?subject:Patient=ben"))).toEqual([]);
+    expect(rowsOf(await ask("Observation?subject:Patient=ann"))).toEqual(anns);
+    await expectRefused(
+      expect,
+      scene,
+      origin,
+      [400],
+      "Observation?patient:not=ann",
+      "Observation?subject:missing=true",
+      "Observation?subject:identifier=urn:mrn%7Cmrn-ben",
+      "Observation?patient:above=ben",
+      "Observation?_id:not=pulse",
+      "Observation?_count=1&_count=2",
+    );
+  });
+
+  test("L21: no projection of the reader's widens the view, or takes away what the decision needs", async ({ expect }) => {
+    for (const path of [
+      "Observation?_elements=note,subject",
+      "Observation?_elements=subject",
+      "Observation/bens-pulse?_elements=status",
+      "Patient/ann?_elements=telecom",
+      "Patient/ann?_summary=text",
+      "Patient?_fhirpath=telecom",
+      "Observation?_summary=data",
+    ]) {
+      const reply = await ask(path);
+      expect([200, 400, 403, 404], path).toContain(reply.status);
+      expect(reply.text, path).not.toContain("canary");
+    }
+  });
+});
