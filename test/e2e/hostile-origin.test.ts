@@ -111,7 +111,7 @@ describe.for(spellings)("an origin that says where it is wherever it can, regist
     await stranger.close();
   });
 
-  test("fails in every way a server can, and its words stay inside", async ({ expect }) => {
+  test("L31: fails in every way a server can, and its words stay inside", async ({ expect }) => {
     const statuses = ["204", "206", "400", "401", "403", "404", "405", "409", "410", "412", "422", "429", "500", "501", "503"];
     const redirects = ["301", "302", "303", "307", "308"];
     const ids = [...statuses.map((status) => `status-${status}`), ...redirects.map((status) => `redirect-${status}`)];
