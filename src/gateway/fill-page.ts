@@ -28,6 +28,8 @@ export interface Fillable {
   /** A row that an earlier page had, or may have had. */
   pass(key: string): void;
   offer(entry: Uint8Array): Result<Offered, Withheld>;
+  /** It takes no more rows than these. */
+  holdTo(rows: number): void;
   /** What has to be known of all entries of one of the origin's pages before any is offered. */
   prepare?(entries: readonly Uint8Array[]): Promise<PageRefusal | RowsRefusal | undefined>;
 }
@@ -38,7 +40,8 @@ export interface Filled<P> {
   readonly next: PagePlace | undefined;
 }
 
-// For one answer: hidden rows may make it short, never the origin's work long.
+// For one answer: hidden rows may make it short, never the origin's work long. A page is no longer than one of the origin's, so that it is
+// short only where four of five rows are hidden: else its length would tell how many are, at an origin of small pages.
 const originPagesMax = 5;
 
 /**
@@ -82,6 +85,7 @@ export async function fill<P extends Fillable>(
     if (!read.ok) return read;
     if (rows.stage === "before") return err({ reason: "page_link_gone" });
     followed.add(at.link);
+    if (pages === 1 && read.value.next !== undefined) page.holdTo(Math.max(1, rows.matches));
     if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
 
     const seen = at.seen + rows.matches;

@@ -22,9 +22,12 @@ export class EverythingPage {
   readonly #keys = new Set<string>();
   #bytes = 0;
   #withheld = 0;
+  /** The most rows. */
+  #room: number;
 
   constructor(grant: EverythingGrant, bases: NamedBases) {
     this.#grant = grant;
+    this.#room = grant.count;
     this.#bases = bases;
     this.#disclosers = new Map([...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]));
     this.#along = new Discloser(grant.patient, bases);
@@ -39,6 +42,10 @@ export class EverythingPage {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     return ok(entry.value.mode === "outcome" ? undefined : keyOf(entry.value.resource));
+  }
+
+  holdTo(rows: number): void {
+    this.#room = Math.min(this.#room, rows);
   }
 
   pass(key: string): void {
@@ -71,7 +78,7 @@ export class EverythingPage {
     const key = `${type}/${id}`;
     if (this.#keys.has(key)) return ok("hidden");
     if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
-    if (this.#rows.length >= this.#grant.count || this.#bytes + text.length > pageBytesMax) return ok("beyond");
+    if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#keys.add(key);
     this.#bytes += text.length;

@@ -23,10 +23,13 @@ export class HistoryPage {
   #last: string | undefined;
   #bytes = 0;
   #withheld = 0;
+  /** The most rows. */
+  #room: number;
 
   /** @param nowOf the resource as it is now, where there is one that may be seen. */
   constructor(grant: HistoryGrant, bases: NamedBases, nowOf: (id: string) => JsonObject | undefined) {
     this.#grant = grant;
+    this.#room = grant.count;
     this.#bases = bases;
     this.#discloser = new Discloser(grant.read, bases);
     this.#nowOf = nowOf;
@@ -44,6 +47,10 @@ export class HistoryPage {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     return ok(entry.value.kind === "version" ? keyOf(entry.value.resource) : `${entry.value.id}/deleted/${entry.value.version}`);
+  }
+
+  holdTo(rows: number): void {
+    this.#room = Math.min(this.#room, rows);
   }
 
   pass(key: string): void {
@@ -83,7 +90,7 @@ export class HistoryPage {
   #take(key: string, row: Released): Result<Offered, Withheld> {
     if (this.#keys.has(key)) return ok("hidden");
     if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
-    if (this.#rows.length >= this.#grant.count || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
+    if (this.#rows.length >= this.#room || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#keys.add(key);
     this.#last = key;

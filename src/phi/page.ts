@@ -30,10 +30,13 @@ export class Page {
   readonly #ids = new Set<string>();
   #bytes = 0;
   #withheld = 0;
+  /** The most rows. */
+  #room: number;
 
   constructor(grant: Grant, expects: SearchExpectation, bases: NamedBases, joined: readonly Joined[] = []) {
     this.#grant = grant;
     this.#expects = expects;
+    this.#room = expects.count;
     this.#bases = bases;
     this.#discloser = new Discloser(grant, bases, joined);
   }
@@ -48,6 +51,10 @@ export class Page {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     return ok(entry.value.mode === "match" ? (textAt(entry.value.resource, "id") ?? "") : undefined);
+  }
+
+  holdTo(rows: number): void {
+    this.#room = Math.min(this.#room, rows);
   }
 
   /** A row that an earlier page had, or may have had. */
@@ -81,7 +88,7 @@ export class Page {
     if (this.#ids.has(id)) return ok("hidden");
     if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
-    if (this.#rows.length >= this.#expects.count || this.#bytes + text.length > pageBytesMax) return ok("beyond");
+    if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#ids.add(id);
     this.#bytes += text.length;
