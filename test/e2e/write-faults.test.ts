@@ -142,6 +142,24 @@ test("no answer is 504, and the record says that nobody knows", { timeout: 30_00
   expect((await eventsOf(reply)).at(-1)?.outcome).toEqual({ status: 504, reason: "write_unanswered" });
 });
 
+test("a token that ends while the origin writes learns that it was written, and no more", { timeout: 30_000 }, async ({ expect }) => {
+  origin.moods.set("Observation/a", "takes five seconds");
+  const exp = Math.floor(Date.now() / 1_000) + 3;
+  const brief = await outsideToken(issuer, certificate, { client_id: "app", scope: "patient/*.cruds", patient: "amara", exp });
+  const reply = await askAs(phylax, certificate, brief, "Observation/a", {
+    method: "PATCH",
+    headers: { "content-type": "application/json-patch+json" },
+    body: JSON.stringify(change),
+  });
+  expect([reply.status, reply.text]).toEqual([200, ""]);
+  expect(reply.headers).not.toHaveProperty("etag");
+  const events = await eventsOf(reply);
+  expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([
+    ["intent", undefined],
+    ["write", "token_expired"],
+  ]);
+});
+
 test("what the origin says that it holds is judged and cut like any read: another's resource, none, or too much is not shown", async ({
   expect,
 }) => {

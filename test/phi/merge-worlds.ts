@@ -56,23 +56,34 @@ export function edited(value: Json, type: string, often: number, roll: Roll): Js
   return typeof value === "string" ? `${value}!` : value;
 }
 
-/** Without what nobody writes: versions of the server's, marks of the gateway's, and elements of which those leave an id (ele-1). */
+/**
+ * Without what nobody writes: versions of the server's, marks of the gateway's. And without the ids of elements, which are shown or not by
+ * whether anything else of the element is (ele-1).
+ */
 export function said(resource: JsonObject): string {
   const { meta: _meta, ...others } = unmasked(resource, () => {});
-  return sameText(filled(others) ?? null);
+  return sameText(
+    Object.fromEntries(
+      Object.entries(others).flatMap(([name, member]) => {
+        const left = filled(member);
+        return left === undefined ? [] : [[name, left] as const];
+      }),
+    ),
+  );
 }
 
 function filled(value: Json): Json | undefined {
   if (isArray(value)) {
-    const items = value.map(filled).filter((item) => item !== undefined);
-    return items.length === 0 ? undefined : items;
+    const items = value.map((item) => (item === null ? null : filled(item))).filter((item) => item !== undefined);
+    const last = items.findLastIndex((item) => item !== null); // a list of siblings may end where the last one of them is
+    return last === -1 ? undefined : items.slice(0, last + 1);
   }
   if (!isObject(value)) return value;
   const members = Object.entries(value).flatMap(([name, member]) => {
-    const left = name.startsWith("_") ? member : filled(member);
+    const left = name === "id" ? undefined : filled(member);
     return left === undefined ? [] : [[name, left] as const];
   });
-  return members.every(([name]) => name === "id") ? undefined : Object.fromEntries(members);
+  return members.length === 0 ? undefined : Object.fromEntries(members);
 }
 
 /** The same resource to whoever sees it so: some of what is hidden is gone, or other. */

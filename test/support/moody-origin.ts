@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
 
 interface Stored {
   readonly resourceType: string;
@@ -8,7 +9,7 @@ interface Stored {
 }
 
 /** How it takes a write: a status, no answer at all, a connection that is closed, or what it says that it holds afterwards. */
-export type Mood = number | "silent" | "hangs up" | { readonly says: object | string; readonly location?: string };
+export type Mood = number | "silent" | "hangs up" | "takes five seconds" | { readonly says: object | string; readonly location?: string };
 
 /** A FHIR server that answers every search with all it has, and takes each write as its mood is. */
 export async function startMoodyOrigin(resources: readonly Stored[]) {
@@ -41,14 +42,15 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
       request.socket.destroy();
       return;
     }
-    const isStatus = typeof mood === "number";
-    const location = isStatus ? undefined : mood.location;
-    response.writeHead(isStatus ? mood : 200, {
+    if (mood === "takes five seconds") await setTimeout(5_000);
+    const says = typeof mood === "object" ? mood : { says: "canary of the origin's words" };
+    const location = "location" in says ? says.location : undefined;
+    response.writeHead(typeof mood === "number" ? mood : 200, {
       "content-type": "application/fhir+json",
       etag: 'W/"origin-tag"',
       ...(location === undefined ? {} : { location }),
     });
-    response.end(isStatus ? `canary of the origin's words` : typeof mood.says === "string" ? mood.says : JSON.stringify(mood.says));
+    response.end(typeof says.says === "string" ? says.says : JSON.stringify(says.says));
   };
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as AddressInfo; // a listening TCP server has one
