@@ -85,7 +85,7 @@ const purity = {
 } satisfies OxlintOverride["rules"];
 
 /** Deployables and tools: each may use all of src/, and never another of its kind. */
-const tops = ["workers/gateway", "workers/control", "workers/ledger", "workers/ops", "cli", "sandbox", "bench"];
+const tops = ["workers/gateway", "workers/control", "workers/ledger", "workers/ops", "workers/witness", "cli", "sandbox", "bench"];
 const islands = tops.map((top): OxlintOverride => ({
   files: [`${top}/**/*.ts`],
   rules: {

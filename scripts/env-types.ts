@@ -11,6 +11,7 @@ const workers = [
   },
   { config: "workers/control/wrangler.toml", folder: "control", name: "ControlEnv", others: [] },
   { config: "workers/ledger/wrangler.toml", folder: "ledger", name: "LedgerWorkerEnv", others: [] },
+  { config: "workers/witness/wrangler.toml", folder: "witness", name: "WitnessWorkerEnv", others: [] },
   {
     config: "workers/ops/wrangler.toml",
     folder: "ops",

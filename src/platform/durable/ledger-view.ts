@@ -15,10 +15,20 @@ export interface Restored {
   readonly keyEpoch: number; // the last one used
 }
 
-/** Rebuilds the head of a log from its rows. Throws when they contradict each other: such a shard must not go on. */
+/** Rebuilds the head of a log of records from its rows, and its key epoch. Throws like `restoreHead`. */
 export function restore(store: LedgerStore, origin: string): Restored {
+  const head = restoreHead(store, origin);
   const last = store.lastFrame();
-  if (last === undefined) return { head: emptyHead(origin), keyEpoch: 0 };
+  if (last === undefined) return { head, keyEpoch: 0 };
+  const lastLeaf = parseLeaf(readStored(last.body).leaves.at(-1) ?? new Uint8Array());
+  if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not one");
+  return { head, keyEpoch: lastLeaf.value.keyEpoch };
+}
+
+/** Rebuilds the head of a log, whatever its leaves are. Throws when its rows contradict each other: such a log must not go on. */
+export function restoreHead(store: LedgerStore, origin: string): Head {
+  const last = store.lastFrame();
+  if (last === undefined) return emptyHead(origin);
   const frame = readStored(last.body);
   const hash = frameHash(last.body);
   if (!sameBytes(hash, last.hash) || frame.origin !== origin || frame.number !== last.number)
@@ -31,9 +41,7 @@ export function restore(store: LedgerStore, origin: string): Restored {
   }
   const head: Head = { origin, size, range, edge, frame: { number, hash, seconds } };
   if (!sameBytes(rootAt(size, hashAt(store, head)), rangeRoot(range))) throw new Error("ledger: tiles and last frame do not agree");
-  const lastLeaf = parseLeaf(frame.leaves.at(-1) ?? new Uint8Array());
-  if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not one");
-  return { head, keyEpoch: lastLeaf.value.keyEpoch };
+  return head;
 }
 
 /** Hashes of a tile as far as it is filled; the unfinished ones come from the head. Empty when there is none. */
