@@ -34,6 +34,11 @@ const example = z.union([
     request: z.string().max(1_000).meta({ description: "A GET below the FHIR base: `Observation?patient=1`." }),
     is: z.enum(["permitted", "refused"]),
   }),
+  z.strictObject({
+    says: sentence,
+    creates: fragment.meta({ description: "A synthetic resource, as a client would send it to be created." }),
+    is: z.enum(["permitted", "refused"]),
+  }),
 ]);
 
 /** What a rule can grant. `read` takes in every version that the rule reaches, `update` a patch. */

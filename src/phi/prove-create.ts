@@ -1,0 +1,27 @@
+import type { ResourceType } from "#fhir/elements";
+import type { JsonObject } from "#fhir/json";
+import type { CompiledPolicy } from "#policy/compile";
+import { evaluateWrite } from "#policy/evaluate-write";
+import type { Access } from "#policy/hold";
+import { mergeBody } from "./merge-body.ts";
+import type { Bases } from "./origin-urls.ts";
+
+/** Why a resource may not be created as it is sent, place by place; empty: it may. By the engine that serves requests, asking nobody. */
+export function createProblems(
+  { policy, access }: { readonly policy: CompiledPolicy; readonly access: Access },
+  type: ResourceType,
+  sent: JsonObject,
+  bases: Bases,
+): readonly string[] {
+  const granted = evaluateWrite(policy, access, { kind: "create", type });
+  if (!granted.ok) return [granted.error.reason];
+  const { writable, writableInside } = granted.value;
+  const { id: _given, ...submitted } = sent; // the server gives it (FHIR R4 http §3.1.0.8)
+  const view = writable(submitted, bases.origin);
+  if (view === undefined) return ["it is no row that may be created"];
+  const viewInside = (inside: JsonObject) => writableInside(inside, bases.origin);
+  const merged = mergeBody(submitted, undefined, view, { bases, sources: new WeakMap(), viewInside });
+  if (merged.ok) return writable(merged.value, bases.origin) === view ? [] : ["it would become no row that may be created"];
+  const refusal = merged.error;
+  return refusal.reason === "body_invalid" ? refusal.issues.map(({ expression, text }) => `${expression}: ${text}`) : [refusal.reason];
+}
