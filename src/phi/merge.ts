@@ -3,13 +3,30 @@ import { isArray, isObject, property, textAt, type Json, type JsonObject } from 
 import { isSame, sameText } from "#fhir/same";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
-import type { ElementView, ExtensionList, ObjectView } from "#policy/view";
-import { isShown } from "./extension.ts";
+import type { ElementView, ObjectView } from "#policy/view";
 import { mergeIssue, type MergeFault, type MergeIssue } from "./merge-issue.ts";
 import { matchItems, weave } from "./merge-list.ts";
+import {
+  idOf,
+  isAsShown,
+  isCreatable,
+  isFormed,
+  mayLeaveUnwhole,
+  nothing,
+  objectsIn,
+  pairsOf,
+  pathOf,
+  shownExtension,
+  showsSome,
+  withMeta,
+  type ObjectElement,
+  type Pair,
+  type Scene,
+  type Three,
+} from "./merge-scene.ts";
 import { metaOf, unmasked } from "./merge-stripped.ts";
 import type { Bases } from "./origin-urls.ts";
-import { isOfType, urlTypes } from "./primitive.ts";
+import { urlTypes } from "./primitive.ts";
 import { extensionView, siblingView } from "./redact.ts";
 
 /** A resource as it is stored, and as its writer sees it. */
@@ -50,23 +67,6 @@ export function mergeResource(
   const [body, shown] = [unmasked(submitted, carry), standing && unmasked(standing.shown, carry)];
   const merged = merger.resource({ body, shown, stored: standing?.stored }, view.object, textAt(submitted, "resourceType") ?? "");
   return merger.issues.length === 0 ? ok(merged) : err(merger.issues);
-}
-
-type Members = Record<string, Json>;
-type ObjectElement = Pick<Extract<ElementView, { kind: "object" }>, "viewOf">;
-
-/** One object, three times over. `shown` is missing where all that is stored of it is hidden. */
-interface Three {
-  readonly body: JsonObject;
-  readonly shown: JsonObject | undefined;
-  readonly stored: JsonObject | undefined;
-}
-
-/** Members of the same object, the view that says what may be written of them, and the object that becomes of them. */
-interface Scene extends Three {
-  readonly view: ObjectView;
-  readonly out: Members;
-  readonly at: string;
 }
 
 // As many as of what R4 itself says (fhir/validate-findings).
@@ -415,66 +415,4 @@ class Merger {
     if (view.type === "Reference" && name === "reference") return below;
     return urlTypes.has(type) ? `${bases.origin}/${below}` : value;
   }
-}
-
-/** Whether the body says of an element what is shown of it: then all that is stored of it stays. */
-function isAsShown({ forms }: R4Element, { body, shown }: Scene): boolean {
-  return forms.every(({ name }) =>
-    [name, `_${name}`].every((member) => isSame(property(body, member), shown === undefined ? undefined : property(shown, member))),
-  );
-}
-
-/** Whether what a body says of an element has its JSON form (FHIR R4 json §2.6.2): what has not is no value of it, and nothing else either. */
-function isFormed(name: string, view: ElementView, body: JsonObject): boolean {
-  const [value, beside] = [property(body, name), property(body, `_${name}`)];
-  if (view.kind === "deceased") return true;
-  const each = (part: Json | undefined, isOne: (item: Json) => boolean): boolean => {
-    if (part === undefined) return true;
-    return view.repeats ? isArray(part) && part.every((item) => isOne(item) || (view.kind === "primitive" && item === null)) : isOne(part);
-  };
-  if (view.kind !== "primitive") return beside === undefined && each(value, isObject);
-  return each(value, (item) => isOfType(item, view.type)) && each(beside, isObject);
-}
-
-/** Whether R4 may require in it what is hidden: then it can be changed, and not made. */
-const isCreatable = ({ required, elements }: ObjectView): boolean =>
-  required.every(({ names }) => names.some((name) => elements.has(name)));
-
-/** Whether what stays hidden of it, when its visible part goes, may lack what R4 requires. */
-const mayLeaveUnwhole = ({ required, everything, extensions }: ObjectView): boolean =>
-  required.length > 0 && !(everything && extensions.all);
-
-const shownExtension = (item: JsonObject, shown: ExtensionList): ObjectView | undefined =>
-  isShown(item, shown) ? extensionView : undefined;
-
-const pathOf = ({ at }: Scene, name: string): string => `${at}.${name.replace("[x]", "")}`;
-const idOf = (object: JsonObject | undefined): string | undefined => object && textAt(object, "id");
-
-function withMeta(resource: JsonObject, meta: JsonObject | undefined): JsonObject {
-  const { meta: _meta, ...others } = resource;
-  return meta === undefined ? others : { ...others, meta };
-}
-
-function objectsIn(object: JsonObject | undefined, name: string): readonly JsonObject[] {
-  const list = object && property(object, name);
-  return isArray(list) ? list.filter(isObject) : [];
-}
-
-/** A primitive and its `_` sibling. */
-type Pair = readonly [value: Json, beside: Json];
-const nothing: Pair = [null, null];
-
-function pairsOf(object: JsonObject | undefined, name: string): readonly Pair[] {
-  const [values, besides] = [object && property(object, name), object && property(object, `_${name}`)].map((list) =>
-    isArray(list) ? list : [],
-  );
-  return Array.from({ length: Math.max(values?.length ?? 0, besides?.length ?? 0) }, (_, at): Pair => [
-    values?.[at] ?? null,
-    besides?.[at] ?? null,
-  ]);
-}
-
-/** Whether anything of an element beside a primitive is shown when the primitive is not there. */
-function showsSome(beside: JsonObject, shown: ExtensionList): boolean {
-  return objectsIn(beside, "extension").some((item) => isShown(item, shown));
 }
