@@ -10,16 +10,20 @@ import { readQuery, type QueryRefusal } from "#fhir/query";
 import { err, ok, type Result } from "#kernel/result";
 import { patientsMax } from "#phi/disclosure";
 import { mergeBody, patchShown, type BodyRefusal } from "#phi/merge-body";
-import { originUrls } from "#phi/origin-urls";
+import { originUrls, type Bases } from "#phi/origin-urls";
 import { cutResource, type CutRefusal } from "#phi/redact";
+import type { ResourceView } from "#policy/compile";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import { etagOf } from "./etag.ts";
 import { readWhole, type OriginRefusal } from "./forward.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
-import { findByCriteria, type CriteriaRefusal, type CriteriaScene } from "./write-criteria.ts";
+import { findByCriteria, findRow, type CriteriaRefusal, type CriteriaScene } from "./write-criteria.ts";
 
-export type PlanRefusal =
+/** `concerned`: of a refusal that tells of what may be seen of a row, whom that is about. */
+export type PlanRefusal = PlanReason & { readonly concerned?: ConcernedBy };
+
+type PlanReason =
   | PolicyRefusal
   | CriteriaRefusal
   | InteractionRefusal
@@ -50,7 +54,7 @@ export type PlannedWrite =
       readonly concerned: ConcernedBy;
     }
   /** `If-None-Exist`, and there is one: nothing is created. */
-  | { readonly kind: "found"; readonly type: PlainWrite["type"]; readonly id: string }
+  | { readonly kind: "found"; readonly type: PlainWrite["type"]; readonly id: string; readonly concerned: ConcernedBy }
   /** A conditional delete of what is not there. */
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };
 
@@ -74,9 +78,9 @@ export async function planWrite(
       if (!pairs.ok) return pairs;
       const criteria = readCriteria(type, pairs.value, scene.base);
       if (!criteria.ok) return criteria;
-      const found = await findByCriteria(criteria.value, scene);
+      const found = await findRow(criteria.value, scene);
       if (!found.ok) return found;
-      return found.value === undefined ? planCreate(interaction, body, scene) : ok({ kind: "found", type, id: found.value });
+      return found.value === undefined ? planCreate(interaction, body, scene) : ok({ kind: "found", type, ...found.value });
     }
     case "update":
     case "patch":
@@ -144,33 +148,53 @@ async function planChange(
   if (!answer.ok || !bytes.ok) return bytes.ok ? err({ reason: "absent" }) : bytes;
   const found = standingIn(bytes.value, write, grant.value, { origin: answer.value.base, public: base });
   if (!found.ok) return found;
-  const { stored, shown, sources, view, version } = found.value;
-  if (!isCurrent(conditions.ifMatch, shown, policy.digest)) return err({ reason: "version_not_current" });
+  const bases = { origin: answer.value.base, public: base };
+  const planned = decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
+  return planned.ok ? planned : err({ ...planned.error, concerned: allConcerned([found.value.stored], found.value.patients, bases) });
+}
+
+/** A row that its writer sees, and what is to become of it. */
+function decideChange(
+  { type, id, kind }: Exclude<PlainWrite, { kind: "create" }>,
+  body: WriteBody,
+  { ifMatch }: WriteConditions,
+  { grant, row, bases }: { readonly grant: WriteGrant; readonly row: Row; readonly bases: Bases },
+): Result<PlannedWrite, PlanReason> {
+  const { stored, shown, sources, view, version } = row;
+  if (!isCurrent(ifMatch, shown, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
-  const origin = answer.value.base;
-  const bases = { origin, public: base };
+  const { origin } = bases;
   const path = `${type}/${id}`;
-  if (kind === "delete") {
-    const concerned = allConcerned([stored], found.value.patients, bases);
-    return ok({ kind: "send", write: { method: "DELETE", path, version }, type, id, concerned });
-  }
+  const send = (write: OriginWrite, ...all: readonly JsonObject[]): Result<PlannedWrite, PlanReason> => {
+    const concerned = allConcerned(all, row.patients, bases);
+    return concerned.patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ kind: "send", write, type, id, concerned });
+  };
+  if (kind === "delete") return send({ method: "DELETE", path, version }, stored);
   const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "body_of_another_type" });
   if (property(submitted.value, "id") !== id) return err({ reason: "body_of_another_id" });
-  const viewInside = (inside: JsonObject) => grant.value.writableInside(inside, origin);
+  const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
   const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
   if (!merged.ok) return merged;
   const result = merged.value;
   if (conditionalReferences(result).length > 0) return err({ reason: "reference_conditional" });
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });
-  if (grant.value.writable(result, origin) === undefined || grant.value.seen?.viewOf(result, origin) === undefined)
+  if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_out_of_reach" });
-  if (grant.value.widens(stored, result)) return err({ reason: "result_widens" });
-  const concerned = allConcerned([stored, result], found.value.patients, bases);
-  if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
-  return ok({ kind: "send", write: { method: "PUT", path, version, body: JSON.stringify(result) }, type, id, concerned });
+  if (grant.widens(stored, result)) return err({ reason: "result_widens" });
+  return send({ method: "PUT", path, version, body: JSON.stringify(result) }, stored, result);
+}
+
+/** A stored resource, and what its writer may see and write of it. */
+interface Row {
+  readonly stored: JsonObject;
+  readonly shown: JsonObject;
+  readonly sources: WeakMap<JsonObject, JsonObject>;
+  readonly view: ResourceView;
+  readonly version: string | undefined;
+  readonly patients: ReadonlySet<string>;
 }
 
 /** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
@@ -178,23 +202,24 @@ function standingIn(
   bytes: Uint8Array,
   { type, id }: { readonly type: string; readonly id: string },
   { seen, writable }: WriteGrant,
-  bases: { readonly origin: string; readonly public: string },
-) {
+  bases: Bases,
+): Result<Row, PlanReason> {
   const read = readJson(bytes);
-  if (!read.ok) return err({ reason: `answer_${read.error.reason}` } as const);
+  if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
   const stored = read.value;
-  if (!isObject(stored)) return err({ reason: "answer_not_asked" } as const);
+  if (!isObject(stored)) return err({ reason: "answer_not_asked" });
   const [shownBy, view] = [seen?.viewOf(stored, bases.origin), writable(stored, bases.origin)];
-  if (seen === undefined || shownBy === undefined || view === undefined) return err({ reason: "row_out_of_reach" } as const);
-  if (property(stored, "resourceType") !== type || property(stored, "id") !== id) return err({ reason: "answer_not_asked" } as const);
+  if (seen === undefined || shownBy === undefined || view === undefined) return err({ reason: "row_out_of_reach" });
+  if (property(stored, "resourceType") !== type || property(stored, "id") !== id) return err({ reason: "answer_not_asked" });
   const sources = new WeakMap<JsonObject, JsonObject>();
   const cut = cutResource(stored, shownBy, {
     bases,
     urls: originUrls(bases),
     viewInside: (inside) => seen.viewInside(inside, bases.origin),
+    mayLinkTo: (other) => seen.mayLinkTo(other, bases.origin),
     note: (shown, from) => void sources.set(shown, from),
   });
-  if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error } as const);
+  if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
   const meta = property(stored, "meta");
   const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
   const version = said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined; // it goes into a header

@@ -42,8 +42,9 @@ export class Discloser {
     this.#grant = grant;
     this.#bases = bases;
     const urls = originUrls(bases);
-    this.#context = { bases, urls, viewInside: (inside) => grant.viewInside(inside, bases.origin) };
-    this.#contextOf = (brought) => ({ bases, urls, viewInside: (inside) => grant.viewInside(inside, bases.origin, brought) });
+    const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, bases.origin);
+    this.#context = { bases, urls, mayLinkTo, viewInside: (inside) => grant.viewInside(inside, bases.origin) };
+    this.#contextOf = (brought) => ({ ...this.#context, viewInside: (inside) => grant.viewInside(inside, bases.origin, brought) });
   }
 
   /** The answer to a read. */

@@ -8,6 +8,7 @@ import { explainRow, rulesOf } from "#policy/explain-row";
 import type { Explained } from "#policy/explain-step";
 import { explainCut, type CutChange } from "./explain-cut.ts";
 import { originUrls } from "./origin-urls.ts";
+import { createProblems } from "./prove-create.ts";
 import type { CutRefusal } from "./redact.ts";
 
 /** What a request would make of one resource. */
@@ -39,12 +40,16 @@ export function explainSample(about: Explained, interaction: Interaction, resour
   const unseen = { writes: asked?.does === "write", rules: [], before: resource, after: undefined, changes: [] };
   if (asked === undefined) return { ...unseen, kept: [`the request is about no ${type}`] };
   const right = rightOf(asked);
-  const { view, inside } = asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
+  const { view, inside, mayLinkTo } = asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
   if (view === undefined) {
     const why = explainRow(about, resource, right, bases.origin);
     return { ...unseen, kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"] };
   }
-  const cut = explainCut(resource, view, { bases, urls: originUrls(bases), viewInside: inside });
+  if (asked.what.kind === "create") {
+    const problems = createProblems(about, asked.what.type, resource, bases);
+    if (problems.length > 0) return { ...unseen, kept: problems };
+  }
+  const cut = explainCut(resource, view, { bases, urls: originUrls(bases), viewInside: inside, mayLinkTo });
   if (!cut.ok) return { ...unseen, kept: [refusals[cut.error]] };
   return { ...unseen, kept: [], rules: rulesOf(about, resource, right.interaction), ...cut.value };
 }
@@ -104,20 +109,25 @@ function rightOf({ what }: Asked): Parameters<typeof explainRow>[2] {
 interface Views {
   readonly view: ResourceView | undefined;
   readonly inside: (resource: JsonObject) => ResourceView | undefined;
+  readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
-const none: Views = { view: undefined, inside: () => undefined };
+const none: Views = { view: undefined, inside: () => undefined, mayLinkTo: () => false };
 
 function toRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
   const granted = evaluate(policy, access, reading);
   if (!granted.ok) return none;
-  const { viewOf, viewInside } = granted.value;
-  return { view: viewOf(resource, bases.origin), inside: (inside) => viewInside(inside, bases.origin) };
+  const { viewOf, viewInside, mayLinkTo } = granted.value;
+  return {
+    view: viewOf(resource, bases.origin),
+    inside: (inside) => viewInside(inside, bases.origin),
+    mayLinkTo: (other) => mayLinkTo(other, bases.origin),
+  };
 }
 
 function toWrite({ policy, access }: Explained, write: PlainWrite, resource: JsonObject): Views {
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  return { view: writable(resource, bases.origin), inside: (inside) => writableInside(inside, bases.origin) };
+  return { view: writable(resource, bases.origin), inside: (inside) => writableInside(inside, bases.origin), mayLinkTo: () => true };
 }

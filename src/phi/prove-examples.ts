@@ -1,3 +1,4 @@
+import { isResourceType } from "#fhir/elements";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
 import { err, type Result } from "#kernel/result";
@@ -8,6 +9,7 @@ import type { Grant } from "#policy/grant";
 import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
 import { markSubsetted } from "./contained.ts";
 import { originUrls } from "./origin-urls.ts";
+import { createProblems } from "./prove-create.ts";
 import { cutResource, type CutContext } from "./redact.ts";
 
 /** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
@@ -15,7 +17,12 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
   const policy = compilePolicy(document, "");
   return document.rules.flatMap((rule, index) =>
     rule.examples.flatMap((example, number) => {
-      const problem = "request" in example ? refuteRequest(policy, example) : refuteResource(policy, rule.types, example);
+      const problem =
+        "request" in example
+          ? refuteRequest(policy, example)
+          : "creates" in example
+            ? refuteCreate(policy, rule.types, example)
+            : refuteResource(policy, rule.types, example);
       return problem === undefined ? [] : [{ pointer: `/rules/${index}/examples/${number}`, problem }];
     }),
   );
@@ -23,9 +30,10 @@ export function proveExamples(document: PolicyDocument): readonly PolicyProblem[
 
 // An example is about the policy alone: the widest scopes, so that nothing else can refuse.
 const everyScope: Parameters<typeof evaluate>[1] = {
-  scopes: [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }],
+  scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }],
   patient: undefined,
 };
+const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
 
 function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
   const [path = "", query = ""] = request.split("?", 2);
@@ -59,13 +67,31 @@ function refuteResource(
 function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
   const grant = decide(policy, [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"], "");
   if (!grant.ok) return undefined;
-  const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
   const view = grant.value.viewOf(resource, bases.origin);
   if (view === undefined) return undefined;
-  const { viewInside } = grant.value;
-  const context: CutContext = { bases, urls: originUrls(bases), viewInside: (inside) => viewInside(inside, bases.origin) };
+  const { viewInside, mayLinkTo } = grant.value;
+  const context: CutContext = {
+    bases,
+    urls: originUrls(bases),
+    viewInside: (inside) => viewInside(inside, bases.origin),
+    mayLinkTo: (other) => mayLinkTo(other, bases.origin),
+  };
   const cut = cutResource(resource, view, context);
   return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
+}
+
+function refuteCreate(
+  policy: CompiledPolicy,
+  types: readonly string[],
+  { creates, is }: Extract<PolicyExample, { creates: unknown }>,
+): string | undefined {
+  const resource = tree(creates);
+  const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
+  if (!isObject(resource) || type === undefined || !isResourceType(type) || !types.includes(type))
+    return "the resource is of no type of this rule";
+  const problems = createProblems({ policy, access: everyScope }, type, resource, bases);
+  if (problems.length === 0) return is === "permitted" ? undefined : "it may be created";
+  return is === "refused" ? undefined : `it may not be created: ${problems.join(" ")}`;
 }
 
 /** An example as a body would be read: its numbers as text. */

@@ -16,6 +16,8 @@ export interface CutContext {
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  /** Whether the other record that a Patient is linked to may be told; one that may not stands as masked (DESIGN §6). */
+  readonly mayLinkTo: (other: JsonObject) => boolean;
   /** Told of every object that leaves, and what it was cut from. */
   readonly note?: (cut: JsonObject, from: JsonObject) => void;
 }
@@ -184,7 +186,8 @@ class Cutter {
         else if (element.kind === "primitive")
           this.#put(out, name, this.#primitive(input, sibling ? name.slice(1) : name, element, view)[sibling ? 1 : 0]);
         else if (sibling) continue;
-        else if (element.kind === "object") this.#put(out, name, this.#objects(value, element));
+        else if (element.kind === "object" && !this.#isOthers(value, name, view)) this.#put(out, name, this.#objects(value, element));
+        else if (element.kind === "object") continue; // R4 requires it: `#require` puts the mask
         else if (name === "contained") out[name] = []; // keeps the place of what `cut` puts there
         else {
           const inside = this.#inside(value, element.repeats);
@@ -195,6 +198,11 @@ class Cutter {
     }
     if (view.type === "Bundle") delete out["total"]; // counts what was dropped
     return out;
+  }
+
+  /** The other Patient may be somebody else's record: nothing of the reference leaves, and nobody is named. */
+  #isOthers(value: Json, name: string, { type }: ObjectView): boolean {
+    return type === "Patient.link" && name === "other" && isObject(value) && !this.#context.mayLinkTo(value);
   }
 
   #put(out: Members, name: string, value: Json | undefined): void {

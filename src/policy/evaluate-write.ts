@@ -17,7 +17,7 @@ export type PlainWrite =
 export interface WriteGrant {
   readonly policyDigest: string;
   /** What of the stored resource its writer sees; what of it may be written, `writable` says. Nothing for a create. */
-  readonly seen: Pick<Grant, "viewOf" | "viewInside" | "ask" | "withheldPaths"> | undefined;
+  readonly seen: Pick<Grant, "viewOf" | "viewInside" | "mayLinkTo" | "ask" | "withheldPaths"> | undefined;
   /**
    * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored one, and of what becomes of it
    * or is created: both must be such rows. `base`: the origin's.

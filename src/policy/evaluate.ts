@@ -8,7 +8,7 @@ import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";
-import { canHold, holding, holdOf, isReached, mayGoWith, type Access, type Hold } from "./hold.ts";
+import { canHold, holding, holdOf, isReached, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
 import { grantIncludes } from "./includes.ts";
 import { isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
@@ -193,6 +193,10 @@ function granted(
       if (typeof inside !== "string" || held === undefined || container === undefined || !canHold(container, brought ?? type))
         return undefined;
       return mayGoWith(held, container, resource, inside, base) ? readableBy(resource, inside) : undefined;
+    },
+    mayLinkTo: (other, base) => {
+      const patients = holdOf(access, "Patient", "r");
+      return patients !== undefined && namesHeld(patients, other, base);
     },
     viewBeside: (resource, base, through) => {
       const beside = property(resource, "resourceType");

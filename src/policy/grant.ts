@@ -28,6 +28,8 @@ export interface Grant {
    * that lead to it, as `Type:parameter`.
    */
   readonly viewBeside: (resource: JsonObject, base: string, through: ReadonlySet<string>) => ResourceView | undefined;
+  /** Whether the other record that a Patient is linked to is within reach, so that it may be named. */
+  readonly mayLinkTo: (other: JsonObject, base: string) => boolean;
   readonly includes: readonly GrantedInclude[];
   /** Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to the origin. */
   readonly elements?: ReadonlySet<string> | undefined;

@@ -1,6 +1,7 @@
 import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
-import { valuesAt, type JsonObject } from "#fhir/json";
+import { textAt, valuesAt, type JsonObject } from "#fhir/json";
 import { ownedBy, readsOwners } from "#fhir/owner-parameter";
+import { parseReference } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
 import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
@@ -64,6 +65,12 @@ export const isReached = (hold: Hold, row: JsonObject, type: string, base: strin
   canHold(hold, type)
     ? isHeld(hold, row, type, base)
     : hold.some(({ to, categories }) => to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories));
+
+/** Whether a reference names a Patient that is within a hold on Patients. */
+export function namesHeld(hold: Hold, reference: JsonObject, base: string): boolean {
+  const named = parseReference(textAt(reference, "reference") ?? "", base);
+  return hold.some(({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)));
+}
 
 /**
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the

@@ -362,6 +362,28 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   expect(await read(everybody)).toBe("answer_too_deep");
 });
 
+test("the other record that a Patient is linked to is told to whom it is within reach of, and is else masked: DESIGN 6", async ({
+  expect,
+}) => {
+  const linked = (reference: object) => [
+    { resourceType: "Patient", id: "amara", link: [{ other: { display: "canary", ...reference }, type: "seealso" }] },
+  ];
+  const read = (scope: string, reference: object) => ask(open, "Patient/amara", scope, "amara", linked(reference));
+  expect((await read(everybody, to("Patient/bela"))).text).toContain("canary");
+  expect((await read("patient/*.rs", to("Patient/amara"))).text).toContain("canary");
+  for (const other of [
+    to("Patient/bela"),
+    to("RelatedPerson/r"),
+    to("https://elsewhere.example/Patient/amara"),
+    { identifier: { value: "b" } },
+  ]) {
+    const { text = "" } = await read("patient/*.rs", other);
+    expect(text).not.toMatch(/canary|bela|elsewhere|RelatedPerson|"b"/u);
+    expect(JSON.parse(text)).toMatchObject({ link: [{ type: "seealso", other: { extension: [{ valueCode: "masked" }] } }] });
+  }
+  expect((await ask(open, "Patient?_count=5", "patient/*.rs", "amara", linked(to("Patient/bela")))).text).not.toContain("bela");
+});
+
 test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({ expect }) => {
   const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]));
   expect((await ask(sliced, "Patient?identifier=urn:a%7C1", everybody)).refused).toBeUndefined();

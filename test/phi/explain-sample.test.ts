@@ -36,7 +36,7 @@ const isBelow = (path: string, of: readonly string[]) =>
 
 test("of any resource and view, what is not told as removed leaves, and what is told as removed or added accounts for the rest", () => {
   const bases = { origin: "https://origin.invalid/fhir", public: "https://api.example" };
-  const context = { bases, urls: originUrls(bases), viewInside: () => undefined };
+  const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };
   let cutSome = 0;
   fc.assert(
     fc.property(fc.constantFrom(...starters), fc.constantFrom(...plainTypes), fc.integer(), (policy, type, seed) => {

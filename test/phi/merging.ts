@@ -23,7 +23,7 @@ type Inside = MergeContext["viewInside"];
 export function look(stored: JsonObject, view: ResourceView, viewInside: Inside = () => undefined) {
   const sources = new WeakMap<JsonObject, JsonObject>();
   const note = (cut: JsonObject, from: JsonObject) => void sources.set(cut, from);
-  const cut = cutResource(stored, view, { bases, urls, viewInside, note });
+  const cut = cutResource(stored, view, { bases, urls, viewInside, mayLinkTo: () => false, note });
   return cut.ok ? { stored, shown: cut.value.resource, sources, view, viewInside } : undefined;
 }
 export type Look = NonNullable<ReturnType<typeof look>>;

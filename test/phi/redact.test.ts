@@ -29,7 +29,7 @@ const whole = (type: string): ResourceView => ({
 });
 
 function cut(resource: JsonObject, view: ResourceView, viewInside: (inside: JsonObject) => ResourceView | undefined = () => undefined) {
-  const result = cutResource(resource, view, { ...noUrls, viewInside });
+  const result = cutResource(resource, view, { ...noUrls, viewInside, mayLinkTo: () => true });
   return result.ok ? result.value : result.error;
 }
 function left(resource: JsonObject, view: ResourceView, viewInside?: (inside: JsonObject) => ResourceView | undefined): unknown {

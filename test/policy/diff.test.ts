@@ -259,7 +259,7 @@ function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): re
 /** Cuts each row by each view once. */
 function cutter() {
   const bases = { origin, public: "https://api.example" };
-  const context = { bases, urls: originUrls(bases), viewInside: () => undefined };
+  const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };
   const known = new Map<ResourceView, Map<JsonObject, string>>();
   return (row: JsonObject, view: ResourceView | undefined): string => {
     if (view === undefined) return "";
