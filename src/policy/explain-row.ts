@@ -2,7 +2,7 @@ import { textAt, type JsonObject } from "#fhir/json";
 import type { Permission } from "#identity/scopes";
 import { isRowOf } from "./compile.ts";
 import { rulesNamed, type Explained } from "./explain-step.ts";
-import { canHold, holdOf, isHeld } from "./hold.ts";
+import { holdOf, isReached } from "./hold.ts";
 import { isLabelled } from "./labels.ts";
 import { conditionText } from "./row-kinds.ts";
 import type { RuleInteraction } from "./schema.ts";
@@ -22,7 +22,7 @@ export function explainRow(
   const rules = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has(interaction));
   const kept: string[] = [];
   if (hold === undefined) kept.push(`no scope permits "${permission}" of ${type}`);
-  else if (canHold(hold, type) && !isHeld(hold, resource, type, base))
+  else if (!isReached(hold, resource, type, base))
     kept.push("it is not, or not provably, within the scopes: another patient's, or of another category");
   if (isLabelled(resource))
     kept.push("it carries a sensitivity label beyond N (normal), or labels inside: withheld from everybody until labels are weighed");

@@ -44,3 +44,25 @@ test("withheld means that nothing leaves; an example of another type proves noth
   ]);
   expect(problems({ says, resource: { resourceType: "Device", id: "1" }, becomes: "withheld" })).toHaveLength(1);
 });
+
+test("an example of what may be created is proven by the engine that creates", ({ expect }) => {
+  const of = (creates: Readonly<Record<string, string>>, is: "permitted" | "refused") =>
+    proveExamples(
+      policy(
+        rule(["Patient"], ["gender"], {
+          interactions: ["create"],
+          where: [{ path: "gender", in: ["female"] }],
+          examples: [{ says, creates: { resourceType: "Patient", ...creates }, is }],
+        }),
+      ),
+    ).map(({ problem }) => problem);
+  expect(of({ gender: "female" }, "permitted")).toEqual([]);
+  expect(of({ gender: "female" }, "refused")).toEqual(["it may be created"]);
+  expect(of({ gender: "male" }, "refused")).toEqual([]);
+  expect(of({ gender: "male" }, "permitted")).toEqual(["it may not be created: it is no row that may be created"]);
+  expect(of({ gender: "female", birthDate: "2000" }, "permitted")).toEqual([
+    "it may not be created: Patient.birthDate: This may not be written: it is outside what may be seen here.",
+  ]);
+  expect(of({ gender: "female", birthDate: "2000" }, "refused")).toEqual([]);
+  expect(of({ resourceType: "Device" }, "refused")).toEqual(["the resource is of no type of this rule"]);
+});
