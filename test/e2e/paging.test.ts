@@ -77,7 +77,7 @@ test("the whole on one page has its total; pages of any length join to it, each 
     const replies = await pages(`Observation?patient=amara&_count=${count}`);
     expect(replies.flatMap(ids), `${count} of ${pageMax}`).toEqual(visible);
     for (const [index, reply] of replies.entries()) {
-      if (index < replies.length - 1) expect(ids(reply)).toHaveLength(count);
+      if (index < replies.length - 1) expect(ids(reply)).toHaveLength(Math.min(count, pageMax)); // never longer than one of the origin's
       expect(searchset(reply).link[0]).toEqual({ relation: "self", url: `${phylax.dev.fhir}/Observation?patient=amara&_count=${count}` });
       if (replies.length > 1) expect(searchset(reply)).not.toHaveProperty("total");
       expect(reply.text).not.toContain("from=");
