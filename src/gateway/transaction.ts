@@ -191,10 +191,17 @@ async function send(sending: readonly Ready[], scene: BatchScene): Promise<Resul
   }
 }
 
-function entryText({ fullUrl }: BatchEntry, { write }: Extract<PlannedWrite, { kind: "send" }>): string {
+// A name that is an address could be that of another entry's patient, and the origin would lead there what was judged as it stands.
+const ownName = /^urn:(?:uuid|oid):[0-9A-Za-z.-]{1,64}$/u;
+
+/** One write as the origin is asked to do it. */
+export function entryText(
+  { fullUrl }: Pick<BatchEntry, "fullUrl">,
+  { write }: Pick<Extract<PlannedWrite, { kind: "send" }>, "write">,
+): string {
   const { method, path, body, version } = write;
   const request = JSON.stringify({ method, url: path, ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }) });
-  const name = fullUrl === undefined ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
+  const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
   return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
 }
 
