@@ -74,7 +74,9 @@ export class Trail {
   async refuse(refusal: GatewayRefusal): Promise<Response> {
     const { call, principal } = this.#facts;
     const face = faceOf(refusal);
-    const event = { ...this.#event("refusal", { status: face.status, reason: refusal.reason }), patients: this.#askedInVain(face.status) };
+    const about = "concerned" in refusal ? refusal.concerned : undefined;
+    const named = about === undefined ? { patients: this.#askedInVain(face.status) } : this.#named(about);
+    const event = { ...this.#event("refusal", { status: face.status, reason: refusal.reason }), ...named };
     const recorded = await this.#recordFirst([event]);
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
     const headers = this.#headers(recorded);

@@ -140,7 +140,7 @@ async function planChange(
   conditions: WriteConditions,
   { policy, access, ask, base }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
-  const { type, id, kind } = write;
+  const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
   const answer = await ask({ path: `${type}/${id}`, query: "" });

@@ -85,7 +85,7 @@ async function answerUnsent(
 ): Promise<Response> {
   const { type } = planned;
   if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: nobody });
-  const { id } = planned;
+  const { id, concerned } = planned;
   const told = await tell(() => represent({ type, id, body: undefined, base: scene.base }, returns, scene, scene.origin), scene);
-  return trail.conclude({ status: 200, type, id, returns, location: `${scene.base}/${type}/${id}`, concerned: nobody, ...told });
+  return trail.conclude({ status: 200, type, id, returns, location: `${scene.base}/${type}/${id}`, concerned, ...told });
 }

@@ -370,6 +370,11 @@ test("conditional forms find by what their client may see: hidden matches neithe
   const found = await post("clinic", "Observation", of("one"), criteria("one"));
   expect(found.status).toBe(200);
   expect(found.headers["location"]).toBe(`${phylax.dev.fhir}/Observation/lab-amara`);
+  const events = await eventsOf(found);
+  expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([
+    ["write", "main/Patient/amara"],
+    ["disclosure", "main/Patient/amara"],
+  ]);
   expect((await post("clinic", "Observation", of("twin"), criteria("twin"))).status).toBe(412);
   const [free, taken] = [
     await post("clinic", "Observation", of("free"), criteria("free")),
@@ -413,6 +418,11 @@ test("Prefer says how much of it is answered; a version that is not the current 
   expect(body(outcome)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ severity: "information" }] });
   const stale = await put("clinic", "Observation/lab-amara", seen, { "if-match": 'W/"1"' });
   expect(stale.status).toBe(412);
+  const [refusal] = await eventsOf(stale);
+  expect(refusal, "that it is not current tells of the row").toMatchObject({
+    kind: "refusal",
+    patients: [{ patient: "main/Patient/amara" }],
+  });
   expect(stale.text).not.toMatch(/versionId|W\/|lab-amara/u);
   expect((await put("clinic", "Observation/lab-amara", seen, { "if-match": "nonsense" })).status).toBe(400);
   expect((await put("clinic", "Observation/lab-amara", seen, { "if-none-match": "*" })).status).toBe(412);
