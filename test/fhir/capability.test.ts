@@ -18,7 +18,7 @@ test("of one client only what it may do is in it, and it is valid R4 as well; of
   expect,
 }) => {
   const oauth = { token: "https://api.example/oauth/token" };
-  const [some] = everyCapability().filter(({ type }) => type === "Observation");
+  const some = everyCapability().find(({ type }) => type === "Observation");
   const statement = capabilityStatement(
     oauth,
     some === undefined ? [] : [{ ...some, interactions: ["read"], parameters: [], operations: [] }],
