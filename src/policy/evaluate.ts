@@ -63,7 +63,7 @@ export function evaluateSearch(
   const { rules, hold } = found.value;
   // A practitioner or an organization is whoever's record refers to it: it is read by reference, and never searched for.
   if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
-  const reached = reachOf(policy, rules, search, back);
+  const reached = reachOf(policy, rules, search, back, (definition) => mayBeMasked(access, type, definition));
   if (!reached.ok) return reached;
   const reach = reached.value;
   const joins = grantJoins(policy, access, search);
@@ -82,6 +82,12 @@ export function evaluateSearch(
   const expects = { kind: "search", type, question: searchQuery(search), posted, count, joins: joins.value, askJoined } as const;
   const scene: Scene = { policy, access, type, rules, hold, elements: elementsOf(search, includes.value) };
   return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects });
+}
+
+/** Of the other records that a Patient is linked to those out of reach stand masked: a search by them would tell which they are. */
+function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
+  const isLink = type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
+  return isLink && holdOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }
 
 /** A reference that an include goes by stays: what it brings along comes with the row that refers to it. */

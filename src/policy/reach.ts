@@ -9,15 +9,19 @@ import { isWithin, searchableBy, type Searchable } from "./searchable.ts";
  * The rules whose rows may be found this way. One that hides what the search reads is out of reach, and so are the rows that only it grants.
  *
  * @param back the reference by which the rows lead back to those that a `_has` asks for.
+ * @param isMasked whether what a parameter reads may stand masked in a row, whatever the rule shows.
  */
 export function reachOf(
   policy: CompiledPolicy,
   rules: readonly CompiledRule[],
   search: Pick<Search, "type" | "parameters" | "joins" | "sort">,
-  back?: SearchParameter["definition"],
+  back: SearchParameter["definition"] | undefined,
+  isMasked: (definition: SearchParameter["definition"]) => boolean,
 ): Result<readonly CompiledRule[], PolicyRefusal> {
   const searchable = (rule: CompiledRule, definition: SearchParameter["definition"]): Searchable =>
-    rule.search?.has(definition.code) === false ? { kind: "hidden" } : searchableBy(policy.viewOf(search.type, [rule]).object, definition);
+    rule.search?.has(definition.code) === false || isMasked(definition)
+      ? { kind: "hidden" }
+      : searchableBy(policy.viewOf(search.type, [rule]).object, definition);
   const isFree = (definition: SearchParameter["definition"]) => (rule: CompiledRule) => searchable(rule, definition).kind === "free";
 
   let reach = rules;

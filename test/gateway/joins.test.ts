@@ -382,6 +382,10 @@ test("the other record that a Patient is linked to is told to whom it is within 
     expect(JSON.parse(text)).toMatchObject({ link: [{ type: "seealso", other: { extension: [{ valueCode: "masked" }] } }] });
   }
   expect((await ask(open, "Patient?_count=5", "patient/*.rs", "amara", linked(to("Patient/bela")))).text).not.toContain("bela");
+  for (const query of ["link=Patient/bela", "link:Patient.name=Nagy", "_has:Patient:link:_id=amara", "_sort=link"]) {
+    expect((await ask(open, `Patient?${query}`, "patient/*.rs", "amara")).refused, query).toMatch(/_hidden$/u);
+    expect((await ask(open, `Patient?${query}`, everybody)).refused, query).toBeUndefined();
+  }
 });
 
 test("a modifier turns no narrowing round, and a sliced element is not searched by one", async ({ expect }) => {
