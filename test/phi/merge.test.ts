@@ -2,8 +2,9 @@ import * as fc from "fast-check";
 import { test, type ExpectStatic } from "vitest";
 import { isObject, textAt, type JsonObject } from "#fhir/json";
 import { sameText } from "#fhir/same";
+import { mergeBody } from "#phi/merge-body";
 import { brand } from "./branding.ts";
-import { asRead, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
+import { asRead, bases, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
 import { edited, otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
@@ -108,3 +109,30 @@ test("whether a body is refused, and why, does not depend on what is hidden", ({
 });
 
 const withoutContained = ({ contained: _contained, ...others }: JsonObject): JsonObject => others;
+
+test.skipIf(noSharedData)(
+  "whether a body is refused does not depend on what is hidden, checked against R4 as it is sent and as it would be stored (needs ../shared/data)",
+  ({ expect }) => {
+    const roll = dice(13);
+    const verdicts = new Map<string, number>();
+    for (const resource of resourcesIn("examples-r4", "us-core", "synthea-2019").filter(
+      (one) => textAt(one, "resourceType") !== "Bundle",
+    )) {
+      const { text: _text, ...plain } = withoutContained(resource);
+      const seen = look(plain, randomView(plain, roll));
+      const other = seen && look(otherwiseHidden(seen, roll), seen.view);
+      if (seen === undefined || other === undefined || other.stored === seen.stored) continue;
+      const body = edited(asRead(seen.shown), "resource", 0.03, roll) as JsonObject; // an object, as it was
+      const verdict = ({ stored, shown, sources, view, viewInside }: typeof seen) => {
+        const merged = mergeBody(body, { stored, shown }, view, { bases, sources, viewInside });
+        return merged.ok ? "written" : JSON.stringify(merged.error);
+      };
+      const of = verdict(seen);
+      expect(verdict(other), `${JSON.stringify(body)} over ${JSON.stringify(seen.stored)} and ${JSON.stringify(other.stored)}`).toBe(of);
+      const kind = of === "written" ? of : "refused";
+      verdicts.set(kind, (verdicts.get(kind) ?? 0) + 1);
+    }
+    expect(verdicts.get("written")).toBeGreaterThan(50);
+    expect(verdicts.get("refused")).toBeGreaterThan(50);
+  },
+);
