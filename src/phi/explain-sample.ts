@@ -1,3 +1,4 @@
+import { isAskedFor } from "#fhir/asked";
 import { isResourceType } from "#fhir/elements";
 import type { Interaction, Reading } from "#fhir/interaction";
 import { textAt, type JsonObject } from "#fhir/json";
@@ -7,6 +8,7 @@ import { evaluateWrite, type PlainWrite } from "#policy/evaluate-write";
 import { explainRow, rulesOf } from "#policy/explain-row";
 import type { Explained } from "#policy/explain-step";
 import { explainCut, type CutChange } from "./explain-cut.ts";
+import { narrowView } from "./narrow-view.ts";
 import { originUrls } from "./origin-urls.ts";
 import { createProblems } from "./prove-create.ts";
 import type { CutRefusal } from "./redact.ts";
@@ -40,19 +42,27 @@ export function explainSample(about: Explained, interaction: Interaction, resour
   const unseen = { writes: asked?.does === "write", rules: [], before: resource, after: undefined, changes: [] };
   if (asked === undefined) return { ...unseen, kept: [`the request is about no ${type}`] };
   const right = rightOf(asked);
-  const { view, inside, mayLinkTo } = asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
+  const { view, inside, mayLinkTo, elements, isAsked } =
+    asked.does === "read" ? toRead(about, asked.what, resource) : toWrite(about, asked.what, resource);
   if (view === undefined) {
     const why = explainRow(about, resource, right, bases.origin);
     return { ...unseen, kept: why.length > 0 ? why : ["the request is refused, or no rule that allows the search is about it"] };
   }
+  if (!isAsked) return { ...unseen, kept: ["it is not what the parameters ask for"] };
   if (asked.what.kind === "create") {
     const problems = createProblems(about, asked.what.type, resource, bases);
     if (problems.length > 0) return { ...unseen, kept: problems };
   }
-  const cut = explainCut(resource, view, { bases, urls: originUrls(bases), viewInside: inside, mayLinkTo });
+  const wanted = elements === undefined ? view : narrowView(view, elements);
+  const cut = explainCut(resource, wanted, { bases, urls: originUrls(bases), viewInside: inside, mayLinkTo });
   if (!cut.ok) return { ...unseen, kept: [refusals[cut.error]] };
-  return { ...unseen, kept: [], rules: rulesOf(about, resource, right.interaction), ...cut.value };
+  const { after, changes } = cut.value;
+  const told = changes.map(({ kind, path, why }) => ({ kind, path, why: isLeftOut(path, view, wanted) ? "_elements leaves it out" : why }));
+  return { ...unseen, kept: [], rules: rulesOf(about, resource, right.interaction), after, changes: told };
 }
+
+const isLeftOut = (name: string, view: ResourceView, wanted: ResourceView): boolean =>
+  view.object.elements.has(name) && !wanted.object.elements.has(name);
 
 type Asked = { readonly does: "read"; readonly what: Reading } | { readonly does: "write"; readonly what: PlainWrite };
 
@@ -107,18 +117,24 @@ function rightOf({ what }: Asked): Parameters<typeof explainRow>[2] {
 }
 
 interface Views {
+  /** Whether it is what the parameters of a search ask for. */
+  readonly isAsked: boolean;
+  /** Beyond which nothing is wanted (`_elements`). */
+  readonly elements: ReadonlySet<string> | undefined;
   readonly view: ResourceView | undefined;
   readonly inside: (resource: JsonObject) => ResourceView | undefined;
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
-const none: Views = { view: undefined, inside: () => undefined, mayLinkTo: () => false };
+const none: Views = { isAsked: true, elements: undefined, view: undefined, inside: () => undefined, mayLinkTo: () => false };
 
 function toRead({ policy, access }: Explained, reading: Reading, resource: JsonObject): Views {
   const granted = evaluate(policy, access, reading);
   if (!granted.ok) return none;
-  const { viewOf, viewInside, mayLinkTo } = granted.value;
+  const { viewOf, viewInside, mayLinkTo, elements, asked } = granted.value;
   return {
+    isAsked: isAskedFor(resource, asked, bases.origin),
+    elements,
     view: viewOf(resource, bases.origin),
     inside: (inside) => viewInside(inside, bases.origin),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
@@ -129,5 +145,6 @@ function toWrite({ policy, access }: Explained, write: PlainWrite, resource: Jso
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  return { view: writable(resource, bases.origin), inside: (inside) => writableInside(inside, bases.origin), mayLinkTo: () => true };
+  const inside = (inside: JsonObject) => writableInside(inside, bases.origin);
+  return { ...none, view: writable(resource, bases.origin), inside, mayLinkTo: () => true };
 }

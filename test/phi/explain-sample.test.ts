@@ -138,6 +138,18 @@ test.for([
   expect(kept[0]).toMatch(why);
 });
 
+test("what `_elements` leaves out is told apart from what is hidden, and a row that is not asked for from one that may not leave", () => {
+  const read = (query: string) => {
+    const interaction = readInteraction("GET", ["Observation"], query);
+    if (!interaction.ok) throw new Error("a test's own mistake");
+    return explainSample(about(document, "system/*.rs"), interaction.value, tree(observation));
+  };
+  const { changes } = read("_elements=status,note");
+  expect(changes).toContainEqual({ kind: "removed", path: "subject", why: "_elements leaves it out" });
+  expect(changes).toContainEqual({ kind: "removed", path: "note", why: "no rule that reaches this row shows it" });
+  expect(read("subject=Patient/2")).toMatchObject({ kept: ["it is not what the parameters ask for"], after: undefined });
+});
+
 test("a sample of a write is judged by the rule to write", () => {
   const { writes, kept, changes } = explainSample(about(document, "system/*.cruds"), asked("PUT", "Observation/o1"), tree(observation));
   expect([writes, kept]).toEqual([true, []]);
