@@ -131,6 +131,19 @@ test.for<[string, readonly string[], number, RegExp]>([
   expect(explained.code, explained.error).toBe(code);
 });
 
+test("a user's scope is explained by what the policy makes of the one who signed in", async () => {
+  const by = (...args: readonly string[]) =>
+    phylax("policy", "explain", "--policy", join(root, "policies/treat.json"), "--scope", "user/*.rs", ...args, "GET Observation?code=x");
+  expect((await by()).out).toMatch(/^refused: out_of_scope[\s\S]*nobody's \(nobody signed in: --user\)/u);
+  const vera = await by("--user", "Practitioner/vera", "--user-patient", "1", "--user-patient", "2");
+  expect(vera.out).toContain(
+    "user/: the rows of Patient/1, Patient/2 (whom the origin's records make this user's as practitioner, organization, panel)",
+  );
+  expect(vera.out).toContain("  GET Observation?code=x&patient=Patient/1,Patient/2&_count=400\n");
+  expect((await by("--user", "Patient/1")).out).toContain("  GET Observation?code=x&patient=Patient/1&_count=400\n");
+  expect(await by("--user", "https://elsewhere.example/fhir/Practitioner/1")).toMatchObject({ code: 2 });
+});
+
 test("as JSON an explanation holds verdict, steps, questions and the sample before and after", async () => {
   const { out } = await phylax(
     "policy",
