@@ -58,7 +58,7 @@ describe.for(origins)("at the origin %s:", (origin) => {
     await expectAbsent(expect, scene, origin, "Condition/nothing/_history/1", "Condition/bens-asthma/_history/1");
   });
 
-  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two anns is nobody's alone", async ({ expect }) => {
+  test("L6: who is mentioned, took part or refers to her makes nothing hers; what two own is nobody's alone", async ({ expect }) => {
     await expectAbsent(expect, scene, origin, "Observation/nothing", "Observation/bens-by-ann", "Observation/childs-fever");
     await expectAbsent(expect, scene, origin, "Patient/nobody", "Patient/ben"); // whose `link` names her
     await expectAbsent(expect, scene, origin, "Appointment/nothing", "Appointment/both");

@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { isListing, isReading, readInteraction, type Interaction } from "#fhir/interaction";
-import type { OriginQuestion } from "#fhir/ports";
+import type { OriginQuestion, PageLinks, PagePlace } from "#fhir/ports";
 import { forward } from "#gateway/forward";
 import { list } from "#gateway/list";
 import { faceOf, type GatewayRefusal } from "#gateway/refusal";
 import { gather } from "#gateway/gather";
+import type { Principal } from "#identity/principal";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
@@ -33,42 +34,62 @@ interface Answered {
   readonly appends: number;
 }
 
+/** Asks, and follows the links to all further pages. */
 async function ask(document: PolicyDocument, asker: Asker, request: string, origin: SmallOrigin): Promise<Answered> {
-  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
   const [path = "", query = ""] = request.split("?", 2);
   const interaction = readInteraction("GET", path.split("/"), query, fhirBase);
+  const refused = (refusal: GatewayRefusal): Answered => ({ ...faceOf(refusal), asked: origin.asked, appends: 1 });
   if (!interaction.ok) return refused(interaction.error);
-  const disclosed = await disclose(interaction.value, { document, asker, origin });
-  if (!disclosed.ok) return refused(disclosed.error);
-  const { windows } = disclosed.value;
-  const text = windows.map((window) => new TextDecoder().decode(window.body)).join("");
-  return { status: 200, text, asked: origin.asked, appends: windows.length };
+  const pages: string[] = [];
+  let appends = 0;
+  for (let place: PagePlace | undefined; pages.length === 0 || place !== undefined;) {
+    const { disclosed, next } = await disclose(interaction.value, { document, asker, origin, place });
+    if (!disclosed.ok) return refused(disclosed.error);
+    const { windows } = disclosed.value;
+    appends += windows.length;
+    pages.push(windows.map((window) => new TextDecoder().decode(window.body)).join(""));
+    place = next;
+  }
+  return { status: 200, text: pages.join("\n"), asked: origin.asked, appends };
 }
 
-const ports = {
-  pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) as const },
-  fhirBase: () => fhirBase,
-};
+interface Asking {
+  readonly document: PolicyDocument;
+  readonly asker: Asker;
+  readonly origin: SmallOrigin;
+  readonly place: PagePlace | undefined;
+}
 
-/** As the pipeline does it, past the proof of who asks. */
+/** One page, as the pipeline makes it, past the proof of who asks; and where the next one begins. */
 async function disclose(
   interaction: Interaction,
-  { document, asker, origin }: { readonly document: PolicyDocument; readonly asker: Asker; readonly origin: SmallOrigin },
-): Promise<Result<Disclosure, GatewayRefusal>> {
+  { document, asker, origin, place }: Asking,
+): Promise<{ readonly disclosed: Result<Disclosure, GatewayRefusal>; readonly next: PagePlace | undefined }> {
   const scopes = asker.scopes.length === 0 ? ok([]) : parseScopes(asker.scopes.join(" "));
-  if (!scopes.ok) throw new Error("a test's own mistake");
+  if (!scopes.ok || !(isReading(interaction) || isListing(interaction))) throw new Error("a test's own mistake");
   const access = { scopes: scopes.value, patient: asker.patient, usersPatients: new Set(asker.usersPatients) };
   const policy = compilePolicy(document, "sha256:test");
-  const origins = { origins: origin, ...ports };
-  const asked = { origin: "main", at: instant(0), who: {} as never, place: undefined }; // of who it is only links to further pages tell
+  let next: PagePlace | undefined;
+  const pages: PageLinks = {
+    seal: async (place) => {
+      next = place;
+      return `${place.after}`;
+    },
+    open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }),
+  };
+  const ports = { origins: origin, pages, fhirBase: () => fhirBase };
+  const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
+  const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
+  const asked = { origin: "main", at: instant(0), who, place };
   if (isReading(interaction)) {
     const grant = evaluate(policy, access, interaction);
-    return grant.ok ? gather({ ...asked, grant: grant.value, clientCert: undefined }, origins) : grant;
+    const disclosed = grant.ok ? await gather({ ...asked, grant: grant.value, clientCert: undefined }, ports) : grant;
+    return { disclosed, next };
   }
-  if (!isListing(interaction)) throw new Error("a test's own mistake");
   const grant = evaluateListing(policy, access, interaction);
   const ask = (question: OriginQuestion) => forward(origin, "main", question, undefined);
-  return grant.ok ? list({ ...asked, grant: grant.value, ask }, origins) : grant;
+  const disclosed = grant.ok ? await list({ ...asked, grant: grant.value, ask }, ports) : grant;
+  return { disclosed, next };
 }
 
 /** One question of one asker to one world. */

@@ -323,16 +323,17 @@ export function requestOf(tape: Tape, world: readonly Kept[]): string {
     case 1:
       return `${type}/${now.id}/_history/${tape.of("1", "2")}`;
     case 2:
-      return `${type}/${now.id}/_history`;
+      return `${type}/${now.id}/_history${tape.of("", "?_count=1")}`;
     case 3:
-      return `Patient/${tape.of(...patients)}/$everything${tape.of("", `?_type=${tape.of(...types)}`)}`;
+      return `Patient/${tape.of(...patients)}/$everything${tape.of("", `?_type=${tape.of(...types)}`, "?_count=2")}`;
     case 4:
       return `Observation/$lastn?patient=${tape.of(...patients)}&max=2${tape.of("", "&category=urn:c|lab", "&code=urn:s|shared")}`;
     default: {
       const asked = Array.from({ length: tape.of(0, 1, 1, 2) }, () => conditionOf(tape, world, type));
       const brought = tape.below(3) === 1 ? tape.some(includes[type] ?? []) : [];
       const order = tape.below(4) === 1 ? [`_sort=${tape.of("", "-")}${parameterOf(tape, type)}`] : [];
-      return `${type}?${[...asked, ...brought, ...order].join("&")}`;
+      const paged = tape.below(3) === 1 ? [`_count=${tape.of(1, 2)}`] : [];
+      return `${type}?${[...asked, ...brought, ...order, ...paged].join("&")}`;
     }
   }
 }
