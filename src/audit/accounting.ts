@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Secret } from "#kernel/secret";
-import { toCbor } from "#ledger/cbor";
-import { type AuditEvent, type EventKind, eventKinds } from "./event.ts";
+import { fromCbor, toCbor } from "#ledger/cbor";
+import { type AuditEvent, type Counts, type EventKind, eventKinds } from "./event.ts";
 
 const LINE_VERSION = 1;
 
@@ -24,6 +24,31 @@ export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): rea
     toCbor([LINE_VERSION, subjectKey(key, patient), event.at, recipient, purposes, agreement, counts]),
   );
 }
+
+/** One disclosure of one patient, as its line says it. */
+export interface AccountingLine {
+  readonly subject: Uint8Array; // the patient's subject key, 32 bytes
+  readonly at: number; // ms since 1970
+  readonly recipient: string; // client id
+  readonly purposes: readonly string[]; // v3 ActReason codes
+  readonly agreement: string | undefined;
+  readonly counts: Counts;
+}
+
+/** Reads a line's content; undefined for bytes that no version 1 of a line has. */
+export function readLine(content: Uint8Array): AccountingLine | undefined {
+  const value = fromCbor(content);
+  if (!Array.isArray(value) || value.length !== 7) return undefined;
+  const [version, subject, at, recipient, purposes, agreement, counts]: unknown[] = value;
+  if (version !== LINE_VERSION || !(subject instanceof Uint8Array) || subject.length !== 32) return undefined;
+  if (typeof at !== "number" || at < 0 || typeof recipient !== "string" || !isTexts(purposes)) return undefined;
+  if ((agreement !== null && typeof agreement !== "string") || !isCounts(counts)) return undefined;
+  return { subject, at, recipient, purposes, agreement: agreement ?? undefined, counts: Object.fromEntries(counts) };
+}
+
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
+const isCounts = (value: unknown): value is Map<string, number> =>
+  value instanceof Map && [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
 
 /** What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could be told about it. */
 export function isAccountable(event: AuditEvent): boolean {

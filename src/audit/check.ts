@@ -31,6 +31,8 @@ const listOf =
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 const patientReference = matches(/^[A-Za-z0-9_-]{1,64}\/Patient\/[A-Za-z0-9\-.]{1,64}$/);
+/** Whether it names a patient as records do: `<origin>/Patient/<id>`. */
+export const isPatient = (value: unknown): value is string => patientReference(value);
 const typeCounts: Check = (value) =>
   isObject(value) &&
   Object.keys(value).length <= TYPES_MAX &&

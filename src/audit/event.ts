@@ -21,6 +21,8 @@ export const eventKinds = {
   revocation: { discloses: false },
   /** An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`; step 1 with its outcome. */
   administration: { discloses: false },
+  /** A patient's accounting lines were looked up, by whom and why: on record before they are handed out. */
+  accounting: { discloses: false },
   /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
   refusals: { discloses: false },
 } as const;

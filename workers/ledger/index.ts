@@ -1,8 +1,29 @@
-import { LedgerShard } from "#platform/durable/ledger-shard";
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { Disclosures as Accounting, LinesAsked } from "#audit/disclosures";
+import { instant } from "#kernel/clock";
+import { AccountingDesk } from "#platform/durable/accounting-desk";
+import { AccountingShelf } from "#platform/durable/accounting-shelf";
 import { readShardCount } from "#platform/durable/ledger-config";
 import { serveLedger } from "#platform/durable/ledger-public";
+import { LedgerShard } from "#platform/durable/ledger-shard";
 
-export { LedgerShard };
+export { AccountingShelf, LedgerShard };
+
+const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
+
+/** Patients' accounting lines, for the gateway: each call is on record before it answers. */
+export class Disclosures extends WorkerEntrypoint<LedgerWorkerEnv> implements Accounting {
+  linesOf(asked: LinesAsked) {
+    return deskOf(this.env).linesOf(asked);
+  }
+}
+
+/** Suspensions of a patient's accounting, for the operators' door. */
+export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
+  hold(document: unknown) {
+    return deskOf(this.env).hold(document);
+  }
+}
 
 /** The ledger's public side; records come in by RPC, straight at `LedgerShard`. */
 export default {

@@ -11,7 +11,7 @@ import { wrapForAuditors } from "./ledger-key-wrap.ts";
 
 const RECORDS_MAX = 2 ** 24;
 const AGE_MAX_MS = 3_600_000;
-const boxLabel = "phylax accounting lines v1";
+export const boxLabel = "phylax accounting lines v1";
 
 /** The accounting lines of one leaf. Line number = place in `contents`; its salt comes from the seed (ledger/lines). */
 export interface LeafLines {

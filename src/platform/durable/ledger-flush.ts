@@ -15,6 +15,7 @@ import {
 } from "#ledger/flush";
 import type { LedgerBucket, ReadObject } from "./ledger-bucket.ts";
 import { type LedgerConfig, signerOf } from "./ledger-config.ts";
+import type { LedgerDrain } from "./ledger-drain.ts";
 import { FlushRows, type FlushState } from "./ledger-flush-rows.ts";
 import { extendsCheckpoint, signText } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
@@ -36,6 +37,9 @@ interface Stop {
 
 class Stopped extends Error {}
 
+type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
+const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
+
 /**
  * Copies a log to R2, and keeps a log from going on that is behind its own copy. The order is what makes a crash harmless:
  * the plan with its signed checkpoint is durable, then every object is there, then the checkpoint, then the plan is done. All objects are
@@ -48,6 +52,7 @@ export class LedgerFlush {
   readonly #rows: FlushRows;
   readonly #bucket: LedgerBucket;
   readonly #head: () => Head;
+  readonly #drain: Drain;
   #state: FlushState;
   #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
   #starting: Promise<void> | undefined;
@@ -56,12 +61,21 @@ export class LedgerFlush {
   #storedBytes = 0;
   #armed = true; // until the start has looked
 
-  constructor(storage: DurableObjectStorage, config: LedgerConfig, store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
+  /** `drain`: shares the alarm; a root log has no lines. */
+  constructor(
+    storage: DurableObjectStorage,
+    config: LedgerConfig,
+    store: LedgerStore,
+    bucket: LedgerBucket,
+    head: () => Head,
+    drain: Drain = nothingToDrain,
+  ) {
     this.#storage = storage;
     this.#config = config;
     this.#store = store;
     this.#bucket = bucket;
     this.#head = head;
+    this.#drain = drain;
     this.#rows = new FlushRows(storage.sql);
     this.#state = this.#rows.load();
   }
@@ -96,15 +110,20 @@ export class LedgerFlush {
     if (!this.#armed) this.#arm(FLUSH_EVERY_MS);
   }
 
-  /** One flush, and the alarm for the next. A failure of R2 is no fault of the alarm: it is tried again, and the log's health tells. */
+  /**
+   * One flush, one drain of accounting lines, and the alarm for the next. A failure of R2 or of a shelf is no fault of the alarm: it is
+   * tried again, and the log's health tells.
+   */
   async run(): Promise<void> {
     await this.start();
     if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
-    const failed = this.#stop !== undefined || !(await this.#copy());
+    const [copied, drained] = await Promise.all([this.#stop === undefined && this.#copy(), this.#drain.run()]);
+    // As with the bucket: another line in the place of one of ours tells of a second history.
+    if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
     this.#measure();
-    if (this.#oldest === undefined) this.#armed = false;
-    else if (failed) this.#arm(RETRY_MS);
-    else this.#arm(this.#isBacklog() ? BACKLOG_MS : FLUSH_EVERY_MS);
+    if (this.#oldest === undefined && this.#drain.waitingFrame === undefined) this.#armed = false;
+    else if (!copied || drained === "failed") this.#arm(RETRY_MS);
+    else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : FLUSH_EVERY_MS);
   }
 
   async #begin(): Promise<void> {
@@ -113,7 +132,8 @@ export class LedgerFlush {
       await within(START_MS, this.#copy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
     this.#measure();
     this.#armed = (await this.#storage.getAlarm()) !== null;
-    if (this.#oldest !== undefined && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
+    const isBehind = this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
+    if (isBehind && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
   }
 
   async #compare(): Promise<Stop | undefined> {

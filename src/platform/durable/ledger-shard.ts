@@ -5,8 +5,10 @@ import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { parseLogName } from "#ledger/log-name";
 import { predecessor } from "#ledger/predecessor";
+import type { AccountingShelf } from "./accounting-shelf.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
+import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
 import type { UsedProof } from "./ledger-proofs.ts";
 import { LedgerReads } from "./ledger-reads.ts";
@@ -30,7 +32,10 @@ export interface ShardStatus {
 type ShardEnv = LedgerEnv & {
   readonly LEDGER_BUCKET: R2Bucket;
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
 };
+
+const LINES_LATE_MS = 120_000; // two drains were missed
 
 /**
  * One log of the ledger. It does not start on rows that contradict each other or what it once signed; it starts but adds and shows
@@ -41,6 +46,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #writer: LedgerWriter;
   readonly #reads: LedgerReads;
   readonly #flush: LedgerFlush;
+  readonly #drain: LedgerDrain;
+  readonly #store: LedgerStore;
 
   constructor(ctx: DurableObjectState, env: ShardEnv) {
     super(ctx, env);
@@ -52,7 +59,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const head = () => this.#writer.head;
     this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, (now) => this.#flush.committed(now));
     this.#reads = new LedgerReads(store, new CheckpointSigner(config, store, restored.head), head);
-    this.#flush = new LedgerFlush(ctx.storage, config, store, new LedgerBucket(env.LEDGER_BUCKET), head);
+    this.#store = store;
+    this.#drain = new LedgerDrain(ctx.storage, config, this.#log, env.ACCOUNTING_SHELF);
+    this.#flush = new LedgerFlush(ctx.storage, config, store, new LedgerBucket(env.LEDGER_BUCKET), head, this.#drain);
     void ctx.blockConcurrencyWhile(() => this.#flush.start());
   }
 
@@ -90,7 +99,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       frames: frame === undefined ? 0 : frame.number + 1,
       seconds: frame?.seconds ?? 0,
       copied: this.#flush.copied,
-      health: this.#flush.health(instant(Date.now())),
+      health: this.#health(),
       why: this.#flush.stopped ?? null,
     };
   }
@@ -124,9 +133,27 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return this.#reads.proof(index);
   }
 
-  /** Copies to R2. The runtime calls it; as an RPC it is refused. */
+  /**
+   * Takes copies of all accounting lines of one shelf there, so that who reads it next finds every disclosure that was acknowledged. Tells
+   * nothing: any worker may call it. Throws when that cannot be done.
+   */
+  async shelve(shelf: string): Promise<void> {
+    await this.#mayGoOn();
+    await this.#drain.shelve(shelf);
+  }
+
+  /** Copies to R2 and drains accounting lines. The runtime calls it; as an RPC it is refused. */
   override alarm(): Promise<void> {
     return this.#flush.run();
+  }
+
+  /** A log that is late with its lines goes on, as one that is late with its copy, and says so. */
+  #health(): CopyHealth {
+    const now = Date.now();
+    const health = this.#flush.health(instant(now));
+    const frame = this.#drain.waitingFrame;
+    const isLate = frame !== undefined && now - (this.#store.frameSeconds(frame) ?? 0) * 1000 > LINES_LATE_MS;
+    return health === "good" && isLate ? "degraded" : health;
   }
 
   /** A log that was rolled back must not show itself either: what it signed now would be a second history. */

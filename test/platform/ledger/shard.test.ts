@@ -39,6 +39,7 @@ test("the shard's calls are exactly append, status and readers of public data", 
     "entries",
     "frame",
     "proof",
+    "shelve",
     "status",
     "tile",
   ]);

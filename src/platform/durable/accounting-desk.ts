@@ -1,0 +1,115 @@
+import type { AuditEvent } from "#audit/event";
+import { isHeldBack, readHold, type HoldProblem } from "#audit/accounting-hold";
+import { readLine, subjectKey } from "#audit/accounting";
+import type { Disclosures, FoundLine, LinesAsked } from "#audit/disclosures";
+import { instant, type Clock } from "#kernel/clock";
+import { ok, type Result } from "#kernel/result";
+import { splitEntries } from "#ledger/frame";
+import { openLogs } from "#ledger/log-name";
+import { TILE_WIDTH } from "#ledger/tile";
+import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
+import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "./ledger-config.ts";
+import type { LedgerShard } from "./ledger-shard.ts";
+import { ledgerSink } from "./ledger-sink.ts";
+
+type DeskEnv = LedgerEnv & {
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+};
+
+const PATIENTS_MAX = 32; // ids of one individual
+const LINES_MAX = 2_000; // with their proofs about 3 MB
+const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
+// Beyond every step that a door takes for one request, whose id the record of a look-up has.
+const STEP = 1_000_000;
+// A log that closed this long ago may have lines yet: it takes none any more, and drains within two minutes unless shelves are down.
+const CLOSED_MS = 86_400_000;
+
+/** Reads patients' accounting lines from their shelves and from whatever shards have not brought there yet, on record. */
+export class AccountingDesk implements Disclosures {
+  readonly #env: DeskEnv;
+  readonly #config: LedgerConfig;
+  readonly #clock: Clock;
+
+  constructor(env: DeskEnv, clock: Clock) {
+    this.#env = env;
+    this.#config = readLedgerConfig(env);
+    this.#clock = clock;
+  }
+
+  async linesOf({ patients, from, to, toldTo, caller }: LinesAsked): Promise<readonly FoundLine[] | "too_many"> {
+    if (patients.length === 0 || patients.length > PATIENTS_MAX) throw new RangeError("accounting: of 1 to 32 patients");
+    const { shards } = this.#config;
+    const sink = ledgerSink(this.#env.LEDGER_SHARD, shards, this.#clock);
+    await sink.record([lookUp(patients, caller)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
+    const found: { readonly patient: string; readonly line: ShelvedLine }[] = [];
+    for (const patient of patients) {
+      const lines = await this.#linesOf(subjectKey(this.#config.subjectKey, patient), from, to, toldTo);
+      found.push(...lines.map((line) => ({ patient, line })));
+    }
+    if (found.length > LINES_MAX) return "too_many";
+    const proofs = await this.#proofsOf(found.map(({ line }) => line));
+    return found.map(({ patient, line: { log, index, line, lines, content, salt, path } }) => {
+      const proven = proofs.get(`${log}/${index}`);
+      return { patient, log, index, line, lines, content, salt, path, proven };
+    });
+  }
+
+  /** Keeps a suspension. The operators' door has it on record before. */
+  async hold(input: unknown): Promise<Result<void, HoldProblem>> {
+    const asked = readHold(input);
+    if (!asked.ok) return asked;
+    const subject = subjectKey(this.#config.subjectKey, asked.value.patient);
+    await this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject)).hold(subject, asked.value.hold);
+    return ok(undefined);
+  }
+
+  async #linesOf(subject: Uint8Array, from: number, to: number, toldTo: LinesAsked["toldTo"]): Promise<readonly ShelvedLine[]> {
+    const name = shelfOf(subject);
+    const now = this.#clock();
+    const { shards } = this.#config;
+    const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
+    // One that cannot be asked may have lines that nobody else has: then there is no answer.
+    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve(name));
+    const shelf = this.#env.ACCOUNTING_SHELF.getByName(name);
+    const lines: readonly ShelvedLine[] = await shelf.linesOf(subject, from, to);
+    if (toldTo === "officer") return lines;
+    const holds = await shelf.holdsOf(subject);
+    return lines.filter(({ content }) => !isHeldBack(readLine(content)?.recipient ?? "", holds, now));
+  }
+
+  /** By `log/index`: the leaves and their proofs, as anyone could fetch them. What cannot be had now is left out. */
+  async #proofsOf(lines: readonly ShelvedLine[]): Promise<ReadonlyMap<string, NonNullable<FoundLine["proven"]>>> {
+    const bundles = new Map<string, { readonly log: string; readonly number: number; readonly indexes: Set<number> }>();
+    for (const { log, index } of lines) {
+      const number = Math.floor(index / TILE_WIDTH);
+      const bundle = bundles.get(`${log}/${number}`) ?? { log, number, indexes: new Set<number>() };
+      bundles.set(`${log}/${number}`, bundle);
+      bundle.indexes.add(index);
+    }
+    const proofs = new Map<string, NonNullable<FoundLine["proven"]>>();
+    await inTurns([...bundles.values()], async ({ log, number, indexes }) => {
+      const shard = this.#env.LEDGER_SHARD.getByName(log);
+      const width = (Math.max(...indexes) % TILE_WIDTH) + 1;
+      const bytes = await shard.entries(number, width).catch(() => undefined);
+      const leaves = (bytes && splitEntries(bytes)) ?? [];
+      for (const index of indexes) {
+        const leaf = leaves[index % TILE_WIDTH];
+        const note = leaf && (await shard.proof(index).catch(() => undefined));
+        if (leaf !== undefined && note !== undefined) proofs.set(`${log}/${index}`, { leaf, note });
+      }
+    });
+    return proofs;
+  }
+}
+
+function lookUp(patients: readonly string[], { id, at, who, from, why, traceId }: LinesAsked["caller"]): AuditEvent {
+  const [origin, type, patient] = (patients[0] ?? "").split("/");
+  const named = patients.map((one) => ({ patient: one, counts: {} }));
+  const what = { interaction: "linesOf", origin, type, id: patient };
+  return { id, step: STEP, at, kind: "accounting", who, from, what, why, patients: named, unnamed: [], counts: {}, traceId };
+}
+
+async function inTurns<T>(all: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < all.length; at += CALLS_AT_ONCE) await Promise.all(all.slice(at, at + CALLS_AT_ONCE).map(each));
+}

@@ -1,0 +1,130 @@
+import { DurableObject } from "cloudflare:workers";
+import { readLine } from "#audit/accounting";
+import type { Hold } from "#audit/accounting-hold";
+import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes";
+import { fromCbor, toCbor } from "#ledger/cbor";
+import { lineCommitment } from "#ledger/lines";
+import { openRow, sealRow } from "./accounting-box.ts";
+import { type LedgerEnv, readLedgerConfig, type LedgerConfig } from "./ledger-config.ts";
+
+/** A line on its way to its shelf, with what proves it. */
+export interface ShelvedLine {
+  readonly subject: Uint8Array; // 32 bytes
+  readonly log: string;
+  readonly index: number; // of the leaf
+  readonly line: number;
+  readonly lines: number; // of the leaf
+  readonly content: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly path: readonly Uint8Array[]; // to the leaf's lines_root
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS lines (log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL, subject BLOB NOT NULL,
+    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (log, leaf, line)) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS lines_of ON lines (subject);
+  CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * The accounting lines of the patients whose subject keys begin with the same 12 bits. It adds and never changes. Only the ledger's own
+ * worker has a binding to it: shards bring lines, the recorded entry point `Disclosures` reads them.
+ */
+export class AccountingShelf extends DurableObject<LedgerEnv> {
+  readonly #config: LedgerConfig;
+
+  constructor(ctx: DurableObjectState, env: LedgerEnv) {
+    super(ctx, env);
+    this.#config = readLedgerConfig(env);
+  }
+
+  /** Keeps lines, all or none. "other": one is here already with another content, and nothing was kept. Kept again is kept. */
+  async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
+    const { sql } = this.ctx.storage;
+    sql.exec(schema);
+    const wanted = lines.map((line) => ({ line, commitment: lineCommitment(line.salt, line.content), there: this.#commitmentAt(line) }));
+    if (wanted.some(({ commitment, there }) => there !== undefined && !sameBytes(there, commitment))) return "other";
+    this.ctx.storage.transactionSync(() => {
+      for (const { line, commitment, there } of wanted) {
+        if (there !== undefined) continue;
+        const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
+        const { salt, box } = sealRow(this.#config.accountingKey, placeOf(line), plaintext);
+        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.log, line.index, line.line, line.subject, commitment, salt, box);
+      }
+    });
+    return "kept";
+  }
+
+  /** The lines of a patient within a time (ms, both included), oldest first. Throws when a row does not open. */
+  async linesOf(subject: Uint8Array, from: number, to: number): Promise<readonly ShelvedLine[]> {
+    if (!this.#exists()) return [];
+    const query = "SELECT log, leaf, line, salt, box FROM lines WHERE subject = ?";
+    const rows = this.ctx.storage.sql.exec<{ log: string; leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
+      query,
+      subject,
+    );
+    const found: { readonly at: number; readonly line: ShelvedLine }[] = [];
+    for (const { log, leaf, line, ...sealed } of rows) {
+      const place = { subject, log, index: leaf, line };
+      const [content, salt, lines, path] = readRow(openRow(this.#config.accountingKey, placeOf(place), boxOf(sealed)));
+      const at = readLine(content)?.at ?? 0; // of a later version: shown whatever is asked, rather than left out
+      if (at >= from && at <= to) found.push({ at, line: { ...place, content, salt, lines, path } });
+    }
+    return found.sort((one, other) => one.at - other.at).map(({ line }) => line);
+  }
+
+  /** Keeps a suspension (45 CFR 164.528(a)(2)) under its id, in place of one that had it. */
+  async hold(subject: Uint8Array, hold: Hold): Promise<void> {
+    const { sql } = this.ctx.storage;
+    sql.exec(schema);
+    const { salt, box } = sealRow(this.#config.accountingKey, ["hold", subject, hold.id], utf8(JSON.stringify(hold)));
+    sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
+  }
+
+  /** Every suspension of a patient, over or not. */
+  async holdsOf(subject: Uint8Array): Promise<readonly Hold[]> {
+    if (!this.#exists()) return [];
+    const rows = this.ctx.storage.sql.exec<{ id: string; salt: ArrayBuffer; box: ArrayBuffer }>(
+      "SELECT id, salt, box FROM holds WHERE subject = ?",
+      subject,
+    );
+    return rows.toArray().map(({ id, ...sealed }) => {
+      const text = fromUtf8(openRow(this.#config.accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
+      return JSON.parse(text) as Hold; // what `hold` wrote: the seal says so
+    });
+  }
+
+  #commitmentAt({ log, index, line }: ShelvedLine): Uint8Array | undefined {
+    const query = "SELECT commitment FROM lines WHERE log = ? AND leaf = ? AND line = ?";
+    const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, log, index, line).toArray();
+    return row && new Uint8Array(row.commitment);
+  }
+
+  /** A look at a shelf that nothing was put on leaves no trace. */
+  #exists(): boolean {
+    return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'holds'").toArray().length > 0;
+  }
+}
+
+/** The shelf of a subject key: its first 12 bits in hex. */
+export const shelfOf = (subject: Uint8Array): string => Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
+
+const placeOf = ({ subject, log, index, line }: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
+  "line",
+  subject,
+  log,
+  index,
+  line,
+];
+const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayBuffer }) => ({
+  salt: new Uint8Array(salt),
+  box: new Uint8Array(box),
+});
+
+function readRow(plaintext: Uint8Array): readonly [Uint8Array, Uint8Array, number, Uint8Array[]] {
+  const [content, salt, lines, path] = (fromCbor(plaintext) ?? []) as unknown[]; // checked below
+  const isRow = content instanceof Uint8Array && salt instanceof Uint8Array && typeof lines === "number" && Array.isArray(path);
+  if (!isRow || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array))
+    throw new Error("accounting: a row does not read back");
+  return [content, salt, lines, path];
+}

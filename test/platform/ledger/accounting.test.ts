@@ -1,0 +1,190 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { accountingLines, readLine, subjectKey } from "#audit/accounting";
+import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
+import type { LinesAsked } from "#audit/disclosures";
+import type { AuditEvent } from "#audit/event";
+import { instant } from "#kernel/clock";
+import { sameBytes } from "#ledger/bytes";
+import { AccountingDesk } from "#platform/durable/accounting-desk";
+import { type AccountingShelf, shelfOf } from "#platform/durable/accounting-shelf";
+import { LedgerDrain } from "#platform/durable/ledger-drain";
+import { startWith } from "./bucket.ts";
+import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, shard, verifierOf } from "./worker.ts";
+
+const clock = () => instant(Date.now());
+const desk = new AccountingDesk(ledger, clock);
+const patientOf = (event: AuditEvent, i = 0): string => event.patients[i]?.patient ?? "";
+const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked => ({
+  patients: [patient],
+  from: instant(0),
+  to: clock(),
+  toldTo: "officer",
+  caller: { id: newId(), at: clock(), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } },
+  ...changes,
+});
+const found = async (patient: string, changes: Partial<LinesAsked> = {}) => {
+  const lines = await desk.linesOf(asking(patient, changes));
+  if (lines === "too_many") throw new Error("too many lines");
+  return lines;
+};
+const rowsOf = (log: string) =>
+  runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length);
+const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfOf(subjectKey(config.subjectKey, patient)));
+
+test("lines are found while the shard still has them and after its alarm brought them to their shelves, each once", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(20);
+  const { index } = own(await shard(log).append([event]));
+  for (const when of ["before", "after"]) {
+    for (const i of [0, 7, 19]) {
+      const lines = await found(patientOf(event, i));
+      expect(lines, `${when} the alarm`).toHaveLength(1);
+      expect(lines[0]).toMatchObject({ log, index, line: i, lines: 20, patient: patientOf(event, i) });
+      expect(lines[0]?.content).toEqual(accountingLines(event, config.subjectKey)[i]);
+    }
+    expect(await rowsOf(log)).toBe(when === "before" ? 1 : 0);
+    expect(await runDurableObjectAlarm(shard(log))).toBe(when === "before");
+  }
+  expect(await found("main/Patient/nobody")).toEqual([]);
+});
+
+test("a line proves itself with the log's public key alone, and whatever is changed in it is found", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(7);
+  await shard(log).append([disclosureOf(1)]);
+  await shard(log).append([event]);
+  await scheduler.wait(1001); // no checkpoint younger than a second
+  const [line] = await found(patientOf(event, 4));
+  const text = (line && writeProof(line)) ?? "";
+  const proof = readProof(text);
+  if (!proof.ok) throw new Error(proof.error);
+  const checked = checkLine(proof.value, verifierOf(log));
+  expect(checked).toMatchObject({ ok: true, value: { says: { recipient: "telehealth", purposes: ["TREAT"], agreement: "baa-1" } } });
+  for (const field of ["content", "salt", "leaf", "note"] as const) {
+    const bytes = proof.value[field];
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Uint8Array.from(bytes, (byte, i) => (i === at ? byte ^ 1 : byte));
+      expect(checkLine({ ...proof.value, [field]: changed }, verifierOf(log)).ok, `${field} at ${at}`).toBe(false);
+    }
+  }
+  for (const changes of [{ line: 5 }, { lines: 5 }, { index: proof.value.index - 1 }, { path: proof.value.path.slice(1) }])
+    expect(checkLine({ ...proof.value, ...changes }, verifierOf(log)).ok, JSON.stringify(changes)).toBe(false);
+  expect(readProof(text.replace('"log"', '"lag"')).ok).toBe(false);
+});
+
+test("a crash between shelf and shard brings the lines to the shelf again, where they are kept once", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(5);
+  await shard(log).append([event]);
+  await runInDurableObject(shard(log), async (_, state) => {
+    state.storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'crash'); END");
+    expect(await new LedgerDrain(state.storage, config, log, ledger.ACCOUNTING_SHELF).run()).toBe("failed");
+    state.storage.sql.exec("DROP TRIGGER kept");
+  });
+  await evictDurableObject(shard(log));
+  expect(await rowsOf(log)).toBe(1);
+  const onShelf = await shelfFor(patientOf(event)).linesOf(subjectKey(config.subjectKey, patientOf(event)), 0, Date.now());
+  expect(onShelf).toHaveLength(1);
+  expect(await runDurableObjectAlarm(shard(log))).toBe(true);
+  expect(await rowsOf(log)).toBe(0);
+  expect(await found(patientOf(event))).toHaveLength(1);
+});
+
+test("while shelves do not answer the shard goes on, is degraded after two minutes, and catches up", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([disclosureOf(3)]);
+  await runInDurableObject(shard(log), async (_, state) => {
+    const down = { getByName: () => ({ put: () => Promise.reject(new Error("down")) }) } as unknown as typeof ledger.ACCOUNTING_SHELF;
+    expect(await new LedgerDrain(state.storage, config, log, down).run()).toBe("failed");
+    state.storage.sql.exec("UPDATE frames SET seconds = seconds - 140");
+    const late = await startWith(state, ledger.LEDGER_BUCKET);
+    expect(await late.status()).toMatchObject({ health: "degraded" });
+  });
+  await shard(log).append([disclosureOf(1)]);
+  await runDurableObjectAlarm(shard(log));
+  expect(await rowsOf(log)).toBe(0);
+  expect(await shard(log).status()).toMatchObject({ health: "good" });
+});
+
+test("each look-up is on record with who asked about whom before it answers", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  await shard(log).append([event]);
+  const asked = asking(patientOf(event));
+  await desk.linesOf(asked);
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const logs = Array.from({ length: 64 }, (_, i) => `s${i}-${log.slice(log.indexOf("-") + 1)}`);
+  const records = (await Promise.all(logs.map((one) => openAll(one, auditor)))).flat();
+  const own = records.filter((record) => record?.event.id === asked.caller.id);
+  expect(own).toHaveLength(1);
+  expect(own[0]?.event).toMatchObject({
+    kind: "accounting",
+    who: { client: "privacy-officer" },
+    why: { purposes: ["HOPERAT"] },
+    what: { interaction: "linesOf", origin: "main", type: "Patient" },
+    patients: [{ patient: patientOf(event), counts: {} }],
+  });
+});
+
+test("a suspension holds lines to its recipient back from the individual while it lasts, and from nobody else", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  const agency = { ...disclosureOf(1), patients: event.patients, who: { client: "agency" }, why: { purposes: ["PUBHLTH"] } };
+  await shard(log).append([event, agency]);
+  const patient = patientOf(event);
+  const recipients = async (toldTo: "individual" | "officer") =>
+    (await found(patient, { toldTo })).map(({ content }) => readLine(content)?.recipient).toSorted((a = "", b = "") => a.localeCompare(b));
+  const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+  const hold = { id: "h1", patient, recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
+  expect(await desk.hold(hold)).toEqual({ ok: true, value: undefined });
+  expect(await recipients("individual")).toEqual(["telehealth"]);
+  expect(await recipients("officer")).toEqual(["agency", "telehealth"]);
+  await desk.hold({ ...hold, to: at(-0.5) });
+  expect(await recipients("individual"), "it is over").toEqual(["agency", "telehealth"]);
+  expect(await desk.hold({ ...hold, oral: true, to: at(40) }), "said and not written: 30 days").toEqual({
+    ok: false,
+    error: { reason: "bad_hold", field: "to" },
+  });
+  for (const field of ["id", "patient", "recipient", "from", "to", "statement"])
+    expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "bad_hold", field } });
+});
+
+test("what a shelf keeps of a line shows neither recipient nor purpose, and a row that was moved to another patient does not open", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  await shard(log).append([event]);
+  await runDurableObjectAlarm(shard(log));
+  const other = subjectKey(config.subjectKey, "main/Patient/other");
+  const said = await runInDurableObject(shelfFor(patientOf(event)), async (shelf: AccountingShelf, state) => {
+    const rows = state.storage.sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM lines").toArray();
+    const text = rows.flatMap((row) =>
+      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
+    );
+    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
+    state.storage.sql.exec("UPDATE lines SET subject = ?", other);
+    return failure(() => shelf.linesOf(other, 0, Date.now()));
+  });
+  expect(said).toContain("does not open");
+  expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
+});
+
+// Last: the stopped log counts for all who ask.
+test("another line in the place of one stops the shard, and neither is lost; nobody gets an accounting that would lack its lines", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  const { index } = own(await shard(log).append([event]));
+  const subject = subjectKey(config.subjectKey, patientOf(event));
+  const [content = new Uint8Array()] = accountingLines({ ...event, why: { purposes: ["HRESCH"] } }, config.subjectKey);
+  const other = { subject, log, index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+  expect(await shelfFor(patientOf(event)).put([other])).toBe("kept");
+  await runDurableObjectAlarm(shard(log));
+  expect(await shard(log).status()).toMatchObject({ health: "refusing", why: "a shelf holds another accounting line" });
+  expect(await failure(() => shard(log).append([disclosureOf(1)]))).toContain("another accounting line");
+  expect(await rowsOf(log)).toBe(1);
+  expect(await failure(() => found(patientOf(disclosureOf(1))))).toContain("another accounting line");
+});
