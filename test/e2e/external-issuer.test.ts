@@ -98,8 +98,12 @@ test("searches find the patient's rows only, and naming somebody else finds noth
   expect(entries(await ask("Patient")).map(({ resource }) => resource["id"])).toEqual([own]);
 });
 
-test("what is no patient's is refused under a patient's scope", async ({ expect }) => {
-  for (const path of ["Practitioner", "Organization", "Practitioner/1"]) expect((await ask(path)).status, path).toBe(403);
+test("what is no patient's is never searched for under a patient's scope, and read where the patient's record refers to it", async ({
+  expect,
+}) => {
+  for (const path of ["Practitioner", "Organization", "ValueSet/1"]) expect((await ask(path)).status, path).toBe(403);
+  expect((await ask("Practitioner/dr-ravi-menon")).status).toBe(200);
+  expect((await ask("Practitioner/1")).status).toBe(404);
 });
 
 test("a second issuer says why and for whom by names of its own; without a reason its client's only purpose counts", async ({ expect }) => {
@@ -136,7 +140,7 @@ test("a token that is not this issuer's for this client and this gateway is 401,
     ["token_lives_too_long", await token({ exp: now + 3_700 })],
     ["token_type_wrong", await token({}, { typ: "JWT" })],
     ["claim_malformed", await token({ scope: "users/*.rs" })],
-    ["claim_malformed", await token({ scope: "patient/Observation.rs?category=laboratory" })],
+    ["claim_malformed", await token({ scope: "patient/Observation.rs?code=718-7" })],
   ];
   const ids: unknown[] = [];
   for (const [reason, bad, certificate = mine] of spoiled) {
