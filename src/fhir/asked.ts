@@ -35,10 +35,9 @@ export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter
       .map((text) => parseReference(text, base));
     const local = references.filter((reference) => reference.kind === "local");
     if (local.length === 0 || local.length < references.length) return true;
+    const owners = new Set(local.flatMap(({ type, id }) => [id, `${type}/${id}`]));
     return values.some(
-      (value) =>
-        value.kind === "reference" &&
-        local.some((owner) => owner.id === value.id && (value.type === undefined || value.type === owner.type)),
+      (value) => value.kind === "reference" && owners.has(value.type === undefined ? value.id : `${value.type}/${value.id}`),
     );
   });
 }

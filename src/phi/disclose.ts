@@ -1,4 +1,5 @@
 import { isAskedFor } from "#fhir/asked";
+import { meets as meetsCriteria } from "#fhir/criteria";
 import { utf8 } from "#fhir/bytes";
 import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import { isObject, property, readJson, resourceBytesMax, textAt, type Json, type JsonObject } from "#fhir/json";
@@ -115,11 +116,17 @@ export class Discloser {
   /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
   sees(row: JsonObject): boolean {
     const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
-    return view !== undefined && cutResource(row, view, this.#context).ok;
+    const cut = view && cutResource(row, view, this.#context);
+    return cut?.ok === true && this.#shows(cut.value.resource);
   }
 
   #isAskedFor(row: JsonObject): boolean {
     return isAskedFor(row, this.#grant.asked, this.#bases.origin) && this.#joined.every((joined) => meets(row, joined, this.#bases.origin));
+  }
+
+  /** Whether a row shows what it has to: not by a value of another system that its origin took for the one asked for. */
+  #shows(cut: JsonObject): boolean {
+    return meetsCriteria(cut, this.#grant.shown ?? [], this.#bases.public);
   }
 
   #beside(resource: JsonObject): Result<Entry, Withheld> {
@@ -136,7 +143,7 @@ export class Discloser {
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Result<Linked | undefined, Withheld> {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = cutResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
-    if (!cut.ok || id === undefined || !isId(id)) return ok(undefined);
+    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource))) return ok(undefined);
     // What is brought along may be so on behalf of a hidden row, which must not decide whether there is an answer.
     if (cut.value.patients.size > patientsMax) return mode === "match" ? err({ reason: "answer_too_large" }) : ok(undefined);
     const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));

@@ -40,7 +40,7 @@ function timeOf(observation: JsonObject): number {
   for (const path of times) {
     const found = valuesAt(observation, path).flatMap((value) => (typeof value === "string" ? [Date.parse(value)] : []));
     const known = found.filter((time) => !Number.isNaN(time));
-    if (known.length > 0) return Math.max(...known);
+    if (known.length > 0) return known.reduce((last, time) => Math.max(last, time));
   }
   return Number.NEGATIVE_INFINITY;
 }

@@ -13,6 +13,7 @@ import { grantIncludes } from "./includes.ts";
 import { isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { narrowing, reachOf } from "./reach.ts";
+import { searchableBy } from "./searchable.ts";
 
 // A question that is longer goes as a form: servers cut URLs short at 8 KB, and a join's answer may be hundreds of ids.
 const urlQueryMax = 4_096;
@@ -80,8 +81,13 @@ export function evaluateSearch(
     return { path: type, query, posted: posted || query.length > urlQueryMax };
   };
   const expects = { kind: "search", type, question: searchQuery(search), posted, count, joins: joins.value, askJoined } as const;
-  const scene: Scene = { policy, access, type, rules, hold, elements: elementsOf(search, includes.value) };
-  return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects });
+  const isNamed =
+    ({ definition }: SearchParameter) =>
+    (rule: CompiledRule) =>
+      searchableBy(policy.viewOf(type, [rule]).object, definition).kind === "named";
+  const shown = parameters.filter((parameter) => reach.some(isNamed(parameter)));
+  const scene: Scene = { policy, access, type, rules, hold, elements: elementsOf(search, includes.value, shown) };
+  return ok({ ...granted(scene, reach, askJoined([]), expects, parameters, includes.value), expects, shown });
 }
 
 /** Of the other records that a Patient is linked to those out of reach stand masked: a search by them would tell which they are. */
@@ -90,11 +96,15 @@ function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["d
   return isLink && holdOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }
 
-/** A reference that an include goes by stays: what it brings along comes with the row that refers to it. */
-function elementsOf({ type, elements }: Search, includes: readonly GrantedInclude[]): ReadonlySet<string> | undefined {
+/** A reference that an include goes by stays, since what it brings along comes with the row that refers to it; and so does what a row has to show. */
+function elementsOf(
+  { type, elements }: Search,
+  includes: readonly GrantedInclude[],
+  shown: readonly SearchParameter[],
+): ReadonlySet<string> | undefined {
   if (elements === undefined) return undefined;
-  const followed = includes.flatMap(({ source, paths }) => (source === type ? paths.flatMap(([first]) => first ?? []) : []));
-  return new Set([...keptElements(type, elements), ...followed]);
+  const read = [...includes.filter(({ source }) => source === type), ...shown.map(({ definition }) => definition)];
+  return new Set([...keptElements(type, elements), ...read.flatMap(({ paths }) => paths?.flatMap(([first]) => first ?? []) ?? [])]);
 }
 
 /** The rules that grant the interaction with a type, and whose rows the scopes let be reached. */

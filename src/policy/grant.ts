@@ -11,6 +11,8 @@ export interface Grant {
   readonly expects: Expectation;
   /** What the client searches by, without the narrowing; nothing for a read. */
   readonly asked: readonly SearchParameter[];
+  /** Of these what a row has to show itself: the view shows some systems only, and an origin may read `system|code` in ways of its own. */
+  readonly shown?: readonly SearchParameter[];
   /** The element paths that some rule in reach hides; from the compiled views, so that it says nothing about an instance. */
   readonly withheldPaths: readonly string[];
   /**

@@ -362,6 +362,30 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   expect(await read(everybody)).toBe("answer_too_deep");
 });
 
+test("a row is not found by what is hidden of it, however its origin reads system|code", async ({ expect }) => {
+  const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]), rule(["Observation"], "everything"));
+  const rows = [
+    {
+      resourceType: "Patient",
+      id: "amara",
+      identifier: [
+        { system: "urn:a", value: "1" },
+        { system: "urn:hidden", value: "2" },
+      ],
+    },
+    { resourceType: "Observation", id: "o", subject: to("Patient/amara") },
+  ];
+  const leaves = async (request: string) => (await ask(sliced, request, everybody, undefined, rows)).leaves;
+  expect(await leaves("Patient?identifier=urn:a|1")).toEqual(["Patient/amara"]);
+  expect(await leaves("Patient?identifier=urn:a|1&_elements=name")).toEqual(["Patient/amara"]);
+  expect(await leaves("Observation?patient.identifier=urn:a|1")).toEqual(["Observation/o"]);
+  // This origin takes every row for one that was asked for; another may part this value at its comma.
+  for (const value of ["urn:a|2", "urn:a|1%5C,2"]) {
+    expect(await leaves(`Patient?identifier=${value}`), value).toEqual([]);
+    expect(await leaves(`Observation?patient.identifier=${value}`), value).toEqual([]);
+  }
+});
+
 test("the other record that a Patient is linked to is told to whom it is within reach of, and is else masked: DESIGN 6", async ({
   expect,
 }) => {
