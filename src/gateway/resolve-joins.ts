@@ -2,7 +2,7 @@ import { textAt, type JsonObject } from "#fhir/json";
 import { parseReference } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
-import { ok, type Result } from "#kernel/result";
+import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Joined, type NamedBases } from "#phi/disclose";
 import { referredAt } from "#phi/links";
 import type { GrantedJoin } from "#policy/grant";
@@ -32,6 +32,7 @@ export async function resolveJoins(
     const led = await leadOf(join, ask, names);
     if (!led.ok) return led;
     const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
+    if (among.length > rowsMax) return err({ reason: "rows_too_many" });
     const parameter = parameterOf(join, among);
     if (among.length === 0 || parameter === undefined) return ok(undefined);
     parameters.push(parameter);

@@ -433,6 +433,11 @@ test("hidden rows do not decide that a join leads to too many", async ({ expect 
   }));
   const asked = (rows: typeof world) => ask(open, "Observation?encounter:Encounter.status=finished", "patient/*.rs", "amara", rows);
   expect((await asked([...world, ...many])).leaves).toEqual(["Observation/o1"]);
+  const list = { resourceType: "List", id: "l", entry: many.map(({ id }) => ({ item: to(`Encounter/${id}`) })) };
+  const listed = await ask(policy(rule(["Encounter", "List"], "everything")), "Encounter?_has:List:item:_id=l", everybody, undefined, [
+    list,
+  ]);
+  expect(listed.refused).toBe("rows_too_many"); // one row, and its six hundred references go into the next question
   const visible = many.map(({ resourceType, id, status, subject }) => ({ resourceType, id, status, subject }));
   expect((await asked([...world, ...visible])).refused).toBe("rows_too_many");
 });
