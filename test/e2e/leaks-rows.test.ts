@@ -165,6 +165,29 @@ describe.for(origins)("at the origin %s:", (origin) => {
       "Observation/bens-pulse/_history",
     );
     await expectRefused(expect, scene, origin, [400, 403], "_history", "Observation/_history", "Patient/_history");
+
+    // What was deleted is as absent to whom only some rows are theirs: whose it was, nobody can tell any more.
+    if (origin === "heedless") return; // it deletes nothing
+    const body = JSON.stringify({
+      resourceType: "Observation",
+      status: "final",
+      code: { text: "x" },
+      subject: { reference: "Patient/ann" },
+    });
+    const made = await ask("Observation", "app", { method: "POST", headers: { "content-type": "application/fhir+json" }, body });
+    const id = /Observation\/(?<id>[\w.-]+)\/_history/u.exec(String(made.headers["location"]))?.groups?.["id"] ?? "";
+    expect((await ask(`Observation/${id}/_history`)).status).toBe(200);
+    expect((await ask(`Observation/${id}`, "app", { method: "DELETE" })).status).toBe(204);
+    await expectAbsent(
+      expect,
+      scene,
+      origin,
+      "Observation/nothing",
+      `Observation/${id}`,
+      `Observation/${id}/_history`,
+      `Observation/${id}/_history/1`,
+    );
+    expect((await ask(`Observation/${id}/_history`, "staff")).text).toContain('"method":"DELETE"');
   });
 
   test("L22: what is inside goes by its own type's rule: contained resources, narrative, extensions, notes, bytes", async ({ expect }) => {
