@@ -348,21 +348,43 @@ function conditionOf(tape: Tape, world: readonly Kept[], type: string): string {
 
 const parameterOf = (tape: Tape, type: string): string => tape.of("_id", ...(parameters[type] ?? []));
 
-/** A value that some row of the type has, or one that only looks like it. */
+const searched: Readonly<Record<string, string>> = {
+  family: "name",
+  given: "name",
+  phone: "telecom",
+  birthdate: "birthDate",
+  "address-city": "address",
+  "general-practitioner": "generalPractitioner",
+  practitioner: "participant",
+  patient: "subject",
+  actor: "participant",
+  asserter: "recorder",
+  date: "effectiveDateTime",
+  "reason-code": "reasonCode",
+  "value-string": "valueString",
+};
+
+/** A value that some row of the type has where the parameter looks, or elsewhere; with a system or without. */
 function valueOf(tape: Tape, world: readonly Kept[], type: string, name: string): string {
   const rows = world.filter(({ now }) => now.resourceType === type);
   const row = rows[tape.below(rows.length)]?.now;
-  const all = JSON.stringify(row);
-  const all_ = (pattern: RegExp): string => {
-    const found = all.match(pattern) ?? [];
-    return found[tape.below(Math.max(found.length, 1))] ?? "none";
-  };
   if (name === "_id") return row?.id ?? "none";
-  if (name === "date" || name === "birthdate") return `${tape.of("", "gt", "le")}${all_(/\d{4}-\d{2}-\d{2}(?!T)/gu)}`;
   if (name === "category") return tape.of("urn:c|lab", "vital");
   if (name === "status") return tape.of("finished", "final", "booked");
+  const element = tape.below(6) === 1 ? row : row?.[searched[name] ?? name];
+  const said = JSON.stringify(element ?? row);
+  const some = (pattern: RegExp): string => {
+    const found = said.match(pattern) ?? [];
+    return found[tape.below(Math.max(found.length, 1))] ?? "none";
+  };
+  if (name === "date" || name === "birthdate") return `${tape.of("", "gt", "le")}${some(/\d{4}-\d{2}-\d{2}(?!T)/gu)}`;
   if (/^(?:patient|subject|encounter|participant|practitioner|performer|focus|asserter|actor|link|general-practitioner)$/u.test(name))
-    return all_(/[A-Z][a-z]+\/[a-z]+\d?/gu);
-  const text = tape.below(4) === 1 ? "shared" : all_(/k\d+z/gu);
-  return tape.of(text, `urn:s|${text}`, `urn:a|${text}`, `urn:b|${text}`);
+    return some(/[A-Z][a-z]+\/[a-z]+\d?/gu);
+  if (name === "identifier") {
+    const at = tape.below(2);
+    const value = said.match(/k\d+z/gu)?.[at] ?? "none";
+    return tape.of(`${at === 0 ? "urn:a" : "urn:b"}|${value}`, value);
+  }
+  const text = tape.below(6) === 1 ? "shared" : some(/k\d+z/gu);
+  return tape.of(text, `urn:s|${text}`);
 }
