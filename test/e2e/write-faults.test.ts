@@ -14,6 +14,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
+import { breakLedger, inEachShard } from "../support/shards.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 // What a write meets when the origin fails, lies, or answers more than it was asked.
@@ -159,6 +160,24 @@ test("a token that ends while the origin writes learns that it was written, and 
     ["write", "token_expired"],
   ]);
 });
+
+test(
+  "when the ledger fails while the origin writes, the answer is 503, and the intent is on record",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    origin.moods.set("Observation/a", "takes five seconds");
+    const from = origin.written.length;
+    const answer = send("PATCH", "Observation/a", change);
+    await expect.poll(() => origin.written.length, { timeout: 4_000 }).toBe(from + 1);
+    await inEachShard(phylax, breakLedger);
+    const reply = await answer;
+    await inEachShard(phylax, "DROP TRIGGER broken");
+    expect(reply.status).toBe(503);
+    expect(reply.headers).not.toHaveProperty("phylax-receipt");
+    const events = await eventsOf(reply);
+    expect(events.map(({ kind, patients }) => [kind, patients[0]?.patient])).toEqual([["intent", "main/Patient/amara"]]);
+  },
+);
 
 test("what the origin says that it holds is judged and cut like any read: another's resource, none, or too much is not shown", async ({
   expect,
