@@ -48,7 +48,7 @@ const patient = (id: string, family: string) => ({
   address: [{ city: `canary-city-of-${id}` }],
 });
 const world = [
-  patient("amara", "Okafor"),
+  { ...patient("amara", "Okafor"), generalPractitioner: [to("Practitioner/vera")] },
   patient("bela", "Nagy"),
   observation("pulse-amara", "amara"),
   observation("pulse-bela", "bela"),
@@ -76,6 +76,7 @@ const policy = {
   name: "writer",
   title: "Writes",
   purposes: ["PATRQT"],
+  users: ["practitioner"],
   rules: [
     rule(["Patient"], ["read", "search", "update"], shownOfPatients),
     rule(
@@ -88,13 +89,13 @@ const policy = {
   ],
 };
 
-type Who = "clinic" | "app" | "reader";
+type Who = "clinic" | "app" | "reader" | "doctor";
 let phylax: TestStack;
 let bundles: string;
 let issuer: Outsider;
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
-const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", reader: "system/*.rs" } as const;
+const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", reader: "system/*.rs", doctor: "user/*.cruds" } as const;
 
 beforeAll(async () => {
   bundles = mkdtempSync(join(tmpdir(), "phylax-writes-"));
@@ -116,7 +117,8 @@ beforeAll(async () => {
         scopes[who],
       ),
     );
-    const claims = { client_id: who, scope: scopes[who], ...(who === "app" ? { patient: "amara" } : {}) };
+    const whose = who === "app" ? { patient: "amara" } : who === "doctor" ? { fhirUser: "Practitioner/vera" } : {};
+    const claims = { client_id: who, scope: scopes[who], ...whose };
     tokens.set(who, await outsideToken(issuer, certificate, claims));
   }
   const desk = (
@@ -283,6 +285,18 @@ test("BOLA: a patient's app writes its own patient's records alone; another's, a
   expect(new Set(faces).size).toBe(1);
   expect(new Set(costs)).toEqual(new Set([1]));
   for (const id of ["pulse-bela", "secret-amara"]) expect(await stored(`Observation/${id}`)).toMatchObject({ status: "final" });
+});
+
+test("a user writes the records of whom the policy's relation gives, and no others, and not what decides whose these are", async ({
+  expect,
+}) => {
+  const own = await read("doctor", "Observation/pulse-amara");
+  expect((await put("doctor", "Observation/pulse-amara", { ...own, status: "corrected" })).status).toBe(200);
+  expect((await put("doctor", "Observation/pulse-bela", { ...own, id: "pulse-bela" })).status).toBe(404);
+  const { id: _id, ...fresh } = own;
+  expect((await post("doctor", "Observation", fresh)).status).toBe(201);
+  expect((await post("doctor", "Observation", { ...fresh, subject: to("Patient/bela") })).status).toBe(403);
+  expect((await put("doctor", "Practitioner/vera", { resourceType: "Practitioner", id: "vera" })).status).toBe(403);
 });
 
 test("no resource is moved to another patient: not by a body, not by a patch, not by who may write both", async ({ expect }) => {
