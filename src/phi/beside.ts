@@ -13,8 +13,8 @@ export interface Linked {
 
 /** A resource that the origin brought along; it leaves when something that leaves leads to it in a way that its view takes. */
 export interface Candidate extends Linked {
-  /** Whether it may leave, led to by these references (`Type:parameter`). */
-  readonly mayLeave: (through: ReadonlySet<string>) => boolean;
+  /** It, as it leaves where these references lead to it (`Type:parameter`); nothing where it does not. */
+  readonly through: (names: ReadonlySet<string>) => Linked | undefined;
 }
 
 const keyOf = ({ released }: Linked): string => `${released.type}/${released.id}`;
@@ -31,32 +31,28 @@ export function broughtAlong(
   candidates: readonly Candidate[],
   includes: readonly GrantedInclude[],
 ): readonly Released[] {
-  const waiting = new Map(candidates.map((candidate) => [keyOf(candidate), { candidate, through: new Set<string>() }]));
-  for (const match of matches) waiting.delete(keyOf(match));
+  const known = new Map(candidates.map((candidate) => [keyOf(candidate), { candidate, names: new Set<string>() }]));
+  for (const match of matches) known.delete(keyOf(match));
   const leads = leadsOf(candidates, includes);
-  const brought: Released[] = [];
+  const brought = new Map<string, Linked>();
   let reached: readonly Linked[] = matches;
   for (let round = 0; reached.length > 0; round += 1) {
     const led = new Set<string>();
     for (const row of reached) {
       for (const { key, include } of leads(row)) {
-        const one = round === 0 || include.iterate ? waiting.get(key) : undefined;
-        if (one === undefined || one.through.has(include.name)) continue;
-        one.through.add(include.name);
+        const one = round === 0 || include.iterate ? known.get(key) : undefined;
+        if (one === undefined || one.names.has(include.name)) continue;
+        one.names.add(include.name);
         led.add(key);
       }
     }
-    const next = [...led]
-      .sort()
-      .flatMap((key) => waiting.get(key) ?? [])
-      .filter(({ candidate, through }) => candidate.mayLeave(through));
-    reached = next.map(({ candidate }) => candidate);
-    for (const one of reached) {
-      waiting.delete(keyOf(one));
-      brought.push(one.released);
-    }
+    reached = [...led].sort().flatMap((key) => {
+      const one = known.get(key);
+      return one?.candidate.through(one.names) ?? [];
+    });
+    for (const one of reached) brought.set(keyOf(one), one); // another reference may show more of what is there already
   }
-  return brought;
+  return [...brought.values()].map(({ released }) => released);
 }
 
 interface Lead {

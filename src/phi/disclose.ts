@@ -136,8 +136,14 @@ export class Discloser {
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
     if (!linked.ok) return linked;
-    const mayLeave = (through: ReadonlySet<string>) => viewBeside(resource, this.#bases.origin, through) === view;
-    return ok(linked.value === undefined ? { kind: "dropped" } : { kind: "include", ...linked.value, mayLeave });
+    const { value } = linked;
+    const through = (names: ReadonlySet<string>) => {
+      const own = viewBeside(resource, this.#bases.origin, names);
+      if (own === undefined || own === view) return own && value;
+      const narrower = this.#linked(resource, own, "include");
+      return narrower.ok ? narrower.value : undefined;
+    };
+    return ok(value === undefined ? { kind: "dropped" } : { kind: "include", ...value, through });
   }
 
   #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Result<Linked | undefined, Withheld> {

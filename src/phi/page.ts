@@ -103,9 +103,10 @@ export class Page {
     this.#candidateBytes += text.length;
     if (this.#candidateBytes <= heldBytesMax) return ok("no match");
     // An origin sends what comes along behind the rows that it belongs to: nothing that none of them leads to is waited for.
-    const brought = new Set(this.#brought());
+    const brought = this.#brought();
     this.#candidateBytes = lengthOf(brought);
-    for (const [key, { released }] of this.#candidates) if (!brought.has(released)) this.#candidates.delete(key);
+    const led = new Set(brought.map(({ type, id }) => `${type}/${id}`));
+    for (const key of this.#candidates.keys()) if (!led.has(key)) this.#candidates.delete(key);
     return this.#candidateBytes > besideBytesMax ? err({ reason: "answer_too_large" }) : ok("no match");
   }
 

@@ -310,6 +310,28 @@ test("what is nobody's own and tells of a patient is not reached by another's re
   expect(await read({ patient: { identifier: { value: "bela" } } })).toEqual([false, false]);
 });
 
+test("each reference brings along what its own rule shows of it, and several together what all of theirs show", async ({ expect }) => {
+  const both = policy(
+    rule(["Patient", "Encounter", "Observation"], "everything"),
+    rule(["Practitioner"], ["name"], { referredBy: ["Encounter:participant"] }),
+    rule(["Practitioner"], ["telecom"], { referredBy: ["Patient:general-practitioner"] }),
+  );
+  const along = async (query: string) => {
+    const { text = "" } = await ask(both, `Encounter?${query}`, "patient/*.rs", "amara");
+    return [text.includes('"Vera"'), text.includes('"telecom"')];
+  };
+  const [participant, subject, gp] = [
+    "_include=Encounter:participant",
+    "_include=Encounter:subject",
+    "_include:iterate=Patient:general-practitioner",
+  ];
+  expect(await along(participant)).toEqual([true, false]);
+  expect(await along(`${subject}&${gp}`)).toEqual([false, true]);
+  expect(await along(`${participant}&${subject}&${gp}`)).toEqual([true, true]);
+  // The include that could bring more leads nowhere here.
+  expect(await along(`${participant}&${gp}`)).toEqual([true, false]);
+});
+
 test("a scope of some categories holds for what is nobody's own as well, read or brought along", async ({ expect }) => {
   const substances = policy(
     rule(["MedicationAdministration", "Observation", "Specimen"], "everything"),

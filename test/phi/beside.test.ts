@@ -12,7 +12,8 @@ function candidate(
 ): Candidate {
   const [type = "", id = ""] = key.split("/");
   const released = { type, id, text: new Uint8Array(), patients: new Set<string>(), unnamed: false, withheld: 0 };
-  return { released, shown: {}, links, mayLeave: may };
+  const linked = { released, shown: {}, links };
+  return { ...linked, through: (names) => (may(names) ? linked : undefined) };
 }
 
 const written = (brought: ReturnType<typeof broughtAlong>) => brought.map(({ type, id }) => `${type}/${id}`);
@@ -20,14 +21,13 @@ const written = (brought: ReturnType<typeof broughtAlong>) => brought.map(({ typ
 /** The same, said as it is meant: round after round, each candidate against each row. */
 function plainly(matches: readonly Candidate[], candidates: readonly Candidate[], includes: readonly GrantedInclude[]): readonly string[] {
   const keyOf = ({ released: { type, id } }: Candidate) => `${type}/${id}`;
-  const taken = new Set(matches.map(keyOf));
   const led = new Map<string, Set<string>>();
   const brought: string[] = [];
   let reached = matches;
   for (let round = 0; reached.length > 0; round += 1) {
     const next: Candidate[] = [];
     for (const one of candidates.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))) {
-      if (taken.has(keyOf(one))) continue;
+      if (matches.some((match) => keyOf(match) === keyOf(one))) continue;
       const through = led.get(keyOf(one)) ?? new Set();
       const before = through.size;
       for (const [index, { direction, iterate, source, targets, name }] of includes.entries()) {
@@ -39,10 +39,9 @@ function plainly(matches: readonly Candidate[], candidates: readonly Candidate[]
         if (leads) through.add(name);
       }
       led.set(keyOf(one), through);
-      if (through.size > before && one.mayLeave(through)) next.push(one);
+      if (through.size > before && one.through(through) !== undefined) next.push(one);
     }
-    for (const one of next) taken.add(keyOf(one));
-    brought.push(...next.map(keyOf));
+    brought.push(...next.map(keyOf).filter((key) => !brought.includes(key)));
     reached = next;
   }
   return brought;
