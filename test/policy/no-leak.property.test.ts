@@ -117,6 +117,7 @@ const interactionsOf = (request: string) => (/^[A-Z]\w+\?|\$/u.test(request) ? (
 
 test.for(Object.entries(origins))(
   "of %s no value leaves that policy, scopes and patient do not let be known",
+  { timeout: 120_000 },
   async ([, open], { expect }) => {
     let answers = 0;
     await fc.assert(
@@ -135,6 +136,7 @@ test.for(Object.entries(origins))(
 
 test.for(Object.entries(origins))(
   "of %s two worlds that differ in what may not be known give the same bytes, after the same questions",
+  { timeout: 120_000 },
   async ([, open], { expect }) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
@@ -148,6 +150,7 @@ test.for(Object.entries(origins))(
 
 test.for(Object.entries(origins))(
   "of %s taking a scope or a rule away turns no refusal into a grant, and shows nothing more",
+  { timeout: 120_000 },
   async ([, open], { expect }) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ world, document, asker, request, tape }) => {
