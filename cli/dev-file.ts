@@ -15,6 +15,10 @@ export interface DevFile {
   readonly ledgerName: string;
   /** Log name to C2SP verifier key. */
   readonly logs: Readonly<Record<string, string>>;
+  /** C2SP verifier key of the root log. */
+  readonly root: string;
+  /** Name to verifier key of those who cosign it. */
+  readonly witnesses: Readonly<Record<string, string>>;
   readonly pid: number;
   readonly issuers: readonly DevIssuer[];
   /** Who can sign in at the first of `issuers`. */

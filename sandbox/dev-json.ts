@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { JWK } from "jose";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
-import { verifierKey } from "#ledger/signed-note";
+import { ROOT_LOG } from "#ledger/root-log";
+import { signatureTypes, verifierKey } from "#ledger/signed-note";
 import { publicHalf, writeWhole } from "./keys.ts";
 
 /** The ledger as far as `dev.json` names it. */
@@ -40,7 +41,18 @@ export function keepDevFile<T extends object>(state: string, content: T, ledger:
 }
 
 function verifierKeys({ ledgerName, shards, checkpointKey }: DevLedger): Record<string, string> {
-  const { x = "" } = createPublicKey({ key: { ...publicHalf(checkpointKey) }, format: "jwk" }).export({ format: "jwk" });
-  const publicKey = new Uint8Array(Buffer.from(x, "base64url"));
+  const publicKey = publicBytes(checkpointKey);
   return Object.fromEntries(openLogs(shards, instant(Date.now())).map((log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
+}
+
+/** The verifier key of the root log: what verifies every log of the ledger, also those that begin later. */
+export const rootKey = ({ ledgerName, checkpointKey }: Omit<DevLedger, "shards">): string =>
+  verifierKey(`${ledgerName}/${ROOT_LOG}`, publicBytes(checkpointKey));
+
+/** The verifier key of a witness's cosignatures. */
+export const witnessKey = (name: string, key: JWK): string => verifierKey(name, publicBytes(key), signatureTypes.cosignature);
+
+function publicBytes(jwk: JWK): Uint8Array {
+  const { x = "" } = createPublicKey({ key: { ...publicHalf(jwk) }, format: "jwk" }).export({ format: "jwk" });
+  return new Uint8Array(Buffer.from(x, "base64url"));
 }

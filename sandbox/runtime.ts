@@ -72,6 +72,8 @@ export async function startRuntime(
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
     readonly ops: WorkerSettings;
+    /** Who cosigns the ledger's root log, in production elsewhere and under other hands. */
+    readonly witness: WorkerSettings & { readonly port: number };
     /** Gateways beside the first, as other cities have them: each in a process of its own, with the same guards, ledger and registry. */
     readonly gatewaysElsewhere?: number;
     /** Called at once when workerd dies by itself. Miniflare would start another, whose ports nobody knows. */
@@ -84,6 +86,8 @@ export async function startRuntime(
   const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
   const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
   const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);
+  const witness = worker("phylax-witness", "workers/witness/wrangler.toml", settings.witness);
+  witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
   const count = settings.gatewaysElsewhere ?? 0;
   for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
   const log = new CrashWatch(settings.onCrash);
@@ -94,7 +98,7 @@ export async function startRuntime(
     cf: false, // no download of a sample cf object; the front gives the real one
     log,
     resourcePersistencePath: statePath,
-    workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, launcher],
+    workers: [gateway, control, count === 0 ? ledger : keptAwake(ledger), ops, witness, launcher],
     ...(settings.inspectStorage === true && { unsafeInspectDurableObjects: true }),
   };
   const miniflare = count === 0 ? new Miniflare(convertV4MiniflareOptions(options)) : openToOthers(options, statePath);

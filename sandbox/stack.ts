@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
 import { demo } from "./demo.ts";
-import { keepDevFile } from "./dev-json.ts";
+import { keepDevFile, rootKey, witnessKey } from "./dev-json.ts";
 import { openFhirServer } from "./fhir-server.ts";
 import { startFront } from "./front.ts";
 import { operatorsClient } from "./identity-provider/operators.ts";
@@ -47,6 +47,7 @@ export interface Stack {
 const ledgerName = "ledger.phylax.example";
 const ledgerShards = 4;
 const originName = "main";
+const witnessName = "witness.phylax.example/w1";
 
 /**
  * All of Phylax on this machine: origin, workers, TLS fronts, demo clients. Writes `<state>/dev.json` when all is up. Throws a
@@ -75,7 +76,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const opsPort = await holdKeptPort(join(state, "ops.port"), [port]);
     closers.push(() => opsPort.release());
     const ops = `https://localhost:${opsPort.port}`;
+    const witnessPort = await holdKeptPort(join(state, "witness.port"), [port, opsPort.port]);
+    closers.push(() => witnessPort.release());
     const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
+    await witnessPort.release();
     const runtime = await startRuntime(join(state, "workers"), {
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
@@ -88,6 +92,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
+          witnessPort: witnessPort.port,
         },
         keys,
       ),
@@ -151,6 +156,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         Object.assign(devOperator(person), account, { client: operatorsClient, signIn: person.entry.signIn }),
       ),
       clients,
+      root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
+      witnesses: { [witnessName]: witnessKey(witnessName, keys.witness) },
     };
     const devFile = keepDevFile(state, content, { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint });
     closers.push(() => devFile.close());
@@ -177,6 +184,7 @@ async function keysOf(state: string) {
     token: await keptKey(secret("token-signing.jwk.json"), "ES256", "token-1"),
     answers: await keptKey(secret("response-signing.jwk.json"), "Ed25519", "answers-1"),
     checkpoint: await keptKey(secret("checkpoint.jwk.json"), "Ed25519", "checkpoint-1"),
+    witness: await keptKey(secret("witness.jwk.json"), "Ed25519", "witness-1"),
     auditors: await Promise.all(auditors),
     paging: keptSecret(secret("paging")),
     dpopNonce: keptSecret(secret("dpop-nonce")),
@@ -196,11 +204,16 @@ interface Place {
   readonly mtls: string;
   /** That the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
+  readonly witnessPort: number;
 }
 
 /** Each worker's variables and secrets. */
-function settings({ gateway, ops, mtls, originHosts, identityHosts, secrets }: Place, keys: Awaited<ReturnType<typeof keysOf>>) {
+function settings(
+  { gateway, ops, mtls, originHosts, identityHosts, secrets, witnessPort }: Place,
+  keys: Awaited<ReturnType<typeof keysOf>>,
+) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  const witnesses = [{ url: `http://127.0.0.1:${witnessPort}`, key: witnessKey(witnessName, keys.witness) }];
   return {
     gateway: {
       vars: {
@@ -220,12 +233,22 @@ function settings({ gateway, ops, mtls, originHosts, identityHosts, secrets }: P
     },
     control: { vars: { PUBLIC_URL: gateway } },
     ledger: {
-      vars: { LEDGER_NAME: ledgerName, ...shards, AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }) },
+      vars: {
+        LEDGER_NAME: ledgerName,
+        ...shards,
+        AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }),
+        WITNESSES: JSON.stringify(witnesses),
+      },
       secrets: { CHECKPOINT_KEY: JSON.stringify(keys.checkpoint), ACCOUNTING_KEY: keys.accounting, SUBJECT_KEY: keys.subject },
     },
     ops: {
       vars: { OPS_URL: ops, IDENTITY_HOSTS: identityHosts.join(" "), ...shards },
       secrets: { DPOP_NONCE_KEY: keys.opsNonce },
+    },
+    witness: {
+      port: witnessPort,
+      vars: { WITNESS_NAME: witnessName, WITNESSED_LOGS: JSON.stringify([rootKey({ ledgerName, checkpointKey: keys.checkpoint })]) },
+      secrets: { WITNESS_KEY: JSON.stringify(keys.witness) },
     },
   };
 }

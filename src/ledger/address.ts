@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import { decimal } from "./checkpoint.ts";
 import { parseLogName } from "./log-name.ts";
+import { ROOT_LOG } from "./root-log.ts";
 import { parseTilePath } from "./tile.ts";
 
 /** A public object of a log, as a path below the ledger's base names it. */
@@ -17,7 +18,7 @@ export type AddressProblem = "no_such_address" | "malformed_address";
 /** C2SP tlog-tiles "APIs", plus frames and proofs. Percent-encoding has no place in any of these paths, so it is not decoded. */
 export function readAddress(path: string): Result<Address, AddressProblem> {
   const [, log = "", kind, ...rest] = path.split("/");
-  if (parseLogName(log) === undefined) return err("no_such_address");
+  if (parseLogName(log) === undefined && log !== ROOT_LOG) return err("no_such_address");
   if (kind === "checkpoint" && rest.length === 0) return ok({ log, kind });
   if (kind === "tile") return readTile(log, rest[0], rest.slice(1).join("/"));
   if (kind !== "frame" && kind !== "proof") return err("no_such_address");

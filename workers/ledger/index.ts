@@ -5,9 +5,10 @@ import { AccountingDesk } from "#platform/durable/accounting-desk";
 import { AccountingShelf } from "#platform/durable/accounting-shelf";
 import { readShardCount } from "#platform/durable/ledger-config";
 import { serveLedger } from "#platform/durable/ledger-public";
+import { LedgerRoot } from "#platform/durable/ledger-root";
 import { LedgerShard } from "#platform/durable/ledger-shard";
 
-export { AccountingShelf, LedgerShard };
+export { AccountingShelf, LedgerRoot, LedgerShard };
 
 const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
 
@@ -27,5 +28,5 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
 
 /** The ledger's public side; records come in by RPC, straight at `LedgerShard`. */
 export default {
-  fetch: (request, env) => serveLedger(request, env.LEDGER_SHARD, readShardCount(env)),
+  fetch: (request, env) => serveLedger(request, { shards: env.LEDGER_SHARD, root: env.LEDGER_ROOT, count: readShardCount(env) }),
 } satisfies ExportedHandler<LedgerWorkerEnv>;

@@ -53,6 +53,7 @@ export class LedgerFlush {
   readonly #bucket: LedgerBucket;
   readonly #head: () => Head;
   readonly #drain: Drain;
+  readonly #everyMs: number;
   #state: FlushState;
   #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
   #starting: Promise<void> | undefined;
@@ -69,6 +70,7 @@ export class LedgerFlush {
     bucket: LedgerBucket,
     head: () => Head,
     drain: Drain = nothingToDrain,
+    everyMs = FLUSH_EVERY_MS,
   ) {
     this.#storage = storage;
     this.#config = config;
@@ -76,6 +78,7 @@ export class LedgerFlush {
     this.#bucket = bucket;
     this.#head = head;
     this.#drain = drain;
+    this.#everyMs = everyMs;
     this.#rows = new FlushRows(storage.sql);
     this.#state = this.#rows.load();
   }
@@ -107,7 +110,7 @@ export class LedgerFlush {
   /** Says that a frame was committed. Sets the alarm only when none is set: moving one would make the next commit wait for it. */
   committed(now: Instant): void {
     this.#oldest ??= now;
-    if (!this.#armed) this.#arm(FLUSH_EVERY_MS);
+    if (!this.#armed) this.#arm(this.#everyMs);
   }
 
   /**
@@ -123,7 +126,7 @@ export class LedgerFlush {
     this.#measure();
     if (this.#oldest === undefined && this.#drain.waitingFrame === undefined) this.#armed = false;
     else if (!copied || drained === "failed") this.#arm(RETRY_MS);
-    else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : FLUSH_EVERY_MS);
+    else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : this.#everyMs);
   }
 
   async #begin(): Promise<void> {
@@ -133,7 +136,7 @@ export class LedgerFlush {
     this.#measure();
     this.#armed = (await this.#storage.getAlarm()) !== null;
     const isBehind = this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
-    if (isBehind && !this.#armed) this.#arm(this.#state.pending === undefined ? FLUSH_EVERY_MS : RETRY_MS);
+    if (isBehind && !this.#armed) this.#arm(this.#state.pending === undefined ? this.#everyMs : RETRY_MS);
   }
 
   async #compare(): Promise<Stop | undefined> {

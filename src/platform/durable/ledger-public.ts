@@ -1,6 +1,8 @@
 import { type Address, type AddressProblem, readAddress } from "#ledger/address";
 import { TILE_WIDTH } from "#ledger/tile";
 import { parseLogName } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import type { LedgerRoot } from "./ledger-root.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 
 const forever = "public, max-age=31536000, immutable";
@@ -8,20 +10,28 @@ const partial = "public, max-age=3600"; // a partial tile never changes either, 
 const fresh = "public, max-age=1";
 const open = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
 
+interface Ledger {
+  readonly shards: DurableObjectNamespace<LedgerShard>;
+  readonly root: DurableObjectNamespace<LedgerRoot>;
+  readonly count: number;
+}
+
 /** Answers the public addresses of the ledger (DESIGN §3): every object is public and checks itself, so anyone may read. */
-export async function serveLedger(request: Request, shards: DurableObjectNamespace<LedgerShard>, count: number): Promise<Response> {
+export async function serveLedger(request: Request, { shards, root, count }: Ledger): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
   const address = readAddress(new URL(request.url).pathname);
   if (!address.ok) return problem(statusOf(address.error), address.error.replaceAll("_", "-"));
-  if ((parseLogName(address.value.log)?.shard ?? count) >= count) return problem(404, "no-such-address");
-  const bytes = await read(shards.getByName(address.value.log), address.value).catch(() => null); // the object's own log says why
+  const { log } = address.value;
+  if (log !== ROOT_LOG && (parseLogName(log)?.shard ?? count) >= count) return problem(404, "no-such-address");
+  const object = log === ROOT_LOG ? root.getByName(log) : shards.getByName(log);
+  const bytes = await read(object, address.value).catch(() => null); // the object's own log says why
   if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
   if (bytes === undefined) return problem(404, "not-found");
   const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
   return new Response(request.method === "HEAD" ? null : bytes, { headers });
 }
 
-function read(shard: DurableObjectStub<LedgerShard>, address: Address): Promise<Uint8Array | undefined> {
+function read(shard: DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot>, address: Address): Promise<Uint8Array | undefined> {
   switch (address.kind) {
     case "checkpoint":
       return shard.checkpoint();

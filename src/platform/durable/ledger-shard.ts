@@ -4,6 +4,7 @@ import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
 import { parseLogName } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
 import type { AccountingShelf } from "./accounting-shelf.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
@@ -12,6 +13,8 @@ import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
 import type { UsedProof } from "./ledger-proofs.ts";
 import { LedgerReads } from "./ledger-reads.ts";
+import type { LedgerRoot } from "./ledger-root.ts";
+import { LedgerRootLink } from "./ledger-root-link.ts";
 import { CheckpointSigner } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
 import { restore } from "./ledger-view.ts";
@@ -32,6 +35,7 @@ export interface ShardStatus {
 type ShardEnv = LedgerEnv & {
   readonly LEDGER_BUCKET: R2Bucket;
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
 };
 
@@ -39,13 +43,14 @@ const LINES_LATE_MS = 120_000; // two drains were missed
 
 /**
  * One log of the ledger. It does not start on rows that contradict each other or what it once signed; it starts but adds and shows
- * nothing when the checkpoint in R2 is ahead of it, or not of its past, or cannot be read.
+ * nothing when the checkpoint in R2 or the one in the root log is ahead of it, or not of its past, or cannot be read.
  */
 export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #log: string;
   readonly #writer: LedgerWriter;
   readonly #reads: LedgerReads;
   readonly #flush: LedgerFlush;
+  readonly #root: LedgerRootLink;
   readonly #drain: LedgerDrain;
   readonly #store: LedgerStore;
 
@@ -57,12 +62,18 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
-    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, (now) => this.#flush.committed(now));
+    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, (now) => {
+      this.#flush.committed(now);
+      this.#root.committed(now);
+    });
     this.#reads = new LedgerReads(store, new CheckpointSigner(config, store, restored.head), head);
+    // A stub that broke is not used twice.
+    const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
+    this.#root = new LedgerRootLink(root, this.#log, config, store, head);
     this.#store = store;
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, env.ACCOUNTING_SHELF);
     this.#flush = new LedgerFlush(ctx.storage, config, store, new LedgerBucket(env.LEDGER_BUCKET), head, this.#drain);
-    void ctx.blockConcurrencyWhile(() => this.#flush.start());
+    void ctx.blockConcurrencyWhile(() => this.#start());
   }
 
   /**
@@ -73,7 +84,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * another event used that proof before, in this log or the one before it.
    */
   async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed> {
-    if (this.#flush.stopped !== undefined) await this.#mayGoOn();
+    if (this.#stopped !== undefined) await this.#mayGoOn();
+    if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing") throw new Error("ledger: too far behind its copy in R2");
     const before = proofHash === undefined ? undefined : predecessor(this.#log, instant(Date.now()));
     if (proofHash !== undefined && before !== undefined) {
@@ -90,7 +102,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   async status(): Promise<ShardStatus> {
-    await this.#flush.start();
+    await this.#start();
     const { size, frame } = this.#writer.head;
     return {
       log: this.#log,
@@ -100,7 +112,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       seconds: frame?.seconds ?? 0,
       copied: this.#flush.copied,
       health: this.#health(),
-      why: this.#flush.stopped ?? null,
+      why: this.#stopped ?? null,
     };
   }
 
@@ -143,14 +155,24 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /** Copies to R2 and drains accounting lines. The runtime calls it; as an RPC it is refused. */
-  override alarm(): Promise<void> {
-    return this.#flush.run();
+  override async alarm(): Promise<void> {
+    await this.#flush.run();
+    if (this.#stopped === undefined && !(await this.#root.handOver())) this.#flush.committed(instant(Date.now())); // the next alarm tries again
+  }
+
+  get #stopped(): string | undefined {
+    return this.#flush.stopped ?? this.#root.stopped;
+  }
+
+  /** Looks at what was published of this log, again when the last look failed. */
+  async #start(): Promise<void> {
+    await Promise.all([this.#flush.start(), this.#root.start()]);
   }
 
   /** A log that is late with its lines goes on, as one that is late with its copy, and says so. */
   #health(): CopyHealth {
     const now = Date.now();
-    const health = this.#flush.health(instant(now));
+    const health = this.#stopped === undefined ? this.#flush.health(instant(now)) : "refusing";
     const frame = this.#drain.waitingFrame;
     const isLate = frame !== undefined && now - (this.#store.frameSeconds(frame) ?? 0) * 1000 > LINES_LATE_MS;
     return health === "good" && isLate ? "degraded" : health;
@@ -158,7 +180,13 @@ export class LedgerShard extends DurableObject<ShardEnv> {
 
   /** A log that was rolled back must not show itself either: what it signed now would be a second history. */
   async #mayGoOn(): Promise<void> {
-    await this.#flush.start(); // looks again when the last look failed
-    if (this.#flush.stopped !== undefined) throw new Error(`ledger: ${this.#flush.stopped}`);
+    await this.#start();
+    if (this.#stopped !== undefined) throw new Error(`ledger: ${this.#stopped}`);
+  }
+
+  /** No record before the log was opened in the root log: nobody could see that it was hidden. */
+  async #mayBegin(): Promise<void> {
+    await this.#root.open();
+    if (!this.#root.isOpened) throw new Error("ledger: this log is not open");
   }
 }

@@ -16,11 +16,13 @@ import { TILE_WIDTH, tilePath } from "#ledger/tile";
 import { type LedgerEnv, readLedgerConfig } from "#platform/durable/ledger-config";
 import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-key-wrap";
 import type { AccountingShelf } from "#platform/durable/accounting-shelf";
+import type { LedgerRoot } from "#platform/durable/ledger-root";
 import type { LedgerShard } from "#platform/durable/ledger-shard";
 
 // The bindings that vitest.config.ts beside this file gives to the worker under test.
 export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];

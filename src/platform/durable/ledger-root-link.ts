@@ -1,0 +1,141 @@
+import { type Instant, instant } from "#kernel/clock";
+import { utf8 } from "#ledger/bytes";
+import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { checkpointOf, type Head } from "#ledger/commit";
+import { consistencyProof, verifyConsistency } from "#ledger/merkle";
+import { type LedgerConfig, signerOf } from "./ledger-config.ts";
+import type { LedgerRoot } from "./ledger-root.ts";
+import { extendsCheckpoint, signText } from "./ledger-signer.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import { hashAt } from "./ledger-view.ts";
+import { within } from "./within.ts";
+
+// A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none.
+const HAND_OVER_EVERY_MS = 10_000;
+const PATIENCE_MS = 10_000;
+
+/** Why a log must not go on; `again` when a later look may find otherwise. */
+interface Stop {
+  readonly why: string;
+  readonly again: boolean;
+}
+
+/**
+ * A log's tie to the root log: it was opened there before its first record, it does not start when a checkpoint stands there that is not
+ * in its past, and it hands over its own, off the path of the appends.
+ */
+export class LedgerRootLink {
+  readonly #root: () => DurableObjectStub<LedgerRoot>;
+  readonly #log: string;
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  readonly #head: () => Head;
+  #stop: Stop | undefined = { why: "the root log was not asked yet", again: true };
+  #starting: Promise<void> | undefined;
+  #known: number | undefined; // size of this log's checkpoint that stands in the root log; undefined when it was not opened
+  #handing: Promise<boolean> | undefined;
+  #handedAt = instant(Date.now());
+
+  constructor(root: () => DurableObjectStub<LedgerRoot>, log: string, config: LedgerConfig, store: LedgerStore, head: () => Head) {
+    this.#root = root;
+    this.#log = log;
+    this.#config = config;
+    this.#store = store;
+    this.#head = head;
+  }
+
+  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  get stopped(): string | undefined {
+    return this.#stop?.why;
+  }
+
+  /** Whether the root log opened this log: before that it takes no record. */
+  get isOpened(): boolean {
+    return this.#known !== undefined;
+  }
+
+  /** Asks the root log to open this log, and compares with what stands there. Never throws; what is wrong stands in `stopped`. */
+  start(): Promise<void> {
+    return this.#stop?.again === true ? this.open() : Promise.resolve();
+  }
+
+  /** The same once more, for a log that was woken before its half-year began. */
+  open(): Promise<void> {
+    this.#starting ??= this.#compare().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Says that a frame was committed. At most one hand-over in ten seconds; the rest, when no more comes, is for the alarm of the copy. */
+  committed(now: Instant): void {
+    // A clock that was set back must not keep the checkpoints here, hence the absolute difference.
+    if (Math.abs(now - this.#handedAt) >= HAND_OVER_EVERY_MS) void this.handOver();
+  }
+
+  /** Hands this log's checkpoint to the root log, if it has grown: whether all of it stands there now. Never throws. */
+  handOver(): Promise<boolean> {
+    this.#handing ??= this.#tried().finally(() => {
+      this.#handing = undefined;
+    });
+    return this.#handing;
+  }
+
+  async #compare(): Promise<void> {
+    const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(() => null);
+    if (note === null) {
+      // A log that runs goes on without the root log, whose word it has; one that starts does not.
+      if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };
+      return;
+    }
+    const checkpoint = note === undefined ? undefined : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
+    if (checkpoint?.ok === false) this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
+    else if (checkpoint !== undefined && !this.#isPast(checkpoint.value))
+      this.#stop = { why: "a checkpoint stands in the root log that this log does not extend", again: false };
+    else {
+      this.#stop = undefined;
+      this.#known = checkpoint?.value.size;
+    }
+  }
+
+  /** The root log's word is about the tree; about the frame too, while this log still has it. */
+  #isPast(earlier: Checkpoint): boolean {
+    const head = this.#head();
+    if (earlier.size === 0 || this.#store.frame(earlier.frame?.number ?? -1) !== undefined)
+      return extendsCheckpoint(this.#store, head, earlier);
+    if (earlier.size > head.size) return false;
+    const proof = consistencyProof(earlier.size, head.size, hashAt(this.#store, head));
+    return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
+  }
+
+  async #tried(): Promise<boolean> {
+    await this.start();
+    const old = this.#known;
+    if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true; // an unopened log has nothing to hand over
+    if (this.#head().size === old) return true;
+    try {
+      return await this.#hand(old, instant(Date.now()));
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_root_unreachable", origin: this.#head().origin }));
+      return false;
+    }
+  }
+
+  async #hand(old: number, now: Instant): Promise<boolean> {
+    this.#handedAt = now;
+    const head = this.#head();
+    const proof = old === 0 ? [] : consistencyProof(old, head.size, hashAt(this.#store, head));
+    // Not by the signer of the public checkpoint, whose one a second is for readers. What was signed here is remembered by the root log.
+    const note = signText(this.#config, head.origin, checkpointText(checkpointOf(head)));
+    const given = { oldSize: old, proof, checkpoint: utf8(note) };
+    const answer = await within(PATIENCE_MS, this.#root().add(this.#log, given), "ledger: no answer in time");
+    if (answer.not === undefined) {
+      this.#known = answer.size;
+      return answer.size === this.#head().size;
+    }
+    // An answer that was lost before, or another history: what stands there decides.
+    console.error(JSON.stringify({ event: "ledger_root_refused", origin: head.origin, why: answer.not }));
+    await this.#compare();
+    return this.#stop !== undefined; // a stopped log hands nothing over
+  }
+}

@@ -1,0 +1,49 @@
+import { fromUtf8, utf8, concat } from "#ledger/bytes";
+import { decimal } from "#ledger/checkpoint";
+import { cosignedAt } from "#ledger/cosignature";
+import { readNote, signatureLine } from "#ledger/signed-note";
+import { type AddCheckpoint, writeAddCheckpoint } from "#ledger/witness-request";
+import type { WitnessPlace } from "./ledger-root-config.ts";
+
+const PATIENCE_MS = 5_000;
+// A cosignature line is under 500 bytes; a witness may have several keys.
+const ANSWER_BYTES_MAX = 16_384;
+
+/** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
+export type Asked = { readonly kind: "cosigned"; readonly line: string } | { readonly kind: "elsewhere"; readonly size: number };
+
+/** C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. */
+export async function askWitness({ url, verifier }: WitnessPlace, request: AddCheckpoint): Promise<Asked> {
+  // A redirect would hand the witness's part to whoever it names; workerd has no `redirect: "error"`.
+  const response = await fetch(`${url}/add-checkpoint`, {
+    method: "POST",
+    body: writeAddCheckpoint(request),
+    redirect: "manual",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const body = await bodyOf(response);
+  if (response.status === 409) {
+    const size = response.headers.get("content-type") === "text/x.tlog.size" ? decimal(fromUtf8(body)?.replace(/\n$/, "")) : undefined;
+    if (size === undefined) throw new Error("witness: it cosigned another tree of this size");
+    return { kind: "elsewhere", size };
+  }
+  if (response.status !== 200) throw new Error(`witness: it answered ${response.status}`);
+  // The specification's way to read the answer: as a part of the note that it is to be, where the note's own rules hold.
+  const whole = concat([request.checkpoint, body]);
+  const read = readNote(whole);
+  const own = read.ok ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id) : [];
+  const [signature] = own;
+  if (signature === undefined || !cosignedAt(whole, verifier).ok) throw new Error("witness: its answer is no cosignature by its key");
+  return { kind: "cosigned", line: signatureLine(verifier, signature.bytes) };
+}
+
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.length;
+    if (length > ANSWER_BYTES_MAX) throw new Error("witness: its answer is too long");
+    parts.push(part);
+  }
+  return parts.length === 0 ? utf8("") : concat(parts);
+}
