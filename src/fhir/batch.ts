@@ -106,11 +106,14 @@ export function withReferences(value: Json, replaced: (reference: string) => str
   );
 }
 
-/** The references of a resource that name what they mean by a search (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2). */
+/**
+ * The references of a resource that name what they mean by a search (`Practitioner?identifier=…`, FHIR R4 http §3.1.0.11.2): all with a `?`,
+ * since servers look for one wherever it stands, behind a slash or an address.
+ */
 export function conditionalReferences(value: Json): readonly string[] {
   const found = new Set<string>();
   withReferences(value, (reference) => {
-    if (/^[A-Za-z]{1,64}\?/u.test(reference)) found.add(reference);
+    if (reference.includes("?") && !reference.startsWith("#")) found.add(reference);
     return undefined;
   });
   return [...found];

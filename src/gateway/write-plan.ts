@@ -179,7 +179,8 @@ function decideChange(
   const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
   if (!merged.ok) return merged;
   const result = merged.value;
-  if (conditionalReferences(result).length > 0) return err({ reason: "reference_conditional" });
+  const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
+  if (conditionalReferences(result).some((reference) => !standing.has(reference))) return err({ reason: "reference_conditional" });
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });
   if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_out_of_reach" });

@@ -82,6 +82,13 @@ test("an entry may call its resource as its address does, and the searches that 
   );
   const resource = { subject: { reference: "Patient/1" }, performer: [{ reference: "Practitioner?identifier=a|1" }, { reference: "#p?" }] };
   expect(conditionalReferences(resource)).toEqual(["Practitioner?identifier=a|1"]);
+  for (const reference of [
+    "/Practitioner?identifier=1",
+    "https://api.example/fhir/Practitioner?identifier=1",
+    "./Practitioner?_id=1",
+    "?x=1",
+  ])
+    expect(conditionalReferences({ performer: [{ reference }] })).toEqual([reference]);
 });
 
 test("a batch may read one resource twice; a transaction as well", ({ expect }) => {
