@@ -1,7 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { Client, type FhirResource } from "fhir-kit-client";
+import { Agent } from "undici";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
+import { r4ResourceTypes } from "#fhir/r4-types.gen";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
@@ -42,25 +46,26 @@ const world = [
   observation("others", other),
 ];
 
+const rule = (types: readonly string[]) => ({
+  types,
+  interactions: ["read", "search", "create", "update", "delete"],
+  show: "everything",
+  why: "45 CFR 164.524(a)(1): the individual's right of access.",
+  examples: [{ says: "It may be read.", request: "Patient/1", is: "permitted" }],
+});
 const policy = {
   format: "phylax.policy.v1",
   name: "writers",
   title: "Reads and writes everything of a record",
   purposes: ["PATRQT"],
-  rules: [
-    {
-      types: ["Patient", "Observation", "Encounter"],
-      interactions: ["read", "search", "create", "update", "delete"],
-      show: "everything",
-      why: "45 CFR 164.524(a)(1): the individual's right of access.",
-      examples: [{ says: "It may be read.", request: "Patient/1", is: "permitted" }],
-    },
-  ],
+  rules: [rule(["Patient", "Observation", "Encounter"])],
 };
+
+const loading = { ...policy, name: "loading", rules: [rule([...r4ResourceTypes])] };
 
 describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when ../shared/data is absent)", () => {
   const bundles = mkdtempSync(join(tmpdir(), "phylax-requests-"));
-  const scopes = { app: "patient/*.cruds", staff: "system/*.cruds" } as const;
+  const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
   type Who = keyof typeof scopes;
   const certificates = new Map<Who, CertificateFiles>();
   let phylax: TestStack;
@@ -71,7 +76,7 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
     phylax = await startTestStack({ bundles });
     issuer = await outsider("https://requests.example", "phylax");
     const entries = [];
-    for (const who of ["app", "staff"] as const) {
+    for (const who of ["app", "staff", "loader"] as const) {
       const certificate = await certificateFor(phylax, who);
       certificates.set(who, certificate);
       const client = {
@@ -82,10 +87,10 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
         externalClientId: who,
         certificates: [thumbprint(certificate)],
       };
-      entries.push(clientEntries(client, "PATRQT", "writers", scopes[who]));
+      entries.push(clientEntries(client, "PATRQT", who === "loader" ? "loading" : "writers", scopes[who]));
     }
     await phylax.stack.runtime.applyRegistry(
-      joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "writers", body: policy }] }, ...entries),
+      joined({ issuers: [issuerEntry(issuer)], policies: [policy, loading].map((body) => ({ name: body.name, body })) }, ...entries),
     );
   }, 120_000);
   afterAll(async () => {
@@ -159,6 +164,42 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
     const { id } = JSON.parse(body("test_obs_no_subject"));
     await refused(expect, [403, 404], send("app", "PUT", `Observation/${id}`, body("test_obs_no_subject")));
   });
+
+  test(
+    "a real Synthea transaction goes through with fhir-kit-client as it comes from npm, and is found by it",
+    { timeout: 60_000 },
+    async ({ expect }) => {
+      const synthea = join(folder, "../synthea-2019");
+      const [first = ""] = readdirSync(synthea).toSorted();
+      const transaction = JSON.parse(gunzipSync(readFileSync(join(synthea, first))).toString()) as FhirResource & {
+        readonly entry: readonly { readonly resource: FhirResource }[];
+      };
+      const certificate = certificates.get("loader");
+      if (certificate === undefined) throw new Error("not set up");
+      const dispatcher = new Agent({
+        connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) },
+      });
+      const client = new Client({
+        baseUrl: phylax.dev.fhir,
+        bearerToken: await outsideToken(issuer, certificate, { client_id: "loader", scope: scopes.loader }),
+        requestOptions: { dispatcher }, // Node's fetch takes it (undici)
+      });
+      type Response = FhirResource & {
+        readonly entry: readonly { readonly response: { readonly status: string; readonly location: string } }[];
+      };
+      const { entry } = (await client.transaction({ body: transaction })) as Response;
+      expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(transaction.entry.map(() => "201"));
+      const at = transaction.entry.findIndex(({ resource }) => resource.resourceType === "Patient");
+      const id = /Patient\/(?<id>[\w.-]+)/u.exec(entry[at]?.response.location ?? "")?.groups?.["id"] ?? "";
+      expect(await client.read({ resourceType: "Patient", id })).toMatchObject({ name: transaction.entry[at]?.resource["name"] });
+      const { total } = (await client.search({
+        resourceType: "Encounter",
+        searchParams: { patient: id, _count: 1000 },
+      })) as FhirResource & { readonly total: number };
+      expect(total).toBe(transaction.entry.filter(({ resource }) => resource.resourceType === "Encounter").length); // their references to the patient were resolved
+      await dispatcher.close();
+    },
+  );
 
   test("the other files of the folder are no requests: answers, and lists that another gateway reads its access from", ({ expect }) => {
     const tried = new Set(
