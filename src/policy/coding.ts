@@ -7,9 +7,9 @@ export function isCodedAs(value: Json | undefined, codes: readonly string[]): bo
   return codesOf(value).some((code) => codes.includes(code));
 }
 
-/** Whether a coded value is one of `system|code`, or of bare `code` whatever its system is, as a token search takes it (FHIR R4 §3.1.1.4.10). */
-export function isFoundBy(value: Json, codes: readonly string[]): boolean {
-  return codesOf(value).some((carried) => codes.some((code) => carried === code || carried.slice(carried.lastIndexOf("|") + 1) === code));
+/** By what coded values are found: each `system|code`, and each bare `code` whatever its system is, as a token search takes it (FHIR R4 §3.1.1.4.10). */
+export function findersOf(values: readonly Json[]): ReadonlySet<string> {
+  return new Set(values.flatMap(codesOf).flatMap((carried) => [carried, carried.slice(carried.lastIndexOf("|") + 1)]));
 }
 
 function codesOf(value: Json | undefined): readonly string[] {

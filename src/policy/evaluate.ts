@@ -185,6 +185,11 @@ function granted(
     const readable = policy.rulesFor(type).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
     return readable.length === 0 || isLabelled(resource) ? undefined : policy.viewOf(type, readable);
   };
+  const holds = new Map<string, Hold | undefined>(); // asked for at each resource inside a row
+  const holdToRead = (type: string) => {
+    if (!holds.has(type)) holds.set(type, holdOf(access, type, "r"));
+    return holds.get(type);
+  };
   return {
     policyDigest: policy.digest,
     ask,
@@ -202,21 +207,21 @@ function granted(
     },
     viewInside: (resource, base, brought) => {
       const inside = property(resource, "resourceType");
-      const held = typeof inside === "string" ? holdOf(access, inside, "r") : undefined;
+      const held = typeof inside === "string" ? holdToRead(inside) : undefined;
       // What is brought along is within the hold of its own type, which may be wider than that of the rows.
-      const container = brought === undefined ? hold : holdOf(access, brought, "r");
+      const container = brought === undefined ? hold : holdToRead(brought);
       // Of what is nobody's own nobody can tell whose the resources inside are.
       if (typeof inside !== "string" || held === undefined || container === undefined || !canHold(container, brought ?? type))
         return undefined;
       return mayGoWith(held, container, resource, inside, base) ? readableBy(resource, inside) : undefined;
     },
     mayLinkTo: (other, base) => {
-      const patients = holdOf(access, "Patient", "r");
+      const patients = holdToRead("Patient");
       return patients !== undefined && namesHeld(patients, other, base);
     },
     viewBeside: (resource, base, through) => {
       const beside = property(resource, "resourceType");
-      const held = typeof beside === "string" ? holdOf(access, beside, "r") : undefined;
+      const held = typeof beside === "string" ? holdToRead(beside) : undefined;
       if (typeof beside !== "string" || held === undefined || !isReached(held, resource, beside, base)) return undefined;
       return canHold(held, beside) ? readableBy(resource, beside) : readableBy(resource, beside, isReferredBy(through));
     },

@@ -5,7 +5,7 @@ import { parseReference } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
 import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
-import { isFoundBy } from "./coding.ts";
+import { findersOf } from "./coding.ts";
 
 /** What the principal may reach: the scopes, and whom those of the contexts `patient` and `user` mean. */
 export interface Access {
@@ -87,10 +87,14 @@ export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, t
   });
 }
 
+// Of a row that is being judged: a token's scopes may name a thousand categories, and a row carry thousands.
+const carried = new WeakMap<JsonObject, ReadonlySet<string>>();
+
 function isOfCategories(row: JsonObject, type: string, categories: readonly Category[]): boolean {
   if (categories.length === 0) return true;
-  const values = categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? [];
-  return categories.every((codes) => values.some((value) => isFoundBy(value, codes)));
+  const found = carried.get(row) ?? findersOf(categoryOf(type)?.paths.flatMap((path) => valuesAt(row, path)) ?? []);
+  carried.set(row, found);
+  return categories.every((codes) => codes.some((code) => found.has(code)));
 }
 
 /** The parameter by which SMART's `?category=` means rows; nothing where R4 has none for the type. */
