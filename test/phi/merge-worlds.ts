@@ -89,7 +89,7 @@ function filled(value: Json): Json | undefined {
 /** The same resource to whoever sees it so: some of what is hidden is gone, or other. */
 export function otherwiseHidden({ stored, shown, view }: Look, roll: Roll): JsonObject {
   const isSeen = (resource: JsonObject) => sameText(look(resource, view)?.shown ?? null) === sameText(shown);
-  const attempts = Array.from({ length: 12 }, () => {
+  const attempts = Array.from({ length: 8 }, () => {
     const changed = edited(stored, "resource", 0.1, roll);
     return isObject(changed) ? changed : stored;
   });
