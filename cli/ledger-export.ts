@@ -1,15 +1,19 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/base64";
 import type { LogReader } from "#ledger/ports";
+import { mayBeGone, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/signed-note";
 import { tilePath } from "#ledger/tile";
-import { verifyLog } from "#ledger/verify";
+import { type LeafRules, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, keysText, verifyFolder } from "./ledger-folder.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
+import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
+import { CHECKPOINT_LAG_MS } from "./ledger-verify.ts";
 
 export const ledgerExportUsage = "phylax ledger export DIR [URL] [--key VKEY]… [--keys DEV.JSON]…";
 
@@ -22,11 +26,12 @@ export async function ledgerExport(args: readonly string[]): Promise<number> {
     const { folder, url, keys } = readRequest(args);
     await mkdir(folder, { recursive: true });
     if ((await readdir(folder)).length > 0) throw new Misuse(`${folder} is not empty`);
+    const written = new Set([keysFile]);
     try {
-      await write(folder, url, keys);
+      await write(folder, url, keys, written);
       return 0;
     } catch (fault) {
-      for (const name of [keysFile, ...keys.map(logOf)]) await rm(join(folder, name), { recursive: true, force: true });
+      for (const name of written) await rm(join(folder, name), { recursive: true, force: true });
       throw fault;
     }
   } catch (fault) {
@@ -34,23 +39,43 @@ export async function ledgerExport(args: readonly string[]): Promise<number> {
   }
 }
 
-async function write(folder: string, url: string, keys: readonly Verifier[]): Promise<void> {
+async function write(folder: string, url: string, given: readonly Verifier[], written: Set<string>): Promise<void> {
   const checkpoints = new Map<string, Uint8Array>();
-  for (const verifier of keys) {
+  const copy = async (verifier: Verifier, rules?: LeafRules): Promise<void> => {
     const log = logOf(verifier);
-    const result = await verifyLog(
-      copying(httpLog(url, log), join(folder, log), (note) => checkpoints.set(log, note)),
-      verifier,
-    );
+    written.add(log);
+    const reader = copying(httpLog(url, log), join(folder, log), (note) => checkpoints.set(log, note));
+    const result = await verifyLog(reader, verifier, {}, rules);
     if (!result.ok) throw new Error(`${log}: WRONG: ${sentence(result.error)}`);
+  };
+  // The root log first: every log, copied after it, has at least what stands there. A log's checkpoint may be a second old, and cached for one.
+  const root = rootKeyOf(given);
+  const leaves = root && new RootLeaves(root);
+  if (root !== undefined) {
+    await copy(root, leaves);
+    await wait(CHECKPOINT_LAG_MS);
   }
+  const named = root === undefined || leaves === undefined ? given : keysWithRoot(given, root, leaves);
+  const keys = leaves === undefined ? named : await stillThere(url, named, leaves);
+  for (const verifier of keys) if (verifier !== root) await copy(verifier);
   for (const [log, note] of checkpoints) await writeObject(join(folder, log, "checkpoint"), note);
   await writeObject(join(folder, keysFile), keysText(keys));
   for (const report of await verifyFolder(folder, keys, () => ({}))) {
     if ("wrong" in report) throw new Error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
+    if (report.removed === true) continue;
     const { size, frames, root } = report.good;
     console.log(`${report.name}: exported: ${size} leaves in ${frames} frames, root ${toBase64(root)}`);
   }
+}
+
+/** Without the logs that were removed after their six years, and of which only the root log tells. */
+async function stillThere(url: string, keys: readonly Verifier[], leaves: RootLeaves): Promise<Verifier[]> {
+  const there: Verifier[] = [];
+  for (const key of keys) {
+    const log = logOf(key);
+    if (!mayBeGone(log, leaves.seconds) || (await httpLog(url, log).checkpoint()) !== undefined) there.push(key);
+  }
+  return there;
 }
 
 /** A reader that leaves a copy of each object it read in the folder, and of the checkpoint with the caller. */

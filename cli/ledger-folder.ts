@@ -5,9 +5,18 @@ import type { Verifier } from "#ledger/signed-note";
 import { type Claims, type Finding, verifyLog, type Verified } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
 import { keyText, logOf, parseLogKey } from "./ledger-keys.ts";
+import { type Place, verifyLogs } from "./ledger-root.ts";
 
 /** What was found of one log, or of an object (`keys`, a file too many) beside them. */
-export type Report = { readonly name: string } & ({ readonly good: Verified } | { readonly wrong: Finding | string });
+export type Report = { readonly name: string } & (
+  | {
+      readonly good: Verified;
+      readonly removed?: true; // its leaves are gone; `good` is the root log's word
+      readonly rooted?: number; // leaves up to the log's last checkpoint in the root log
+      readonly cosigned?: readonly { readonly name: string; readonly seconds: number }[]; // of the root log
+    }
+  | { readonly wrong: Finding | string }
+);
 
 export const keysFile = "keys";
 const keysHead =
@@ -37,25 +46,27 @@ export async function verifyFolder(
   keys: readonly Verifier[],
   claimsOf: (verifier: Verifier) => Claims,
   only: readonly string[] = [],
+  witnesses: readonly Verifier[] = [],
 ): Promise<Report[]> {
   const reports: Report[] = [await checkKeys(folder, keys)].filter((report) => "wrong" in report);
-  for (const verifier of keys) {
-    if (only.length === 0 || only.includes(logOf(verifier))) reports.push(await verifyOne(folder, verifier, claimsOf(verifier)));
-  }
+  const checked = await verifyLogs({ keys, claimsOf, only, witnesses }, folderPlace(folder));
+  reports.push(...checked);
   if (only.length > 0) return reports;
-  const known = new Set([keysFile, ...keys.map(logOf)]);
+  const known = new Set([keysFile, ...keys.map(logOf), ...checked.map(({ name }) => name)]);
   const others = (await readdir(folder)).filter((name) => !known.has(name));
   return [...reports, ...others.sort().map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }))];
 }
 
-async function verifyOne(folder: string, verifier: Verifier, claims: Claims): Promise<Report> {
-  const name = logOf(verifier);
-  const own = join(folder, name);
-  const result = await verifyLog(folderLog(own), verifier, claims);
-  if (!result.ok) return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
-  const [stray] = await strayObjects(own, name, result.value);
-  return stray === undefined ? { name, good: result.value } : { name, wrong: { object: stray, problem: "is no object of this log" } };
-}
+const folderPlace = (folder: string): Place => ({
+  readerOf: (log) => folderLog(join(folder, log)),
+  async verify(reader, verifier, claims, rules) {
+    const name = logOf(verifier);
+    const result = await verifyLog(reader, verifier, claims, rules);
+    if (!result.ok) return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
+    const [stray] = await strayObjects(join(folder, name), name, result.value);
+    return stray === undefined ? { name, good: result.value } : { name, wrong: { object: stray, problem: "is no object of this log" } };
+  },
+});
 
 async function checkKeys(folder: string, keys: readonly Verifier[]): Promise<Report | { readonly name: string }> {
   const written = await ownKeys(folder);

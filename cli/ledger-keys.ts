@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseWitnessKey } from "#ledger/cosignature";
 import { parseLogName } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
 import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/signed-note";
 
 /** A command that was called in a way that means nothing. */
@@ -18,6 +20,7 @@ export function tellFault(fault: unknown, usage: string): 1 | 2 {
 export interface GivenKeys {
   readonly from: string;
   readonly keys: readonly Verifier[];
+  readonly witnesses: readonly Verifier[];
   readonly url?: string;
 }
 
@@ -35,13 +38,21 @@ export function givenKeys(key: readonly string[], files: readonly string[]): Giv
   if (keys.length === 0 && files.length > 0) throw new Misuse(`${files.join(", ")} has no key`);
   if (keys.length === 0) return undefined;
   const url = found.map((file) => file.url).find((one) => one !== undefined);
-  return { from: [...key.map(() => "--key"), ...read].join(", "), keys, ...(url === undefined ? {} : { url }) };
+  const witnesses = found.flatMap((file) => file.witnesses);
+  return { from: [...key.map(() => "--key"), ...read].join(", "), keys, witnesses, ...(url === undefined ? {} : { url }) };
 }
 
-/** The key of a log. Its name becomes that of a folder, which a failed export removes: a name like `..` is none. */
+/** The key of a log or of the root log. Its name becomes that of a folder, which a failed export removes: a name like `..` is none. */
 export function parseLogKey(text: string): Verifier | undefined {
   const key = parseVerifierKey(text);
-  return key.ok && parseLogName(logOf(key.value)) !== undefined ? key.value : undefined;
+  return key.ok && (parseLogName(logOf(key.value)) !== undefined || logOf(key.value) === ROOT_LOG) ? key.value : undefined;
+}
+
+/** The key of a witness, whose cosignature the root log's checkpoint must have. */
+export function readWitnessKey(text: string): Verifier {
+  const key = parseWitnessKey(text);
+  if (!key.ok) throw new Misuse(`not the verifier key of a witness: ${text}`);
+  return key.value;
 }
 
 export const logOf = ({ name }: Verifier): string => name.slice(name.lastIndexOf("/") + 1);
@@ -54,19 +65,33 @@ function readKey(text: string): Verifier {
   return key;
 }
 
-/** `logs` of a dev.json (DESIGN §10): log name to verifier key; and `ledger`: where, not what to trust. */
-function readKeyFile(file: string): { readonly keys: readonly Verifier[]; readonly url: string | undefined } {
-  const { logs, ledger } = readJson(file);
+interface KeyFile {
+  readonly keys: readonly Verifier[];
+  readonly witnesses: readonly Verifier[];
+  readonly url: string | undefined;
+}
+
+/** Of a dev.json (DESIGN §10) `logs`: log name to verifier key; `root` and `witnesses`, if they are there; `ledger`: where, not what to trust. */
+function readKeyFile(file: string): KeyFile {
+  const { logs, root, witnesses = {}, ledger } = readJson(file);
   if (logs === undefined) throw new Misuse(`${file} has no logs`);
-  const keys = Object.entries(logs).map(([log, text]) => {
+  const named: [string, unknown][] = Object.entries({ ...logs, ...(root === undefined ? {} : { [ROOT_LOG]: root }) });
+  const keys = named.map(([log, text]) => {
     const key = readKey(String(text));
     if (logOf(key) !== log) throw new Misuse(`${file}: the key of ${log} is another log's`);
     return key;
   });
-  return { keys, url: ledger };
+  return { keys, witnesses: Object.values(witnesses).map((text) => readWitnessKey(String(text))), url: ledger };
 }
 
-function readJson(file: string): { readonly logs?: Readonly<Record<string, unknown>>; readonly ledger?: string } {
+interface KeyJson {
+  readonly logs?: Readonly<Record<string, unknown>>;
+  readonly root?: unknown;
+  readonly witnesses?: Readonly<Record<string, unknown>>;
+  readonly ledger?: string;
+}
+
+function readJson(file: string): KeyJson {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {

@@ -5,17 +5,18 @@ import { parseArgs } from "node:util";
 import { openCheckpoint } from "#ledger/checkpoint";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/signed-note";
-import { type Claims, verifyLog } from "#ledger/verify";
+import { type Claims, type Finding, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
-import { keysFile, ownKeys, type Report, verifyFolder } from "./ledger-folder.ts";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { keysFile, ownKeys, verifyFolder } from "./ledger-folder.ts";
+import { givenKeys, logOf, Misuse, readWitnessKey, tellFault } from "./ledger-keys.ts";
 import { tell } from "./ledger-report.ts";
+import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const ledgerVerifyUsage =
-  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
+  "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
 
 /** A checkpoint is signed at most once a second and may be cached for one: a receipt can be this much ahead of it. */
-const CHECKPOINT_LAG_MS = 2200;
+export const CHECKPOINT_LAG_MS = 2200;
 
 /**
  * Checks every log whose public key is known, over HTTP or in an exported folder, and says what is wrong with which object. Keys come
@@ -23,13 +24,12 @@ const CHECKPOINT_LAG_MS = 2200;
  */
 export async function ledgerVerify(args: readonly string[]): Promise<number> {
   try {
-    const { target, keys, only, claimsOf } = await readRequest(args);
+    const { target, keys, witnesses, only, claimsOf } = await readRequest(args);
     if (keys === undefined) return tell({ name: keysFile, wrong: "is missing or not as an export writes it" }, {}) ? 0 : 1;
-    const reports = target.kind === "folder" ? await verifyFolder(target.path, keys, claimsOf, only) : [];
-    for (const verifier of keys) {
-      const asked = target.kind === "url" && (only.length === 0 || only.includes(logOf(verifier)));
-      if (asked) reports.push(await verifyServed(target.url, verifier, claimsOf(verifier)));
-    }
+    const reports =
+      target.kind === "folder"
+        ? await verifyFolder(target.path, keys, claimsOf, only, witnesses)
+        : await verifyLogs({ keys, claimsOf, only, witnesses }, servedPlace(target.url));
     const good = reports.map((report) => {
       const verifier = keys.find((key) => logOf(key) === report.name);
       return tell(report, verifier === undefined ? {} : claimsOf(verifier));
@@ -40,19 +40,27 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
   }
 }
 
-async function verifyServed(url: string, verifier: Verifier, claims: Claims): Promise<Report> {
-  const name = logOf(verifier);
-  let result = await verifyLog(httpLog(url, name), verifier, claims);
-  if (!result.ok && result.error.problem.startsWith("does not reach the receipt")) {
-    await wait(CHECKPOINT_LAG_MS);
-    result = await verifyLog(httpLog(url, name), verifier, claims);
-  }
-  return result.ok ? { name, good: result.value } : { name, wrong: result.error };
-}
+/** What a log's checkpoint, which may be a second old, has not reached yet: a receipt's leaf, or a checkpoint that the root log has. */
+const mayBeLate = ({ object, problem }: Finding): boolean =>
+  object === "checkpoint" && (problem.startsWith("does not reach the receipt") || problem.startsWith("is behind an earlier checkpoint"));
+
+const servedPlace = (url: string): Place => ({
+  readerOf: (log) => httpLog(url, log),
+  async verify(reader, verifier, claims, rules) {
+    const name = logOf(verifier);
+    let result = await verifyLog(reader, verifier, claims, rules);
+    if (!result.ok && mayBeLate(result.error)) {
+      await wait(CHECKPOINT_LAG_MS);
+      result = await verifyLog(reader, verifier, claims, rules);
+    }
+    return result.ok ? { name, good: result.value } : { name, wrong: result.error };
+  },
+});
 
 interface VerifyRequest {
   readonly target: { readonly kind: "url"; readonly url: string } | { readonly kind: "folder"; readonly path: string };
   readonly keys: readonly Verifier[] | undefined; // undefined: a folder whose own keys, the only ones, cannot be read
+  readonly witnesses: readonly Verifier[];
   readonly only: readonly string[]; // logs; empty for all
   readonly claimsOf: (verifier: Verifier) => Claims;
 }
@@ -62,7 +70,7 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { key: many, keys: many, log: many, since: many, receipt: many },
+    options: { key: many, keys: many, witness: many, log: many, since: many, receipt: many },
   });
   const given = givenKeys(values.key, values.keys);
   const [named, ...more] = positionals;
@@ -72,14 +80,17 @@ async function readRequest(args: readonly string[]): Promise<VerifyRequest> {
   const keys = given?.keys ?? (target.kind === "folder" ? await ownKeys(target.path) : undefined);
   if (given === undefined) console.log(`keys: the folder's own, so this shows only that the folder agrees with itself`);
   else if (values.key.length + values.keys.length === 0) console.log(`keys: of ${given.from}`);
-  if (keys === undefined) return { target, keys, only: [], claimsOf: () => ({}) };
+  const witnesses = [...values.witness.map(readWitnessKey), ...(given?.witnesses ?? [])];
+  if (keys === undefined) return { target, keys, witnesses, only: [], claimsOf: () => ({}) };
+  // Asked for a witness's word, a check without it must not pass for one.
+  if (values.witness.length > 0 && rootKeyOf(keys) === undefined) throw new Misuse("witnesses cosign the root log, whose key is not here");
   const unknown = values.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
   // A claim of a log that is not looked at would pass unseen.
   const lookedAt = values.log.length === 0 ? keys : keys.filter((verifier) => values.log.includes(logOf(verifier)));
   const since = values.since.map((file) => ownCheckpoint(file, lookedAt));
   const receipts = values.receipt.map((text) => ownReceipt(text, lookedAt));
-  return { target, keys, only: values.log, claimsOf: (verifier) => claimsFor(verifier, since, receipts) };
+  return { target, keys, witnesses, only: values.log, claimsOf: (verifier) => claimsFor(verifier, since, receipts) };
 }
 
 function readTarget(named: string | undefined): VerifyRequest["target"] | undefined {

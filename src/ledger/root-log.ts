@@ -38,6 +38,7 @@ export function readRootLeaf(
 export class RootLeaves implements LeafRules {
   readonly #root: Verifier;
   readonly #seen = new Map<string, Checkpoint[]>();
+  #seconds = 0;
 
   constructor(root: Verifier) {
     this.#root = root;
@@ -46,6 +47,11 @@ export class RootLeaves implements LeafRules {
   /** Every checkpoint of each log, oldest first. */
   get seen(): ReadonlyMap<string, readonly Checkpoint[]> {
     return this.#seen;
+  }
+
+  /** The time of its last frame, in seconds since 1970. */
+  get seconds(): number {
+    return this.#seconds;
   }
 
   leaf(bytes: Uint8Array): string | undefined {
@@ -62,9 +68,18 @@ export class RootLeaves implements LeafRules {
     return undefined;
   }
 
-  frameEnd(): undefined {
+  frameEnd(seconds: number): undefined {
+    this.#seconds = seconds;
     return undefined;
   }
+}
+
+const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
+
+/** Whether a log of this name may have been removed whole at a time (seconds since 1970): its half-year ended six years before. */
+export function mayBeGone(log: string, seconds: number): boolean {
+  const [, year, half] = /^(\d{4})h([12])$/.exec(parseLogName(log)?.halfYear ?? "") ?? [];
+  return year !== undefined && Date.UTC(Number(year) + RETENTION_YEARS, half === "1" ? 6 : 12) <= seconds * 1000;
 }
 
 const frameOf = ({ frame }: Checkpoint): number => frame?.number ?? -1;
