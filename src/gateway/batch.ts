@@ -76,16 +76,20 @@ export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, 
 }
 
 async function plan(one: Entry, scene: BatchScene): Promise<void> {
-  if (!one.asked.ok) return refuse(one, one.asked.error);
+  if (!one.asked.ok) return refuse(one, one.asked.error, scene);
   if (one.asked.value.kind === "reading") return;
   const planned = await planWrite(one.asked.value.write, scene);
   if (planned.ok) one.plan = planned.value;
-  else refuse(one, planned.error);
+  else refuse(one, planned.error, scene);
 }
 
-function refuse(one: Entry, refusal: GatewayRefusal): void {
+/** Where it tells of a row, the record names whom that is about. */
+function refuse(one: Entry, refusal: GatewayRefusal, { origin }: BatchScene): void {
   one.answer = refusedEntry(refusal);
-  one.parts.push(refusedPart(whatOf(one), one.answer.status, refusal.reason));
+  const [what, { status }] = [whatOf(one), one.answer];
+  const about = "concerned" in refusal ? refusal.concerned : undefined;
+  const { patients, unnamed } = about === undefined ? { patients: [], unnamed: [] } : writePart("write", what, about, { origin });
+  one.parts.push({ ...refusedPart(what, status, refusal.reason), patients, unnamed });
 }
 
 /** As the record names it: by its own method and path, not the batch's. */
@@ -132,7 +136,8 @@ function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" 
   const status = planned.kind === "found" ? 200 : 204;
   one.answer = planned.kind === "found" ? { status, location: `${base}/${type}/${planned.id}` } : { status };
   const what = { ...whatOf(one), ...placeOf({ type, id: planned.kind === "found" ? planned.id : undefined }) };
-  one.parts.push(writePart("write", what, { patients: new Set(), unnamed: false }, { origin, outcome: { status } }));
+  const concerned = planned.kind === "found" ? planned.concerned : { patients: new Set<string>(), unnamed: false };
+  one.parts.push(writePart("write", what, concerned, { origin, outcome: { status } }));
 }
 
 async function readAll(entries: readonly Entry[], scene: BatchScene): Promise<void> {
@@ -145,9 +150,9 @@ async function read(one: Entry, scene: BatchScene): Promise<void> {
   if (!one.asked.ok || one.asked.value.kind !== "reading") return;
   const { policy, access, origin, at, who, clientCert, ports } = scene;
   const grant = evaluate(policy, access, one.asked.value.interaction);
-  if (!grant.ok) return refuse(one, grant.error);
+  if (!grant.ok) return refuse(one, grant.error, scene);
   const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports);
-  if (!disclosed.ok) return refuse(one, disclosed.error);
+  if (!disclosed.ok) return refuse(one, disclosed.error, scene);
   const { isHead, interaction } = one.asked.value;
   one.answer = { status: 200, bodiless: isHead };
   const [only] = disclosed.value.windows;

@@ -162,7 +162,12 @@ function partOf(kind: "intent" | "write", { entry, asked, plan }: Ready, { origi
   const interaction = asked.kind === "writing" ? asked.write.interaction : asked.interaction;
   const place = plan === undefined || plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
-  return writePart(kind, what, plan?.kind === "send" ? plan.concerned : nobody, outcome === undefined ? { origin } : { origin, outcome });
+  return writePart(
+    kind,
+    what,
+    plan === undefined || plan.kind === "nothing" ? nobody : plan.concerned,
+    outcome === undefined ? { origin } : { origin, outcome },
+  );
 }
 
 /** All the writes as one, sent once. */
