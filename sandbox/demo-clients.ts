@@ -101,6 +101,15 @@ export const demoClients: readonly DemoClient[] = [
   },
   {
     ...common,
+    id: "privacy-officer",
+    kind: "operations",
+    subject: "O=Lantern Privacy Office, CN=privacy-officer",
+    purpose: "HOPERAT",
+    policy: "privacy-office",
+    describe: "the privacy office: asks for patients' accountings of disclosures, and sees nothing else",
+  },
+  {
+    ...common,
     id: "research",
     kind: "research",
     subject: "O=Northern University, CN=research",

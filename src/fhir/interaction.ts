@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import { readAccounting, type AccountingAsked } from "./accounting-asked.ts";
 import type { ResourceType } from "./elements.ts";
 import { readElementList } from "./element-list.ts";
 import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
@@ -8,7 +9,7 @@ import { readQuery, type QueryPair, type QueryRefusal } from "./query.ts";
 import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchParameter, type SearchRefusal } from "./search.ts";
 
 /** What is being asked, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is the `GET` whose answer has no body. */
-export type Interaction = Reading | Listing | Writing | Told | { readonly kind: "batch" };
+export type Interaction = Reading | Listing | Writing | Told | AccountingAsked | { readonly kind: "batch" };
 
 export type Reading =
   | ({ readonly kind: "read"; readonly type: ResourceType; readonly id: string } & OfElements)
@@ -108,6 +109,8 @@ export function readInteraction(
       return readEverything(asked.id, pairs.value);
     case "lastn":
       return readLastN(pairs.value, base);
+    case "disclosures":
+      return readAccounting(asked.id, pairs.value);
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete": {
@@ -180,6 +183,7 @@ type Asked =
   | { readonly kind: "history"; readonly type: ResourceType; readonly id: string | undefined }
   | { readonly kind: "everything"; readonly id: string }
   | { readonly kind: "lastn" }
+  | { readonly kind: "disclosures"; readonly id: string }
   | Told
   | Exclude<Writing, { criteria: Search }>
   | { readonly kind: `conditional-${"update" | "patch" | "delete"}`; readonly type: ResourceType }
@@ -219,6 +223,7 @@ function inCompartment({ of, id, type, posted }: Extract<Place, { kind: "compart
 
 function inOperation(method: Method, { name, type, id }: Extract<Place, { kind: "operation" }>): Asked | UncarriedInteraction | undefined {
   if (name === "everything" && type === "Patient" && id !== undefined) return method === "GET" ? { kind: "everything", id } : undefined;
+  if (name === "disclosures" && type === "Patient" && id !== undefined) return method === "GET" ? { kind: "disclosures", id } : undefined;
   if (name === "lastn" && type === "Observation" && id === undefined) return method === "GET" ? { kind: "lastn" } : undefined;
   if (name === "validate" && type !== undefined) return method === "POST" ? { kind: "validate", type, id } : undefined;
   return method === "GET" || method === "POST" ? "operation" : undefined;

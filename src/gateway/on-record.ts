@@ -27,6 +27,13 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
       return { interaction: "$everything", type: interaction.type, id: interaction.id, parameters: listed(interaction) };
     case "lastn":
       return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
+    case "disclosures": {
+      const { type, id, start, end, all } = interaction;
+      const parameters = Object.entries({ start, end, all: String(all) }).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value] as const],
+      );
+      return { interaction: "$disclosures", type, id, parameters };
+    }
     case "validate":
       return { interaction: "$validate", type: interaction.type, id: interaction.id };
     case "capabilities":

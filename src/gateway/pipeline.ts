@@ -6,7 +6,9 @@ import { clientCertField } from "#identity/client-cert-field";
 import { deniedPrincipal, deniedSigner, type DeniedNames } from "#identity/denial";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
+import { evaluateAccounting } from "#policy/evaluate-accounting";
 import { evaluateListing } from "#policy/evaluate-listing";
+import { account, type AccountPorts } from "./account.ts";
 import { admit, type Arrival } from "./admit.ts";
 import { readBatchBody } from "./batch-entry.ts";
 import { answerBatch } from "./batch.ts";
@@ -27,7 +29,8 @@ import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
 import { write } from "./write.ts";
 
-export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, GatherPorts, TrailPorts {
+export interface GatewayPorts
+  extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, GatherPorts, AccountPorts, TrailPorts {
   readonly origins: Origins;
   readonly clock: Clock;
   readonly limiter: Limiter;
@@ -116,6 +119,22 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);
   }
 
+  const release = async (disclosed: Disclosure) => {
+    const still = await stillGood();
+    if (!still.ok) return trail.refuse(still.error);
+    const credits = await spendRecords(disclosed);
+    if (!credits.ok) return trail.refuse(credits.error);
+    return trail.release(disclosed, async () => {
+      if (!(await stillGood()).ok) throw new Error("denied in the middle of the answer");
+    });
+  };
+  if (interaction.kind === "disclosures") {
+    const permitted = evaluateAccounting(policy, access.value, { purpose: who.purpose, asked: interaction });
+    if (!permitted.ok) return trail.refuse(permitted.error);
+    const accounted = await account({ asked: interaction, grant: permitted.value, ask, origin, base, at, caller: trail.caller }, ports);
+    return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);
+  }
+
   const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
@@ -123,13 +142,5 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const disclosed = await ("kind" in grant.value
     ? list({ ...asked, grant: grant.value, ask }, ports)
     : gather({ ...asked, grant: grant.value, clientCert }, ports));
-  if (!disclosed.ok) return trail.refuse(disclosed.error);
-
-  const still = await stillGood();
-  if (!still.ok) return trail.refuse(still.error);
-  const credits = await spendRecords(disclosed.value);
-  if (!credits.ok) return trail.refuse(credits.error);
-  return trail.release(disclosed.value, async () => {
-    if (!(await stillGood()).ok) throw new Error("denied in the middle of the answer");
-  });
+  return disclosed.ok ? release(disclosed.value) : trail.refuse(disclosed.error);
 }

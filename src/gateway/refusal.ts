@@ -2,6 +2,7 @@ import type { IssueType } from "#fhir/outcome";
 import type { PrincipalDenied } from "#identity/denial";
 import type { Exhausted } from "#limits/ports";
 import type { PolicyRefusal } from "#policy/grant";
+import type { AccountRefusal } from "./account.ts";
 import type { AdmitRefusal } from "./admit.ts";
 import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
@@ -29,6 +30,7 @@ export type GatewayRefusal =
   | TransactionRefusal
   | TellRefusal
   | GatherRefusal
+  | AccountRefusal
   | WriteBodyRefusal
   | PlanRefusal
   | SendRefusal;
@@ -240,6 +242,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
     "throttled",
     "The quota of records of this window has less left than this answer holds: ask for fewer, or later.",
   ),
+  accounting_too_long: face(403, "too-costly", "More disclosures than one answer holds: ask for a shorter time, by start and end."),
   // write: what is wrong with the request whatever is stored
   precondition_malformed: face(400, "value", "If-Match is not a list of entity tags."),
   precondition_not_carried: face(412, "not-supported", "Of preconditions a write may have If-Match, and a create If-None-Exist."),

@@ -1,4 +1,5 @@
 import type { AuditEvent, EventKind } from "#audit/event";
+import type { AccountingCaller } from "#audit/disclosures";
 import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
 import { utf8 } from "#fhir/bytes";
 import type { Interaction } from "#fhir/interaction";
@@ -69,6 +70,12 @@ export class Trail {
 
   learn(facts: Facts): void {
     this.#facts = { ...this.#facts, ...facts };
+  }
+
+  /** Who asks, for what the ledger records of it itself. */
+  get caller(): AccountingCaller {
+    const { id, at, who, from, why, traceId } = this.#event("notice", undefined);
+    return { id, at, who, from, why, traceId };
   }
 
   async refuse(refusal: GatewayRefusal): Promise<Response> {
@@ -194,7 +201,7 @@ export class Trail {
    * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
    * its own bytes. `stillGood` throws when the client may not be answered any longer.
    */
-  async release({ windows, withheldPaths, representation }: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
+  async release({ windows, withheldPaths, representation, headers: own }: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
     const [first, ...further] = windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
     const { headers: asked, method } = this.#arrival;
@@ -208,7 +215,7 @@ export class Trail {
     if (further.length === 0 && (bodiless || first.body.length <= windowBytes)) {
       const recorded = await this.#recordFirst([event(first)]);
       if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-      const headers = this.#answerHeaders(recorded, status, validators);
+      const headers = this.#answerHeaders(recorded, status, validators, own);
       return this.#signed(new Response(bodiless ? null : first.body, { status, headers }), () => [first.body]);
     }
     const numbered = (window: DisclosedWindow, number: number): AuditEvent => ({
@@ -219,7 +226,7 @@ export class Trail {
     const intent: AuditEvent = { ...this.#event("intent", { status }), withheld: { paths: withheld } };
     const recorded = await this.#recordFirst([intent, numbered(first, 1)]);
     if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
-    const answer = { status, headers: this.#answerHeaders(recorded, status, validators) };
+    const answer = { status, headers: this.#answerHeaders(recorded, status, validators, own) };
     const { headers } = await this.#signed(answer, () => windows.map(({ body }) => body));
     if (bodiless) {
       for (const [index, window] of further.entries()) await this.#record([numbered(window, index + 2)]);
@@ -263,9 +270,15 @@ export class Trail {
     return page === undefined || principal === undefined || principal.client.corsOrigins.includes(page) ? page : undefined;
   }
 
-  #answerHeaders(recorded: Recorded | Counted, status: number, validators?: Validators): Headers {
+  #answerHeaders(
+    recorded: Recorded | Counted,
+    status: number,
+    validators?: Validators,
+    own: Readonly<Record<string, string>> = {},
+  ): Headers {
     const headers = this.#headers(recorded);
     if (status !== 304) headers.set("content-type", `${this.#mediaType}; charset=utf-8`); // RFC 9110 §15.4.5
+    for (const [name, value] of Object.entries(own)) headers.set(name, value);
     if (validators === undefined) return headers;
     headers.set("etag", validators.etag);
     const modified = lastModified(validators.lastUpdated);

@@ -8,6 +8,8 @@ export interface Disclosure {
   readonly withheldPaths: readonly string[];
   /** Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`). */
   readonly representation?: { readonly lastUpdated: string | undefined };
+  /** Of an answer that is no FHIR: its media type, and what guards it. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface DisclosedWindow {

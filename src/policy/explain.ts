@@ -1,9 +1,11 @@
+import type { AccountingAsked } from "#fhir/accounting-asked";
 import type { Interaction, Reading, Writing } from "#fhir/interaction";
 import type { Listing } from "#fhir/listing";
 import type { FhirQuestion } from "#fhir/ports";
 import { reachesOf, type Permission } from "#identity/scopes";
 import type { Result } from "#kernel/result";
 import type { CompiledPolicy } from "./compile.ts";
+import { evaluateAccounting } from "./evaluate-accounting.ts";
 import { allowed, evaluateListing } from "./evaluate-listing.ts";
 import { evaluate } from "./evaluate.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
@@ -56,6 +58,8 @@ function explainKind(about: Explained, interaction: Interaction): Explanation {
     case "conditional-patch":
     case "conditional-delete":
       return ofWriting(about, interaction);
+    case "disclosures":
+      return ofAccounting(about, interaction);
     case "validate": {
       const refusal = allowed(about.policy, "validate");
       return { refused: reasonOf(refusal), steps: [operation(about.policy, "validate")], asks: [] };
@@ -90,6 +94,19 @@ function ofReading(about: Explained, interaction: Reading): Explanation {
   const { ask, expects } = granted.value;
   const asked = [...(expects.kind === "vread" ? [expects.current] : []), ask, ...expects.witnesses.map(({ search }) => search.ask)];
   return { refused: undefined, steps, asks: asked.map(written) };
+}
+
+/** By the purpose of the policy that goes furthest. */
+function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
+  const decided = about.document.purposes.map((purpose) => evaluateAccounting(about.policy, about.access, { purpose, asked }));
+  const granted = decided.find(({ ok }) => ok) ?? decided[0];
+  const of: Step = {
+    ok: granted?.ok === true,
+    of: "operation",
+    says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
+  };
+  const asks = granted?.ok === true ? [written(granted.value.patient(asked.id).ask)] : [];
+  return { refused: reasonOf(granted), steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of], asks };
 }
 
 function ofListing(about: Explained, listing: Listing): Explanation {

@@ -53,8 +53,8 @@ export type RuleInteraction = (typeof ruleInteractions)[number];
 export const userRelations = ["practitioner", "organization", "panel", "related-person"] as const;
 export type UserRelation = (typeof userRelations)[number];
 
-/** Operations of R4 that a policy can allow; any other is refused by its name. */
-export const policyOperations = ["everything", "lastn", "validate"] as const;
+/** Operations that a policy can allow, of R4 and one of Phylax's own; any other is refused by its name. */
+export const policyOperations = ["everything", "lastn", "validate", "disclosures"] as const;
 export type PolicyOperation = (typeof policyOperations)[number];
 
 const rule = z.strictObject({
@@ -95,7 +95,7 @@ export const policySchema = z.strictObject({
   }),
   operations: z.array(z.enum(policyOperations)).min(1).max(10).optional().meta({
     description:
-      "Operations that may be called, each within what the rules grant: `everything` of a patient (types that may be searched and read), `lastn` of observations (as their search), `validate` (the structure of what is sent; nothing is read).",
+      "Operations that may be called, each within what the rules grant: `everything` of a patient (types that may be searched and read), `lastn` of observations (as their search), `validate` (the structure of what is sent; nothing is read), `disclosures` (who was told what of a patient: to the individual under PATRQT, to an officer under HOPERAT).",
   }),
   rules: z.array(rule).min(1).max(500),
 });

@@ -1,9 +1,11 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
+import type { LinesAsked } from "#audit/disclosures";
 import { gatewayApp } from "#gateway/app";
 import { compiledPolicies } from "#gateway/compiled-policies";
 import { instant } from "#kernel/clock";
 import { chooseLog } from "#ledger/shard-choice";
+import { accountingConfig } from "#platform/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
 import { authorizationServers } from "#platform/d1/authorization-servers";
@@ -94,6 +96,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
       hosts: config.originHosts,
       clock,
     }),
+    disclosures: { linesOf: (asked: LinesAsked) => env.DISCLOSURES.linesOf(asked) },
+    accounting: accountingConfig(env.ACCOUNTING),
     pages: pageLinks(config.pagingKey),
     browserPages: browserPages(registry),
     authorizationServers: authorizationServers(registry),

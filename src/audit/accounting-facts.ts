@@ -1,0 +1,33 @@
+import type { ExcludedAgreements } from "./exclusions.ts";
+
+/** What an entity adds to its accountings, since no line says it. */
+export interface AccountingFacts {
+  /** Of clients, by their id: who received (45 CFR 164.528(b)(2)(ii)). */
+  readonly recipients: Readonly<Record<string, { readonly name: string; readonly address?: string | undefined }>>;
+  readonly agreements: ExcludedAgreements;
+  readonly protocols: readonly ResearchProtocol[];
+}
+
+/** A research activity for which the records of 50 or more individuals were disclosed, as 164.528(b)(4)(i)(A)–(F) has it told. */
+export interface ResearchProtocol {
+  readonly name: string;
+  /** In plain language: its purpose, and by what records were selected. */
+  readonly description: string;
+  /** The kind of health information that was disclosed. */
+  readonly information: string;
+  /** Days, `YYYY-MM-DD`: the period of disclosures, with the date of the last one. */
+  readonly from: string;
+  readonly to: string;
+  /** Name, address and telephone number of the sponsor, and of the researcher to whom it was disclosed. */
+  readonly sponsor: string;
+  readonly researcher: string;
+}
+
+/** The protocols whose period meets that of an accounting (days, both included). */
+export const protocolsWithin = ({ protocols }: AccountingFacts, from: string, to: string): readonly ResearchProtocol[] =>
+  protocols.filter((protocol) => protocol.from <= to && protocol.to >= from);
+
+/** A protocol as one paragraph; its last sentence is that of 164.528(b)(4)(i)(F). */
+export const protocolText = ({ name, description, information, from, to, sponsor, researcher }: ResearchProtocol): string =>
+  `Research protocol ${name}: ${description} Information: ${information}. Disclosures from ${from} to ${to}. Sponsor: ${sponsor}. ` +
+  `Researcher: ${researcher}. Your health information may or may not have been disclosed for this protocol.`;

@@ -1,0 +1,51 @@
+import type { AccountingAsked } from "#fhir/accounting-asked";
+import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import type { ScopeContext } from "#identity/scopes";
+import { err, ok, type Result } from "#kernel/result";
+import type { CompiledPolicy } from "./compile.ts";
+import { evaluate } from "./evaluate.ts";
+import { allowed } from "./evaluate-listing.ts";
+import type { Grant, PolicyRefusal } from "./grant.ts";
+import { holdOf, type Access } from "./hold.ts";
+
+/** A permitted accounting of disclosures. */
+export interface AccountingGrant {
+  /** To the individual (45 CFR 164.528(a)), or to who answers for the entity. */
+  readonly toldTo: "individual" | "officer";
+  /** To read a patient: about one who may not be seen is told what is told about nobody. */
+  readonly patient: (id: string) => Grant;
+}
+
+/**
+ * Permits it to an individual (purpose PATRQT, by scopes of the context `patient` alone) and to an officer (health care operations, by
+ * scopes of the context `system` alone), where the policy allows the operation and the scopes reach both Patient and AuditEvent. What a
+ * user is to somebody else gives nobody that one's accounting.
+ */
+export function evaluateAccounting(
+  policy: CompiledPolicy,
+  access: Access,
+  { purpose, asked }: { readonly purpose: string; readonly asked: Pick<AccountingAsked, "id"> },
+): Result<AccountingGrant, PolicyRefusal> {
+  const refused = allowed(policy, "disclosures");
+  if (refused !== undefined) return refused;
+  const toldTo = purpose === "PATRQT" ? "individual" : isOperations(purpose) ? "officer" : undefined;
+  if (toldTo === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
+  const context: ScopeContext = toldTo === "individual" ? "patient" : "system";
+  const narrowed: Access = { scopes: access.scopes.filter((scope) => scope.context === context), patient: access.patient };
+  if (holdOf(narrowed, "AuditEvent", "r") === undefined) return err({ reason: "out_of_scope", type: "AuditEvent", interaction: "read" });
+  const read = (id: string) => evaluate(policy, narrowed, { kind: "read", type: "Patient", id });
+  const first = read(asked.id);
+  if (!first.ok) return first;
+  const patient = (id: string): Grant => {
+    const grant = read(id);
+    return grant.ok ? grant.value : first.value; // decided from type and policy alone, so that none is refused now
+  };
+  return ok({ toldTo, patient });
+}
+
+function isOperations(purpose: string): boolean {
+  for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined) {
+    if (code === "HOPERAT") return true;
+  }
+  return false;
+}

@@ -1,0 +1,203 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { checkLine, readProof } from "#audit/accounting-proof";
+import { readJson, type JsonObject } from "#fhir/json";
+import { validateResource } from "#fhir/validate";
+import { parseVerifierKey } from "#ledger/signed-note";
+import { openLedger } from "../support/auditor.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
+const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
+const observation = (id: string, patient: string) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  code: { text: id },
+  subject: { reference: `Patient/${patient}` },
+});
+const resources = [
+  // Her record took the place of an older one, which says so too. That it took Bela's, nobody says but she.
+  { resourceType: "Patient", id: "amara-okafor", link: [link("replaces", "amara-old"), link("replaces", "bela"), link("seealso", "carl")] },
+  { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
+  { resourceType: "Patient", id: "bela" },
+  { resourceType: "Patient", id: "carl" },
+  observation("of-amara", "amara-okafor"),
+  observation("of-old", "amara-old"),
+  observation("of-bela", "bela"),
+];
+writeFileSync(join(bundles, "all.ndjson"), resources.map((resource) => JSON.stringify(resource)).join("\n"));
+
+interface Line {
+  readonly recorded: string;
+  readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
+  readonly agent: readonly { readonly requestor: boolean; readonly who: { readonly identifier?: { readonly value: string } } }[];
+  readonly entity: readonly {
+    readonly what?: { readonly reference: string };
+    readonly detail?: readonly { readonly type: string; readonly valueString?: string; readonly valueBase64Binary?: string }[];
+  }[];
+}
+
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack({ bundles });
+}, 120_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(bundles, { recursive: true, force: true });
+});
+
+const ask = (client: string, path: string) => phylax.ask(client, path);
+async function accounting(
+  client: string,
+  id: string,
+  query = "",
+): Promise<{ readonly lines: readonly Line[]; readonly words: string; readonly text: string }> {
+  const reply = await ask(client, `Patient/${id}/$disclosures${query}`);
+  if (reply.status !== 200) throw new Error(`${reply.status} ${reply.text}`);
+  const bundle = JSON.parse(reply.text) as {
+    entry: { search: { mode: string }; resource: Line & { issue?: { details: { text: string } }[] } }[];
+  };
+  const lines = bundle.entry.filter(({ search }) => search.mode === "match").map(({ resource }) => resource);
+  return { lines, words: bundle.entry.at(-1)?.resource.issue?.[0]?.details.text ?? "", text: reply.text };
+}
+const recipientOf = ({ agent }: Line) => agent.find(({ requestor }) => requestor)?.who.identifier?.value;
+const detailOf = ({ entity }: Line, type: string) => {
+  const found = entity.flatMap(({ detail = [] }) => detail).find((one) => one.type === type);
+  return found?.valueString ?? found?.valueBase64Binary;
+};
+const patientOf = ({ entity }: Line) => entity[0]?.what?.reference;
+const told = (lines: readonly Line[]) => lines.map((line) => `${recipientOf(line)} ${patientOf(line)}`);
+
+describe("an accounting of disclosures", () => {
+  beforeAll(async () => {
+    for (const [client, path] of [
+      ["telehealth", "Patient/amara-okafor"],
+      ["public-health", "Patient/amara-okafor"],
+      ["public-health", "Patient/amara-old"],
+      ["public-health", "Patient/bela"],
+      ["payer", "Patient/bela"],
+    ] as const) {
+      const { status, text } = await ask(client, path);
+      if (status !== 200) throw new Error(`${client} ${path}: ${status} ${text}`);
+    }
+  }, 60_000);
+
+  test("the individual is told what the law asks for, of each record of theirs, and of nobody else's", async ({ expect }) => {
+    const { lines, words } = await accounting("patient-app", "amara-okafor");
+    expect(told(lines)).toEqual(["public-health Patient/amara-okafor", "public-health Patient/amara-old"]);
+    expect(words).toContain("No proof shows that no line is missing");
+    const all = await accounting("patient-app", "amara-okafor", "?all=true");
+    expect(told(all.lines)).toContain("telehealth Patient/amara-okafor");
+    expect(told(all.lines), "the first accounting was told to the individual").toContain("patient-app Patient/amara-okafor");
+    expect(told(all.lines).join()).not.toContain("bela");
+    const standing = (recipient: string) =>
+      all.lines.filter((line) => recipientOf(line) === recipient).map((line) => detailOf(line, "required-by-law"));
+    expect(new Set(standing("telehealth"))).toEqual(new Set([expect.stringContaining("164.528(a)(1)(i)")]));
+    expect(new Set(standing("patient-app"))).toEqual(new Set([expect.stringContaining("164.528(a)(1)(ii)")]));
+    expect(standing("public-health")).toEqual(["yes", "yes"]);
+  });
+
+  test("the privacy officer is told of anyone, of two records as one only where both say so", async ({ expect }) => {
+    expect(told((await accounting("privacy-officer", "bela")).lines)).toEqual(["public-health Patient/bela"]);
+    expect(told((await accounting("privacy-officer", "amara-okafor")).lines)).toEqual([
+      "public-health Patient/amara-okafor",
+      "public-health Patient/amara-old",
+    ]);
+    expect(told((await accounting("privacy-officer", "amara-old")).lines)).toHaveLength(2);
+    expect(told((await accounting("privacy-officer", "carl")).lines)).toEqual([]);
+  });
+
+  test("each line is a valid AuditEvent whose proof holds with the log's public key, and says what the line says", async ({ expect }) => {
+    await new Promise((done) => setTimeout(done, 1_100)); // a checkpoint reaches the last lines
+    const { lines } = await accounting("privacy-officer", "amara-okafor", "?all=true");
+    expect(lines.length).toBeGreaterThan(3);
+    for (const line of lines) {
+      const json = readJson(new TextEncoder().encode(JSON.stringify(line)));
+      if (!json.ok) throw new Error(json.error.reason);
+      expect(validateResource(json.value as JsonObject)).toEqual([]);
+      const proof = readProof(Buffer.from(detailOf(line, "proof") ?? "", "base64").toString());
+      if (!proof.ok) throw new Error(proof.error);
+      const verifier = parseVerifierKey(phylax.dev.logs[proof.value.log] ?? "");
+      if (!verifier.ok) throw new Error(verifier.error);
+      const checked = checkLine(proof.value, verifier.value);
+      if (!checked.ok) throw new Error(checked.error);
+      const { says } = checked.value;
+      expect([says.recipient, new Date(says.at).toISOString(), says.purposes]).toEqual([
+        recipientOf(line),
+        line.recorded,
+        line.purposeOfEvent.flatMap(({ coding }) => coding.map(({ code }) => code)),
+      ]);
+    }
+  });
+
+  test("as a page it has no script and forbids everything; as CSV it opens in a spreadsheet", async ({ expect }) => {
+    const page = await ask("patient-app", "Patient/amara-okafor/$disclosures?_format=text/html");
+    expect(page.headers).toMatchObject({
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+    });
+    expect(page.headers["content-security-policy"]).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; base-uri 'none'/u);
+    expect(page.text).toContain("Accounting of disclosures");
+    expect(page.text).toContain("public health (PUBHLTH)");
+    expect(page.text).not.toMatch(/<script|javascript:|onload=|<img|<a /iu);
+    const csv = await ask("privacy-officer", "Patient/bela/$disclosures?_format=csv&all=true");
+    expect(csv.headers["content-type"]).toBe("text/csv; charset=utf-8");
+    const [head, ...rows] = csv.text.split("\r\n");
+    expect(head).toBe("time,recipient,recipient id,address,purpose,agreement,disclosed,patient,required by law,ledger line,proof");
+    expect(rows.find((row) => row.includes(",public-health,"))).toMatch(
+      /^\d{4}-.*,public-health,public-health,,public health \(PUBHLTH\),public-health-agreement,Patient 1,Patient\/bela,yes,s\d-/u,
+    );
+    expect(rows.some((row) => row.includes("payer"))).toBe(true);
+  });
+
+  test("a time narrows it; what is malformed is refused", async ({ expect }) => {
+    const today = new Date().toISOString().slice(0, 10);
+    expect((await accounting("privacy-officer", "bela", `?start=${today}&end=${today}`)).lines).toHaveLength(1);
+    expect((await accounting("privacy-officer", "bela", "?end=2026-01-01")).lines).toHaveLength(0);
+    for (const query of [
+      "?start=2026-02-30",
+      "?start=2026-02-02&end=2026-02-01",
+      "?all=yes",
+      "?other=1",
+      "?start=2026-01-01&start=2026-01-01",
+    ])
+      expect((await ask("privacy-officer", `Patient/bela/$disclosures${query}`)).status, query).toBe(400);
+    expect((await phylax.ask("privacy-officer", "Patient/bela/$disclosures", { method: "POST" })).status).toBe(405);
+  });
+
+  test("nobody else gets one: by policy and type 403, and a patient who is not theirs is as absent as one who is not there", async ({
+    expect,
+  }) => {
+    for (const client of ["telehealth", "payer", "operations", "public-health", "research"])
+      expect((await ask(client, "Patient/amara-okafor/$disclosures")).status, client).toBe(403);
+    const face = ({ status, text }: { readonly status: number; readonly text: string }) => [
+      status,
+      text.replaceAll(/Request [0-9a-f]{32}/gu, ""),
+    ];
+    const absent = face(await ask("patient-app", "Patient/nobody/$disclosures"));
+    expect(absent[0]).toBe(404);
+    for (const id of ["bela", "amara-old", "carl"])
+      expect(face(await ask("patient-app", `Patient/${id}/$disclosures`)), id).toEqual(absent);
+    expect((await ask("privacy-officer", "Patient/nobody/$disclosures")).status).toBe(404);
+    const narrow = await phylax.token("patient-app", { scope: "patient/Patient.r" });
+    const headers = { authorization: `Bearer ${narrow}` };
+    expect((await phylax.ask("patient-app", "Patient/amara-okafor/$disclosures", { headers })).status).toBe(403);
+    expect((await ask("privacy-officer", "Observation?patient=bela")).status).toBe(403);
+  });
+
+  test("who was told what is on record: the look-up before it is answered, and the answer", async ({ expect }) => {
+    await accounting("privacy-officer", "amara-okafor");
+    const records = await openLedger(phylax.dev);
+    const own = records.filter(({ event }) => event.who?.client === "privacy-officer" && event.kind === "accounting");
+    const named = own.map(({ event }) => event.patients.map(({ patient }) => patient).join());
+    expect(named).toContain("main/Patient/amara-okafor,main/Patient/amara-old");
+    const answered = records.filter(({ event }) => event.kind === "disclosure" && own.some((one) => one.event.id === event.id));
+    expect(answered.length).toBeGreaterThan(0);
+    expect(answered.every(({ event }) => event.what?.interaction === "$disclosures" && event.who?.client === "privacy-officer")).toBe(true);
+    expect(answered.length).toBe(own.length);
+  });
+});
