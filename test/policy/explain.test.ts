@@ -102,7 +102,7 @@ test.for(readdirSync(folder))(
         }
       }
     }
-    expect(Math.min(verdicts.permitted, verdicts.refused)).toBeGreaterThan(50);
+    expect(Math.min(verdicts.permitted, verdicts.refused)).toBeGreaterThan(20); // the privacy office may read one type
   },
 );
 
