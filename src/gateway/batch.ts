@@ -182,12 +182,12 @@ async function release(entries: readonly Entry[], scene: BatchScene): Promise<vo
     if (spent?.ok === true && bytes <= room) {
       room -= bytes;
       one.parts.push(...disclosedParts(whatOf(one), answer.status, answer.disclosure, withheldPathsMax));
-    } else withhold(one, spent?.ok === false ? spent.error : { reason: "answer_too_large" });
+    } else withhold(one, spent?.ok === false ? spent.error : { reason: "answer_too_large" }, scene);
   }
 }
 
-function withhold(one: Entry, refusal: GatewayRefusal): void {
-  if (one.plan === undefined) return refuse(one, refusal);
+function withhold(one: Entry, refusal: GatewayRefusal, scene: BatchScene): void {
+  if (one.plan === undefined) return refuse(one, refusal, scene);
   const { disclosure: _hidden, etag: _tag, ...done } = one.answer ?? { status: faceOf(refusal).status };
   one.answer = done;
 }
