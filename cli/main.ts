@@ -1,4 +1,5 @@
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
+import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
 import { policyCheck, policyCheckUsage } from "./policy-check.ts";
@@ -16,6 +17,7 @@ const commands: readonly {
 }[] = [
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
+  { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },

@@ -1,0 +1,81 @@
+import { err, ok, type Result } from "#kernel/result";
+import { fromUtf8, sameBytes } from "#ledger/bytes";
+import { type Frame, frameHash, parseFrame } from "#ledger/frame";
+import { inclusionNote } from "#ledger/inclusion-note";
+import { inclusionProof } from "#ledger/merkle";
+import type { LogReader } from "#ledger/ports";
+import type { Verifier } from "#ledger/signed-note";
+import { hashAtTiles, splitHashes } from "#ledger/tile";
+import { type Finding, verifyLog } from "#ledger/verify";
+import { logOf } from "./ledger-keys.ts";
+
+/** A log that was checked whole, and what is needed to read it again and to prove what it says: 32 bytes a leaf and a frame. */
+export class CheckedLog {
+  readonly name: string;
+  readonly origin: string;
+  readonly size: number;
+  readonly checkpoint: string; // the signed note
+  readonly #reader: LogReader;
+  readonly #frames: readonly Uint8Array[]; // hashes
+  readonly #tiles: ReadonlyMap<string, Uint8Array>;
+
+  private constructor(reader: LogReader, verifier: Verifier, seen: Seen, size: number) {
+    this.name = logOf(verifier);
+    this.origin = verifier.name;
+    this.size = size;
+    this.checkpoint = fromUtf8(seen.checkpoint) ?? "";
+    this.#reader = reader;
+    this.#frames = seen.frames;
+    this.#tiles = seen.tiles;
+  }
+
+  /** Reads the whole log with its public key alone (docs/ledger-format.md §8). Throws only what the reader throws. */
+  static async check(reader: LogReader, verifier: Verifier): Promise<Result<CheckedLog, Finding>> {
+    const seen: Seen = { checkpoint: new Uint8Array(), frames: [], tiles: new Map() };
+    const verified = await verifyLog(remembering(reader, seen), verifier);
+    return verified.ok ? ok(new CheckedLog(reader, verifier, seen, verified.value.size)) : err(verified.error);
+  }
+
+  /** The frames that were checked, in their order. Throws when one is not served again as it was. */
+  async *frames(): AsyncGenerator<Frame & { readonly hash: Uint8Array }> {
+    for (const [number, hash] of this.#frames.entries()) {
+      const bytes = await this.#reader.frame(number);
+      const frame = bytes !== undefined && sameBytes(frameHash(bytes), hash) ? parseFrame(bytes) : undefined;
+      if (!frame?.ok) throw new Error(`${this.name}: frame/${number} is not what it was a moment ago`);
+      yield { ...frame.value, hash };
+    }
+  }
+
+  /** A C2SP tlog-proof that a leaf of this log is in it: it checks offline, with the log's public key. */
+  proof(index: number): string {
+    const at = hashAtTiles((level, tile) => splitHashes(this.#tiles.get(`${level}/${tile}`) ?? new Uint8Array()));
+    return inclusionNote(index, inclusionProof(index, this.size, at), this.checkpoint);
+  }
+}
+
+interface Seen {
+  checkpoint: Uint8Array;
+  readonly frames: Uint8Array[];
+  readonly tiles: Map<string, Uint8Array>;
+}
+
+function remembering(reader: LogReader, seen: Seen): LogReader {
+  return {
+    async checkpoint() {
+      const note = await reader.checkpoint();
+      if (note !== undefined) seen.checkpoint = note;
+      return note;
+    },
+    async tile(level, index, width) {
+      const hashes = await reader.tile(level, index, width);
+      if (hashes !== undefined) seen.tiles.set(`${level}/${index}`, hashes); // each once, at the width that the checkpoint's size gives it
+      return hashes;
+    },
+    entries: (index, width) => reader.entries(index, width),
+    async frame(number) {
+      const frame = await reader.frame(number);
+      if (frame !== undefined) seen.frames.push(frameHash(frame)); // in their order
+      return frame;
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import type { AuditEvent } from "#audit/event";
+import { isPatient } from "#audit/check";
+import { Misuse } from "./ledger-keys.ts";
+
+/** Options that choose among events. */
+export const filterOptions = {
+  from: { type: "string" },
+  to: { type: "string" },
+  patient: { type: "string" },
+  client: { type: "string" },
+} as const;
+export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID]";
+
+export interface FilterAsked {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly patient?: string | undefined;
+  readonly client?: string | undefined;
+}
+
+/** Whether an event is among those that are asked for: by when its request arrived, both times included. Throws a Misuse. */
+export function eventFilter({ from, to, patient, client }: FilterAsked): (event: AuditEvent) => boolean {
+  const [first, last] = [from === undefined ? 0 : timeOf(from, "from"), to === undefined ? Infinity : timeOf(to, "to")];
+  if (last < first) throw new Misuse("--to is before --from");
+  if (patient !== undefined && !isPatient(patient)) throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
+  return (event) =>
+    event.at >= first &&
+    event.at <= last &&
+    (client === undefined || event.who?.client === client) &&
+    (patient === undefined || event.patients.some((one) => one.patient === patient));
+}
+
+/** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
+export function timeOf(text: string, option: "from" | "to" | "discovered"): number {
+  const isDate = /^\d{4}-\d\d-\d\d$/u.test(text);
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(text);
+  const at = isDate || isTime ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) throw new Misuse(`--${option} is a date or a time as RFC 3339 writes it: 2026-11-24 or 2026-11-24T09:30:00Z`);
+  return isDate && option === "to" ? at + 86_400_000 - 1 : at;
+}

@@ -1,0 +1,70 @@
+import type { JWK } from "jose";
+import { accountingLines, isAccountable } from "#audit/accounting";
+import { type AuditRecord, decodeRecord } from "#audit/record";
+import { err, ok, type Result } from "#kernel/result";
+import { sameBytes } from "#ledger/bytes";
+import { readKeyEpoch } from "#ledger/clear-body";
+import { type Leaf, leafKinds } from "#ledger/leaf";
+import { linesRoot } from "#ledger/lines";
+import { isCommittedKey, openLeaf } from "#ledger/seal";
+import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-key-wrap";
+
+/** Why a sealed leaf says nothing to the reader. All but the first mean that whoever wrote the log did not keep to its format. */
+export type Unopened =
+  | "its key is not wrapped to this auditor"
+  | "its key is not the committed one"
+  | "it does not open with its key"
+  | "it holds no record"
+  | "its record is of a later version"
+  | "its accounting lines are not the committed ones";
+
+/** Opens the leaves of one log, which come in their order and checked (verifyLog), with auditors' private keys. */
+export class LeafOpener {
+  readonly #origin: string;
+  readonly #auditors: readonly JWK[];
+  #secrets: Result<AuditorSecrets, Unopened> = err("its key is not wrapped to this auditor");
+
+  constructor(origin: string, auditors: readonly JWK[]) {
+    this.#origin = origin;
+    this.#auditors = auditors;
+  }
+
+  /** The record of a sealed leaf, its accounting lines checked against what the leaf committed to; undefined for a leaf in the clear. */
+  async open(leaf: Leaf): Promise<Result<AuditRecord, Unopened> | undefined> {
+    switch (leaf.kind) {
+      case leafKinds.sealed:
+        return this.#secrets.ok ? openRecord(leaf, this.#origin, this.#secrets.value) : this.#secrets;
+      case leafKinds.keyEpoch:
+        this.#secrets = await this.#unwrap(leaf);
+        return undefined;
+      case leafKinds.shardOpen:
+      case leafKinds.shardSeal:
+        return undefined;
+    }
+  }
+
+  /** AES-GCM does not commit to its key: one that is not the committed one opens nothing here. */
+  async #unwrap({ body, keyEpoch }: Leaf): Promise<Result<AuditorSecrets, Unopened>> {
+    const epoch = readKeyEpoch(body);
+    if (epoch === undefined) return err("its key is not wrapped to this auditor");
+    for (const auditor of this.#auditors) {
+      const secrets = await unwrapForAuditor(epoch.wrapped, auditor, this.#origin, keyEpoch);
+      if (secrets === undefined) continue;
+      return isCommittedKey(secrets.dataKey, this.#origin, keyEpoch, epoch.commitment)
+        ? ok(secrets)
+        : err("its key is not the committed one");
+    }
+    return err("its key is not wrapped to this auditor");
+  }
+}
+
+function openRecord(leaf: Leaf, origin: string, { dataKey, subjectKey }: AuditorSecrets): Result<AuditRecord, Unopened> {
+  const plaintext = openLeaf(dataKey, origin, leaf);
+  if (!plaintext.ok) return err("it does not open with its key");
+  const record = decodeRecord(plaintext.value);
+  if (!record.ok) return err(record.error === "bad_record" ? "it holds no record" : "its record is of a later version");
+  const { event, seed } = record.value;
+  if (event.kind !== "disclosure" || event.patients.length === 0) return record;
+  const committed = isAccountable(event) && sameBytes(linesRoot(seed, accountingLines(event, subjectKey)), leaf.linesRoot);
+  return committed ? record : err("its accounting lines are not the committed ones");
+}

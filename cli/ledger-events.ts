@@ -1,0 +1,94 @@
+import type { AuditEvent } from "#audit/event";
+import type { AuditRecord } from "#audit/record";
+import { goesOn, rejoin } from "#audit/rejoin";
+import { parseLeaf } from "#ledger/leaf";
+import { leafHash } from "#ledger/merkle";
+import type { AuditorSource } from "./auditor-source.ts";
+import { CheckedLog } from "./checked-log.ts";
+import { LeafOpener, type Unopened } from "./leaf-opener.ts";
+import { sentence } from "./ledger-report.ts";
+
+/** An event as it stands in a log: `leaves` are those of its records, and fewer than `parts` when not all of them could be opened. */
+export interface EventOnRecord {
+  readonly log: CheckedLog;
+  readonly frame: { readonly number: number; readonly hash: Uint8Array };
+  readonly leaves: readonly { readonly index: number; readonly hash: Uint8Array }[];
+  readonly parts: number;
+  readonly event: AuditEvent;
+  /** Keys of its records that this version does not know. */
+  readonly unknownKeys: readonly number[];
+}
+
+/** What could not be read: a log whose check failed, or a leaf that did not open. */
+export type Unread = { readonly log: string; readonly wrong: string } | UnopenedLeaf;
+
+interface UnopenedLeaf {
+  readonly log: string;
+  readonly index: number;
+  readonly keyEpoch: number;
+  readonly why: Unopened;
+}
+
+interface Found {
+  readonly frame: EventOnRecord["frame"];
+  readonly index: number;
+  readonly hash: Uint8Array;
+  readonly record: AuditRecord;
+}
+
+/**
+ * Every event of every log, log by log, in the order of its records. A log is checked whole before anything of it is given; one that is
+ * wrong gives nothing but that. The same (id, step) recorded twice, after an answer was lost, comes once.
+ */
+export async function* eventsOf({ logs, auditors }: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
+  const seen = new Set<string>();
+  for (const { verifier, reader } of logs) {
+    const checked = await CheckedLog.check(reader, verifier);
+    if (!checked.ok) {
+      yield { log: verifier.name.slice(verifier.name.lastIndexOf("/") + 1), wrong: sentence(checked.error) };
+      continue;
+    }
+    const log = checked.value;
+    let parts: Found[] = [];
+    for await (const found of recordsOf(log, new LeafOpener(log.origin, auditors))) {
+      if ("why" in found) {
+        yield found;
+        continue;
+      }
+      const last = parts.at(-1);
+      if (last !== undefined && goesOn(last.record, found.record)) parts.push(found);
+      else {
+        yield* once(seen, log, parts);
+        parts = [found];
+      }
+    }
+    yield* once(seen, log, parts);
+  }
+}
+
+async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<Found | UnopenedLeaf> {
+  for await (const { number, hash, first, leaves } of log.frames()) {
+    for (const [i, bytes] of leaves.entries()) {
+      const leaf = parseLeaf(bytes);
+      if (!leaf.ok) throw new Error(`${log.name}: a checked leaf is none`); // verifyLog parsed it
+      const [record, index] = [await opener.open(leaf.value), first + i];
+      if (record === undefined) continue;
+      if (record.ok) yield { frame: { number, hash }, index, hash: leafHash(bytes), record: record.value };
+      else yield { log: log.name, index, keyEpoch: leaf.value.keyEpoch, why: record.error };
+    }
+  }
+}
+
+function* once(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Generator<EventOnRecord> {
+  const [first] = found;
+  if (first === undefined) return;
+  const { record, frame } = first;
+  const { id, step = 0, kind } = record.event;
+  // The first part is part of the name: a later one alone is what is left of an event whose first leaf did not open.
+  const name = `${id}/${step}/${kind}/${record.part}`;
+  if (seen.has(name)) return;
+  seen.add(name);
+  const leaves = found.map(({ index, hash }) => ({ index, hash }));
+  const unknownKeys = [...new Set(found.flatMap((one) => [...one.record.unknown.keys()]))];
+  yield { log, frame, leaves, parts: record.parts, event: rejoin(found.map((one) => one.record)), unknownKeys };
+}

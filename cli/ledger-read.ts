@@ -1,0 +1,78 @@
+import { parseArgs } from "node:util";
+import type { Counts } from "#audit/event";
+import { toBase64 } from "#ledger/base64";
+import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
+import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
+import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
+import { Misuse, tellFault } from "./ledger-keys.ts";
+import { UnreadList } from "./unread.ts";
+
+export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${filterUsage} [--json]`;
+
+/**
+ * Opens the leaves of each log with an auditor's key and prints the events: patient data, on standard output and nowhere else. What could
+ * not be opened is told on standard error, and then the answer is 1.
+ */
+export async function ledgerRead(args: readonly string[]): Promise<number> {
+  try {
+    const options = { ...auditorOptions, ...filterOptions, json: { type: "boolean", default: false } } as const;
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    if (positionals.length > 1) throw new Misuse("one URL or folder, and nothing more");
+    const isAsked = eventFilter(values);
+    const source = await auditorSource(values, positionals[0]);
+    const unread = new UnreadList();
+    for await (const found of eventsOf(source)) {
+      if (!("event" in found)) unread.add(found);
+      else if (isAsked(found.event)) console.log(values.json ? JSON.stringify(asJson(found)) : asLine(found));
+    }
+    for (const line of unread.lines) console.error(line);
+    return unread.count === 0 ? 0 : 1;
+  } catch (fault) {
+    return tellFault(fault, ledgerReadUsage);
+  }
+}
+
+/** `{ log, leaves, leaf, frame, event }`: leaf numbers, the first one's hash in base64, the frame's number. Times of an event in ms. */
+export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventOnRecord): object {
+  const [first] = leaves;
+  return {
+    log: log.name,
+    leaves: leaves.map(({ index }) => index),
+    leaf: toBase64(first?.hash ?? new Uint8Array()),
+    frame: frame.number,
+    ...(leaves.length < parts ? { missingParts: parts - leaves.length } : {}),
+    ...(unknownKeys.length > 0 ? { unknownKeys } : {}),
+    event,
+  };
+}
+
+function asLine({ log, leaves, parts, event }: EventOnRecord): string {
+  const { who, what, why, outcome, withheld } = event;
+  const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
+  const target =
+    [what?.origin, what?.type].filter(Boolean).join("/") + (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
+  const patients = event.patients.map(({ patient, counts }) => `${patient}${countsOf(counts)}`);
+  const words = [
+    new Date(event.at).toISOString(),
+    `${log.name}/${leaves[0]?.index}`,
+    event.kind,
+    who?.client ?? who?.operator ?? "nobody known",
+    (why?.purposes ?? []).join("+"),
+    what?.interaction,
+    target,
+    outcome?.status,
+    outcome?.reason,
+    patients.length > 0 && `patients: ${patients.join(", ")}`,
+    event.unnamed.length > 0 && `of no named patient: ${event.unnamed.join(", ")}`,
+    (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,
+    (withheld?.resources ?? 0) > 0 && `${withheld?.resources} resources withheld`,
+    leaves.length < parts && `${parts - leaves.length} of ${parts} parts missing`,
+    `request ${event.id}${event.step ? `.${event.step}` : ""}`,
+  ];
+  return words.filter((word) => word !== undefined && word !== false && word !== "").join(" ");
+}
+
+const countsOf = (counts: Counts): string => {
+  const each = Object.entries(counts).map(([type, count]) => `${type} ${count}`);
+  return each.length === 0 ? "" : ` (${each.join(", ")})`;
+};

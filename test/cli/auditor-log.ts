@@ -1,0 +1,92 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { AuditEvent } from "#audit/event";
+import { instant } from "#kernel/clock";
+import { encodeShardOpen } from "#ledger/clear-body";
+import { encodeLeaf, leafKinds } from "#ledger/leaf";
+import { verifierKey } from "#ledger/signed-note";
+import { draftAppend } from "#platform/durable/ledger-draft";
+import { Epoch } from "#platform/durable/ledger-epoch";
+import { config, logOfFrames, origin, type SampleLog } from "../ledger/sample-log.ts";
+
+function auditorKey(kid: string) {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { kty, crv, x, y, d } = privateKey.export({ format: "jwk" });
+  return { kid, kty, crv, x, y, d };
+}
+
+/** Auditors whose private keys the test has; `stranger` is none of the ledger's. */
+export const auditors = { one: auditorKey("auditor-1"), two: auditorKey("auditor-2"), stranger: auditorKey("auditor-1") };
+export const logKey = verifierKey(origin, config.checkpointPublicKey);
+
+const publicHalf = ({ kid, kty, crv, x, y }: ReturnType<typeof auditorKey>) => ({ kid, jwk: { kid, kty, crv, x, y } });
+const ledger = { ...config, auditors: [publicHalf(auditors.one), publicHalf(auditors.two)] };
+const random32 = () => crypto.getRandomValues(new Uint8Array(32));
+
+/** A log of the events of each append, one frame an append and one key epoch a frame, made by the code that makes real ones. */
+export async function logOfEvents(
+  appends: readonly (readonly AuditEvent[])[],
+  changeLeaf = (leaf: Uint8Array) => leaf,
+): Promise<SampleLog> {
+  const open = encodeShardOpen({ origin, halfYear: "2026h2", auditors: ["auditor-1", "auditor-2"] });
+  const frames: Uint8Array[][] = [];
+  for (const [i, events] of appends.entries()) {
+    const epoch = await Epoch.begin(ledger as typeof config, origin, i + 1, instant(Date.UTC(2026, 9, 1)));
+    const records = draftAppend(events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
+      changeLeaf(epoch.seal(plaintext, linesRoot)),
+    );
+    const first = encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body: open });
+    frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...records]);
+  }
+  return logOfFrames(frames);
+}
+
+/** Writes a log as an export does, without its file of keys. */
+export function writeLog(folder: string, log: SampleLog): string {
+  for (const [path, bytes] of log.objects) {
+    const file = join(folder, "s0-2026h2", path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, bytes);
+  }
+  return folder;
+}
+
+export function writeKey(folder: string, jwk: object, name = "auditor.jwk.json"): string {
+  const file = join(folder, name);
+  writeFileSync(file, JSON.stringify(jwk));
+  return file;
+}
+
+/** A disclosure to a client, of these patients' resources. */
+export function disclosure(
+  number: number,
+  client: string,
+  patients: Readonly<Record<string, Record<string, number>>>,
+  about: Partial<AuditEvent> = {},
+): AuditEvent {
+  const counts: Record<string, number> = {};
+  for (const each of Object.values(patients)) for (const [type, count] of Object.entries(each)) counts[type] = (counts[type] ?? 0) + count;
+  return {
+    id: number.toString(16).padStart(32, "0"),
+    at: instant(Date.UTC(2026, 9, 1, 12, number)),
+    kind: "disclosure",
+    who: { client, certificate: "c".repeat(43), tokenId: `token-${number}`, issuer: "https://gateway.test" },
+    from: { address: "203.0.113.7" },
+    what: {
+      interaction: "search-type",
+      origin: "main",
+      type: "Observation",
+      parameters: [["code", "8867-4"]],
+      method: "GET",
+      path: "Observation",
+    },
+    why: { purposes: ["TREAT"], agreement: `${client}-agreement`, policy: `sha256:${"a".repeat(64)}`, grant: `${client}/main/TREAT` },
+    outcome: { status: 200 },
+    patients: Object.entries(patients).map(([id, counts]) => ({ patient: `main/Patient/${id}`, counts })),
+    unnamed: [],
+    counts,
+    withheld: { paths: ["Patient.address"], resources: 1 },
+    ...about,
+  };
+}

@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, test } from "vitest";
+import { disclosure, auditors, logKey, logOfEvents, writeKey, writeLog } from "./auditor-log.ts";
+import { phylax } from "./phylax.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "phylax-read-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const many = Object.fromEntries(Array.from({ length: 700 }, (_, n) => [`p${n}`, { Observation: 1 }]));
+const refusal = { ...disclosure(3, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "no_rule" }, withheld: undefined };
+const events = [
+  disclosure(1, "telehealth", { amara: { Patient: 1, Observation: 2 }, ben: { Observation: 1 } }),
+  disclosure(2, "payer", { amara: { Observation: 4 } }),
+  refusal,
+  disclosure(4, "research", many),
+];
+const [first = refusal, second = refusal, , fourth = refusal] = events;
+// The retry of the second came after its answer was lost: the same event, recorded again.
+const log = await logOfEvents([[first], [second, refusal], [fourth], [second]]);
+const ledger = writeLog(join(folder, "ledger"), log);
+const key = writeKey(folder, auditors.one);
+
+const read = async (...args: readonly string[]) => {
+  const { code, out, error } = await phylax("ledger", "read", ledger, "--log-key", logKey, "--json", ...args);
+  const lines: { log: string; leaves: number[]; event: typeof refusal }[] = out
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  return { code, error, lines };
+};
+
+test("an auditor's key opens every event, each once and whole, with where it stands", async ({ expect }) => {
+  for (const jwk of [auditors.one, auditors.two]) {
+    const { code, error, lines } = await read("--key", writeKey(folder, jwk, "either.json"));
+    expect([code, error]).toEqual([0, ""]);
+    expect(lines.map(({ event }) => event.id)).toEqual(events.map(({ id }) => id));
+    expect(lines.map(({ leaves }) => leaves)).toEqual([[2], [4], [5], [7, 8]]);
+    expect(lines[3]?.event.patients).toEqual(fourth.patients);
+    expect(lines[0]?.event).toMatchObject(JSON.parse(JSON.stringify(first)));
+  }
+});
+
+test("--from, --to, --client and --patient choose events", async ({ expect }) => {
+  const idsOf = async (...args: readonly string[]) =>
+    (await read("--key", key, ...args)).lines.map(({ event }) => Number.parseInt(event.id, 16));
+  expect(await idsOf("--client", "payer")).toEqual([2, 3]);
+  expect(await idsOf("--patient", "main/Patient/amara")).toEqual([1, 2]);
+  expect(await idsOf("--patient", "main/Patient/p699")).toEqual([4]);
+  expect(await idsOf("--from", "2026-10-01T12:02:00Z", "--to", "2026-10-01T12:03:00Z")).toEqual([2, 3]);
+  expect(await idsOf("--to", "2026-10-01")).toEqual([1, 2, 3, 4]);
+  expect(await idsOf("--from", "2026-10-02")).toEqual([]);
+});
+
+test("without --json each event is a line that a person can read", async ({ expect }) => {
+  const { code, out } = await phylax("ledger", "read", ledger, "--log-key", logKey, "--key", key);
+  expect(code).toBe(0);
+  expect(out.split("\n")[0]).toBe(
+    "2026-10-01T12:01:00.000Z s0-2026h2/2 disclosure telehealth TREAT search-type main/Observation?code=8867-4 200 " +
+      "patients: main/Patient/amara (Patient 1, Observation 2), main/Patient/ben (Observation 1) 1 elements withheld 1 resources withheld " +
+      `request ${first.id}`,
+  );
+});
+
+test("leaves that are not for this key are told by number and epoch, with nothing of a record; the answer is 1", async ({ expect }) => {
+  const { code, error, lines } = await read("--key", writeKey(folder, auditors.stranger, "stranger.json"));
+  expect([code, lines]).toEqual([1, []]);
+  const told = (leaf: string, epoch: number) =>
+    `s0-2026h2: ${leaf} (key epoch ${epoch}) could not be opened: its key is not wrapped to this auditor`;
+  expect(error.split("\n").filter(Boolean)).toEqual([
+    told("leaf 2", 1),
+    told("2 leaves from 4 on", 2),
+    told("2 leaves from 7 on", 3),
+    told("leaf 10", 4),
+  ]);
+});
+
+test("a leaf whose accounting lines are not what it committed to says so, and a log that is wrong is not read", async ({ expect }) => {
+  const { encodeLeaf, parseLeaf } = await import("#ledger/leaf");
+  const swapped = await logOfEvents([[first], [second]], (bytes) => {
+    const leaf = parseLeaf(bytes);
+    return leaf.ok ? encodeLeaf({ ...leaf.value, linesRoot: new Uint8Array(32) }) : bytes;
+  });
+  const other = writeLog(join(folder, "swapped"), swapped);
+  const { code, error, out } = await phylax("ledger", "read", other, "--log-key", logKey, "--key", key);
+  expect([code, out]).toEqual([1, ""]);
+  expect(error).toContain("leaf 2 (key epoch 1) could not be opened: it does not open with its key"); // the tag covers the root
+  const cut = writeLog(join(folder, "cut"), log);
+  writeFileSync(join(cut, "s0-2026h2/frame/1"), new Uint8Array(3));
+  const wrong = await phylax("ledger", "read", cut, "--log-key", logKey, "--key", key);
+  expect([wrong.code, wrong.out]).toEqual([1, ""]);
+  expect(wrong.error).toMatch(/^s0-2026h2: WRONG: frame\/1 \(frame 1\): frame magic/u);
+});
+
+test("misuse is 2: no key, a public key, times that are none, a patient by name", async ({ expect }) => {
+  const { d: _, ...publicKey } = auditors.one;
+  for (const args of [
+    [],
+    ["--key", writeKey(folder, publicKey, "public.json")],
+    ["--key", join(folder, "nowhere")],
+    ["--key", key, "--from", "yesterday"],
+    ["--key", key, "--from", "2026-10-02", "--to", "2026-10-01"],
+    ["--key", key, "--patient", "Amara Okafor"],
+    ["--key", key, "--log", "s9-2026h2"],
+  ]) {
+    const { code, error } = await phylax("ledger", "read", ledger, "--log-key", logKey, ...args);
+    expect(code, args.join(" ")).toBe(2);
+    expect(error).not.toContain("Amara");
+    expect(error).toContain("usage: phylax ledger read");
+  }
+});

@@ -1,0 +1,116 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { afterAll, beforeAll, test } from "vitest";
+import { openLeaf } from "#ledger/seal";
+import { parseLeaf, leafKinds } from "#ledger/leaf";
+import { parseFrame } from "#ledger/frame";
+import { Secret } from "#kernel/secret";
+import { phylaxIn } from "../cli/phylax.ts";
+import { openLedger } from "../support/auditor.ts";
+import { secretsKept } from "../support/secrets-kept.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const root = join(import.meta.dirname, "../..");
+const home = mkdtempSync(join(tmpdir(), "phylax-auditor-"));
+const state = join(home, ".phylax");
+let phylax: TestStack;
+beforeAll(async () => {
+  phylax = await startTestStack({ state });
+  await phylax.ask("payer", "Patient/amara-okafor");
+  await phylax.ask("telehealth", "Observation?patient=amara-okafor");
+  await phylax.ask("payer", "Observation?patient.name=x");
+}, 60_000);
+afterAll(async () => {
+  await phylax.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const auditor = ".phylax/auditors/auditor-1.jwk.json";
+const commandsIn = (doc: string): string[] =>
+  [...readFileSync(join(root, "docs", doc), "utf8").matchAll(/^```sh\n(?<block>[\s\S]*?)^```$/gmu)].flatMap(({ groups }) =>
+    (groups?.["block"] ?? "").split("\n").filter(Boolean),
+  );
+
+test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 }, async ({ expect }) => {
+  const commands = commandsIn("auditors.md");
+  expect(commands.length).toBeGreaterThan(0);
+  for (const command of commands) {
+    const [npx, name, ...args] = command.split(" ");
+    expect([npx, name], command).toEqual(["npx", "phylax"]);
+    const { code, error } = await phylaxIn(home, ...args);
+    expect({ code, error }, command).toMatchObject({ code: 0 });
+  }
+});
+
+test("phylax ledger read tells of a running ledger what an auditor finds in it by hand", async ({ expect }) => {
+  const { code, out, error } = await phylaxIn(home, "ledger", "read", "--key", auditor, "--json");
+  expect([code, error]).toEqual([0, ""]);
+  const read: { event: unknown }[] = out
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  const byHand = (await openLedger(phylax.dev)).map(({ event }) => JSON.parse(JSON.stringify(event)));
+  expect(byHand.length).toBeGreaterThanOrEqual(3);
+  const id = (event: unknown) => JSON.stringify(event);
+  expect(read.map(({ event }) => id(event)).sort()).toEqual(byHand.map(id).sort());
+});
+
+test("no worker but the ledger holds a key that a leaf is sealed or opened with, and none holds an auditor's", async ({ expect }) => {
+  const own = new Set<string>();
+  for (const file of phylax.dev.auditors) {
+    const { d }: { d: string } = JSON.parse(readFileSync(file.key, "utf8"));
+    expect(secretsKept(state).has(d)).toBe(true);
+    own.add(d);
+  }
+  const leaves = (await Promise.all(Object.keys(phylax.dev.logs).map(firstLeaves))).flat();
+  expect(leaves.length).toBeGreaterThan(0);
+  for (const worker of ["phylax-gateway", "phylax-control", "phylax-ledger", "phylax-ops"]) {
+    const bindings: Record<string, unknown> = await phylax.stack.runtime.miniflare.getBindings(worker);
+    const texts = Object.values(bindings).filter((value) => typeof value === "string");
+    expect(texts.length, worker).toBeGreaterThan(0);
+    for (const text of texts) for (const d of own) expect(text.includes(d), worker).toBe(false);
+    // Every 32 bytes that any text has, as hex or base64, are tried as a key.
+    const words = texts.flatMap((text) => text.match(/[A-Za-z0-9+/_-]{40,}/gu) ?? []);
+    const keys = words.flatMap((word) => [Buffer.from(word, "base64url"), Buffer.from(word, "hex")]).filter((key) => key.length === 32);
+    if (worker === "phylax-gateway") expect(keys.length).toBeGreaterThan(1);
+    for (const key of keys)
+      for (const { origin, leaf } of leaves) expect(openLeaf(new Secret(new Uint8Array(key)), origin, leaf).ok, worker).toBe(false);
+    const ledgers = Object.keys(bindings).filter((name) => ["ACCOUNTING_KEY", "SUBJECT_KEY", "CHECKPOINT_KEY"].includes(name));
+    expect(ledgers, worker).toHaveLength(worker === "phylax-ledger" ? 3 : 0);
+  }
+});
+
+async function firstLeaves(log: string) {
+  const response = await fetch(`${phylax.dev.ledger}/${log}/frame/0`);
+  const frame = response.ok ? parseFrame(await response.bytes()) : undefined;
+  if (!frame?.ok) return [];
+  const leaves = frame.value.leaves.map((bytes) => parseLeaf(bytes)).flatMap((leaf) => (leaf.ok ? [leaf.value] : []));
+  return leaves.filter(({ kind }) => kind === leafKinds.sealed).map((leaf) => ({ origin: frame.value.origin, leaf }));
+}
+
+test("the gateway's code has nothing that seals, opens, wraps or unwraps", async ({ expect }) => {
+  const inputsOf = async (worker: string): Promise<string[]> => {
+    const { metafile } = await build({
+      entryPoints: [join(root, `workers/${worker}/index.ts`)],
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: "esm",
+      platform: "neutral",
+      mainFields: ["module", "main"],
+      conditions: ["workerd", "worker", "import"],
+      external: ["cloudflare:*", "node:*"],
+      absWorkingDir: root,
+      treeShaking: true,
+    });
+    const [output] = Object.values(metafile.outputs);
+    return Object.entries(output?.inputs ?? {}).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
+  };
+  const keepers = ["src/ledger/seal.ts", "src/platform/durable/ledger-key-wrap.ts", "src/platform/durable/ledger-epoch.ts"];
+  expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers)); // the look finds them where they are
+  const gateway = await inputsOf("gateway");
+  expect(gateway.length).toBeGreaterThan(50);
+  expect(gateway.filter((path) => keepers.includes(path))).toEqual([]);
+});
