@@ -1,5 +1,3 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import {
@@ -17,6 +15,7 @@ import {
   verifyInclusion,
 } from "#ledger/merkle";
 import { growTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
+import { vectors, vectorsAreAbsent } from "./merkle-vectors.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
@@ -123,26 +122,9 @@ test("a consistency proof from tiles verifies between its two sizes, and not wit
   );
 });
 
-interface Vector {
-  readonly leafIdx: number;
-  readonly treeSize: number;
-  readonly leafHash: string | null;
-  readonly root: string | null;
-  readonly size1: number;
-  readonly size2: number;
-  readonly root1: string | null;
-  readonly root2: string | null;
-  readonly proof: readonly string[] | null;
-  readonly wantErr: boolean;
-}
-
-const folder = fileURLToPath(new URL("../../../shared/data/security/merkle-rfc6962", import.meta.url).href);
-const absent = !existsSync(folder);
-const vectors = (kind: string): [string, Vector][] =>
-  globSync(`${folder}/${kind}/**/*.json`).map((file) => [file, JSON.parse(readFileSync(file, "utf8"))]);
 const decode = (text: string | null): Uint8Array => new Uint8Array(Buffer.from(text ?? "", "base64"));
 
-test.skipIf(absent)("the inclusion vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
+test.skipIf(vectorsAreAbsent)("the inclusion vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
   const all = vectors("inclusion");
   expect(all.length).toBeGreaterThan(50);
   for (const [file, v] of all) {
@@ -151,7 +133,7 @@ test.skipIf(absent)("the inclusion vectors of transparency-dev/merkle (skipped w
   }
 });
 
-test.skipIf(absent)("the consistency vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
+test.skipIf(vectorsAreAbsent)("the consistency vectors of transparency-dev/merkle (skipped without ../shared/data)", ({ expect }) => {
   const all = vectors("consistency");
   expect(all.length).toBeGreaterThan(50);
   for (const [file, v] of all) {

@@ -39,11 +39,11 @@ const start = Date.UTC(2026, 9, 1);
 const random32 = (): Uint8Array => new Uint8Array(randomBytes(32));
 
 /** `sizes`: sealed records of each frame; a new key epoch begins with every third frame. */
-export async function sampleLog(sizes: readonly number[], { seal = false } = {}): Promise<SampleLog> {
+export async function sampleLog(sizes: readonly number[], { seal = false, of = origin } = {}): Promise<SampleLog> {
   const frames: Uint8Array[] = [];
   const leaves: Uint8Array[] = [];
   const tiles = new Map<string, Uint8Array>();
-  let head = emptyHead(origin);
+  let head = emptyHead(of);
   const put = (added: readonly Uint8Array[]): void => {
     const done = commit(head, added, instant(start + frames.length * 4000));
     for (const tile of done.tiles) tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
@@ -53,9 +53,9 @@ export async function sampleLog(sizes: readonly number[], { seal = false } = {})
   };
   let epoch: Epoch | undefined;
   for (const [i, size] of sizes.entries()) {
-    const first = i === 0 ? [openLeaf()] : [];
+    const first = i === 0 ? [openLeaf(of)] : [];
     if (epoch === undefined || i % 3 === 0) {
-      epoch = await Epoch.begin(config, origin, (epoch?.number ?? 0) + 1, instant(start));
+      epoch = await Epoch.begin(config, of, (epoch?.number ?? 0) + 1, instant(start));
       first.push(epoch.leaf);
     }
     const use = epoch;
@@ -66,16 +66,16 @@ export async function sampleLog(sizes: readonly number[], { seal = false } = {})
 }
 
 /** A log of these leaves, frame by frame, with every hash, link and signature right whatever the leaves are. */
-export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start): SampleLog {
+export function logOfFrames(all: readonly (readonly Uint8Array[])[], at = start, of = origin): SampleLog {
   const tiles = new Map<string, Uint8Array>();
-  let head = emptyHead(origin);
+  let head = emptyHead(of);
   const frames = all.map((leaves) => {
     const done = commit(head, leaves, instant(at));
     for (const tile of done.tiles) tiles.set(`tile/${tile.level}/${tilePath(tile.index, TILE_WIDTH)}`, tile.hashes);
     ({ head } = done);
     return done.frame;
   });
-  return { objects: objectsOf(head, frames, all.flat(), tiles), verifier: verifierOf(origin), leaves: all.flat(), head };
+  return { objects: objectsOf(head, frames, all.flat(), tiles), verifier: verifierOf(of), leaves: all.flat(), head };
 }
 
 /** The same of one frame, which `frameOf` changes before its hash is taken. */
@@ -123,7 +123,7 @@ function objectsOf(
   tiles: ReadonlyMap<string, Uint8Array>,
 ): Map<string, Uint8Array> {
   const objects = new Map(tiles);
-  objects.set("checkpoint", signed(checkpointText(checkpointOf(head))));
+  objects.set("checkpoint", signed(checkpointText(checkpointOf(head)), head.origin));
   for (const [number, frame] of frames.entries()) objects.set(`frame/${number}`, frame);
   for (let index = 0; index * TILE_WIDTH < leaves.length; index++) {
     const bundle = leaves.slice(index * TILE_WIDTH, (index + 1) * TILE_WIDTH);
@@ -136,8 +136,8 @@ function objectsOf(
   return objects;
 }
 
-function openLeaf(): Uint8Array {
-  const body = encodeShardOpen({ origin, halfYear: "2026h2", auditors: ["a", "b"] });
+function openLeaf(of: string): Uint8Array {
+  const body = encodeShardOpen({ origin: of, halfYear: "2026h2", auditors: ["a", "b"] });
   return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
 }
 

@@ -1,0 +1,743 @@
+#!/usr/bin/env python3
+"""A second verifier of an exported ledger, written from docs/ledger-format.md alone (the § below are its).
+
+Python's standard library and nothing of this project's, so that a mistake in src/ledger is not made twice.
+It needs no key but the public verifier keys, and no network. Exit code: 0 all is well, 1 something is wrong and named.
+"""
+
+import argparse
+import base64
+import binascii
+import calendar
+import errno
+import functools
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+
+LARGEST = 2**53 - 1
+WIDTH = 256  # hashes of a full tile, entries of a full bundle
+SLACK = 130  # seconds around the half-year in which its log takes records (§1)
+PADDED = (256, 512, 768, 1024, 2048, 4096, 8192, 16384, 32768, 65469)
+COORDINATE = {("EC", "P-256"): 32, ("EC", "P-384"): 48, ("EC", "P-521"): 66, ("OKP", "X25519"): 32}
+KEYS_HEAD = "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too."
+LOG_NAME = re.compile(r"s(0|[1-9][0-9]*)-([0-9]{4}h[12])")
+
+
+class Wrong(Exception):
+    """What is wrong, in words; `place` is the object it is wrong with."""
+
+    def __init__(self, problem, place=None):
+        super().__init__(problem)
+        self.problem, self.place = problem, place
+
+
+def need(holds, problem, place=None):
+    if not holds:
+        raise Wrong(problem, place)
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+# ---- Ed25519 (RFC 8032 §5.1.7), in extended coordinates
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
+
+
+def point_add(a, b):
+    e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    g, h = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    x, y, z, t = f - e, h - g, h + g, f + e
+    return x * y % P, z * t % P, y * z % P, x * t % P
+
+
+def point_times(scalar, point):
+    total = (0, 1, 1, 0)
+    while scalar > 0:
+        if scalar & 1:
+            total = point_add(total, point)
+        point, scalar = point_add(point, point), scalar >> 1
+    return total
+
+
+def point_equal(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def point_of(encoded):
+    """The point, or None: a coordinate not below P, or a y of no point."""
+    y = int.from_bytes(encoded, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P != 0:
+        x = x * ROOT_OF_MINUS_ONE % P
+    if (x * x - square) % P != 0 or (x == 0 and sign == 1):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+@functools.lru_cache(maxsize=256)
+def ed25519_verifies(public, message, signature):
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    key, r, s = point_of(public), point_of(signature[:32]), int.from_bytes(signature[32:], "little")
+    if key is None or r is None or s >= ORDER:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    return point_equal(point_times(s, BASE), point_add(r, point_times(k, key)))
+
+
+# ---- Texts
+
+
+def utf8(data, what):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Wrong(f"{what} is not UTF-8") from None
+
+
+def unbase64(text, what, url=False):
+    """Canonical base64 with padding, or base64url without (RFC 4648 §4, §5)."""
+    alphabet = b"-_" if url else b"+/"
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4 if url else 0), altchars=alphabet, validate=True)
+    except (binascii.Error, ValueError):
+        raise Wrong(f"{what} is not base64") from None
+    again = base64.b64encode(data, alphabet).decode()
+    need((again.rstrip("=") if url else again) == text, f"{what} is not canonical base64")
+    return data
+
+
+def decimal(text, what):
+    need(re.fullmatch(r"0|[1-9][0-9]{0,15}", text) and int(text) <= LARGEST, f"{what} is not a number of the format")
+    return int(text)
+
+
+# ---- CBOR, deterministic (first section of the page)
+
+
+class Cbor:
+    """Reads one value and refuses every spelling of it but the shortest."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, length):
+        need(self.at + length <= len(self.data), "CBOR is cut short")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def argument(self, low):
+        if low < 24:
+            return low
+        need(low < 28, "CBOR has an indefinite or reserved length")
+        width = 1 << (low - 24)
+        number = int.from_bytes(self.take(width), "big")
+        need(number >= (24 if width == 1 else 1 << 8 * width // 2), "CBOR has a number that is not the shortest")
+        need(number <= LARGEST, "CBOR has a number that is too large")
+        return number
+
+    def value(self, depth=1):
+        first = self.take(1)[0]
+        major, low = first >> 5, first & 31
+        if first in (0xF4, 0xF5, 0xF6):
+            return {0xF4: False, 0xF5: True, 0xF6: None}[first]
+        need(major < 6, "CBOR has a tag, a float or a simple value")
+        number = self.argument(low)
+        if major == 0:
+            return number
+        if major == 1:
+            need(number < LARGEST, "CBOR has a number that is too small")
+            return -1 - number
+        if major == 2:
+            return self.take(number)
+        if major == 3:
+            return utf8(self.take(number), "CBOR text")
+        need(depth <= 16, "CBOR nests too deep")
+        if major == 4:
+            return [self.value(depth + 1) for _ in range(number)]
+        return self.map(number, depth)
+
+    def map(self, count, depth):
+        read, before = {}, b""
+        for _ in range(count):
+            start = self.at
+            key = self.value(depth + 1)
+            encoded = self.data[start : self.at]
+            need(isinstance(key, str) or (type(key) is int and key >= 0), "CBOR has a map key of another kind")
+            need(before < encoded, "CBOR has map keys out of order")
+            before, read[key] = encoded, self.value(depth + 1)
+        need(len({type(key) for key in read}) <= 1, "CBOR has a map with numbers and text as keys")
+        return read
+
+
+def body_map(body):
+    reader = Cbor(body)
+    read = reader.value()
+    need(reader.at == len(body), "body has bytes after its CBOR")
+    need(isinstance(read, dict) and not any(isinstance(key, str) for key in read), "body is no CBOR map with numbers as keys")
+    need(type(read.get(1)) is int and read[1] == 1, "body is of another format")
+    return read
+
+
+# ---- Signed note and checkpoint (§7)
+
+
+class Key:
+    """A verifier key: `<origin line>+<key id>+<base64(0x01 ‖ public key)>`."""
+
+    def __init__(self, text):
+        parts = text.split("+", 2)
+        need(len(parts) == 3, "verifier key has not three parts")
+        self.text, self.origin = text, parts[0]
+        typed = unbase64(parts[2], "verifier key")
+        need(len(typed) == 33 and typed[0] == 1, "verifier key is not of Ed25519")
+        self.public, self.id = typed[1:], sha256(self.origin.encode() + b"\n" + typed)[:4]
+        need(parts[1] == self.id.hex(), "verifier key has another key id")
+        ledger, _, self.log = self.origin.rpartition("/")
+        need(is_key_name(self.origin) and ledger != "" and LOG_NAME.fullmatch(self.log), "verifier key names no log")
+
+
+def is_key_name(name):
+    return name != "" and "+" not in name and not any(c.isspace() for c in name)
+
+
+def open_note(note, key):
+    """The text of a note that the key signed."""
+    need(len(note) <= 1 << 20, "note is larger than 1 MiB")
+    whole = utf8(note, "note")
+    need(not any(ord(c) < 32 and c != "\n" for c in whole), "note has a control character")
+    body, gap, signatures = whole.rpartition("\n\n")
+    need(gap != "" and signatures.endswith("\n"), "note is not text, an empty line and signature lines")
+    text, lines, verified = body + "\n", signatures[:-1].split("\n"), False
+    need(len(lines) <= 64, "note has more than 64 signature lines")
+    for line in lines:
+        parts = line.split(" ")
+        need(len(parts) == 3 and parts[0] == "—" and is_key_name(parts[1]), "note has a malformed signature line")
+        signed = unbase64(parts[2], "signature")
+        need(len(signed) > 4, "note has a malformed signature line")
+        if (parts[1], signed[:4]) == (key.origin, key.id):
+            need(ed25519_verifies(key.public, text.encode(), signed[4:]), "signature does not verify")
+            verified = True
+    need(verified, "note is not signed by the log's key")
+    return text
+
+
+class Checkpoint:
+    """Size, root, and from size 1 on the number and hash of the last frame."""
+
+    def __init__(self, note, key):
+        lines = open_note(note, key)[:-1].split("\n")
+        need(len(lines) >= 3, "checkpoint is cut short")
+        need(lines[0] == key.origin, "checkpoint is of another log")
+        self.size, self.root = decimal(lines[1], "tree size"), unbase64(lines[2], "root hash")
+        need(len(self.root) == 32, "root hash is not 32 bytes")
+        self.frame, self.frame_hash, rest = None, None, lines[3:]
+        if self.size == 0:
+            need(self.root == sha256(b""), "checkpoint of an empty log has another root")
+        else:
+            fields = rest[0].split(" ") if rest else []
+            need(len(fields) == 3 and fields[0] == "frame", "checkpoint has no frame line")
+            self.frame, self.frame_hash, rest = decimal(fields[1], "frame number"), unbase64(fields[2], "frame hash"), rest[1:]
+            need(len(self.frame_hash) == 32, "frame hash is not 32 bytes")
+        for line in rest:
+            need(line != "" and line != "frame" and not line.startswith("frame "), "checkpoint has a malformed extension line")
+
+
+# ---- Tree: compact range, tiles (RFC 6962 §2.1, C2SP tlog-tiles)
+
+
+def leaf_hash(leaf):
+    return sha256(b"\0" + leaf)
+
+
+def node_hash(left, right):
+    return sha256(b"\1" + left + right)
+
+
+def fold(nodes):
+    """The root over perfect subtrees, largest first."""
+    if not nodes:
+        return sha256(b"")
+    root = nodes[-1]
+    for left in reversed(nodes[:-1]):
+        root = node_hash(left, root)
+    return root
+
+
+def perfect_root(hashes):
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
+    return hashes[0]
+
+
+def tile_path(index, width):
+    groups = [f"{index % 1000:03}"]
+    while index >= 1000:
+        index //= 1000
+        groups.insert(0, f"x{index % 1000:03}")
+    return "/".join(groups) + ("" if width == WIDTH else f".p/{width}")
+
+
+def pieces(count):
+    """Index and width of each tile or bundle that `count` hashes or entries fill."""
+    yield from ((i, WIDTH) for i in range(count // WIDTH))
+    if count % WIDTH > 0:
+        yield count // WIDTH, count % WIDTH
+
+
+def paths_of(checkpoint):
+    """Every object that §11 has of a log."""
+    yield "checkpoint"
+    if checkpoint.size == 0:
+        return
+    yield from (f"frame/{n}" for n in range(checkpoint.frame + 1))
+    yield from (f"tile/entries/{tile_path(*piece)}" for piece in pieces(checkpoint.size))
+    level, count = 0, checkpoint.size
+    while count > 0:
+        yield from (f"tile/{level}/{tile_path(*piece)}" for piece in pieces(count))
+        level, count = level + 1, count // WIDTH
+
+
+class Tree:
+    """Grows by leaves; compares each bundle and tile with the log's own as soon as it is full, the rest at the end."""
+
+    def __init__(self, log):
+        self.log, self.size, self.range = log, 0, []
+        self.stored, self.entries, self.edge = 0, [], []  # leaves compared; of them those of the bundle, and the hashes of the tiles, under way
+
+    def extend(self, hashes):
+        """The compact range with these behind it, before anything is compared: the frame's own claim is judged first."""
+        for hashed in hashes:
+            size = self.size
+            while size & 1:
+                hashed, size = node_hash(self.range.pop(), hashed), size >> 1
+            self.range.append(hashed)
+            self.size += 1
+        return self.range
+
+    def compare_entries(self, leaves, hashes):
+        for leaf, hashed in zip(leaves, hashes):
+            self.entries.append(leaf)
+            self.stored += 1
+            if len(self.entries) == WIDTH:
+                self.compare_bundle()
+            self.grow(0, hashed)
+
+    def grow(self, level, hashed):
+        if level == len(self.edge):
+            self.edge.append([])
+        self.edge[level].append(hashed)
+        if len(self.edge[level]) == WIDTH:
+            index = self.stored // WIDTH ** (level + 1) - 1
+            self.compare(f"tile/{level}/{tile_path(index, WIDTH)}", b"".join(self.edge[level]))
+            full, self.edge[level] = self.edge[level], []
+            self.grow(level + 1, perfect_root(full))
+
+    def compare_bundle(self):
+        path = f"tile/entries/{tile_path((self.stored - 1) // WIDTH, len(self.entries))}"
+        self.compare(path, b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in self.entries))
+        self.entries = []
+
+    def compare(self, path, expected):
+        need(self.log.read(path) == expected, "is not what the frames' leaves give", path)
+
+    def end(self):
+        if self.entries:
+            self.compare_bundle()
+        for level, hashes in enumerate(self.edge):
+            if hashes:
+                self.compare(f"tile/{level}/{tile_path(self.size // WIDTH ** (level + 1), len(hashes))}", b"".join(hashes))
+
+
+# ---- Leaves (§3)
+
+
+def members(value, names, what):
+    need(isinstance(value, dict) and set(value) == set(names), f"{what} has other members")
+    need(all(isinstance(value[name], str) for name in names if name not in ("recipients", "header", "epk")), f"{what} has a member that is not text")
+
+
+def sized(text, length, what):
+    need(len(unbase64(text, what, url=True)) == length, f"{what} is not {length} bytes")
+
+
+def no_twins(pairs):
+    need(len({name for name, _ in pairs}) == len(pairs), "JWE has a member twice")
+    return dict(pairs)
+
+
+def check_jwe(text, origin, epoch):
+    def no_constant(_):
+        raise Wrong("JWE is not JSON")
+
+    try:
+        jwe = json.loads(text, object_pairs_hook=no_twins, parse_constant=no_constant)
+    except (ValueError, RecursionError):
+        raise Wrong("JWE is not JSON") from None
+    members(jwe, ("protected", "aad", "iv", "ciphertext", "tag", "recipients"), "JWE")
+    need(unbase64(jwe["protected"], "protected", url=True) == b'{"enc":"A256GCM"}', "JWE has another protected header")
+    aad = f"phylax key epoch v1\n{origin}\n{epoch}\n".encode()
+    need(unbase64(jwe["aad"], "aad", url=True) == aad, "JWE is of another log or epoch")
+    sized(jwe["iv"], 12, "iv")
+    sized(jwe["tag"], 16, "tag")
+    need(unbase64(jwe["ciphertext"], "ciphertext", url=True) != b"", "JWE has no ciphertext")
+    need(isinstance(jwe["recipients"], list) and len(jwe["recipients"]) >= 2, "JWE has fewer than two recipients")
+    for recipient in jwe["recipients"]:
+        members(recipient, ("header", "encrypted_key"), "recipient")
+        sized(recipient["encrypted_key"], 40, "encrypted_key")
+        header = recipient["header"]
+        members(header, ("alg", "kid", "epk"), "recipient's header")
+        need(header["alg"] == "ECDH-ES+A256KW", "recipient has another algorithm")
+        check_epk(header["epk"])
+    kids = [recipient["header"]["kid"] for recipient in jwe["recipients"]]
+    need(len(set(kids)) == len(kids), "JWE has a recipient twice")
+
+
+def check_epk(epk):
+    need(isinstance(epk, dict), "epk is no object")
+    coordinates = ("x", "y") if epk.get("kty") == "EC" else ("x",)
+    members(epk, ("kty", "crv", *coordinates), "epk")
+    length = COORDINATE.get((epk["kty"], epk["crv"]))
+    need(length is not None, "epk is of another curve")
+    for name in coordinates:
+        sized(epk[name], length, name)
+
+
+class LeafRules:
+    """The form of each leaf and the order rules of §3, frame by frame."""
+
+    def __init__(self, origin, half_year):
+        self.origin, self.half_year = origin, half_year
+        self.index, self.epoch, self.counter, self.sealed_at = 0, 0, 0, None
+
+    def frame(self, leaves):
+        """Checks the leaves of one frame; answers whether a record is among them."""
+        need(self.sealed_at is None, "leaves follow the seal")
+        fresh = False  # the leaf before introduced an epoch
+        records = False
+        for leaf in leaves:
+            at = f"leaf {self.index}: "
+            try:
+                kind = self.leaf(leaf, fresh)
+            except Wrong as wrong:
+                raise Wrong(at + wrong.problem) from None
+            fresh, records, self.index = kind == 1, records or kind == 0, self.index + 1
+        need(not fresh, f"leaf {self.index - 1}: no record follows the key epoch in its frame")
+        if self.sealed_at is not None:
+            need(self.index == self.sealed_at // WIDTH * WIDTH + WIDTH, "the seal does not fill the last bundle")
+        return records
+
+    def leaf(self, leaf, fresh):
+        need(len(leaf) >= 50, "is shorter than its header")
+        version, kind, body = leaf[0], leaf[1], leaf[50:]
+        epoch, counter, length = (int.from_bytes(leaf[a:b], "big") for a, b in ((2, 6), (6, 14), (46, 50)))
+        need(version == 1, "is of another version")
+        need(kind <= 3, "is of an unknown kind")
+        need(counter <= LARGEST, "has a counter that is too large")
+        need(length == len(body), "has another length than it says")
+        need((kind == 2) == (self.index == 0), "is a shard-open elsewhere, or the first leaf is none")
+        need(not fresh or kind == 0, "is no record though a key epoch stands before it")
+        need(self.sealed_at is None or kind == 3, "follows a seal")
+        need(kind == 0 or counter == 0, "has a counter though it is no record")
+        (self.record, self.key_epoch, self.open, self.seal)[kind](epoch, counter, body)
+        return kind
+
+    def record(self, epoch, counter, body):
+        need(epoch == self.epoch and epoch > 0, "is not of the key epoch before it")
+        need(counter > self.counter, "has a counter that does not grow")
+        need(len(body) - 16 in PADDED, "has a body of no padded size")
+        self.counter = counter
+
+    def key_epoch(self, epoch, _, body):
+        need(epoch > self.epoch, "introduces an epoch that is not greater")
+        read = body_map(body)
+        need(isinstance(read.get(2), bytes) and len(read[2]) == 32, "has no key commitment")
+        need(isinstance(read.get(3), str), "has no wrapped key")
+        check_jwe(read[3], self.origin, epoch)
+        self.epoch, self.counter = epoch, 0
+
+    def open(self, epoch, _, body):
+        need(epoch == 0, "has an epoch though it is a shard-open")
+        read = body_map(body)
+        need(read.get(2) == self.origin, "opens another log")
+        need(read.get(3) == self.half_year, "opens another half-year")
+        kids = read.get(4)
+        need(isinstance(kids, list) and all(isinstance(kid, str) for kid in kids), "names no auditors")
+        need(len(kids) >= 2 and len(set(kids)) == len(kids), "names fewer than two auditors, or one twice")
+
+    def seal(self, epoch, _, body):
+        need(epoch == self.epoch, "has another epoch than the last one")
+        if self.sealed_at is None:
+            self.sealed_at = self.index
+        size = body_map(body).get(2)
+        need(type(size) is int and size == self.sealed_at, "seals another size")
+
+
+# ---- Frames (§6)
+
+
+class Frame:
+    """The fields of a frame as they stand; the form alone is checked."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+        need(self.take(4) == b"PXF1", "has another magic")
+        self.origin = self.take(self.number(2))
+        self.frame_no, self.first_index, self.count = self.number(8), self.number(8), self.number(2)
+        self.previous, self.size = self.take(32), self.number(8)
+        self.range = [self.take(32) for _ in range(self.size.bit_count())]
+        self.time = self.number(8)
+        need(1 <= self.count <= WIDTH, "has no leaves, or more than 256")
+        self.leaves = [self.take(self.number(2)) for _ in range(self.count)]
+        need(self.at == len(data), "has bytes after its last leaf")
+
+    def take(self, length):
+        need(self.at + length <= len(self.data), "is cut short")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def number(self, width):
+        number = int.from_bytes(self.take(width), "big")
+        need(number <= LARGEST, "has a number that is too large")
+        return number
+
+
+def half_year_bounds(half_year):
+    year, month = int(half_year[:4]), 1 if half_year.endswith("h1") else 7
+    following = (year, 7) if month == 1 else (year + 1, 1)
+    return calendar.timegm((year, month, 1, 0, 0, 0)) - SLACK, calendar.timegm((*following, 1, 0, 0, 0)) + SLACK
+
+
+class Chain:
+    """Takes frames in order; knows size, compact range and hash after each."""
+
+    def __init__(self, key, log):
+        half_year = LOG_NAME.fullmatch(key.log)[2]
+        self.origin, self.bounds = key.origin, half_year_bounds(half_year)
+        self.rules, self.tree = LeafRules(key.origin, half_year), Tree(log)
+        self.next, self.hash, self.time = 0, bytes(32), 0
+
+    def add(self, data):
+        frame = Frame(data)
+        need(frame.origin == self.origin.encode(), "is of another log")
+        need(frame.frame_no == self.next, "has another number")
+        need(frame.previous == self.hash, "does not link to the frame before")
+        need(frame.first_index == self.tree.size, "does not begin where the frame before ends")
+        need(frame.size == frame.first_index + frame.count, "has another size than its leaves give")
+        need(frame.time % 10 == 0, "has a time that is no multiple of ten seconds")
+        need(frame.time >= self.time, "has a time before that of the frame before")
+        if self.rules.frame(frame.leaves):
+            need(self.bounds[0] <= frame.time <= self.bounds[1], "has records outside the log's half-year")
+        hashes = [leaf_hash(leaf) for leaf in frame.leaves]
+        need(frame.range == self.tree.extend(hashes), "has another compact range than its leaves give")
+        self.tree.compare_entries(frame.leaves, hashes)
+        self.next, self.hash, self.time = self.next + 1, sha256(data), frame.time
+        return frame
+
+
+# ---- One log (§8)
+
+
+def verify_log(log, key, since=(), receipts=()):
+    """Raises Wrong. `log` has read(path) and paths(); since: notes of earlier checkpoints; receipts: dicts as read below."""
+    checkpoint = placed("checkpoint", lambda: Checkpoint(log.read("checkpoint"), key))
+    earlier = [placed("earlier checkpoint", lambda note=note: Checkpoint(note, key)) for note in since]
+    check_paths(log, checkpoint)
+    chain, seen = Chain(key, log), 0
+    for number in range(0 if checkpoint.size == 0 else checkpoint.frame + 1):
+        path = f"frame/{number}"
+        frame = placed(path, lambda: chain.add(log.read(path)))
+        need(frame.size <= checkpoint.size, "is beyond the checkpoint's size", path)
+        for one in (one for one in earlier if one.frame == number):
+            same = (chain.hash, frame.size, fold(frame.range)) == (one.frame_hash, one.size, one.root)
+            need(same, f"is not the frame that an earlier checkpoint of size {one.size} names", path)
+        for one in (one for one in receipts if frame.first_index <= one["index"] < frame.size):
+            leaf = frame.leaves[one["index"] - frame.first_index]
+            same = (leaf_hash(leaf), chain.hash) == (one["leaf"], one["frame"])
+            need(same, f"is not what the receipt of leaf {one['index']} says", path)
+    chain.tree.end()
+    need(chain.tree.size == checkpoint.size, f"has size {checkpoint.size}, the frames have {chain.tree.size}", "checkpoint")
+    need(fold(chain.tree.range) == checkpoint.root, "has another root than the frames", "checkpoint")
+    need(checkpoint.size == 0 or chain.hash == checkpoint.frame_hash, "has another frame hash than the frames", "checkpoint")
+    for one in earlier:
+        need(one.size == 0 or one.frame < chain.next, f"does not reach an earlier checkpoint of size {one.size}", "checkpoint")
+    for one in receipts:
+        need(one["index"] < chain.tree.size, f"does not reach the receipt of leaf {one['index']}", "checkpoint")
+    return checkpoint
+
+
+def placed(place, run):
+    try:
+        return run()
+    except Wrong as wrong:
+        raise Wrong(wrong.problem, wrong.place or place) from None
+
+
+def check_paths(log, checkpoint):
+    there = set(log.paths())
+    for path in paths_of(checkpoint):  # a frame number that is a lie is found at the first file that is not there
+        need(path in there, "is missing", path)
+        there.remove(path)
+    need(not there, "is not of this log at this size", min(there, default=None))
+
+
+# ---- Receipt (§7; RFC 8941 §3.2)
+
+BARE = r'(?:-?[0-9]{1,15}|-?[0-9]{1,12}\.[0-9]{1,3}|"(?:[ !#-\[\]-~]|\\["\\])*"|:[A-Za-z0-9+/]*={0,2}:|\?[01]|[A-Za-z*][!#$%&\'*+\-.^_`|~0-9A-Za-z:/]*)'
+NAME = r"[a-z*][a-z0-9_\-.*]*"
+PARAMETERS = rf"(?:; *{NAME}(?:={BARE})?)*"
+INNER = rf"\( *(?:{BARE}{PARAMETERS}(?: +{BARE}{PARAMETERS})*)? *\)"
+FURTHER = rf"[ \t]*,[ \t]*({NAME})(?:=(?:{BARE}|{INNER}))?{PARAMETERS}"
+OWS = r"[ \t]*,[ \t]*"
+RECEIPT = re.compile(rf' *log="([^"\\]*)"{OWS}index=([0-9]{{1,15}}){OWS}leaf=:([A-Za-z0-9+/=]*):{OWS}frame=:([A-Za-z0-9+/=]*):((?:{FURTHER})*) *')
+
+
+def read_receipt(text):
+    match = RECEIPT.fullmatch(text)
+    need(match, "is not a receipt", "receipt")
+    further = {name[1] for name in re.finditer(FURTHER, match[5])}
+    need(not further & {"log", "index", "leaf", "frame"}, "has a member twice", "receipt")
+    leaf, frame = (placed("receipt", lambda part=part: unbase64(match[part], "hash")) for part in (3, 4))
+    need(len(leaf) == 32 and len(frame) == 32, "has a hash that is not 32 bytes", "receipt")
+    return {"log": match[1], "index": placed("receipt", lambda: decimal(match[2], "index")), "leaf": leaf, "frame": frame}
+
+
+# ---- The folder (§11)
+
+
+class FolderLog:
+    """One log's folder. No link is followed: it could show other bytes to the next reader."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def read(self, path):
+        try:
+            handle = os.open(os.path.join(self.folder, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as fault:
+            absent = fault.errno in (errno.ENOENT, errno.ENOTDIR)
+            raise Wrong("is missing" if absent else "cannot be read as a file", path) from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise Wrong("cannot be read as a file", path)
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+
+    def paths(self, below=""):
+        for entry in os.scandir(os.path.join(self.folder, below)):
+            path = f"{below}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.paths(f"{path}/")
+            else:
+                need(stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode), "is a link or no file", path)
+                yield path
+
+
+def read_keys(text):
+    """Verifier keys, one a line; lines that begin with # are comments."""
+    return [Key(line) for line in text.splitlines() if line != "" and not line.startswith("#")]
+
+
+def own_keys(folder):
+    """The keys that the folder itself names, in the form §11 gives them."""
+    lines = utf8(FolderLog(folder).read("keys"), "the file").split("\n")
+    need(lines[0] == KEYS_HEAD and lines[-1] == "" and lines[1:-1] == sorted(set(lines[1:-1])), "is not as an export writes it")
+    need(len(lines) > 2, "has no key")
+    return [Key(line) for line in lines[1:-1]]
+
+
+def check_keys(folder, keys):
+    """The folder's own keys; whichever was given from outside is one of them."""
+    own = own_keys(folder)
+    for key in keys:
+        need(key.text in {one.text for one in own}, f"does not have the key of {key.log} that was given")
+    return own
+
+
+def verify_folder(folder, keys, since, receipts):
+    """Everything in the folder and every log of which a key is known: [(log or file, Checkpoint or Wrong)]."""
+    found, own = [], []
+    try:
+        own = check_keys(folder, keys)
+    except Wrong as wrong:
+        found.append(("keys", Wrong(wrong.problem)))
+    chosen = {key.log: key for key in keys or own}
+    for one in receipts:
+        need(one["log"] in chosen, "is of no log that has a key", "receipt")
+    notes = by_log(since, chosen)
+    entries = {entry.name for entry in os.scandir(folder)}
+    found += [(name, Wrong("is missing")) for name in sorted({*chosen, *(key.log for key in own)} - entries)]
+    found += [(name, Wrong("is no log of a key, nor the file of keys")) for name in sorted(entries - {"keys", *chosen})]
+    for name in sorted(entries & set(chosen)):
+        try:
+            asked = [one for one in receipts if one["log"] == name]
+            found.append((name, verify_log(FolderLog(os.path.join(folder, name)), chosen[name], notes[name], asked)))
+        except Wrong as wrong:
+            found.append((name, wrong))
+    return found
+
+
+def by_log(since, chosen):
+    """Earlier checkpoints by the log that their first line names. One that nobody looks at would pass unseen."""
+    notes = {name: [] for name in chosen}
+    for note in since:
+        origin = note.split(b"\n", 1)[0]
+        log = next((key.log for key in chosen.values() if key.origin.encode() == origin), None)
+        need(log is not None, "is of no log that has a key", "earlier checkpoint")
+        notes[log].append(note)
+    return notes
+
+
+def file_bytes(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description="Verifies a folder that `phylax ledger export` wrote.")
+    parser.add_argument("folder")
+    parser.add_argument("--key", action="append", default=[], help="a verifier key")
+    parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line")
+    parser.add_argument("--since", action="append", default=[], metavar="FILE", help="an earlier checkpoint")
+    parser.add_argument("--receipt", action="append", default=[], help="the value of a Phylax-Receipt header")
+    asked = parser.parse_args(arguments)
+    try:
+        keys = [Key(text) for text in asked.key]
+        for path in asked.keys:
+            keys += read_keys(utf8(file_bytes(path), path))
+        since = [file_bytes(path) for path in asked.since]
+        found = verify_folder(asked.folder, keys, since, [read_receipt(text) for text in asked.receipt])
+    except (Wrong, OSError) as problem:
+        place = f"{problem.place}: " if isinstance(problem, Wrong) and problem.place else ""
+        print(f"WRONG {place}{problem}")
+        return 1
+    for name, result in found:
+        if isinstance(result, Wrong):
+            print(f"WRONG {name}/{result.place}: {result}" if result.place else f"WRONG {name}: {result}")
+        else:
+            print(f"good {name}: {result.size} leaves")
+    if not keys:
+        print("The keys are the folder's own: this shows only that the folder agrees with itself.")
+    return 1 if any(isinstance(result, Wrong) for _, result in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

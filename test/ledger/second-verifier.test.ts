@@ -1,0 +1,133 @@
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import { consistencyProof, inclusionProof, leafHash, rootOf } from "#ledger/merkle";
+import { verifierKey } from "#ledger/signed-note";
+import { growTiles, hashAtTiles, splitHashes } from "#ledger/tile";
+import { argumentsOf, withFolders } from "./export-folder.ts";
+import { vectors, vectorsAreAbsent } from "./merkle-vectors.ts";
+import { sampleLog, type SampleLog } from "./sample-log.ts";
+import { askAll, packed, pythonIsMissing, type Said, verifyLedger } from "./second-verifier.ts";
+import { good, tampered } from "./tampered-exports.ts";
+
+const withPython = test.skipIf(pythonIsMissing); // each name says so
+const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
+
+withPython("the second verifier calls good what is good (skipped without python3)", async ({ expect }) => {
+  await withFolders(good, async (written) => {
+    for (const [i, made] of good.entries()) {
+      const said = await verifyLedger(...argumentsOf(made, written[i]));
+      expect(said, made.name).toEqual({ code: 0, out: expect.stringMatching(/^good s0-2026h2: \d+ leaves\ngood s1-2026h2: 13 leaves\n$/) });
+    }
+  });
+});
+
+withPython("the second verifier finds each tampering, and names an object of it (skipped without python3)", async ({ expect }) => {
+  const said = await withFolders(tampered, (written) =>
+    askAll<Said>(tampered.map((made, i) => ({ ask: "command", arguments: argumentsOf(made, written[i]) }))),
+  );
+  const missed = tampered.flatMap(({ name, named }, i) => {
+    const { code, out } = said[i] ?? { code: 0, out: "" };
+    return code === 1 && named.some((path) => out.includes(`WRONG ${path}: `)) ? [] : [`${name}: ${code} ${out}`];
+  });
+  expect(missed).toEqual([]);
+});
+
+withPython(
+  "the second verifier finds flipped bits of every object, and names the object (skipped without python3)",
+  async ({ expect }) => {
+    const log = await sampleLog([1, 1]);
+    const asked = [...log.objects].map(([path, bytes]) => {
+      const step = Math.ceil((bytes.length * 8) / 400) | 1; // odd, and so it meets each of the eight positions of a bit
+      const bits = Array.from({ length: Math.floor((bytes.length * 8) / step) }, (_, i) => i * step);
+      return { ask: "flips", key: keyOf(log), objects: packed(log.objects), path, bits };
+    });
+    expect(await askAll(asked)).toEqual(asked.map(() => []));
+  },
+  60_000,
+);
+
+withPython(
+  "the second verifier follows no link, and says what a folder's own keys are worth (skipped without python3)",
+  async ({ expect }) => {
+    await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
+      const own = await verifyLedger(folder);
+      expect(own).toMatchObject({ code: 0, out: expect.stringContaining("shows only that the folder agrees with itself") });
+      const frame = join(folder, "s0-2026h2/frame/1");
+      writeFileSync(join(folder, "../frame"), readFileSync(frame));
+      rmSync(frame);
+      symlinkSync(join(folder, "../frame"), frame);
+      expect(await verifyLedger(folder)).toMatchObject({ code: 1, out: expect.stringContaining("WRONG s0-2026h2/frame/1: is a link") });
+    });
+  },
+);
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+const leaves = Array.from({ length: 600 }, (_, i) => Uint8Array.of(i >> 8, i & 255));
+const hashes = leaves.map(leafHash);
+
+withPython(
+  "the second verifier has the roots, and accepts the proofs, that our tree and its tiles give (skipped without python3)",
+  async ({ expect }) => {
+    const { full, edge } = growTiles([], 0, hashes);
+    const at = hashAtTiles((level, index) => {
+      const tile = full.find((one) => one.level === level && one.index === index);
+      return tile === undefined ? (edge[level] ?? []) : splitHashes(tile.hashes);
+    });
+    const rootOfFirst = (size: number): string => base64(rootOf(hashes.slice(0, size)));
+    const sizes = [1, 2, 3, 7, 8, 255, 256, 257, 511, 512, 599, 600];
+    const roots = sizes.map((size) => ({ ask: "root", leaves: leaves.slice(0, size).map(base64) }));
+    expect(await askAll(roots)).toEqual(sizes.map(rootOfFirst));
+    const included = sizes.flatMap((size) =>
+      [0, size >> 1, size - 1].map((index) => ({
+        ask: "inclusion",
+        index,
+        size,
+        leaf: base64(hashes[index] ?? new Uint8Array()),
+        proof: inclusionProof(index, size, at).map(base64),
+        root: rootOfFirst(size),
+      })),
+    );
+    const extended = sizes.flatMap((second, i) =>
+      sizes.slice(0, i + 1).map((first) => ({
+        ask: "consistency",
+        first,
+        second,
+        proof: consistencyProof(first, second, at).map(base64),
+        root1: rootOfFirst(first),
+        root2: rootOfFirst(second),
+      })),
+    );
+    const proofs = [...included, ...extended];
+    expect(await askAll(proofs)).toEqual(proofs.map(() => true));
+  },
+);
+
+test.skipIf(pythonIsMissing || vectorsAreAbsent)(
+  "the second verifier's tree passes the vectors of transparency-dev/merkle (skipped without python3 or ../shared/data)",
+  async ({ expect }) => {
+    const [inclusion, consistency] = [vectors("inclusion"), vectors("consistency")];
+    expect(Math.min(inclusion.length, consistency.length)).toBeGreaterThan(50);
+    const asked = [
+      ...inclusion.map(([, v]) => ({
+        ask: "inclusion",
+        index: v.leafIdx,
+        size: v.treeSize,
+        leaf: v.leafHash,
+        proof: v.proof ?? [],
+        root: v.root,
+      })),
+      ...consistency.map(([, v]) => ({
+        ask: "consistency",
+        first: v.size1,
+        second: v.size2,
+        proof: v.proof ?? [],
+        root1: v.root1,
+        root2: v.root2,
+      })),
+    ];
+    const all = [...inclusion, ...consistency];
+    const holds = await askAll(asked);
+    expect(all.map(([file], i) => [file, holds[i]])).toEqual(all.map(([file, { wantErr }]) => [file, !wantErr]));
+  },
+);

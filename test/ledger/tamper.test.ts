@@ -1,0 +1,53 @@
+import { test, vi } from "vitest";
+import { verifyLog } from "#ledger/verify";
+import { ledgerVerify } from "../../cli/ledger-verify.ts";
+import { argumentsOf, withFolders } from "./export-folder.ts";
+import { readerOf, sampleLog, withObject } from "./sample-log.ts";
+import { type Export, good, tampered } from "./tampered-exports.ts";
+
+/** What `phylax ledger verify` says in this process: its exit code, and the lines on standard error. */
+function verify(made: Export): Promise<{ readonly code: number; readonly wrongs: readonly string[] }> {
+  return withFolders([made], async ([written]) => {
+    const [out, error] = [vi.spyOn(console, "log").mockReturnValue(), vi.spyOn(console, "error").mockReturnValue()];
+    const code = await ledgerVerify(argumentsOf(made, written));
+    const wrongs = error.mock.calls.map(([line]) => String(line));
+    for (const spy of [out, error]) spy.mockRestore();
+    return { code, wrongs };
+  });
+}
+
+/** Whether a line names this path below the folder: `<log>: WRONG: <object> (frame 1): …`, or `<log or file>: WRONG: …`. */
+function names(line: string, path: string): boolean {
+  const [top, ...object] = path.split("/");
+  const told = `${top}: WRONG: ${object.join("/")}`;
+  return line.startsWith(told) && (object.length === 0 || /^(?: \(|: )/.test(line.slice(told.length)));
+}
+
+test("an export that nobody touched is good: several tiles, a fork by itself, sealed, empty, with evidence of it", async ({ expect }) => {
+  for (const made of good) expect(await verify(made), made.name).toEqual({ code: 0, wrongs: [] });
+});
+
+test("each tampering of an export is found, and an object of it named", async ({ expect }) => {
+  const missed: string[] = [];
+  for (const made of tampered) {
+    const { code, wrongs } = await verify(made);
+    const isNamed = made.named.some((path) => wrongs.some((line) => names(line, path)));
+    if (code !== 1 || !isNamed) missed.push(`${made.name}: ${code} ${wrongs.join(", ")}`);
+  }
+  expect(missed).toEqual([]);
+});
+
+test("every bit of a frame, a tile, a bundle and a checkpoint, flipped, is found, and the object named", async ({ expect }) => {
+  const log = await sampleLog([1, 1]);
+  for (const path of ["frame/0", "frame/1", "tile/0/000.p/4", "tile/entries/000.p/4", "checkpoint"]) {
+    const bytes = Uint8Array.from(log.objects.get(path) ?? []);
+    expect(bytes.length, path).toBeGreaterThan(100);
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const mask = 1 << (bit & 7);
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ mask;
+      const result = await verifyLog(readerOf(withObject(log, path, bytes)), log.verifier);
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ mask;
+      if (result.ok || result.error.object !== path) expect.fail(`bit ${bit} of ${path}: ${JSON.stringify(result)}`);
+    }
+  }
+}, 120_000);
