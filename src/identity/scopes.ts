@@ -134,7 +134,9 @@ const isWithin = (narrow: Category, wide: Category): boolean => narrow.every((co
 
 /** Each scope held to the token's patient. */
 export const heldToPatient = (scopes: Scopes): Scopes =>
-  scopes.filter(({ context }) => context !== "user").map((scope) => ({ ...scope, context: "patient" }));
+  scopes
+    .filter(({ context }) => context !== "user")
+    .map(({ type, permissions, categories }) => ({ context: "patient", type, permissions, categories }));
 
 /** RFC 6749 §3.3: what was asked for, if the grant holds all of it. A part that goes beyond is refused, not quietly dropped. */
 export function narrowScopes(requested: Scopes, granted: Scopes): Result<Scopes, ScopeRefusal> {
