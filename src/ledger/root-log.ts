@@ -32,7 +32,7 @@ export function readRootLeaf(
 }
 
 /**
- * The rules of a root log's leaves (docs/ledger-format.md §11): each log begins with its checkpoint of size 0, once, and each later one is
+ * The rules of a root log's leaves (docs/ledger-format.md §12): each log begins with its checkpoint of size 0, once, and each later one is
  * of more leaves and more frames. That one extends the other is checked where the log itself is: `seen` is what it must then agree with.
  */
 export class RootLeaves implements LeafRules {
