@@ -10,6 +10,7 @@ import type { OriginQuestion, Origins } from "#fhir/ports";
 import { fillPage, type PageRefusal } from "./fill-page.ts";
 import type { Ask, RowsRefusal } from "./all-rows.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+import { behindContext } from "./security-context.ts";
 import { referredTo } from "./witnesses.ts";
 import { resolveJoins } from "./resolve-joins.ts";
 import { pageBinding, pageUrl, pageUrlBytesMax } from "./page-links.ts";
@@ -49,7 +50,8 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
       // First: what is wrong with a resource that nothing leads to must not tell that it is there.
       if (!known.ok) return known;
       if (!one.ok) return one;
-      return new Discloser(known.value, { ...names, origin: one.value.base }).read(one.value.body, expects.type, expects.id);
+      const seen = await behindContext(known.value, expects, one.value, ask, names);
+      return new Discloser(seen, { ...names, origin: one.value.base }).read(one.value.body, expects.type, expects.id);
     }
     case "vread": {
       const [old, current, known] = await Promise.all([

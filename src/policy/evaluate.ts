@@ -10,7 +10,7 @@ import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";
 import { canHold, holding, holdOf, isReached, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
 import { grantIncludes } from "./includes.ts";
-import { isLabelled } from "./labels.ts";
+import { hasContext, isLabelled } from "./labels.ts";
 import { countMax, originCount, pageCount } from "./page-count.ts";
 import { narrowing, reachOf } from "./reach.ts";
 import { searchableBy } from "./searchable.ts";
@@ -39,10 +39,11 @@ function evaluateRead(
   if (isShared && witnesses.length === 0) return err({ reason: "outside_patient_compartment", type });
 
   const current = { path: `${type}/${id}`, query: "" };
-  const grantBy = (rules: readonly CompiledRule[]): Grant => {
-    const scene: Scene = { policy, access, type, rules, hold, elements };
+  const behind = (type: ResourceType, id: string) => evaluateRead(policy, access, { kind: "read", type, id });
+  const grantBy = (rules: readonly CompiledRule[], contextIsSeen = false): Grant => {
+    const scene: Scene = { policy, access, type, rules, hold, elements, contextIsSeen };
     const referredBy = (names: ReadonlySet<string>) => grantBy(rules.filter(isReferredBy(names)));
-    const expects = { type, id, witnesses, referredBy };
+    const expects = { type, id, witnesses, referredBy, behind, whenContextIsSeen: () => grantBy(rules, true) };
     if (interaction.kind === "read") return granted(scene, rules, current, { kind: "read", ...expects });
     const { version } = interaction;
     const ask = { path: `${type}/${id}/_history/${version}`, query: "" };
@@ -171,10 +172,12 @@ interface Scene {
   readonly rules: readonly CompiledRule[];
   readonly hold: Hold;
   readonly elements: ReadonlySet<string> | undefined;
+  /** What a Binary stands behind was read before, and may be seen. */
+  readonly contextIsSeen?: boolean;
 }
 
 function granted(
-  { policy, access, type, rules, hold, elements }: Scene,
+  { policy, access, type, rules, hold, elements, contextIsSeen = false }: Scene,
   reach: readonly CompiledRule[],
   ask: FhirQuestion,
   expects: Expectation,
@@ -183,7 +186,7 @@ function granted(
 ): Grant {
   const readableBy = (resource: JsonObject, type: string, may: (rule: CompiledRule) => boolean = () => true) => {
     const readable = policy.rulesFor(type).filter((rule) => rule.interactions.has("read") && isRowOf(rule, resource) && may(rule));
-    return readable.length === 0 || isLabelled(resource) ? undefined : policy.viewOf(type, readable);
+    return readable.length === 0 || isLabelled(resource) || hasContext(resource) ? undefined : policy.viewOf(type, readable);
   };
   const holds = new Map<string, Hold | undefined>(); // asked for at each resource inside a row
   const holdToRead = (type: string) => {
@@ -202,6 +205,7 @@ function granted(
       const all = [resource, ...versions];
       const reaches = (rule: CompiledRule) => all.every((version) => isRowOf(rule, version));
       if (!all.every((version) => isReached(hold, version, type, base) && !isLabelled(version))) return undefined;
+      if (!contextIsSeen && all.some(hasContext)) return undefined;
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },

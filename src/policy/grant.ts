@@ -1,6 +1,8 @@
+import type { ResourceType } from "#fhir/elements";
 import type { JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
 import type { SearchParameter } from "#fhir/search";
+import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { PolicyOperation, RuleInteraction } from "./schema.ts";
 
@@ -50,6 +52,10 @@ export interface ReadExpectation {
   readonly witnesses: readonly Witness[];
   /** What of the grant is left by these references alone, as `Type:parameter`: a rule shows its part to whom its own references lead there. */
   readonly referredBy: (names: ReadonlySet<string>) => Grant;
+  /** Of a Binary that stands behind another resource: how to read that one … */
+  readonly behind: (type: ResourceType, id: string) => Result<Grant, PolicyRefusal>;
+  /** … and what is granted once it is known that it may be seen; till then nothing of such a Binary. */
+  readonly whenContextIsSeen: () => Grant;
 }
 
 export interface SearchExpectation {

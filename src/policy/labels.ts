@@ -25,6 +25,11 @@ export function isLabelled(resource: JsonObject): boolean {
   return hasInlineLabel(resource);
 }
 
+/** Whether a Binary stands behind another resource, whose labels and rules are its own (FHIR R4 binary §2.42.3, `securityContext`). */
+export const hasContext = (resource: JsonObject): boolean =>
+  property(resource, "resourceType") === "Binary" &&
+  (property(resource, "securityContext") !== undefined || property(resource, "_securityContext") !== undefined);
+
 function isHarmless(label: Json): boolean {
   if (!isObject(label)) return false;
   const [system, code] = [property(label, "system"), property(label, "code")];

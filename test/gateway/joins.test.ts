@@ -384,6 +384,33 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   expect(await read(everybody)).toBe("answer_too_deep");
 });
 
+test("a Binary that stands behind another resource is read by whoever may see that one, and nothing else shows it", async ({ expect }) => {
+  const binaries = policy(
+    rule(["Binary"], "everything"),
+    rule(["DocumentReference"], "everything", { where: [{ path: "status", in: ["current"] }] }),
+  );
+  const letter = { resourceType: "DocumentReference", id: "d", status: "current", subject: to("Patient/amara") };
+  const read = async (context: object | undefined, document: object, request = "Binary/b") => {
+    const file = {
+      resourceType: "Binary",
+      id: "b",
+      contentType: "text/plain",
+      data: "Y2FuYXJ5",
+      ...(context && { securityContext: context }),
+    };
+    return (await ask(binaries, request, everybody, undefined, [file, { ...letter, ...document }])).text?.includes("Y2FuYXJ5") === true;
+  };
+  expect(await read(undefined, {})).toBe(true);
+  expect(await read(to("DocumentReference/d"), {})).toBe(true);
+  expect(await read(to("DocumentReference/d"), { meta: restricted })).toBe(false);
+  expect(await read(to("DocumentReference/d"), { status: "entered-in-error" })).toBe(false);
+  for (const context of ["DocumentReference/gone", "Encounter/e", "https://elsewhere.example/DocumentReference/d", "#d"])
+    expect(await read(to(context), {}), context).toBe(false);
+  expect(await read({ display: "a letter" }, {})).toBe(false);
+  expect(await read(undefined, {}, "Binary?_count=5")).toBe(true);
+  expect(await read(to("DocumentReference/d"), {}, "Binary?_count=5")).toBe(false);
+});
+
 test("a row is not found by what is hidden of it, however its origin reads system|code", async ({ expect }) => {
   const sliced = policy(rule(["Patient"], ["identifier[system=urn:a]", "name"]), rule(["Observation"], "everything"));
   const rows = [
