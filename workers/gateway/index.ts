@@ -18,7 +18,7 @@ import { originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { RegistryReader } from "#platform/d1/registry-reader";
 import { ClientGuard } from "#platform/durable/client-guard";
-import { guardDenials } from "#platform/durable/guard-denials";
+import { guardDenials, heeded } from "#platform/durable/guard-denials";
 import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
 import { ledgerSink } from "#platform/durable/ledger-sink";
@@ -70,7 +70,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     issuer,
     mtlsUrl,
     tokens: jwts,
-    revoker: env.OWN_TOKEN_REVOCATION,
+    revoker: heeded(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),
     memory: guardMemory(env.CLIENT_GUARD),
     denials: guardDenials(env.CLIENT_GUARD),
   };

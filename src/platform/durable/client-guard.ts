@@ -67,6 +67,11 @@ export class ClientGuard extends DurableObject {
     await this.#subjects.alarm();
   }
 
+  /** Hears at once of what is denied to the client: somebody knows that there is news. */
+  async heed({ client, issuer }: Asker): Promise<void> {
+    await this.#epochs.of(client, issuer).readAnew();
+  }
+
   /** All that is denied to the client. Throws while nobody says. */
   async denials({ client, issuer }: Asker): Promise<News> {
     const epoch = this.#epochs.of(client, issuer);

@@ -1,6 +1,6 @@
 import type { DenialList } from "#identity/ports";
 import { hear } from "#identity/revocation";
-import { instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
 import type { ClientGuard } from "./client-guard.ts";
 
 /** What is denied to a client, asked of its guard each time: for the token endpoint, which a client calls once in minutes. */
@@ -12,4 +12,26 @@ export function guardDenials(guards: DurableObjectNamespace<ClientGuard>): Denia
       return heard.heard.denied;
     },
   };
+}
+
+/**
+ * Tells a client's guard of a token that was ended, so that the one who ended it sees it ended at the next question. Elsewhere it is refused
+ * as soon as any denial is; a guard that does not answer hears of it like everything else.
+ */
+export function heeded(revoker: OwnTokens, guards: DurableObjectNamespace<ClientGuard>, issuer: string): OwnTokens {
+  return {
+    async revoke(client, id, expires) {
+      const done = await revoker.revoke(client, id, expires);
+      if (done)
+        await guards
+          .getByName(client)
+          .heed({ client, issuer })
+          .catch(() => {});
+      return done;
+    },
+  };
+}
+
+interface OwnTokens {
+  revoke(client: string, id: string, expires: Instant): Promise<boolean>;
 }

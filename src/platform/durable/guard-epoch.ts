@@ -72,6 +72,11 @@ class GuardEpoch {
     return this.#read;
   }
 
+  /** Asks now, whatever is known: it includes all that was in force before the call. Throws when nobody answers. */
+  async readAnew(): Promise<void> {
+    await this.#ask(); // not `#reading`, which may have been asked before
+  }
+
   /** To be called in the same turn as `read` came back. */
   tell(since: number | undefined): News {
     if (this.#heard === undefined) throw new Error("nothing is known to tell");
