@@ -1,3 +1,5 @@
+import { accountingCheck, accountingCheckUsage } from "./accounting-check.ts";
+import { accountingSuspend, accountingSuspendUsage } from "./accounting-suspend.ts";
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
@@ -18,6 +20,8 @@ const commands: readonly {
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
   { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
+  { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },
+  { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },

@@ -12,9 +12,13 @@ export interface DemoOperator extends CertificateFiles {
 }
 
 /** A machine: scripts and checks come by its certificate alone. */
-const machine = { id: "registrar", roles: ["registry-admin", "revoker"], subject: "O=Phylax sandbox, CN=registrar" } as const;
+const machine = {
+  id: "registrar",
+  roles: ["registry-admin", "revoker", "privacy-officer"],
+  subject: "O=Phylax sandbox, CN=registrar",
+} as const;
 /** A person, who signs in with two factors as well. */
-const person = { id: "officer", roles: ["registry-admin", "revoker"], subject: "O=Phylax sandbox, CN=officer" } as const;
+const person = { id: "officer", roles: ["registry-admin", "revoker", "privacy-officer"], subject: "O=Phylax sandbox, CN=officer" } as const;
 
 const maxAgeSeconds = 900;
 

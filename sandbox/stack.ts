@@ -168,6 +168,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
+/** What accountings of disclosures say of the demonstration beside their lines (docs/accounting.md). */
+const accountingFacts = {
+  recipients: {
+    "public-health": { name: "State Department of Health", address: "1 Health Plaza, Springfield" },
+    research: { name: "Northern University", address: "2 Campus Road, Springfield" },
+  },
+  agreements: { "research-agreement": "viii" }, // a limited data set
+};
+
 /** Who signs in at the sandbox's provider as an operator. */
 const officerLogin = "officer-1";
 
@@ -222,6 +231,7 @@ function settings(
         ...shards,
         ORIGIN_HOSTS: originHosts.join(" "),
         IDENTITY_HOSTS: identityHosts.join(" "),
+        ACCOUNTING: JSON.stringify(accountingFacts),
       },
       secrets: {
         ...secrets,

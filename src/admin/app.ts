@@ -6,6 +6,7 @@ import { json, problem } from "./answer.ts";
 import { applyRegistry } from "./apply-registry.ts";
 import type { AdminPorts } from "./ports.ts";
 import { lift, revoke } from "./revoke.ts";
+import { suspendAccounting } from "./suspend-accounting.ts";
 
 /** The operators' HTTP surface. Hono's context ends here. */
 export function adminApp(ports: AdminPorts): Hono {
@@ -18,7 +19,7 @@ export function adminApp(ports: AdminPorts): Hono {
     return json(ports.newId(), ready ? 200 : 503, { status: ready ? "ready" : "not ready", dependencies });
   });
 
-  for (const verb of [applyRegistry(ports.registry), revoke(ports.registry), lift(ports.registry)]) {
+  for (const verb of [applyRegistry(ports.registry), revoke(ports.registry), lift(ports.registry), suspendAccounting(ports.accountings)]) {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
       try {

@@ -8,7 +8,7 @@ import type { AdminPorts } from "./ports.ts";
 import { proveSignIn, type SignedCall, type SignInProblem } from "./prove-sign-in.ts";
 
 /** What a role lets its holder do; one that this version does not know lets nothing. */
-export type Role = "registry-admin" | "revoker";
+export type Role = "registry-admin" | "revoker" | "privacy-officer";
 
 /** A person or a machine that administers, by a certificate; a person by having signed in as well. */
 export interface Operator {

@@ -6,6 +6,7 @@ import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Operator } from "./operator.ts";
+import type { AccountingHolds } from "./suspend-accounting.ts";
 
 /** Who may administer, as `control` knows it. Throws when it cannot be known. */
 export interface OperatorRoll {
@@ -36,6 +37,7 @@ export interface AdminPorts {
   readonly signIns: SignInVerifier;
   readonly proofs: ProofVerifier;
   readonly registry: RegistryDesk;
+  readonly accountings: AccountingHolds;
   readonly ledger: ProofSink;
   /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */
   readonly url: string;

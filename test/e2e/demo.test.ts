@@ -30,7 +30,12 @@ test("dev.json has every key of its contract", ({ expect }) => {
     },
   ]);
   expect(dev.operators).toEqual([
-    { id: "registrar", roles: ["registry-admin", "revoker"], cert: expect.stringMatching(/^\//u), key: expect.stringMatching(/^\//u) },
+    {
+      id: "registrar",
+      roles: ["registry-admin", "revoker", "privacy-officer"],
+      cert: expect.stringMatching(/^\//u),
+      key: expect.stringMatching(/^\//u),
+    },
   ]);
   for (const client of dev.clients) {
     expect(Object.keys(client).sort()).toEqual(keys.client.split(" ").sort());

@@ -30,6 +30,7 @@ function open(env: OpsEnv): Hono {
       revoke: (denial) => env.REGISTRY_DESK.revoke(denial),
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
+    accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
     ledger: ledgerSink(env.LEDGER_SHARD, ledgerShards, clock),
     url,
     clock,

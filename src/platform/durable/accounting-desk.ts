@@ -17,8 +17,11 @@ type DeskEnv = LedgerEnv & {
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
 };
 
+type Proven = NonNullable<FoundLine["proven"]>;
+
 const PATIENTS_MAX = 32; // ids of one individual
 const LINES_MAX = 2_000; // with their proofs about 3 MB
+const CHECKPOINT_MS = 1_050; // one is signed each second at most
 const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 // Beyond every step that a door takes for one request, whose id the record of a look-up has.
 const STEP = 1_000_000;
@@ -78,8 +81,19 @@ export class AccountingDesk implements Disclosures {
     return lines.filter(({ content }) => !isHeldBack(readLine(content)?.recipient ?? "", holds, now));
   }
 
-  /** By `log/index`: the leaves and their proofs, as anyone could fetch them. What cannot be had now is left out. */
-  async #proofsOf(lines: readonly ShelvedLine[]): Promise<ReadonlyMap<string, NonNullable<FoundLine["proven"]>>> {
+  /** By `log/index`. A leaf that no checkpoint reaches yet is asked for once more when the next one may be signed. */
+  async #proofsOf(lines: readonly ShelvedLine[]): Promise<ReadonlyMap<string, Proven>> {
+    const proofs = new Map<string, Proven>();
+    await this.#addProofs(proofs, lines);
+    const late = lines.filter(({ log, index }) => !proofs.has(`${log}/${index}`));
+    if (late.length === 0) return proofs;
+    await scheduler.wait(CHECKPOINT_MS);
+    await this.#addProofs(proofs, late);
+    return proofs;
+  }
+
+  /** The leaves and their proofs, as anyone could fetch them. What cannot be had now is left out. */
+  async #addProofs(proofs: Map<string, Proven>, lines: readonly ShelvedLine[]): Promise<void> {
     const bundles = new Map<string, { readonly log: string; readonly number: number; readonly indexes: Set<number> }>();
     for (const { log, index } of lines) {
       const number = Math.floor(index / TILE_WIDTH);
@@ -87,7 +101,6 @@ export class AccountingDesk implements Disclosures {
       bundles.set(`${log}/${number}`, bundle);
       bundle.indexes.add(index);
     }
-    const proofs = new Map<string, NonNullable<FoundLine["proven"]>>();
     await inTurns([...bundles.values()], async ({ log, number, indexes }) => {
       const shard = this.#env.LEDGER_SHARD.getByName(log);
       const width = (Math.max(...indexes) % TILE_WIDTH) + 1;
@@ -99,7 +112,6 @@ export class AccountingDesk implements Disclosures {
         if (leaf !== undefined && note !== undefined) proofs.set(`${log}/${index}`, { leaf, note });
       }
     });
-    return proofs;
   }
 }
 

@@ -54,7 +54,6 @@ test("a line proves itself with the log's public key alone, and whatever is chan
   const event = disclosureOf(7);
   await shard(log).append([disclosureOf(1)]);
   await shard(log).append([event]);
-  await scheduler.wait(1001); // no checkpoint younger than a second
   const [line] = await found(patientOf(event, 4));
   const text = (line && writeProof(line)) ?? "";
   const proof = readProof(text);

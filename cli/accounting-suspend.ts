@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
+
+export const accountingSuspendUsage = "phylax accounting suspend FILE [--operator ID [--operator-token FILE]] [--state DIR]";
+
+/**
+ * Suspends what an individual is told of disclosures to one recipient (45 CFR 164.528(a)(2)): the file says whose, to whom, from when to
+ * when, and what was stated (docs/accounting.md). Answers 0 when it is in force, 2 when it is refused.
+ */
+export async function accountingSuspend(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: posterOptions });
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) {
+    console.error(`usage: ${accountingSuspendUsage}`);
+    return 2;
+  }
+  try {
+    const from = { state: resolve(values.state), operator: values.operator, token: values["operator-token"] };
+    const answer = await postAsOperator(from, "api/accounting/suspensions", readFileSync(file));
+    if (answer.status === 200) {
+      console.log("suspended");
+      return 0;
+    }
+    console.error(refusalLine(answer));
+    return answer.status < 500 ? 2 : 1;
+  } catch (fault) {
+    console.error(fault instanceof Error ? fault.message : "not done");
+    return 1;
+  }
+}

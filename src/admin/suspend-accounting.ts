@@ -1,0 +1,22 @@
+import type { HoldProblem } from "#audit/accounting-hold";
+import { err, ok, type Result } from "#kernel/result";
+import type { Verb } from "./administer.ts";
+
+/** Keeps suspensions of patients' accountings. */
+export interface AccountingHolds {
+  hold(document: unknown): Promise<Result<void, HoldProblem>>;
+}
+
+/** Suspends an individual's right to be told of disclosures to one recipient (45 CFR 164.528(a)(2)), for an operator with the role `privacy-officer`. */
+export const suspendAccounting = (holds: AccountingHolds): Verb => ({
+  interaction: "suspend-accounting",
+  path: "api/accounting/suspensions",
+  role: "privacy-officer",
+  async act(document) {
+    const held = await holds.hold(document);
+    if (held.ok) return ok({ suspended: true });
+    const { reason, field } = held.error;
+    const pointer = field === "" ? "" : `/${field}`;
+    return err({ reason, title: "This is no suspension.", pointer, detail: "is missing, malformed or not known" });
+  },
+});
