@@ -241,10 +241,13 @@ function decisions(document: PolicyDocument): string {
   return JSON.stringify([decided, written(compiled, cuts), referred(compiled, cuts)]);
 }
 
-function written(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): readonly string[] {
-  const create = evaluateWrite(compiled, everybody, { kind: "create", type: "Observation" });
-  const created = create.ok ? observations.map((row) => cuts(row, create.value.writable(row, origin))) : [];
-  return created.every((one) => one === "") ? [] : created;
+function written(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): readonly (readonly string[])[] {
+  const rowsOf = { Observation: observations, Encounter: encounters };
+  return (["Observation", "Encounter"] as const).map((type) => {
+    const create = evaluateWrite(compiled, everybody, { kind: "create", type });
+    const created = create.ok ? rowsOf[type].map((row) => cuts(row, create.value.writable(row, origin))) : [];
+    return created.every((one) => one === "") ? [] : created;
+  });
 }
 
 function referred(compiled: CompiledPolicy, cuts: ReturnType<typeof cutter>): readonly unknown[] {
