@@ -1,6 +1,7 @@
 import { accountingCheck, accountingCheckUsage } from "./accounting-check.ts";
 import { accountingSuspend, accountingSuspendUsage } from "./accounting-suspend.ts";
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
+import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger-export-fhir.ts";
 import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
@@ -18,6 +19,7 @@ const commands: readonly {
   readonly run: (args: string[]) => Promise<number>;
 }[] = [
   { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
+  { words: ["ledger", "export", "--fhir"], usage: ledgerExportFhirUsage, run: ledgerExportFhir },
   { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
   { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
   { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },

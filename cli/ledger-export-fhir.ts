@@ -1,0 +1,61 @@
+import { mkdir, open } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { auditEventsOf } from "#audit/balp";
+import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
+import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
+import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
+import { Misuse, tellFault } from "./ledger-keys.ts";
+import { UnreadList } from "./unread.ts";
+
+export const ledgerExportFhirUsage = `phylax ledger export --fhir DIR [URL|DIR] ${auditorUsage} ${filterUsage} [--server URL]`;
+
+const fileName = "AuditEvent.ndjson";
+
+/**
+ * Opens the leaves of each log with an auditor's key and writes the events as AuditEvents after IHE BALP, one a line (FHIR Bulk Data's
+ * NDJSON), to a new file in the folder. What could not be opened is told on standard error, and then the answer is 1.
+ */
+export async function ledgerExportFhir(args: readonly string[]): Promise<number> {
+  try {
+    const options = { ...auditorOptions, ...filterOptions, server: { type: "string" } } as const;
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    const [folder, named, ...more] = positionals;
+    if (folder === undefined || more.length > 0)
+      throw new Misuse("a folder to write to is needed, then a URL or a folder to read, and nothing more");
+    if (values.server !== undefined && !/^https?:\/\/\S+$/u.test(values.server)) throw new Misuse("--server is a URL");
+    const isAsked = eventFilter(values);
+    const source = await auditorSource(values, named);
+    const path = join(resolve(folder), fileName);
+    await mkdir(resolve(folder), { recursive: true });
+    const file = await open(path, "wx", 0o600).catch(() => {
+      throw new Misuse(`${path} is there already, or cannot be written`);
+    });
+    const unread = new UnreadList();
+    let written = 0;
+    try {
+      for await (const found of eventsOf(source)) {
+        if (!("event" in found)) unread.add(found);
+        else if (isAsked(found.event)) {
+          const resources = asAuditEvents(found, values.server);
+          await file.write(resources.map((resource) => `${JSON.stringify(resource)}\n`).join(""));
+          written += resources.length;
+        }
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    console.log(`${path}: ${written} AuditEvents`);
+    for (const line of unread.lines) console.error(line);
+    return unread.count === 0 ? 0 : 1;
+  } catch (fault) {
+    return tellFault(fault, ledgerExportFhirUsage);
+  }
+}
+
+function asAuditEvents({ log, leaves, frame, event }: EventOnRecord, server: string | undefined): readonly object[] {
+  const { index = 0, hash = new Uint8Array() } = leaves[0] ?? {};
+  const receipt = { log: log.name, index, leafHash: hash, frameHash: frame.hash };
+  return auditEventsOf(event, { ledger: log.origin.slice(0, log.origin.lastIndexOf("/")), receipt, server });
+}
