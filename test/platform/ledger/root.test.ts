@@ -1,0 +1,211 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { fromUtf8, utf8 } from "#ledger/bytes";
+import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { checkpointKey } from "#ledger/flush";
+import { openInclusionNote } from "#ledger/inclusion-note";
+import { leafHash } from "#ledger/merkle";
+import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
+import { verifyLog } from "#ledger/verify";
+import { signText } from "#platform/durable/ledger-signer";
+import { bucket, flush } from "./bucket.ts";
+import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+
+const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
+const fill = async (log: string, count: number) => own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+/** The checkpoints of a log in the root log, as its public addresses show them. */
+async function standing(log: string): Promise<number[]> {
+  const leaves = new RootLeaves(verifierOf(ROOT_LOG));
+  const result = await verifyLog(publicReader(ROOT_LOG), verifierOf(ROOT_LOG), {}, leaves);
+  if (!result.ok) throw new Error(`${result.error.object}: ${result.error.problem}`);
+  return (leaves.seen.get(log) ?? []).map(({ size }) => size);
+}
+/** What the alarms of a log and of the root log do, more than a second after what the root log signed last. */
+async function handOver(log: string): Promise<void> {
+  await flush(log);
+  await scheduler.wait(1001);
+  await runDurableObjectAlarm(root());
+}
+const sizeOf = (note: Uint8Array | string | undefined): string | undefined =>
+  (typeof note === "string" ? note : fromUtf8(note ?? new Uint8Array()))?.split("\n")[1];
+
+test(
+  "a log is opened in the root log before its first record, and hands over what it has, once",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    await fill(log, 3);
+    await runDurableObjectAlarm(root());
+    expect(await standing(log)).toEqual([0]);
+    await handOver(log);
+    expect(await standing(log)).toEqual([0, 5]);
+    await handOver(log);
+    await fill(log, 200);
+    await fill(log, 200);
+    await handOver(log);
+    await evictDurableObject(shard(log));
+    await evictDurableObject(root());
+    await fill(log, 1); // and a new epoch
+    await handOver(log);
+    expect(await standing(log)).toEqual([0, 5, 405, 407]);
+  },
+);
+
+test("in one round of ten seconds all logs' checkpoints are one frame", async ({ expect }) => {
+  const logs = [ownLog(), ownLog(), ownLog()];
+  for (const log of logs) await fill(log, 1);
+  await runDurableObjectAlarm(root());
+  const before = await root().status();
+  for (const log of logs) await flush(log);
+  expect(await root().status()).toMatchObject({ size: before.size });
+  await runDurableObjectAlarm(root());
+  expect(await root().status()).toMatchObject({
+    size: before.size + 3,
+    copied: before.size + 3,
+    health: "good",
+    why: null,
+    cosigned: true,
+  });
+});
+
+test(
+  "under load a log hands over beside its appends once ten seconds have gone by, without the alarm",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const sizes: number[] = [];
+    for (let i = 0; i < 7; i++) {
+      await fill(log, 1);
+      await scheduler.wait(2000); // an idle object would be evicted after ten
+      sizes.push(Number(sizeOf(await root().open(log))));
+    }
+    expect(sizes.slice(0, 4)).toEqual([0, 0, 0, 0]);
+    expect([7, 8]).toContain(sizes.at(-1)); // once, not with each append
+  },
+);
+
+test("the root log takes no checkpoint that shrinks, forks, comes without its proof, or is not signed by its log", async ({ expect }) => {
+  const [log, other] = [ownLog(), ownLog()];
+  await fill(log, 4);
+  await fill(other, 4);
+  await handOver(log);
+  await fill(log, 2);
+  await flush(log); // published, and handed over
+  const size = Number(sizeOf(await root().open(log)));
+  const note = (await bucket.get(checkpointKey(`ledger.test/${log}`)))?.text();
+  const checkpoint = openCheckpoint(utf8((await note) ?? ""), verifierOf(log));
+  if (!checkpoint.ok) throw new Error(checkpoint.error);
+  const make = (change: object) => utf8(signText(config, `ledger.test/${log}`, checkpointText({ ...checkpoint.value, ...change })));
+  const frame = { number: 9, hash: new Uint8Array(32) };
+  const add = (given: { oldSize?: number; proof?: Uint8Array[]; checkpoint: Uint8Array }) =>
+    root()
+      .add(log, { oldSize: size, proof: [], ...given })
+      .then(({ size, not }) => [size, not]);
+  expect(await add({ checkpoint: make({ size: size - 1 }), oldSize: size - 1 })).toEqual([size, "old_size_is_not_the_last"]);
+  expect(await add({ checkpoint: make({ size: size - 1 }) })).toEqual([size, "old_size_beyond_the_checkpoint"]);
+  expect(await add({ checkpoint: make({ root: new Uint8Array(32) }) })).toEqual([size, "another_root_at_this_size"]);
+  expect(await add({ checkpoint: make({ size: size + 5, frame }) })).toEqual([size, "proof_wrong"]);
+  expect(await add({ checkpoint: make({ size: size + 5, frame }), proof: [new Uint8Array(32)] })).toEqual([size, "proof_wrong"]);
+  const foreign = utf8(signText(config, `ledger.test/${other}`, checkpointText({ ...checkpoint.value, origin: `ledger.test/${other}` })));
+  expect(await add({ checkpoint: foreign })).toEqual([size, "not_a_checkpoint_of_this_log"]);
+  expect(await add({ checkpoint: utf8("no note") })).toEqual([size, "not_a_checkpoint_of_this_log"]);
+  expect(await add({ checkpoint: make({}) }), "the same again").toEqual([size, undefined]);
+  expect(await root().add("s63-2020h1", { oldSize: 0, proof: [], checkpoint: make({}) })).toEqual({ size: 0, not: "log_not_opened" });
+  expect(await root().open("s63-2020h1"), "a half-year that is over is not opened").toBeUndefined();
+});
+
+test("a log that was rolled back, and its copy in R2 with it, neither adds nor shows anything, and says why", async ({ expect }) => {
+  const log = ownLog();
+  await fill(log, 3);
+  await flush(log);
+  const published = await (await bucket.get(checkpointKey(`ledger.test/${log}`)))?.bytes();
+  await fill(log, 4);
+  await flush(log); // the root log has it now
+  await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
+    for (const change of ["DELETE FROM frames WHERE number = 1", "DELETE FROM signed", "UPDATE flush SET frames = 1, size = 5"])
+      sql.exec(change);
+  });
+  await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
+  await evictDurableObject(shard(log));
+  const why = "a checkpoint stands in the root log that this log does not extend";
+  expect(await failure(() => shard(log).append([refusal()]))).toContain(why);
+  expect(await shard(log).status()).toMatchObject({ size: 5, health: "refusing", why });
+  expect((await seen(`/${log}/checkpoint`))[0]).toBe(503);
+  expect((await seen(`/${log}/frame/0`))[0]).toBe(503);
+});
+
+test("a log that goes on from an earlier state, because it believed an earlier root log, is not taken once the root log knows better", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await fill(log, 3);
+  await handOver(log);
+  const row = (sql: SqlStorage) => sql.exec("SELECT * FROM root_logs WHERE log = ?", log).one();
+  const early = await runInDurableObject(root(), (_, { storage }) => row(storage.sql));
+  const published = await (await bucket.get(checkpointKey(`ledger.test/${log}`)))?.bytes();
+  await fill(log, 4);
+  await handOver(log);
+  const late = await runInDurableObject(root(), (_, { storage }) => row(storage.sql));
+  // All of it is put back: the object, its copy, and what the root log says of it. The log starts and grows another way.
+  await runInDurableObject(shard(log), (_, { storage: { sql } }) => {
+    for (const change of ["DELETE FROM frames WHERE number = 1", "DELETE FROM signed", "UPDATE flush SET frames = 1, size = 5"])
+      sql.exec(change);
+  });
+  await bucket.put(checkpointKey(`ledger.test/${log}`), published ?? new Uint8Array());
+  await bucket.delete(`log/ledger.test/${log}/frames/1-1`);
+  const put = (of: object) =>
+    runInDurableObject(root(), (_, { storage: { sql } }) => {
+      sql.exec("INSERT OR REPLACE INTO root_logs VALUES (?, ?, ?, ?, ?, ?)", ...Object.values(of));
+    });
+  await put(early);
+  await evictDurableObject(shard(log));
+  await fill(log, 9);
+  await put(late);
+  await flush(log); // hands over
+  expect((await shard(log).status()).why).toBe("a checkpoint stands in the root log that this log does not extend");
+  expect(await failure(() => shard(log).append([refusal()]))).toContain("does not extend");
+  expect(Number(sizeOf(await root().open(log))), "what was taken stays").toBe(late["size"]);
+});
+
+test("a root log behind its own checkpoint in R2 opens nothing, shows nothing and vouches for no log", async ({ expect }) => {
+  const log = ownLog();
+  await fill(log, 1);
+  await handOver(log);
+  const kept = await runInDurableObject(root(), (_, { storage: { sql } }) => {
+    const last = sql.exec("SELECT * FROM frames ORDER BY number DESC LIMIT 1").one();
+    const signed = sql.exec("SELECT * FROM signed").one();
+    sql.exec("DELETE FROM frames WHERE number = ?", last["number"]);
+    sql.exec("DELETE FROM signed");
+    return { last: Object.values(last), signed: Object.values(signed) };
+  });
+  await evictDurableObject(root());
+  expect((await root().status()).why).toBe("a checkpoint was published that this log does not extend");
+  expect((await get("/root/checkpoint")).status).toBe(503);
+  expect(await failure(() => root().open(log))).toContain("does not extend");
+  const next = ownLog();
+  expect(await failure(() => shard(next).append([refusal()])), "a log that starts now").toContain("the root log cannot be asked");
+  expect(own(await shard(log).append([refusal()])).index, "one that runs goes on").toBe(3);
+  await runInDurableObject(root(), (_, { storage: { sql } }) => {
+    sql.exec("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", ...kept.last);
+    sql.exec("INSERT INTO signed VALUES (?, ?, ?, ?)", ...kept.signed);
+  });
+  await evictDurableObject(root());
+  await fill(next, 1);
+});
+
+test("the root log is served like any log; a proof of one of its leaves is under the checkpoint that is shown", async ({ expect }) => {
+  const log = ownLog();
+  await fill(log, 1);
+  await handOver(log);
+  expect(await seen("/root/checkpoint")).toEqual([200, "text/plain; charset=utf-8", "public, max-age=1"]);
+  const size = Number(sizeOf(await publicReader(ROOT_LOG).checkpoint()));
+  const proof = await (await get(`/root/proof/${size - 1}`)).text();
+  const leaf = leafHash(utf8((await root().open(log)) ?? ""));
+  expect(openInclusionNote(utf8(proof), leaf, verifierOf(ROOT_LOG))).toMatchObject({
+    ok: true,
+    value: { index: size - 1, checkpoint: { size } },
+  });
+  expect((await seen(`/root/proof/${size}`))[0]).toBe(404);
+  expect((await seen("/root2/checkpoint"))[0]).toBe(404);
+  expect(await failure(() => ledger.LEDGER_ROOT.getByName("another").status())).toContain("not the name of the root log");
+});
