@@ -1,11 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "#ledger/bytes";
+import { parseLogName } from "#ledger/log-name";
+import { siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/signed-note";
 import { type Claims, type Finding, verifyLog, type Verified } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
 import { keyText, logOf, parseLogKey } from "./ledger-keys.ts";
-import { type Place, verifyLogs } from "./ledger-root.ts";
+import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 /** What was found of one log, or of an object (`keys`, a file too many) beside them. */
 export type Report = { readonly name: string } & (
@@ -48,13 +50,26 @@ export async function verifyFolder(
   only: readonly string[] = [],
   witnesses: readonly Verifier[] = [],
 ): Promise<Report[]> {
+  const entries = await readdir(folder);
   const reports: Report[] = [await checkKeys(folder, keys)].filter((report) => "wrong" in report);
-  const checked = await verifyLogs({ keys, claimsOf, only, witnesses }, folderPlace(folder));
+  const checked = await verifyLogs({ keys: withSiblings(keys, entries), claimsOf, only, witnesses }, folderPlace(folder));
   reports.push(...checked);
   if (only.length > 0) return reports;
   const known = new Set([keysFile, ...keys.map(logOf), ...checked.map(({ name }) => name)]);
-  const others = (await readdir(folder)).filter((name) => !known.has(name));
-  return [...reports, ...others.sort().map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }))];
+  const others = entries
+    .filter((name) => !known.has(name))
+    .map((name) => ({ name, wrong: "is neither a log of a known key nor the file of keys" }));
+  // A log that the file of keys names was there, also for one who was given the key of another only.
+  const hidden = ((await ownKeys(folder)) ?? []).map(logOf).filter((name) => !known.has(name) && !entries.includes(name));
+  const missing = hidden.map((name) => ({ name, wrong: "its folder is missing" }));
+  return [...reports, ...[...others, ...missing].sort((a, b) => (a.name < b.name ? -1 : 1))];
+}
+
+/** With the root log's key among them the keys of all logs in the folder: one key pair signs every log of a ledger. */
+function withSiblings(keys: readonly Verifier[], entries: readonly string[]): readonly Verifier[] {
+  const root = rootKeyOf(keys);
+  const named = entries.filter((name) => parseLogName(name) !== undefined && !keys.some((key) => logOf(key) === name));
+  return root === undefined ? keys : [...keys, ...named.sort().map((name) => siblingOf(root, name))];
 }
 
 const folderPlace = (folder: string): Place => ({

@@ -20,10 +20,12 @@ import sys
 
 LARGEST = 2**53 - 1
 WIDTH = 256  # hashes of a full tile, entries of a full bundle
+CLOCKS = 60  # seconds by which the clocks of a log and the root log may differ (§12)
 SLACK = 130  # seconds around the half-year in which its log takes records (§1)
 PADDED = (256, 512, 768, 1024, 2048, 4096, 8192, 16384, 32768, 65469)
 COORDINATE = {("EC", "P-256"): 32, ("EC", "P-384"): 48, ("EC", "P-521"): 66, ("OKP", "X25519"): 32}
 KEYS_HEAD = "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too."
+ROOT = "root"
 LOG_NAME = re.compile(r"s(0|[1-9][0-9]*)-([0-9]{4}h[12])")
 
 
@@ -59,12 +61,25 @@ def point_add(a, b):
     return x * y % P, z * t % P, y * z % P, x * t % P
 
 
+@functools.lru_cache(maxsize=64)
+def windows(point):
+    """Multiples 0 to 15 of 16^i times the point: of the base point and of the few keys that sign everything."""
+    table = []
+    for _ in range(64):
+        row = [(0, 1, 1, 0)]
+        for _ in range(15):
+            row.append(point_add(row[-1], point))
+        table.append(row)
+        point = point_add(row[-1], point)
+    return table
+
+
 def point_times(scalar, point):
     total = (0, 1, 1, 0)
-    while scalar > 0:
-        if scalar & 1:
-            total = point_add(total, point)
-        point, scalar = point_add(point, point), scalar >> 1
+    for row in windows(point):
+        if scalar & 15:
+            total = point_add(total, row[scalar & 15])
+        scalar >>= 4
     return total
 
 
@@ -200,44 +215,83 @@ def body_map(body):
 # ---- Signed note and checkpoint (§7)
 
 
-class Key:
-    """A verifier key: `<origin line>+<key id>+<base64(0x01 ‖ public key)>`."""
+SIGNATURE, COSIGNATURE = 1, 4  # C2SP signed-note: types
 
-    def __init__(self, text):
+
+class Key:
+    """A verifier key: `<name>+<key id>+<base64(type ‖ public key)>`."""
+
+    def __init__(self, name, kind, public):
+        need(is_key_name(name), "verifier key has no name")
+        typed = bytes([kind]) + public
+        self.name, self.public, self.id = name, public, sha256(name.encode() + b"\n" + typed)[:4]
+        self.text = f"{name}+{self.id.hex()}+{base64.b64encode(typed).decode()}"
+
+    @classmethod
+    def read(cls, text, kind):
         parts = text.split("+", 2)
         need(len(parts) == 3, "verifier key has not three parts")
-        self.text, self.origin = text, parts[0]
         typed = unbase64(parts[2], "verifier key")
-        need(len(typed) == 33 and typed[0] == 1, "verifier key is not of Ed25519")
-        self.public, self.id = typed[1:], sha256(self.origin.encode() + b"\n" + typed)[:4]
-        need(parts[1] == self.id.hex(), "verifier key has another key id")
-        ledger, _, self.log = self.origin.rpartition("/")
-        need(is_key_name(self.origin) and ledger != "" and LOG_NAME.fullmatch(self.log), "verifier key names no log")
+        need(len(typed) == 33 and typed[0] == kind, "verifier key is of another type")
+        key = cls(parts[0], kind, typed[1:])
+        need(key.text == text, "verifier key has another key id")
+        return key
+
+
+class LogKey(Key):
+    """The key of a log, whose name is the log's origin line (§1, §7)."""
+
+    def __init__(self, name, kind, public):
+        super().__init__(name, kind, public)
+        self.ledger, _, self.log = name.rpartition("/")
+        need(self.ledger != "" and (self.log == ROOT or LOG_NAME.fullmatch(self.log)), "verifier key names no log")
+
+    def of(self, log):
+        """The key of another log of the same ledger: one key pair signs them all."""
+        return LogKey(f"{self.ledger}/{log}", SIGNATURE, self.public)
 
 
 def is_key_name(name):
     return name != "" and "+" not in name and not any(c.isspace() for c in name)
 
 
-def open_note(note, key):
-    """The text of a note that the key signed."""
+def read_note(note):
+    """The text, and each signature line as (key name, key id, what follows it)."""
     need(len(note) <= 1 << 20, "note is larger than 1 MiB")
     whole = utf8(note, "note")
     need(not any(ord(c) < 32 and c != "\n" for c in whole), "note has a control character")
     body, gap, signatures = whole.rpartition("\n\n")
     need(gap != "" and signatures.endswith("\n"), "note is not text, an empty line and signature lines")
-    text, lines, verified = body + "\n", signatures[:-1].split("\n"), False
+    lines = signatures[:-1].split("\n")
     need(len(lines) <= 64, "note has more than 64 signature lines")
-    for line in lines:
-        parts = line.split(" ")
-        need(len(parts) == 3 and parts[0] == "—" and is_key_name(parts[1]), "note has a malformed signature line")
-        signed = unbase64(parts[2], "signature")
-        need(len(signed) > 4, "note has a malformed signature line")
-        if (parts[1], signed[:4]) == (key.origin, key.id):
-            need(ed25519_verifies(key.public, text.encode(), signed[4:]), "signature does not verify")
-            verified = True
-    need(verified, "note is not signed by the log's key")
+    return body + "\n", [read_signature(line) for line in lines]
+
+
+def read_signature(line):
+    parts = line.split(" ")
+    need(len(parts) == 3 and parts[0] == "—" and is_key_name(parts[1]), "note has a malformed signature line")
+    signed = unbase64(parts[2], "signature")
+    need(len(signed) > 4, "note has a malformed signature line")
+    return parts[1], signed[:4], signed[4:]
+
+
+def open_note(note, key):
+    """The text of a note that the key signed."""
+    text, signatures = read_note(note)
+    own = [signature for name, id, signature in signatures if (name, id) == (key.name, key.id)]
+    need(own, "note is not signed by the log's key")
+    need(all(ed25519_verifies(key.public, text.encode(), signature) for signature in own), "signature does not verify")
     return text
+
+
+def check_cosignature(note, witness):
+    """C2SP tlog-cosignature: time (u64) and an Ed25519 signature of time and text (§12)."""
+    text, signatures = read_note(note)
+    own = [signature for name, id, signature in signatures if (name, id) == (witness.name, witness.id)]
+    need(own, f"is not cosigned by {witness.name}")
+    for signature in own:
+        message = f"cosignature/v1\ntime {int.from_bytes(signature[:8], 'big')}\n{text}"
+        need(ed25519_verifies(witness.public, message.encode(), signature[8:]), f"has a wrong cosignature of {witness.name}")
 
 
 class Checkpoint:
@@ -246,7 +300,7 @@ class Checkpoint:
     def __init__(self, note, key):
         lines = open_note(note, key)[:-1].split("\n")
         need(len(lines) >= 3, "checkpoint is cut short")
-        need(lines[0] == key.origin, "checkpoint is of another log")
+        need(lines[0] == key.name, "checkpoint is of another log")
         self.size, self.root = decimal(lines[1], "tree size"), unbase64(lines[2], "root hash")
         need(len(self.root) == 32, "root hash is not 32 bytes")
         self.frame, self.frame_hash, rest = None, None, lines[3:]
@@ -424,12 +478,12 @@ def check_epk(epk):
 class LeafRules:
     """The form of each leaf and the order rules of §3, frame by frame."""
 
-    def __init__(self, origin, half_year):
-        self.origin, self.half_year = origin, half_year
+    def __init__(self, key):
+        self.origin, self.half_year = key.name, LOG_NAME.fullmatch(key.log)[2]
+        self.bounds = half_year_bounds(self.half_year)
         self.index, self.epoch, self.counter, self.sealed_at = 0, 0, 0, None
 
-    def frame(self, leaves):
-        """Checks the leaves of one frame; answers whether a record is among them."""
+    def frame(self, leaves, time):
         need(self.sealed_at is None, "leaves follow the seal")
         fresh = False  # the leaf before introduced an epoch
         records = False
@@ -443,7 +497,8 @@ class LeafRules:
         need(not fresh, f"leaf {self.index - 1}: no record follows the key epoch in its frame")
         if self.sealed_at is not None:
             need(self.index == self.sealed_at // WIDTH * WIDTH + WIDTH, "the seal does not fill the last bundle")
-        return records
+        if records:
+            need(self.bounds[0] <= time <= self.bounds[1], "has records outside the log's half-year")
 
     def leaf(self, leaf, fresh):
         need(len(leaf) >= 50, "is shorter than its header")
@@ -491,6 +546,52 @@ class LeafRules:
         need(type(size) is int and size == self.sealed_at, "seals another size")
 
 
+class RootRules:
+    """The leaves of the root log (§12): `seen` are each log's checkpoints, oldest first."""
+
+    def __init__(self, key):
+        self.key, self.index, self.seen, self.time = key, 0, {}, 0
+
+    def frame(self, leaves, time):
+        for leaf in leaves:
+            try:
+                self.leaf(leaf)
+            except Wrong as wrong:
+                raise Wrong(f"leaf {self.index}: {wrong.problem}") from None
+            self.index += 1
+        self.time = time
+
+    def leaf(self, note):
+        origin = utf8(note.split(b"\n", 1)[0], "origin line")
+        ledger, _, log = origin.rpartition("/")
+        need(ledger == self.key.ledger and LOG_NAME.fullmatch(log), "is of no log of this ledger")
+        need(len(read_note(note)[1]) == 1, "has not one signature line")
+        checkpoint = Checkpoint(note, self.key.of(log))
+        before = self.seen.setdefault(log, [])
+        if before:
+            last = before[-1]
+            need(checkpoint.size > last.size, "is of no larger size than the one before")
+            need(last.size == 0 or checkpoint.frame > last.frame, "is of no later frame than the one before")
+        else:
+            need(checkpoint.size == 0, "is of a log that was not opened")
+        before.append(checkpoint)
+
+    def may_be_gone(self, log):
+        """Whether the half-year ended six years before the last frame."""
+        year, month = half_year_after(LOG_NAME.fullmatch(log)[2])
+        return calendar.timegm((year + 6, month, 1, 0, 0, 0)) <= self.time
+
+
+def half_year_bounds(half_year):
+    first = int(half_year[:4]), 1 if half_year.endswith("h1") else 7
+    return tuple(calendar.timegm((*month, 1, 0, 0, 0)) + slack for month, slack in ((first, -SLACK), (half_year_after(half_year), SLACK)))
+
+
+def half_year_after(half_year):
+    """Year and month in which the next one begins."""
+    return (int(half_year[:4]), 7) if half_year.endswith("h1") else (int(half_year[:4]) + 1, 1)
+
+
 # ---- Frames (§6)
 
 
@@ -520,19 +621,11 @@ class Frame:
         return number
 
 
-def half_year_bounds(half_year):
-    year, month = int(half_year[:4]), 1 if half_year.endswith("h1") else 7
-    following = (year, 7) if month == 1 else (year + 1, 1)
-    return calendar.timegm((year, month, 1, 0, 0, 0)) - SLACK, calendar.timegm((*following, 1, 0, 0, 0)) + SLACK
-
-
 class Chain:
     """Takes frames in order; knows size, compact range and hash after each."""
 
-    def __init__(self, key, log):
-        half_year = LOG_NAME.fullmatch(key.log)[2]
-        self.origin, self.bounds = key.origin, half_year_bounds(half_year)
-        self.rules, self.tree = LeafRules(key.origin, half_year), Tree(log)
+    def __init__(self, key, log, rules):
+        self.origin, self.rules, self.tree = key.name, rules, Tree(log)
         self.next, self.hash, self.time = 0, bytes(32), 0
 
     def add(self, data):
@@ -544,8 +637,7 @@ class Chain:
         need(frame.size == frame.first_index + frame.count, "has another size than its leaves give")
         need(frame.time % 10 == 0, "has a time that is no multiple of ten seconds")
         need(frame.time >= self.time, "has a time before that of the frame before")
-        if self.rules.frame(frame.leaves):
-            need(self.bounds[0] <= frame.time <= self.bounds[1], "has records outside the log's half-year")
+        self.rules.frame(frame.leaves, frame.time)
         hashes = [leaf_hash(leaf) for leaf in frame.leaves]
         need(frame.range == self.tree.extend(hashes), "has another compact range than its leaves give")
         self.tree.compare_entries(frame.leaves, hashes)
@@ -556,17 +648,18 @@ class Chain:
 # ---- One log (§8)
 
 
-def verify_log(log, key, since=(), receipts=()):
-    """Raises Wrong. `log` has read(path) and paths(); since: notes of earlier checkpoints; receipts: dicts as read below."""
+def verify_log(log, key, since=(), receipts=(), rules=None):
+    """Raises Wrong. `log` has read(path) and paths(); since: Checkpoints, their signatures checked; receipts: as read below."""
     checkpoint = placed("checkpoint", lambda: Checkpoint(log.read("checkpoint"), key))
-    earlier = [placed("earlier checkpoint", lambda note=note: Checkpoint(note, key)) for note in since]
     check_paths(log, checkpoint)
-    chain, seen = Chain(key, log), 0
+    chain, earlier = Chain(key, log, rules or LeafRules(key)), {}
+    for one in since:
+        earlier.setdefault(one.frame, []).append(one)
     for number in range(0 if checkpoint.size == 0 else checkpoint.frame + 1):
         path = f"frame/{number}"
         frame = placed(path, lambda: chain.add(log.read(path)))
         need(frame.size <= checkpoint.size, "is beyond the checkpoint's size", path)
-        for one in (one for one in earlier if one.frame == number):
+        for one in earlier.get(number, ()):
             same = (chain.hash, frame.size, fold(frame.range)) == (one.frame_hash, one.size, one.root)
             need(same, f"is not the frame that an earlier checkpoint of size {one.size} names", path)
         for one in (one for one in receipts if frame.first_index <= one["index"] < frame.size):
@@ -577,7 +670,7 @@ def verify_log(log, key, since=(), receipts=()):
     need(chain.tree.size == checkpoint.size, f"has size {checkpoint.size}, the frames have {chain.tree.size}", "checkpoint")
     need(fold(chain.tree.range) == checkpoint.root, "has another root than the frames", "checkpoint")
     need(checkpoint.size == 0 or chain.hash == checkpoint.frame_hash, "has another frame hash than the frames", "checkpoint")
-    for one in earlier:
+    for one in since:
         need(one.size == 0 or one.frame < chain.next, f"does not reach an earlier checkpoint of size {one.size}", "checkpoint")
     for one in receipts:
         need(one["index"] < chain.tree.size, f"does not reach the receipt of leaf {one['index']}", "checkpoint")
@@ -653,7 +746,7 @@ class FolderLog:
 
 def read_keys(text):
     """Verifier keys, one a line; lines that begin with # are comments."""
-    return [Key(line) for line in text.splitlines() if line != "" and not line.startswith("#")]
+    return [LogKey.read(line, SIGNATURE) for line in text.splitlines() if line != "" and not line.startswith("#")]
 
 
 def own_keys(folder):
@@ -661,7 +754,7 @@ def own_keys(folder):
     lines = utf8(FolderLog(folder).read("keys"), "the file").split("\n")
     need(lines[0] == KEYS_HEAD and lines[-1] == "" and lines[1:-1] == sorted(set(lines[1:-1])), "is not as an export writes it")
     need(len(lines) > 2, "has no key")
-    return [Key(line) for line in lines[1:-1]]
+    return [LogKey.read(line, SIGNATURE) for line in lines[1:-1]]
 
 
 def check_keys(folder, keys):
@@ -672,38 +765,80 @@ def check_keys(folder, keys):
     return own
 
 
-def verify_folder(folder, keys, since, receipts):
-    """Everything in the folder and every log of which a key is known: [(log or file, Checkpoint or Wrong)]."""
-    found, own = [], []
-    try:
-        own = check_keys(folder, keys)
-    except Wrong as wrong:
-        found.append(("keys", Wrong(wrong.problem)))
-    chosen = {key.log: key for key in keys or own}
-    for one in receipts:
-        need(one["log"] in chosen, "is of no log that has a key", "receipt")
-    notes = by_log(since, chosen)
-    entries = {entry.name for entry in os.scandir(folder)}
-    found += [(name, Wrong("is missing")) for name in sorted({*chosen, *(key.log for key in own)} - entries)]
-    found += [(name, Wrong("is no log of a key, nor the file of keys")) for name in sorted(entries - {"keys", *chosen})]
-    for name in sorted(entries & set(chosen)):
+class Folder:
+    """What is asked of an exported folder, and what was found: (log or file, what is good or wrong)."""
+
+    def __init__(self, folder, keys, since, receipts, witnesses):
+        self.folder, self.witnesses, self.found = folder, witnesses, []
+        self.entries = {entry.name for entry in os.scandir(folder)}
+        own = self.try_to("keys", lambda: check_keys(folder, keys)) or []
+        self.keys = {key.log: key for key in keys or own}
+        need(len({key.text for key in keys or own}) == len(self.keys), "has two keys of one log", "keys")
+        self.promised = {key.log for key in [*keys, *own]}  # logs that have to be there
+        self.root = self.verify_root(since, receipts) if ROOT in self.keys else None
+        self.verify_logs(since, receipts)
+
+    def try_to(self, name, run):
         try:
-            asked = [one for one in receipts if one["log"] == name]
-            found.append((name, verify_log(FolderLog(os.path.join(folder, name)), chosen[name], notes[name], asked)))
+            return run()
         except Wrong as wrong:
-            found.append((name, wrong))
-    return found
+            self.found.append((name, wrong if wrong.place != name else Wrong(wrong.problem)))
+            return None
+
+    def verify_root(self, since, receipts):
+        """The rules with what they saw, or None."""
+        key = self.keys[ROOT]
+        rules, log = RootRules(key), FolderLog(os.path.join(self.folder, ROOT))
+
+        def run():
+            need(ROOT in self.entries, "is missing")
+            note = log.read("checkpoint")
+            checkpoint = verify_log(log, key, earlier_of(key, since), [one for one in receipts if one["log"] == ROOT], rules)
+            for witness in self.witnesses:
+                placed("checkpoint", lambda: check_cosignature(note, witness))
+            return f"{checkpoint.size} leaves" + "".join(f", cosigned by {witness.name}" for witness in self.witnesses)
+
+        good = self.try_to(ROOT, run)
+        if good is None:
+            return None
+        self.found.append((ROOT, good))
+        self.promised |= {name for name, seen in rules.seen.items() if seen[-1].size > 0}
+        for name in {*self.promised, *filter(LOG_NAME.fullmatch, self.entries)} - {ROOT}:
+            self.keys.setdefault(name, key.of(name))
+        return rules
+
+    def verify_logs(self, since, receipts):
+        used = [note for key in self.keys.values() for note in since if is_of(note, key)]
+        need(len(used) == len(since), "is of no log that has a key", "earlier checkpoint")
+        need(all(one["log"] in self.keys for one in receipts), "is of no log that has a key", "receipt")
+        for name in sorted(self.entries - {"keys", *self.keys}):
+            self.found.append((name, Wrong("is no log of a key, nor the file of keys")))
+        told = self.entries - set(self.keys) | {ROOT} & set(self.keys)
+        for name in sorted((self.promised | self.entries & set(self.keys)) - told):
+            good = self.try_to(name, lambda: self.verify_one(name, since, [one for one in receipts if one["log"] == name]))
+            if good is not None:
+                self.found.append((name, good))
+
+    def verify_one(self, name, since, receipts):
+        seen = self.root.seen.get(name, []) if self.root else []
+        if name not in self.entries:
+            asked = receipts or any(is_of(note, self.keys[name]) for note in since)  # nobody can say any more
+            need(self.root and seen and self.root.may_be_gone(name) and not asked, "is missing")
+            return f"gone, by the root log {seen[-1].size} leaves"
+        log, key = FolderLog(os.path.join(self.folder, name)), self.keys[name]
+        checkpoint = verify_log(log, key, [*earlier_of(key, since), *seen], receipts)
+        if self.root and not seen and checkpoint.size > 0:
+            need(Frame(log.read("frame/0")).time + CLOCKS >= self.root.time, "has records and was never opened in the root log")
+        return f"{checkpoint.size} leaves"
 
 
-def by_log(since, chosen):
-    """Earlier checkpoints by the log that their first line names. One that nobody looks at would pass unseen."""
-    notes = {name: [] for name in chosen}
-    for note in since:
-        origin = note.split(b"\n", 1)[0]
-        log = next((key.log for key in chosen.values() if key.origin.encode() == origin), None)
-        need(log is not None, "is of no log that has a key", "earlier checkpoint")
-        notes[log].append(note)
-    return notes
+def is_of(note, key):
+    return note.split(b"\n", 1)[0] == key.name.encode()
+
+
+def earlier_of(key, since):
+    """Those of the earlier checkpoints that are of the key's log."""
+    return [placed("earlier checkpoint", lambda: Checkpoint(note, key)) for note in since if is_of(note, key)]
 
 
 def file_bytes(path):
@@ -717,14 +852,17 @@ def main(arguments):
     parser.add_argument("--key", action="append", default=[], help="a verifier key")
     parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line")
     parser.add_argument("--since", action="append", default=[], metavar="FILE", help="an earlier checkpoint")
+    parser.add_argument("--witness", action="append", default=[], help="a witness's verifier key")
     parser.add_argument("--receipt", action="append", default=[], help="the value of a Phylax-Receipt header")
     asked = parser.parse_args(arguments)
     try:
-        keys = [Key(text) for text in asked.key]
+        keys = [LogKey.read(text, SIGNATURE) for text in asked.key]
         for path in asked.keys:
             keys += read_keys(utf8(file_bytes(path), path))
-        since = [file_bytes(path) for path in asked.since]
-        found = verify_folder(asked.folder, keys, since, [read_receipt(text) for text in asked.receipt])
+        witnesses = [Key.read(text, COSIGNATURE) for text in asked.witness]
+        need(not witnesses or not keys or any(key.log == ROOT for key in keys), "cosign the root log, whose key is not here", "witnesses")
+        since, receipts = [file_bytes(path) for path in asked.since], [read_receipt(text) for text in asked.receipt]
+        found = Folder(asked.folder, keys, since, receipts, witnesses).found
     except (Wrong, OSError) as problem:
         place = f"{problem.place}: " if isinstance(problem, Wrong) and problem.place else ""
         print(f"WRONG {place}{problem}")
@@ -733,7 +871,7 @@ def main(arguments):
         if isinstance(result, Wrong):
             print(f"WRONG {name}/{result.place}: {result}" if result.place else f"WRONG {name}: {result}")
         else:
-            print(f"good {name}: {result.size} leaves")
+            print(f"good {name}: {result}")
     if not keys:
         print("The keys are the folder's own: this shows only that the folder agrees with itself.")
     return 1 if any(isinstance(result, Wrong) for _, result in found) else 0

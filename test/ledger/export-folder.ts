@@ -36,4 +36,5 @@ export const argumentsOf = (made: Export, { folder, since }: Written = { folder:
   ...made.keys.flatMap((key) => ["--key", key]),
   ...since.flatMap((file) => ["--since", file]),
   ...(made.receipts ?? []).flatMap((receipt) => ["--receipt", receipt]),
+  ...(made.witnesses ?? []).flatMap((key) => ["--witness", key]),
 ];

@@ -8,8 +8,11 @@ import { argumentsOf, withFolders } from "./export-folder.ts";
 import { vectors, vectorsAreAbsent } from "./merkle-vectors.ts";
 import { sampleLog, type SampleLog } from "./sample-log.ts";
 import { askAll, packed, pythonIsMissing, type Said, verifyLedger } from "./second-verifier.ts";
-import { good, tampered } from "./tampered-exports.ts";
+import * as plain from "./tampered-exports.ts";
+import * as rooted from "./tampered-roots.ts";
 
+const good = [...plain.good, ...rooted.good];
+const tampered = [...plain.tampered, ...rooted.tampered];
 const withPython = test.skipIf(pythonIsMissing); // each name says so
 const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
 
@@ -17,7 +20,8 @@ withPython("the second verifier calls good what is good (skipped without python3
   await withFolders(good, async (written) => {
     for (const [i, made] of good.entries()) {
       const said = await verifyLedger(...argumentsOf(made, written[i]));
-      expect(said, made.name).toEqual({ code: 0, out: expect.stringMatching(/^good s0-2026h2: \d+ leaves\ngood s1-2026h2: 13 leaves\n$/) });
+      expect(said, made.name).toEqual({ code: 0, out: expect.not.stringContaining("WRONG") });
+      expect(said.out, made.name).toContain("good s1-2026h2: 13 leaves\n");
     }
   });
 });

@@ -3,10 +3,13 @@ import { verifyLog } from "#ledger/verify";
 import { ledgerVerify } from "../../cli/ledger-verify.ts";
 import { argumentsOf, withFolders } from "./export-folder.ts";
 import { readerOf, sampleLog, withObject } from "./sample-log.ts";
-import { type Export, good, tampered } from "./tampered-exports.ts";
+import * as plain from "./tampered-exports.ts";
+import * as rooted from "./tampered-roots.ts";
 
+const good = [...plain.good, ...rooted.good];
+const tampered = [...plain.tampered, ...rooted.tampered];
 /** What `phylax ledger verify` says in this process: its exit code, and the lines on standard error. */
-function verify(made: Export): Promise<{ readonly code: number; readonly wrongs: readonly string[] }> {
+function verify(made: plain.Export): Promise<{ readonly code: number; readonly wrongs: readonly string[] }> {
   return withFolders([made], async ([written]) => {
     const [out, error] = [vi.spyOn(console, "log").mockReturnValue(), vi.spyOn(console, "error").mockReturnValue()];
     const code = await ledgerVerify(argumentsOf(made, written));

@@ -16,6 +16,7 @@ export interface Export {
   readonly keys: readonly string[]; // verifier keys from outside
   readonly since?: readonly Uint8Array[];
   readonly receipts?: readonly string[];
+  readonly witnesses?: readonly string[]; // their verifier keys
 }
 
 /** `named`: the objects of which one has to be named as wrong. */
@@ -29,8 +30,7 @@ export const large = await sampleLog([250, 200, 100]);
 export const small = await sampleLog([3, 1, 2, 2, 2], { of: `ledger.test/${s1}` });
 const stranger = await sampleLog([250, 200, 100]); // the same shape and name, other records
 
-const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
-const keys = [keyOf(large), keyOf(small)];
+export const keyOf = ({ verifier }: SampleLog): string => verifierKey(verifier.name, verifier.publicKey);
 const checkpointIn = (log: SampleLog): Uint8Array => log.objects.get("checkpoint") ?? new Uint8Array();
 
 /** What `phylax ledger export` would write of these logs. */
@@ -40,7 +40,7 @@ export function exportOf(name: string, logs: readonly SampleLog[] = [large, smal
     const folder = log.verifier.name.slice(log.verifier.name.lastIndexOf("/") + 1);
     for (const [path, bytes] of log.objects) files.set(`${folder}/${path}`, bytes);
   }
-  return { name, files, keys };
+  return { name, files, keys: logs.map(keyOf) };
 }
 
 const whole = exportOf("whole");
@@ -77,7 +77,7 @@ function framesOf(log: SampleLog): (readonly Uint8Array[])[] {
 }
 
 /** What the log's checkpoint said after one of its frames. */
-function afterFrame(log: SampleLog, number: number): Checkpoint {
+export function afterFrame(log: SampleLog, number: number): Checkpoint {
   const bytes = log.objects.get(`frame/${number}`) ?? new Uint8Array();
   const frame = parseFrame(bytes);
   if (!frame.ok) throw new Error(frame.error);
@@ -89,7 +89,7 @@ function afterFrame(log: SampleLog, number: number): Checkpoint {
   };
 }
 
-const receiptOf = (log: SampleLog, index: number, frame: number): string =>
+export const receiptOf = (log: SampleLog, index: number, frame: number): string =>
   formatReceipt({
     log: s0,
     index,
@@ -155,6 +155,7 @@ const lost: readonly Tampered[] = [
     files: new Map([...withoutSmall, ["keys", utf8(keysText([large.verifier]))]]),
     named: [s1],
   },
+  { ...whole, name: "a shard hidden from one who has the key of another only", keys: [keyOf(large)], files: withoutSmall, named: [s1] },
 ];
 
 const rewritten: readonly Tampered[] = [
