@@ -1,9 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { readLine } from "#audit/accounting";
+import { type Instant, instant } from "#kernel/clock";
 import type { Hold } from "#audit/accounting-hold";
 import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes";
 import { fromCbor, toCbor } from "#ledger/cbor";
 import { lineCommitment } from "#ledger/lines";
+import { halfYearOf } from "#ledger/log-name";
 import { openRow, sealRow } from "./accounting-box.ts";
 import { type LedgerEnv, readLedgerConfig, type LedgerConfig } from "./ledger-config.ts";
 
@@ -19,11 +21,15 @@ export interface ShelvedLine {
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
 }
 
+const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
+const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
+
 const schema = `
   CREATE TABLE IF NOT EXISTS lines (log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL, subject BLOB NOT NULL,
     commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (log, leaf, line)) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS lines_of ON lines (subject);
   CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS swept (id INTEGER PRIMARY KEY CHECK (id = 1), half_year TEXT NOT NULL) STRICT;
 `;
 
 /**
@@ -32,6 +38,7 @@ const schema = `
  */
 export class AccountingShelf extends DurableObject<LedgerEnv> {
   readonly #config: LedgerConfig;
+  #swept: string | undefined;
 
   constructor(ctx: DurableObjectState, env: LedgerEnv) {
     super(ctx, env);
@@ -42,6 +49,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
+    this.#sweep(instant(Date.now()));
     const wanted = lines.map((line) => ({ line, commitment: lineCommitment(line.salt, line.content), there: this.#commitmentAt(line) }));
     if (wanted.some(({ commitment, there }) => there !== undefined && !sameBytes(there, commitment))) return "other";
     this.ctx.storage.transactionSync(() => {
@@ -92,6 +100,23 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       const text = fromUtf8(openRow(this.#config.accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
       return JSON.parse(text) as Hold; // what `hold` wrote: the seal says so
     });
+  }
+
+  /** Once in a half-year: lines of logs that no accounting of six years reaches any more, and that may be removed whole. */
+  #sweep(now: Instant): void {
+    const current = halfYearOf(now);
+    if (this.#swept === current) return;
+    const { sql } = this.ctx.storage;
+    const [last] = sql.exec<{ half_year: string }>("SELECT half_year FROM swept").toArray();
+    if (last?.half_year !== current) {
+      const oldest = new Date(now - DAY_MS);
+      oldest.setUTCFullYear(oldest.getUTCFullYear() - YEARS_KEPT);
+      this.ctx.storage.transactionSync(() => {
+        sql.exec("DELETE FROM lines WHERE substr(log, -6) < ?", halfYearOf(instant(oldest.getTime()))); // s<n>-<yyyy>h<1|2>
+        sql.exec("INSERT OR REPLACE INTO swept VALUES (1, ?)", current);
+      });
+    }
+    this.#swept = current;
   }
 
   #commitmentAt({ log, index, line }: ShelvedLine): Uint8Array | undefined {

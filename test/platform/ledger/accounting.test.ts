@@ -170,6 +170,25 @@ test("what a shelf keeps of a line shows neither recipient nor purpose, and a ro
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
 });
 
+test("a shelf lets go of lines once no accounting of six years can reach them", async ({ expect }) => {
+  const patient = "main/Patient/long-ago";
+  const subject = subjectKey(config.subjectKey, patient);
+  const line = (year: number, log: string) => {
+    const event = { ...disclosureOf(1), at: instant(Date.UTC(year, 6, 1)), patients: [{ patient, counts: { Patient: 1 } }] };
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    return { subject, log, index: 2, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+  };
+  const now = new Date().getUTCFullYear();
+  const logs = [`s0-${now - 8}h1`, `s0-${now - 7}h2`, `s0-${now - 5}h1`];
+  await shelfFor(patient).put(logs.map((log, i) => line(now - ([8, 7, 5][i] ?? 0), log)));
+  const kept = async () => (await shelfFor(patient).linesOf(subject, 0, Date.now())).map(({ log }) => log);
+  expect(await kept()).toEqual(logs);
+  await runInDurableObject(shelfFor(patient), (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten);
+  await evictDurableObject(shelfFor(patient));
+  await shelfFor(patient).put([line(now, `s0-${now}h1`)]);
+  expect(await kept()).toEqual([logs[2], `s0-${now}h1`]);
+});
+
 // Last: the stopped log counts for all who ask.
 test("another line in the place of one stops the shard, and neither is lost; nobody gets an accounting that would lack its lines", async ({
   expect,
