@@ -33,7 +33,7 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   const exported = await phylaxIn(parent, "ledger", "export", "copy");
   expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
   const logs = Object.keys(phylax.dev.logs);
-  expect(readdirSync(join(parent, "copy")).sort()).toEqual(["keys", ...logs].sort());
+  expect(readdirSync(join(parent, "copy")).sort()).toEqual(["keys", "root", ...logs].sort());
 
   const verified = await phylaxIn(parent, "ledger", "verify", "copy", "--receipt", receipt);
   expect(verified, verified.error).toMatchObject({ code: 0, error: "" });

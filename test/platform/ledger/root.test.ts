@@ -6,7 +6,9 @@ import { checkpointKey } from "#ledger/flush";
 import { openInclusionNote } from "#ledger/inclusion-note";
 import { leafHash } from "#ledger/merkle";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
+import { signatureTypes, verifierKey } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
+import { LedgerRoot } from "#platform/durable/ledger-root";
 import { signText } from "#platform/durable/ledger-signer";
 import { bucket, flush } from "./bucket.ts";
 import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
@@ -192,6 +194,35 @@ test("a root log behind its own checkpoint in R2 opens nothing, shows nothing an
   await evictDurableObject(root());
   await fill(next, 1);
 });
+
+test(
+  "while a witness does not answer the last checkpoint with all cosignatures is shown for five minutes, then one without",
+  { timeout: 30_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    await fill(log, 1);
+    await handOver(log);
+    const before = sizeOf(await root().checkpoint());
+    await fill(log, 1);
+    await flush(log);
+    const key = verifierKey("witness.test/w1", config.checkpointPublicKey, signatureTypes.cosignature);
+    const witnessed = { ...ledger, WITNESSES: [{ url: "http://127.0.0.1:1", key }] }; // nobody listens there
+    const round = async () => {
+      const shown = await runInDurableObject(root(), async (_, state) => {
+        const instance = new LedgerRoot(state, witnessed);
+        await scheduler.wait(1001); // the start, and the second that the last signature is good for
+        await instance.alarm();
+        const { cosigned } = await instance.status();
+        return [sizeOf(await instance.checkpoint()), cosigned];
+      });
+      await evictDurableObject(root()); // the next one begins with what this one stored, and without witnesses
+      return shown;
+    };
+    expect(await round()).toEqual([before, true]);
+    await runInDurableObject(root(), (_, { storage: { sql } }) => void sql.exec("UPDATE root_published SET at = at - 300000"));
+    expect(await round()).toEqual([String(Number(before) + 1), false]);
+  },
+);
 
 test("the root log is served like any log; a proof of one of its leaves is under the checkpoint that is shown", async ({ expect }) => {
   const log = ownLog();
