@@ -8,6 +8,7 @@ import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
 import { policyCheck, policyCheckUsage } from "./policy-check.ts";
 import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
 import { policyExplain, policyExplainUsage } from "./policy-explain.ts";
+import { receiptCheck, receiptCheckUsage } from "./receipt-check.ts";
 import { registryApply, registryApplyUsage } from "./registry-apply.ts";
 import { revoke, revokeUsage } from "./revoke.ts";
 import { token, tokenUsage } from "./token.ts";
@@ -24,6 +25,7 @@ const commands: readonly {
   { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
   { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },
   { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
+  { words: ["receipt", "check"], usage: receiptCheckUsage, run: receiptCheck },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },

@@ -30,6 +30,15 @@ export interface ProofUse {
   readonly made: Instant;
 }
 
+/** Shows to others what was recorded. */
+export interface RecordProver {
+  /**
+   * A C2SP tlog-proof that the first record is in its log, for whoever has the log's public key. Takes up to 2.7 s: a checkpoint is signed
+   * at most once a second. Undefined when none can be had in that time; the record stands all the same. Never throws.
+   */
+  prove(at: Recorded): Promise<Uint8Array | undefined>;
+}
+
 /** Another request came with this proof before, or may have: nothing was recorded, and nothing may be released. */
 export type Replayed = "replayed";
 

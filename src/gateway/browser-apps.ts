@@ -17,6 +17,7 @@ export interface BrowserAppPorts {
 const exposed = [
   "X-Request-Id",
   "Phylax-Receipt",
+  "Preference-Applied",
   "RateLimit",
   "RateLimit-Policy",
   "Retry-After",

@@ -1,6 +1,6 @@
 import type { AuditEvent, EventKind } from "#audit/event";
 import type { AccountingCaller } from "#audit/disclosures";
-import type { Counted, ProofSink, Recorded, Replayed } from "#audit/ports";
+import type { Counted, ProofSink, RecordProver, Recorded, Replayed } from "#audit/ports";
 import { utf8 } from "#fhir/bytes";
 import type { Interaction } from "#fhir/interaction";
 import type { Principal } from "#identity/principal";
@@ -12,6 +12,7 @@ import type { Budget } from "#limits/ports";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
+import { asksForProof } from "./asks-for-proof.ts";
 import { letPageRead } from "./browser-apps.ts";
 import { acceptSignature, challenge, isOfSignature, scopeChallenge } from "./challenge.ts";
 import { etagOf, isKnown, lastModified, type Validators } from "./etag.ts";
@@ -25,6 +26,7 @@ import type { ConcernedBy } from "./write-plan.ts";
 
 export interface TrailPorts extends SignAnswerPorts {
   readonly ledger: ProofSink;
+  readonly recordProver: RecordProver;
   readonly proofs: ProofVerifier;
   /** Over how many logs one client's records are spread. */
   readonly ledgerSpread: number;
@@ -60,6 +62,8 @@ export class Trail {
   #proofSpent = false;
   /** The first record of a write that was sent: its receipt. */
   #intended: Recorded | Counted | undefined;
+  /** What the answer's receipt is of. */
+  #receipt: Recorded | undefined;
   /** Of the parts of a batch: each event has a step of its own. */
   #partsRecorded = 0;
 
@@ -244,8 +248,18 @@ export class Trail {
 
   /** Each answer to somebody known passes here last, once it is on record: the receipt is signed, too. */
   async #signed<T extends Pick<Response, "status" | "headers">>(answer: T, body: SignedBody): Promise<T> {
+    await this.#addProof(answer.headers);
     await signAnswer({ status: answer.status, headers: answer.headers, body }, this.#arrival, this.#facts, this.#ports);
     return answer;
+  }
+
+  /** `Prefer: audit-proof` of somebody known: the receipt with its proof. Whoever is nobody can ask the ledger itself. */
+  async #addProof(headers: Headers): Promise<void> {
+    if (this.#receipt === undefined || this.#facts.principal === undefined || !asksForProof(this.#arrival.headers)) return;
+    const proof = await this.#ports.recordProver.prove(this.#receipt);
+    if (proof === undefined) return;
+    headers.set("phylax-receipt", formatReceipt({ ...this.#receipt, proof }));
+    headers.append("preference-applied", "audit-proof"); // RFC 7240 §3
   }
 
   get #mediaType(): Call["mediaType"] {
@@ -255,7 +269,10 @@ export class Trail {
   #headers(recorded: Recorded | Counted): Headers {
     const headers = baseHeaders(this.#arrival.id);
     letPageRead(headers, this.#page);
-    if (recorded !== "counted") headers.set("phylax-receipt", formatReceipt(recorded));
+    if (recorded !== "counted") {
+      this.#receipt = recorded;
+      headers.set("phylax-receipt", formatReceipt(recorded));
+    }
     const { budgets, principal } = this.#facts;
     const jkt = principal?.proof?.jkt; // RFC 9449 §8.2: the next proof's nonce comes with this answer
     if (jkt !== undefined) headers.set("dpop-nonce", this.#ports.proofs.nonce(jkt, this.#arrival.at));

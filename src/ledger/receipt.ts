@@ -9,11 +9,15 @@ export interface Receipt {
   readonly index: number;
   readonly leafHash: Uint8Array; // RFC 6962 leaf hash
   readonly frameHash: Uint8Array; // SHA-256 of the frame that the leaf was committed in
+  /** C2SP tlog-proof of the leaf: with it and the log's public key the receipt checks offline. */
+  readonly proof?: Uint8Array | undefined;
 }
 
 /** The header value: an RFC 8941 dictionary, always in this order. */
-export const formatReceipt = (receipt: Receipt): string =>
-  `log="${receipt.log}", index=${receipt.index}, leaf=:${toBase64(receipt.leafHash)}:, frame=:${toBase64(receipt.frameHash)}:`;
+export function formatReceipt({ log, index, leafHash, frameHash, proof }: Receipt): string {
+  const receipt = `log="${log}", index=${index}, leaf=:${toBase64(leafHash)}:, frame=:${toBase64(frameHash)}:`;
+  return proof === undefined ? receipt : `${receipt}, proof=:${toBase64(proof)}:`;
+}
 
 // RFC 8941 §3: further members of the dictionary, of a later version of the format.
 const key = String.raw`[a-z*][a-z0-9_.*-]*`;
@@ -23,14 +27,16 @@ const item = `${bareItem}${parameters}`;
 const value = String.raw`(?:${item}|\( *(?:${item}(?: +${item})* *)?\)${parameters})`;
 const further = `(?:[ \t]*,[ \t]*(?!(?:log|index|leaf|frame)(?![a-z0-9_.*-]))${key}(?:=${value}|${parameters}))*`;
 const receipt = new RegExp(
-  String.raw`^log="([^"]+)"[ \t]*,[ \t]*index=(0|[1-9]\d{0,14})[ \t]*,[ \t]*leaf=:([^:]+):[ \t]*,[ \t]*frame=:([^:]+):${further}$`,
+  String.raw`^log="([^"]+)"[ \t]*,[ \t]*index=(0|[1-9]\d{0,14})[ \t]*,[ \t]*leaf=:([^:]+):[ \t]*,[ \t]*frame=:([^:]+):(?:[ \t]*,[ \t]*proof=:([A-Za-z0-9+/=]+):(?![ \t]*;))?${further}$`,
 );
 
-/** Reads a receipt as this ledger writes it: the four members in this order, further ones after them passed over, none of the four twice. */
+/** Reads a receipt as this ledger writes it: the four members in this order, a proof after them, further ones passed over, none of the four twice. */
 export function parseReceipt(text: string): Result<Receipt, "bad_receipt"> {
   const match = receipt.exec(text.trim());
-  const [, log = "", index = "", leaf = "", frame = ""] = match ?? [];
+  const [, log = "", index = "", leaf = "", frame = "", proofText] = match ?? [];
   const [leafHash, frameHash] = [fromBase64(leaf), fromBase64(frame)];
   const whole = match !== null && parseLogName(log) !== undefined && leafHash?.length === HASH_BYTES && frameHash?.length === HASH_BYTES;
-  return whole ? ok({ log, index: Number(index), leafHash, frameHash }) : err("bad_receipt");
+  const proof = proofText === undefined ? undefined : fromBase64(proofText);
+  if (!whole || (proofText !== undefined && proof === undefined)) return err("bad_receipt");
+  return ok({ log, index: Number(index), leafHash, frameHash, ...(proof === undefined ? {} : { proof }) });
 }

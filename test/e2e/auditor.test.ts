@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -34,6 +34,8 @@ const commandsIn = (doc: string): string[] =>
   );
 
 test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 }, async ({ expect }) => {
+  const { headers } = await phylax.ask("payer", "Patient/amara-okafor", { headers: { prefer: "audit-proof" } });
+  writeFileSync(join(home, "answer.txt"), `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`);
   const commands = commandsIn("auditors.md");
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {

@@ -115,6 +115,20 @@ test("addresses are read in one spelling, and what is none says whether it is ma
   }
 });
 
+test("a receipt with a proof reads back with it; a proof that is no byte string in base64 makes it none", ({ expect }) => {
+  const receipt = {
+    log: "s0-2026h2",
+    index: 42,
+    leafHash: new Uint8Array(32),
+    frameHash: new Uint8Array(32),
+    proof: Uint8Array.of(1, 2, 3),
+  };
+  const text = formatReceipt(receipt);
+  expect(text).toMatch(/:, proof=:AQID:$/u);
+  expect(parseReceipt(`${text}, later=1`)).toEqual({ ok: true, value: receipt });
+  expect(parseReceipt(text.replace("AQID", "AQI"))).toEqual({ ok: false, error: "bad_receipt" });
+});
+
 test("a receipt reads back as it was written, and nothing else is one", ({ expect }) => {
   const receipt = { log: "s0-2026h2", index: 42, leafHash: new Uint8Array(32).fill(1), frameHash: new Uint8Array(32).fill(2) };
   const text = formatReceipt(receipt);

@@ -21,6 +21,7 @@ import { ClientGuard } from "#platform/durable/client-guard";
 import { guardDenials, heeded } from "#platform/durable/guard-denials";
 import { guardLimiter } from "#platform/durable/guard-limiter";
 import { guardMemory } from "#platform/durable/guard-memory";
+import { ledgerProver } from "#platform/durable/ledger-prover";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import { answerSigner } from "#platform/jose/answer-signer";
 import { assertionVerifier } from "#platform/jose/assertion-verifier";
@@ -76,6 +77,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   };
   const serving = {
     ...shared,
+    recordProver: ledgerProver(env.LEDGER_SHARD, place.wait),
     audienceOf,
     tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(registry), ask, secretOf, clock, namesOf }),
     signatures: requestSignatures(keysOfOthers),
