@@ -109,12 +109,11 @@ export class LedgerRootLink {
   }
 
   async #tried(): Promise<boolean> {
-    await this.start();
-    const old = this.#known;
-    if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true; // an unopened log has nothing to hand over
-    if (this.#head().size === old) return true;
     try {
-      return await this.#hand(old, instant(Date.now()));
+      await this.start();
+      const old = this.#known;
+      if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true; // an unopened log has nothing to hand over
+      return this.#head().size === old || (await this.#hand(old, instant(Date.now())));
     } catch {
       console.error(JSON.stringify({ event: "ledger_root_unreachable", origin: this.#head().origin }));
       return false;

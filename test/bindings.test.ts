@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const workers = readdirSync(join(root, "workers")).map((name) => ({
+  name,
+  config: readFileSync(join(root, name === "gateway" ? "wrangler.toml" : `workers/${name}/wrangler.toml`), "utf8"),
+}));
+const bindersOf = (what: RegExp): string[] =>
+  workers
+    .filter(({ config }) => what.test(config))
+    .map(({ name }) => name)
+    .sort();
+
+test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({ expect }) => {
+  expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);
+  expect(bindersOf(/r2_buckets/u)).toEqual(["ledger"]);
+  expect(bindersOf(/LedgerRoot/u)).toEqual(["ledger"]);
+  expect(bindersOf(/AccountingShelf/u)).toEqual(["ledger"]);
+  expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);
+});
