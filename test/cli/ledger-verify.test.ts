@@ -5,7 +5,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { frameHash } from "#ledger/frame";
 import { leafHash } from "#ledger/merkle";
 import { formatReceipt } from "#ledger/receipt";
-import { verifierKey } from "#ledger/signed-note";
+import { signatureTypes, verifierKey } from "#ledger/signed-note";
 import { logServer, phylax } from "./phylax.ts";
 import { sampleLog, type SampleLog } from "../ledger/sample-log.ts";
 
@@ -115,6 +115,16 @@ test("misuse answers 2, and above all a check without a key of one's own", async
     ["ledger", "verify", url, "--key", key, "--log", "s9-2026h2"],
     ["ledger", "verify", url, "--key", key, "--receipt", "x"],
     ["ledger", "verify", url, "--key", key, "--since", join(folder, "not-there")],
+    ["ledger", "verify", url, "--key", key, "--witness", key], // a log's key
+    [
+      "ledger",
+      "verify",
+      url,
+      "--key",
+      key,
+      "--witness",
+      verifierKey("witness.test/w1", log.verifier.publicKey, signatureTypes.cosignature),
+    ], // no root log
     ["ledger", "verify", url, "--nonsense"],
   ];
   const codes = await Promise.all(misuses.map(async (args) => (await phylax(...args)).code));
