@@ -26,7 +26,7 @@ PADDED = (256, 512, 768, 1024, 2048, 4096, 8192, 16384, 32768, 65469)
 COORDINATE = {("EC", "P-256"): 32, ("EC", "P-384"): 48, ("EC", "P-521"): 66, ("OKP", "X25519"): 32}
 KEYS_HEAD = "# The C2SP verifier keys of these logs. They prove nothing by themselves: whoever can change this folder can change them too."
 ROOT = "root"
-LOG_NAME = re.compile(r"s(0|[1-9][0-9]*)-([0-9]{4}h[12])")
+LOG_NAME = re.compile(r"s(0|[1-9][0-9]{0,4})-([0-9]{4}h[12])")
 
 
 class Wrong(Exception):

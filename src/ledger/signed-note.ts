@@ -33,7 +33,7 @@ export const verifierKey = (name: string, publicKey: Uint8Array, type: Signature
 
 /** Reads a vkey. Only Ed25519, only of the type that is asked for, and only when the id is the one that name and key give. */
 export function parseVerifierKey(text: string, type: SignatureType = signatureTypes.ed25519): Result<Verifier, "bad_verifier_key"> {
-  const match = /^([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
+  const match = /^([^+\p{White_Space}]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
   const [, name = "", id = "", encoded = ""] = match ?? [];
   const bytes = fromBase64(encoded);
   if (match === null || bytes?.length !== 1 + KEY_BYTES || bytes[0] !== type) return err("bad_verifier_key");
@@ -91,8 +91,9 @@ export function readNote(
   return lines.length > SIGNATURES_MAX || signatures.length < lines.length ? err("note_malformed") : ok({ text, signatures });
 }
 
+// C2SP signed-note: no Unicode spaces in a key name. `\s` is another set: with U+FEFF, without U+0085.
 function readSignature(line: string): NoteSignature | undefined {
-  const [, name, encoded] = /^— ([^+\s]+) (\S+)$/u.exec(line) ?? [];
+  const [, name, encoded] = /^— ([^+\p{White_Space}]+) (\S+)$/u.exec(line) ?? [];
   const bytes = encoded === undefined ? undefined : fromBase64(encoded);
   if (name === undefined || bytes === undefined || bytes.length <= 4) return undefined;
   return { name, id: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), bytes: bytes.subarray(4) };

@@ -57,7 +57,7 @@ export const good: readonly Export[] = [
   seen("logs gone six years after their half-year", [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
 ];
 
-const [first = [], second = []] = [main.leaves.slice(0, 5), main.leaves.slice(5, 6)];
+const [first, second] = [main.leaves.slice(0, 5), main.leaves.slice(5, 6)];
 const { leaves: others } = await sampleLog([3, 1, 2, 2]);
 const foreignText = fromUtf8(leafOf(checkpointOf(main.head))) ?? "";
 export const tampered: readonly Tampered[] = [
@@ -72,7 +72,8 @@ export const tampered: readonly Tampered[] = [
   bad("a log gone ten seconds too early", ["s0-2026h2"], [small, sixYearsOn(Date.UTC(2033, 0, 1) - 10_000)]),
   {
     ...bad("a log gone in time, of which there is a receipt", ["s0-2026h2"], [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
-    ...{ keys: [keyOf(root), keyOf(main)], files: withKeys([main, small, root], [small, sixYearsOn(Date.UTC(2033, 0, 1))]) },
+    keys: [keyOf(root), keyOf(main)],
+    files: withKeys([main, small, root], [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
     receipts: [receiptOf(main, 2, 0)],
   },
   {
