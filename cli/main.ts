@@ -1,5 +1,6 @@
 import { accountingCheck, accountingCheckUsage } from "./accounting-check.ts";
 import { accountingSuspend, accountingSuspendUsage } from "./accounting-suspend.ts";
+import { breachScope, breachScopeUsage } from "./breach-scope.ts";
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger-export-fhir.ts";
 import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
@@ -25,6 +26,7 @@ const commands: readonly {
   { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
   { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },
   { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
+  { words: ["breach-scope"], usage: breachScopeUsage, run: breachScope },
   { words: ["receipt", "check"], usage: receiptCheckUsage, run: receiptCheck },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },

@@ -16,6 +16,11 @@ export class UnreadList {
     else this.#leaves.push({ log, keyEpoch, why, from: index, count: 1 });
   }
 
+  /** Parts of one event that are missing beside those that were read. */
+  addParts(log: string, missing: number): void {
+    this.#wrong.push(`${log}: ${missing} parts of an event could not be read`);
+  }
+
   get count(): number {
     return this.#wrong.length + this.#leaves.reduce((sum, { count }) => sum + count, 0);
   }

@@ -1,0 +1,40 @@
+/** Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days, `2026-11-24`. */
+export interface BreachClocks {
+  readonly discovered: string;
+  /** 164.404(b): each individual, without unreasonable delay and not later. */
+  readonly individuals: string;
+  /** 164.406: the media of each state with more than 500 residents among them, as soon and not later; `maybe` when those of unknown state decide. */
+  readonly media: { readonly by: string; readonly states: readonly string[]; readonly maybe: readonly string[] };
+  /** 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the discovery. */
+  readonly secretary: { readonly by: string; readonly clause: "164.408(b)" | "164.408(c)" };
+}
+
+const DAYS = 60;
+const RESIDENTS = 500; // 164.406(a): "more than 500 residents of a State or jurisdiction"
+const INDIVIDUALS = 500; // 164.408(b): "500 or more individuals"
+const DAY_MS = 86_400_000;
+/** The name under which those are counted whose state no record has. */
+export const unknownState = "unknown";
+
+/**
+ * @param discovered ms since 1970: the first day on which the breach is known, or by reasonable diligence would have been (164.404(a)(2)).
+ * @param byState individuals by state of residence, those of no known state under {@link unknownState}.
+ */
+export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
+  const day = Math.floor(discovered / DAY_MS) * DAY_MS;
+  const [all, unknown] = [Object.values(byState).reduce((sum, count) => sum + count, 0), byState[unknownState] ?? 0];
+  const known = Object.entries(byState).filter(([state]) => state !== unknownState);
+  const states = known.filter(([, count]) => count > RESIDENTS).map(([state]) => state);
+  const maybe = known.filter(([, count]) => count <= RESIDENTS && count + unknown > RESIDENTS).map(([state]) => state);
+  const within = dateOf(day + DAYS * DAY_MS);
+  const large = all >= INDIVIDUALS;
+  const lastOfYear = Date.UTC(new Date(day).getUTCFullYear(), 11, 31);
+  return {
+    discovered: dateOf(day),
+    individuals: within,
+    media: { by: within, states, maybe: unknown > RESIDENTS ? [...maybe, unknownState] : maybe },
+    secretary: large ? { by: within, clause: "164.408(b)" } : { by: dateOf(lastOfYear + DAYS * DAY_MS), clause: "164.408(c)" },
+  };
+}
+
+const dateOf = (at: number): string => new Date(at).toISOString().slice(0, 10);

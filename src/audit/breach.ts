@@ -1,0 +1,126 @@
+import { unknownState } from "./breach-clocks.ts";
+import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
+
+/** One whose health information a client got. */
+export interface Affected {
+  readonly patient: string; // `<origin>/Patient/<id>`
+  readonly state: string;
+  readonly first: number; // ms since 1970
+  readonly last: number;
+  /** Resources by type, summed over the records: one that was read twice counts twice. */
+  readonly disclosed: Counts;
+  /** Digests of the policies that the views came from. */
+  readonly policies: readonly string[];
+  /** Element paths that no record let out; whatever else the resources had may have left. */
+  readonly withheld: readonly string[];
+  /** Numbers of the records that say so, as they were taken in. */
+  readonly records: readonly number[];
+}
+
+export interface BreachScope {
+  readonly affected: readonly Affected[]; // by patient
+  readonly byState: Counts;
+  readonly disclosed: Counts; // as the records count it: a resource of several patients once
+  /** Patients who were asked for and of whom nothing was found. */
+  readonly askedInVain: readonly string[];
+  /** Disclosed resources that name no patient: whose they are, nobody but the origin knows. */
+  readonly unnamed: readonly string[];
+  /** Patients whom writes of the client concern: no disclosure, but their records may have been changed. */
+  readonly written: readonly string[];
+}
+
+interface Person {
+  state: string | undefined;
+  first: number;
+  last: number;
+  readonly disclosed: Map<string, number>;
+  readonly policies: Set<string>;
+  withheld: ReadonlySet<string>;
+  readonly records: number[];
+}
+
+/**
+ * Adds up what a client got (45 CFR 164.402: whose protected health information, and which). Windows of an answer that broke off count:
+ * what they say may have left.
+ */
+export class BreachTally {
+  readonly #people = new Map<string, Person>();
+  readonly #disclosed = new Map<string, number>();
+  readonly #inVain = new Set<string>();
+  readonly #unnamed = new Set<string>();
+  readonly #written = new Set<string>();
+
+  /** Takes an event in. Whether it tells of a disclosure, or of a write: what has to be proven. */
+  add(event: AuditEvent, record: number): boolean {
+    if (event.kind === "write" || event.kind === "intent") {
+      // An intent without an outcome: nobody knows, so it counts. That of a long answer names nobody.
+      for (const { patient } of event.patients) this.#written.add(patient);
+      return event.patients.length > 0;
+    }
+    if (event.kind !== "disclosure") return false;
+    for (const one of event.patients) this.#addPatient(one, event, record);
+    for (const one of event.unnamed) this.#unnamed.add(one);
+    addTo(this.#disclosed, event.counts);
+    return true;
+  }
+
+  get scope(): BreachScope {
+    const affected = [...this.#people].sort(([a], [b]) => (a < b ? -1 : 1)).map(asAffected);
+    const byState = new Map<string, number>();
+    for (const { state } of affected) byState.set(state, (byState.get(state) ?? 0) + 1);
+    return {
+      affected,
+      byState: Object.fromEntries([...byState].sort(([a], [b]) => (a < b ? -1 : 1))),
+      disclosed: Object.fromEntries(this.#disclosed),
+      askedInVain: [...this.#inVain].filter((patient) => !this.#people.has(patient)).sort(),
+      unnamed: [...this.#unnamed].sort(),
+      written: [...this.#written].sort(),
+    };
+  }
+
+  #addPatient(one: PatientCounts, event: AuditEvent, record: number): void {
+    if (Object.keys(one.counts).length === 0) {
+      this.#inVain.add(one.patient);
+      return;
+    }
+    const withheld = new Set(event.withheld?.paths);
+    const person: Person = this.#people.get(one.patient) ?? {
+      state: undefined,
+      first: event.at,
+      last: event.at,
+      disclosed: new Map(),
+      policies: new Set(),
+      withheld,
+      records: [],
+    };
+    person.first = Math.min(person.first, event.at);
+    person.last = Math.max(person.last, event.at);
+    person.state = stateOf(one) ?? person.state;
+    person.withheld = new Set([...person.withheld].filter((path) => withheld.has(path)));
+    if (event.why?.policy !== undefined) person.policies.add(event.why.policy);
+    addTo(person.disclosed, one.counts);
+    person.records.push(record);
+    this.#people.set(one.patient, person);
+  }
+}
+
+const asAffected = ([patient, { state, first, last, disclosed, policies, withheld, records }]: [string, Person]): Affected => ({
+  patient,
+  state: state ?? unknownState,
+  first,
+  last,
+  disclosed: Object.fromEntries(disclosed),
+  policies: [...policies].sort(),
+  withheld: [...withheld].sort(),
+  records,
+});
+
+/** A record may say where a patient lives, or not; records of before that was recorded do not. */
+function stateOf(one: PatientCounts): string | undefined {
+  const state: unknown = Reflect.get(one, "state");
+  return typeof state === "string" && state.trim() !== "" ? state.trim() : undefined;
+}
+
+function addTo(sum: Map<string, number>, counts: Counts): void {
+  for (const [type, count] of Object.entries(counts)) sum.set(type, (sum.get(type) ?? 0) + count);
+}

@@ -1,0 +1,89 @@
+import { test } from "vitest";
+import { BreachTally } from "#audit/breach";
+import { breachClocks } from "#audit/breach-clocks";
+import type { AuditEvent, PatientCounts } from "#audit/event";
+import { instant } from "#kernel/clock";
+
+const at = (text: string) => instant(Date.parse(text));
+const event = (about: Partial<AuditEvent>): AuditEvent => ({
+  id: "0".repeat(32),
+  at: at("2026-10-01T12:00:00Z"),
+  kind: "disclosure",
+  why: { policy: "sha256:one" },
+  patients: [],
+  unnamed: [],
+  counts: {},
+  ...about,
+});
+const patient = (id: string, counts: Record<string, number>, state?: string): PatientCounts =>
+  Object.assign({ patient: `main/Patient/${id}`, counts }, state === undefined ? {} : { state });
+
+test("each individual once, with what was disclosed, from which views, and what no record let out", ({ expect }) => {
+  const tally = new BreachTally();
+  tally.add(
+    event({
+      patients: [patient("a", { Observation: 2 }, "OH")],
+      counts: { Observation: 2 },
+      withheld: { paths: ["Patient.name", "Patient.photo"] },
+    }),
+    0,
+  );
+  const later = { at: at("2026-10-03T00:00:00Z"), why: { policy: "sha256:two" }, withheld: { paths: ["Patient.photo"] } };
+  tally.add(
+    event({ ...later, patients: [patient("a", { Patient: 1 }), patient("b", { Observation: 1 })], counts: { Patient: 1, Observation: 1 } }),
+    1,
+  );
+  const { affected, byState, disclosed } = tally.scope;
+  expect(affected).toEqual([
+    {
+      patient: "main/Patient/a",
+      state: "OH",
+      first: at("2026-10-01T12:00:00Z"),
+      last: later.at,
+      disclosed: { Observation: 2, Patient: 1 },
+      policies: ["sha256:one", "sha256:two"],
+      withheld: ["Patient.photo"],
+      records: [0, 1],
+    },
+    expect.objectContaining({ patient: "main/Patient/b", state: "unknown", records: [1], withheld: ["Patient.photo"] }),
+  ]);
+  expect([byState, disclosed]).toEqual([
+    { OH: 1, unknown: 1 },
+    { Observation: 3, Patient: 1 },
+  ]);
+});
+
+test("who was asked for in vain, whose resources nobody knows, and whom writes concern are told apart", ({ expect }) => {
+  const tally = new BreachTally();
+  expect(tally.add(event({ patients: [patient("gone", {}), patient("a", {})], unnamed: ["Device/d"] }), 0)).toBe(true);
+  expect(tally.add(event({ patients: [patient("a", { Patient: 1 })] }), 1)).toBe(true);
+  expect(tally.add(event({ kind: "intent", patients: [patient("w", {})] }), 2)).toBe(true);
+  expect(tally.add(event({ kind: "refusal", patients: [patient("r", {})] }), 3)).toBe(false);
+  expect(tally.add(event({ kind: "intent" }), 3)).toBe(false);
+  const { affected, askedInVain, unnamed, written } = tally.scope;
+  expect(affected.map((one) => one.patient)).toEqual(["main/Patient/a"]);
+  expect([askedInVain, unnamed, written]).toEqual([["main/Patient/gone"], ["Device/d"], ["main/Patient/w"]]);
+});
+
+test("60 days from the discovery; from 500 individuals on the Secretary with them, else 60 days after the year", ({ expect }) => {
+  const discovered = at("2026-11-24T18:30:00Z");
+  expect(breachClocks(discovered, { OH: 499 })).toEqual({
+    discovered: "2026-11-24",
+    individuals: "2027-01-23",
+    media: { by: "2027-01-23", states: [], maybe: [] },
+    secretary: { by: "2027-03-01", clause: "164.408(c)" },
+  });
+  expect(breachClocks(discovered, { OH: 499, unknown: 1 }).secretary).toEqual({ by: "2027-01-23", clause: "164.408(b)" });
+  expect(breachClocks(at("2027-02-01T00:00:00Z"), { OH: 1 }).secretary.by, "a leap year follows").toBe("2028-02-29");
+});
+
+test("media are told in a state with more than 500 residents, and it is said where those of unknown state decide", ({ expect }) => {
+  const states = (byState: Record<string, number>) => {
+    const { states, maybe } = breachClocks(0, byState).media;
+    return [states, maybe];
+  };
+  expect(states({ OH: 500 })).toEqual([[], []]);
+  expect(states({ OH: 501, MI: 3 })).toEqual([["OH"], []]);
+  expect(states({ OH: 499, MI: 3, unknown: 2 })).toEqual([[], ["OH"]]);
+  expect(states({ unknown: 501 })).toEqual([[], ["unknown"]]);
+});

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, test } from "vitest";
+import { auditors, disclosure, logKey, logOfEvents, writeKey, writeLog } from "./auditor-log.ts";
+import { phylax } from "./phylax.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "phylax-breach-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const many = Object.fromEntries(Array.from({ length: 600 }, (_, n) => [`p${n}`, { Observation: 1 }]));
+const log = await logOfEvents([
+  [disclosure(1, "payer", { amara: { Patient: 1 } })],
+  [disclosure(2, "telehealth", { ben: { Patient: 1 } }), disclosure(3, "payer", many)],
+  [disclosure(4, "payer", { late: { Patient: 1 } })],
+]);
+const ledger = writeLog(join(folder, "ledger"), log);
+const key = writeKey(folder, auditors.one);
+const scope = (...args: readonly string[]) =>
+  phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, "--client", "payer", "--from", "2026-10-01", ...args);
+
+test("offline, from an export and a key: who is affected, by state, the clocks, and a proof of each record", async ({ expect }) => {
+  const { code, out, error } = await scope("--to", "2026-10-01T12:03:30Z", "--discovered", "2026-10-05", "--json");
+  expect([code, error]).toEqual([0, ""]);
+  const report = JSON.parse(out);
+  expect(report).toMatchObject({
+    client: "payer",
+    complete: true,
+    individuals: 601,
+    byState: { unknown: 601 },
+    askedInVain: [],
+    written: [],
+  });
+  expect(report.clocks).toMatchObject({ individuals: "2026-12-04", media: { maybe: ["unknown"] }, secretary: { clause: "164.408(b)" } });
+  expect(report.affected[0]).toMatchObject({
+    patient: "main/Patient/amara",
+    disclosed: { Patient: 1 },
+    withheld: ["Patient.address"],
+    records: [0],
+  });
+  expect(report.records.map(({ receipts }: { receipts: string[] }) => receipts.length)).toEqual([1, 2]);
+  for (const receipt of report.records.flatMap(({ receipts }: { receipts: string[] }) => receipts)) {
+    expect(await phylax("receipt", "check", receipt, "--log-key", logKey)).toMatchObject({ code: 0 });
+  }
+});
+
+test("for a person: a summary, the clauses and a line for each individual; purpose and origin narrow it", async ({ expect }) => {
+  const { code, out } = await scope("--to", "2026-10-01T12:01:59Z", "--discovered", "2026-10-05");
+  expect(code).toBe(0);
+  expect(out.split("\n").filter(Boolean)).toEqual([
+    "payer, 2026-10-01T00:00:00.000Z to 2026-10-01T12:01:59.000Z: 1 individuals in 1 records",
+    "by state of residence: unknown 1",
+    "disclosed: Patient 1",
+    "discovered 2026-10-05",
+    "45 CFR 164.404(b): each individual without unreasonable delay, by 2026-12-04 at the latest",
+    "45 CFR 164.406: media by 2026-12-04: no state has more than 500 residents that are known",
+    "45 CFR 164.408(c): the Secretary by 2027-03-01",
+    `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,
+  ]);
+  const narrowed = async (...args: readonly string[]) => JSON.parse((await scope("--to", "2026-10-02", "--json", ...args)).out).individuals;
+  expect(await narrowed("--purpose", "TREAT")).toBe(602);
+  expect(await narrowed("--purpose", "HPAYMT")).toBe(0);
+  expect(await narrowed("--origin", "other")).toBe(0);
+});
+
+test("what could not be read makes it incomplete, in words and by exit code; times and client are needed", async ({ expect }) => {
+  const stranger = writeKey(folder, auditors.stranger, "stranger.json");
+  const args = ["--log-key", logKey, "--client", "payer", "--from", "2026-10-01", "--to", "2026-10-02"];
+  const { code, out, error } = await phylax("breach-scope", ledger, ...args, "--key", stranger, "--json");
+  expect(code).toBe(1);
+  expect(JSON.parse(out)).toMatchObject({ complete: false, individuals: 0 });
+  expect(error).toContain("INCOMPLETE");
+  expect((await phylax("breach-scope", ledger, "--log-key", logKey, "--key", key, "--client", "payer")).code).toBe(2);
+  expect((await scope("--to", "2026-10-02", "--discovered", "last week")).code).toBe(2);
+});
