@@ -745,8 +745,12 @@ class FolderLog:
 
 
 def read_keys(text):
-    """Verifier keys, one a line; lines that begin with # are comments."""
-    return [LogKey.read(line, SIGNATURE) for line in text.splitlines() if line != "" and not line.startswith("#")]
+    """Log keys and witness keys of a file: one key a line, comments begin with #; or the `dev.json` of a development stack."""
+    if text.startswith("{"):
+        named = json.loads(text)
+        logs = [*named["logs"].values(), *filter(None, [named.get("root")])]
+        return logs, [*named.get("witnesses", {}).values()]
+    return [line for line in text.splitlines() if line != "" and not line.startswith("#")], []
 
 
 def own_keys(folder):
@@ -850,20 +854,19 @@ def main(arguments):
     parser = argparse.ArgumentParser(description="Verifies a folder that `phylax ledger export` wrote.")
     parser.add_argument("folder")
     parser.add_argument("--key", action="append", default=[], help="a verifier key")
-    parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line")
+    parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line; or a dev.json")
     parser.add_argument("--since", action="append", default=[], metavar="FILE", help="an earlier checkpoint")
     parser.add_argument("--witness", action="append", default=[], help="a witness's verifier key")
     parser.add_argument("--receipt", action="append", default=[], help="the value of a Phylax-Receipt header")
     asked = parser.parse_args(arguments)
     try:
-        keys = [LogKey.read(text, SIGNATURE) for text in asked.key]
-        for path in asked.keys:
-            keys += read_keys(utf8(file_bytes(path), path))
-        witnesses = [Key.read(text, COSIGNATURE) for text in asked.witness]
-        need(not witnesses or not keys or any(key.log == ROOT for key in keys), "cosign the root log, whose key is not here", "witnesses")
+        files = [read_keys(utf8(file_bytes(path), path)) for path in asked.keys]
+        keys = [LogKey.read(text, SIGNATURE) for text in [*asked.key, *(text for logs, _ in files for text in logs)]]
+        witnesses = [Key.read(text, COSIGNATURE) for text in [*asked.witness, *(text for _, own in files for text in own)]]
+        need(not asked.witness or not keys or any(key.log == ROOT for key in keys), "cosign the root log, whose key is not here", "witnesses")
         since, receipts = [file_bytes(path) for path in asked.since], [read_receipt(text) for text in asked.receipt]
         found = Folder(asked.folder, keys, since, receipts, witnesses).found
-    except (Wrong, OSError) as problem:
+    except (Wrong, OSError, ValueError) as problem:
         place = f"{problem.place}: " if isinstance(problem, Wrong) and problem.place else ""
         print(f"WRONG {place}{problem}")
         return 1

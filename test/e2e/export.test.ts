@@ -9,6 +9,7 @@ import { splitFrames } from "#ledger/frame-copies";
 import { parseReceipt } from "#ledger/receipt";
 import { parseVerifierKey } from "#ledger/signed-note";
 import { phylaxIn } from "../cli/phylax.ts";
+import { pythonIsMissing, verifyLedger } from "../ledger/second-verifier.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 const parent = mkdtempSync(join(tmpdir(), "phylax-e2e-export-"));
@@ -29,7 +30,9 @@ afterAll(async () => {
   rmSync(parent, { recursive: true, force: true });
 });
 
-test("a running ledger is exported by its dev.json and verifies offline with a receipt; one flipped byte is named", async ({ expect }) => {
+test("a running ledger is exported by its dev.json and verifies offline with a receipt, by either verifier; one flipped byte is named", async ({
+  expect,
+}) => {
   const exported = await phylaxIn(parent, "ledger", "export", "copy");
   expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
   const logs = Object.keys(phylax.dev.logs);
@@ -40,6 +43,11 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   expect(verified.out).toContain("has the receipt's leaf");
   expect((await phylaxIn(parent, "ledger", "verify", "copy", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code).toBe(0);
   expect((await phylaxIn(parent, "ledger", "verify", "--since", `copy/${logs[0] ?? ""}/checkpoint`)).code, "the ledger itself").toBe(0);
+
+  if (!pythonIsMissing) {
+    const second = await verifyLedger(join(parent, "copy"), "--keys", join(state, "dev.json"), "--receipt", receipt);
+    expect(second, second.out).toMatchObject({ code: 0, out: expect.stringContaining(`good ${log}: `) });
+  }
 
   const file = join(parent, "copy", log, "frame", "0");
   const bytes = readFileSync(file);
