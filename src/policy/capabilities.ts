@@ -4,7 +4,7 @@ import { isCarried } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
 import type { CarriedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
-import { evaluate, evaluateSearch } from "./evaluate.ts";
+import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
 import { evaluateListing } from "./evaluate-listing.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
 import type { Access } from "./hold.ts";
@@ -51,7 +51,7 @@ function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType
   return {
     type,
     interactions,
-    parameters: search.ok ? parametersOf(policy, type) : [],
+    parameters: search.ok ? parametersOf(policy, access, type) : [],
     includes: along.ok ? [...new Set(along.value.includes.map(({ name }) => name))] : [],
     operations: sure ? operationsOf(policy, access, type) : [],
   };
@@ -59,9 +59,10 @@ function capabilityOf(policy: CompiledPolicy, access: Access, type: ResourceType
 
 const searchOf = (type: ResourceType) => ({ type, parameters: [], joins: [], sort: [], count: undefined, posted: false });
 
-function parametersOf(policy: CompiledPolicy, type: string): TypeCapability["parameters"] {
+function parametersOf(policy: CompiledPolicy, access: Access, type: string): TypeCapability["parameters"] {
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("search"));
-  return [...searchParametersOf(type).values()].filter(isCarried).flatMap((definition): TypeCapability["parameters"] => {
+  const known = [...searchParametersOf(type).values()].filter((one) => isCarried(one) && !mayBeMasked(access, type, one));
+  return known.flatMap((definition): TypeCapability["parameters"] => {
     const kinds = rules
       .filter(({ search }) => search?.has(definition.code) ?? true)
       .map((rule) => searchableBy(policy.viewOf(type, [rule]).object, definition).kind);

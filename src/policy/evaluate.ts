@@ -92,7 +92,7 @@ export function evaluateSearch(
 }
 
 /** Of the other records that a Patient is linked to those out of reach stand masked: a search by them would tell which they are. */
-function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
+export function mayBeMasked(access: Access, type: string, { paths }: SearchParameter["definition"]): boolean {
   const isLink = type === "Patient" && paths?.some(([first, second]) => first === "link" && second === "other") === true;
   return isLink && holdOf(access, "Patient", "r")?.some(({ to }) => to === undefined) !== true;
 }

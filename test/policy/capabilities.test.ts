@@ -42,6 +42,13 @@ test("of search parameters those that the view allows, and those that need their
   expect(parameters.has("phone")).toBe(false);
 });
 
+test("a parameter that reads what stands masked under a patient's scope is not told there", ({ expect }) => {
+  const open = policy(rule(["Patient"], "everything"));
+  const parameters = (scope: string) => capabilities(open, scope, "amara")[0]?.parameters.map(({ definition }) => definition.code);
+  expect(parameters("system/Patient.rs")).toContain("link");
+  expect(parameters("patient/Patient.rs")).not.toContain("link");
+});
+
 test("includes lead to types that may be read, and back from types that may be searched", ({ expect }) => {
   const told = capabilities(document, "system/*.crs");
   const of = (type: string) => told.find((one) => one.type === type);
