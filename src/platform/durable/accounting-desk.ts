@@ -106,9 +106,9 @@ export class AccountingDesk implements Disclosures {
       const width = (Math.max(...indexes) % TILE_WIDTH) + 1;
       const bytes = await shard.entries(number, width).catch(() => undefined);
       const leaves = (bytes && splitEntries(bytes)) ?? [];
-      for (const index of indexes) {
-        const leaf = leaves[index % TILE_WIDTH];
-        const note = leaf && (await shard.proof(index).catch(() => undefined));
+      const notes = await shard.proofs([...indexes]).catch(() => []);
+      for (const [i, index] of [...indexes].entries()) {
+        const [leaf, note] = [leaves[index % TILE_WIDTH], notes[i]];
         if (leaf !== undefined && note !== undefined) proofs.set(`${log}/${index}`, { leaf, note });
       }
     });

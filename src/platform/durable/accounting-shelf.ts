@@ -24,10 +24,10 @@ export interface ShelvedLine {
 const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
 const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
 
+// The subject first: a patient's lines lie together, and no index is a second row to write for each.
 const schema = `
-  CREATE TABLE IF NOT EXISTS lines (log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL, subject BLOB NOT NULL,
-    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (log, leaf, line)) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS lines_of ON lines (subject);
+  CREATE TABLE IF NOT EXISTS lines (subject BLOB NOT NULL, log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL,
+    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, log, leaf, line)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS swept (id INTEGER PRIMARY KEY CHECK (id = 1), half_year TEXT NOT NULL) STRICT;
 `;
@@ -57,7 +57,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
         if (there !== undefined) continue;
         const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
         const { salt, box } = sealRow(this.#config.accountingKey, placeOf(line), plaintext);
-        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.log, line.index, line.line, line.subject, commitment, salt, box);
+        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.subject, line.log, line.index, line.line, commitment, salt, box);
       }
     });
     return "kept";
@@ -119,9 +119,9 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     this.#swept = current;
   }
 
-  #commitmentAt({ log, index, line }: ShelvedLine): Uint8Array | undefined {
-    const query = "SELECT commitment FROM lines WHERE log = ? AND leaf = ? AND line = ?";
-    const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, log, index, line).toArray();
+  #commitmentAt({ subject, log, index, line }: ShelvedLine): Uint8Array | undefined {
+    const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
+    const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line).toArray();
     return row && new Uint8Array(row.commitment);
   }
 

@@ -2,7 +2,7 @@ import { instant } from "#kernel/clock";
 import { concat, utf8 } from "#ledger/bytes";
 import type { Head } from "#ledger/commit";
 import { inclusionNote } from "#ledger/inclusion-note";
-import { inclusionProof } from "#ledger/merkle";
+import { type HashAt, inclusionProof } from "#ledger/merkle";
 import { TILE_WIDTH } from "#ledger/tile";
 import type { CheckpointSigner } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
@@ -40,12 +40,29 @@ export class LedgerReads {
   }
 
   proof(index: number): Uint8Array | undefined {
-    const head = this.#head();
-    if (!isIndex(index) || index >= head.size) return undefined;
-    const signed = this.#signer.sign(head, instant(Date.now()));
-    if (index >= signed.size) return undefined;
-    return utf8(inclusionNote(index, inclusionProof(index, signed.size, hashAt(this.#store, head)), signed.note));
+    return this.proofs([index])[0];
   }
+
+  /** All under one checkpoint. The paths of neighbours have most of their hashes in common: each is made once. */
+  proofs(indexes: readonly number[]): readonly (Uint8Array | undefined)[] {
+    const head = this.#head();
+    if (!indexes.some((index) => isIndex(index) && index < head.size)) return indexes.map(() => undefined);
+    const signed = this.#signer.sign(head, instant(Date.now()));
+    const at = eachOnce(hashAt(this.#store, head));
+    return indexes.map((index) =>
+      isIndex(index) && index < signed.size ? utf8(inclusionNote(index, inclusionProof(index, signed.size, at), signed.note)) : undefined,
+    );
+  }
+}
+
+function eachOnce(at: HashAt): HashAt {
+  const known = new Map<string, Uint8Array>();
+  return (level, index) => {
+    const key = `${level}/${index}`;
+    const hash = known.get(key) ?? at(level, index);
+    known.set(key, hash);
+    return hash;
+  };
 }
 
 const isIndex = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;

@@ -6,6 +6,7 @@ import type { CopyHealth } from "#ledger/flush";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
+import { TILE_WIDTH } from "#ledger/tile";
 import type { AccountingShelf } from "./accounting-shelf.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
@@ -143,6 +144,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   async proof(index: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.proof(index);
+  }
+
+  /** As {@link proof}, of up to 256 leaves in one call. */
+  async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    await this.#mayGoOn();
+    return Array.isArray(indexes) ? this.#reads.proofs(indexes.slice(0, TILE_WIDTH)) : []; // over RPC anything may come
   }
 
   /**

@@ -170,6 +170,19 @@ test("what a shelf keeps of a line shows neither recipient nor purpose, and a ro
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
 });
 
+test("two thousand lines of one patient are an answer, and more are not", { timeout: 60_000 }, async ({ expect }) => {
+  const log = ownLog();
+  const patients = [{ patient: "main/Patient/often", counts: { Patient: 1 } }];
+  const append = (count: number) => shard(log).append(Array.from({ length: count }, () => ({ ...disclosureOf(1), patients })));
+  for (let i = 0; i < 8; i++) await append(250);
+  await runDurableObjectAlarm(shard(log));
+  const lines = await found("main/Patient/often");
+  expect(lines).toHaveLength(2_000);
+  expect(lines.every(({ proven }) => proven !== undefined)).toBe(true);
+  await append(1);
+  expect(await desk.linesOf(asking("main/Patient/often"))).toBe("too_many");
+});
+
 test("a shelf lets go of lines once no accounting of six years can reach them", async ({ expect }) => {
   const patient = "main/Patient/long-ago";
   const subject = subjectKey(config.subjectKey, patient);
