@@ -692,25 +692,64 @@ def check_paths(log, checkpoint):
     need(not there, "is not of this log at this size", min(there, default=None))
 
 
+def inclusion_root(index, size, hashed, path):
+    """The root that an audit path leads to (RFC 9162 §2.1.3.2), or None for a path of another length."""
+    if index >= size:
+        return None
+    fn, sn = index, size - 1
+    for node in path:
+        if sn == 0:
+            return None
+        if fn & 1 or fn == sn:
+            hashed = node_hash(node, hashed)
+            while not fn & 1 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            hashed = node_hash(hashed, node)
+        fn, sn = fn >> 1, sn >> 1
+    return hashed if sn == 0 else None
+
+
 # ---- Receipt (§7; RFC 8941 §3.2)
 
 BARE = r'(?:-?[0-9]{1,15}|-?[0-9]{1,12}\.[0-9]{1,3}|"(?:[ !#-\[\]-~]|\\["\\])*"|:[A-Za-z0-9+/]*={0,2}:|\?[01]|[A-Za-z*][!#$%&\'*+\-.^_`|~0-9A-Za-z:/]*)'
 NAME = r"[a-z*][a-z0-9_\-.*]*"
 PARAMETERS = rf"(?:; *{NAME}(?:={BARE})?)*"
 INNER = rf"\( *(?:{BARE}{PARAMETERS}(?: +{BARE}{PARAMETERS})*)? *\)"
-FURTHER = rf"[ \t]*,[ \t]*({NAME})(?:=(?:{BARE}|{INNER}))?{PARAMETERS}"
+FURTHER = rf"[ \t]*,[ \t]*({NAME})(?:=((?:{BARE}|{INNER}){PARAMETERS})|{PARAMETERS})"
 OWS = r"[ \t]*,[ \t]*"
-RECEIPT = re.compile(rf' *log="([^"\\]*)"{OWS}index=([0-9]{{1,15}}){OWS}leaf=:([A-Za-z0-9+/=]*):{OWS}frame=:([A-Za-z0-9+/=]*):((?:{FURTHER})*) *')
+RECEIPT = re.compile(rf'log="([^"\\]*)"{OWS}index=([0-9]{{1,15}}){OWS}leaf=:([A-Za-z0-9+/=]*):{OWS}frame=:([A-Za-z0-9+/=]*):((?:{FURTHER})*)')
 
 
 def read_receipt(text):
-    match = RECEIPT.fullmatch(text)
-    need(match, "is not a receipt", "receipt")
-    further = {name[1] for name in re.finditer(FURTHER, match[5])}
-    need(not further & {"log", "index", "leaf", "frame"}, "has a member twice", "receipt")
-    leaf, frame = (placed("receipt", lambda part=part: unbase64(match[part], "hash")) for part in (3, 4))
-    need(len(leaf) == 32 and len(frame) == 32, "has a hash that is not 32 bytes", "receipt")
-    return {"log": match[1], "index": placed("receipt", lambda: decimal(match[2], "index")), "leaf": leaf, "frame": frame}
+    return placed("receipt", lambda: receipt_of(RECEIPT.fullmatch(text.strip())))
+
+
+def receipt_of(match):
+    need(match, "is not a receipt")
+    further = [(name[1], name[2]) for name in re.finditer(FURTHER, match[5])]
+    need(not {name for name, _ in further} & {"log", "index", "leaf", "frame"}, "has a member twice")
+    need(LOG_NAME.fullmatch(match[1]), "is of no log")
+    leaf, frame = unbase64(match[3], "leaf"), unbase64(match[4], "frame")
+    need(len(leaf) == 32 and len(frame) == 32, "has a hash that is not 32 bytes")
+    proof = further[0][1] if further and further[0][0] == "proof" and re.fullmatch(":[^:]+:", further[0][1] or "") else None
+    read = {"log": match[1], "index": decimal(match[2], "index"), "leaf": leaf, "frame": frame}
+    return read if proof is None else {**read, "proof": unbase64(proof[1:-1], "proof")}
+
+
+def check_proof(receipt, key):
+    """The receipt's own proof (C2SP tlog-proof v1): its leaf is at its index in the log. Answers the checkpoint."""
+    need("proof" in receipt, "has no proof, and there is no folder")
+    head, _, note = utf8(receipt["proof"], "proof").partition("\n\n")
+    first, *lines = head.split("\n")
+    need(first == "c2sp.org/tlog-proof@v1", "has a proof of another version")
+    lines = lines[1:] if lines and lines[0].startswith("extra ") else lines
+    need(lines and lines[0] == f"index {receipt['index']}", "has a proof of another leaf")
+    path = [unbase64(line, "audit path") for line in lines[1:]]
+    need(all(len(node) == 32 for node in path), "has a proof with a hash that is not 32 bytes")
+    checkpoint = Checkpoint(note.encode(), key)
+    need(inclusion_root(receipt["index"], checkpoint.size, receipt["leaf"], path) == checkpoint.root, "has a proof that does not lead to its checkpoint")
+    return checkpoint
 
 
 # ---- The folder (§11)
@@ -845,6 +884,15 @@ def earlier_of(key, since):
     return [placed("earlier checkpoint", lambda: Checkpoint(note, key)) for note in since if is_of(note, key)]
 
 
+def proven(receipt, keys):
+    key = next((key for key in keys if key.log == receipt["log"]), None) or next((key.of(receipt["log"]) for key in keys if key.log == ROOT), None)
+    try:
+        need(key, "is of no log that has a key")
+        return f"leaf {receipt['index']} is in it at {check_proof(receipt, key).size} leaves; its frame was not looked at"
+    except Wrong as wrong:
+        return Wrong(wrong.problem, f"receipt of leaf {receipt['index']}")
+
+
 def file_bytes(path):
     with open(path, "rb") as file:
         return file.read()
@@ -852,7 +900,7 @@ def file_bytes(path):
 
 def main(arguments):
     parser = argparse.ArgumentParser(description="Verifies a folder that `phylax ledger export` wrote.")
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?", help="without one, each receipt is checked by its own proof")
     parser.add_argument("--key", action="append", default=[], help="a verifier key")
     parser.add_argument("--keys", action="append", default=[], metavar="FILE", help="verifier keys, one a line; or a dev.json")
     parser.add_argument("--since", action="append", default=[], metavar="FILE", help="an earlier checkpoint")
@@ -865,7 +913,11 @@ def main(arguments):
         witnesses = [Key.read(text, COSIGNATURE) for text in [*asked.witness, *(text for _, own in files for text in own)]]
         need(not asked.witness or not keys or any(key.log == ROOT for key in keys), "cosign the root log, whose key is not here", "witnesses")
         since, receipts = [file_bytes(path) for path in asked.since], [read_receipt(text) for text in asked.receipt]
-        found = Folder(asked.folder, keys, since, receipts, witnesses).found
+        if asked.folder is None:
+            need(keys and receipts and not since, "a folder, or keys and receipts with a proof are needed, and nothing else")
+            found = [(one["log"], proven(one, keys)) for one in receipts]
+        else:
+            found = Folder(asked.folder, keys, since, receipts, witnesses).found
     except (Wrong, OSError, ValueError) as problem:
         place = f"{problem.place}: " if isinstance(problem, Wrong) and problem.place else ""
         print(f"WRONG {place}{problem}")

@@ -4,6 +4,7 @@ import { concat, fromUtf8, utf8 } from "#ledger/bytes";
 import { checkpointText } from "#ledger/checkpoint";
 import { checkpointOf } from "#ledger/commit";
 import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf";
+import { parseReceipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { logOf, logOfFrames, readerOf, type SampleLog, sampleLog, sealLeaves, signed, withObject } from "./sample-log.ts";
@@ -298,5 +299,43 @@ test.skipIf(pythonIsMissing)(
     ).toEqual([]);
     const good = verdicts.filter(({ theirs: wrong }) => wrong === null).length;
     expect(Math.min(good, cases.length - good)).toBeGreaterThan(cases.length / 10); // of each enough to tell them apart
+  },
+);
+
+const hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const member = fc.constantFrom(
+  "later",
+  "later=1",
+  "later=1.5;a;b=?1",
+  'later=("x" y);q',
+  "a;b=:AA==:",
+  "leaf=:AA==:",
+  "log",
+  "proof=:AAAA:",
+  "proof=:AAB=:",
+  "proof=x",
+  "proof",
+);
+const receipt = fc
+  .tuple(
+    fc.array(member, { maxLength: 3 }),
+    fc.nat(400),
+    fc.integer({ min: 0, max: 1 }),
+    fc.constantFrom("", "", "", " ", "\t", ",", ":", ";", "0", "=", '"', "A", "(", "é", "\n", ", "),
+  )
+  .map(([members, offset, gone, by]) => {
+    const text = [`log="s0-2026h2", index=42, leaf=:${hash}:, frame=:${hash}:`, ...members].join(", ");
+    return by === "" && gone === 0 ? text : text.slice(0, offset % text.length) + by + text.slice((offset % text.length) + gone);
+  });
+
+test.skipIf(pythonIsMissing)(
+  "of receipts, right, unusual or changed, both verifiers accept the same (skipped without python3)",
+  async ({ expect }) => {
+    const texts = fc.sample(receipt, { numRuns: 2000, seed: 962 });
+    const ours = texts.map((text) => parseReceipt(text).ok);
+    const theirs = await askAll<boolean>(texts.map((text) => ({ ask: "receipt", text })));
+    expect(texts.filter((_, i) => ours[i] !== theirs[i])).toEqual([]);
+    const good = ours.filter(Boolean).length;
+    expect(Math.min(good, texts.length - good)).toBeGreaterThan(texts.length / 10);
   },
 );

@@ -66,27 +66,20 @@ def flips(key, objects, path, bits):
     return missed
 
 
+def receipt(text):
+    """Whether it is one."""
+    try:
+        return verifier.read_receipt(text) is not None
+    except verifier.Wrong:
+        return False
+
+
 def decoded(hashes):
     return [base64.b64decode(one or "") for one in hashes]
 
 
 def inclusion(index, size, leaf, proof, root):
-    """RFC 9162 §2.1.3.2, over the verifier's own node hash."""
-    (hashed, expected), proof = decoded([leaf, root]), decoded(proof)
-    if index >= size:
-        return False
-    fn, sn = index, size - 1
-    for node in proof:
-        if sn == 0:
-            return False
-        if fn & 1 or fn == sn:
-            hashed = verifier.node_hash(node, hashed)
-            while not fn & 1 and fn != 0:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            hashed = verifier.node_hash(hashed, node)
-        fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and hashed == expected
+    return verifier.inclusion_root(index, size, base64.b64decode(leaf or ""), decoded(proof)) == base64.b64decode(root or "")
 
 
 def consistency(first, second, proof, root1, root2):
@@ -121,7 +114,7 @@ def root(leaves):
     return base64.b64encode(verifier.fold(tree.extend([verifier.leaf_hash(one) for one in decoded(leaves)]))).decode()
 
 
-questions = {one.__name__: one for one in (command, log, flips, inclusion, consistency, root)}
+questions = {one.__name__: one for one in (command, log, flips, receipt, inclusion, consistency, root)}
 for line in sys.stdin:
     asked = json.loads(line)
     print(json.dumps(questions[asked.pop("ask")](**asked)), flush=True)

@@ -1,7 +1,11 @@
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
+import { utf8 } from "#ledger/bytes";
+import { frameHash } from "#ledger/frame";
+import { inclusionNote } from "#ledger/inclusion-note";
 import { consistencyProof, inclusionProof, leafHash, rootOf } from "#ledger/merkle";
+import { formatReceipt, type Receipt } from "#ledger/receipt";
 import { verifierKey } from "#ledger/signed-note";
 import { growTiles, hashAtTiles, splitHashes } from "#ledger/tile";
 import { argumentsOf, withFolders } from "./export-folder.ts";
@@ -133,5 +137,45 @@ test.skipIf(pythonIsMissing || vectorsAreAbsent)(
     const all = [...inclusion, ...consistency];
     const holds = await askAll(asked);
     expect(all.map(([file], i) => [file, holds[i]])).toEqual(all.map(([file, { wantErr }]) => [file, !wantErr]));
+  },
+);
+
+withPython(
+  "a receipt with its proof checks by the second verifier without the ledger; changed anywhere, or without one, it does not (skipped without python3)",
+  async ({ expect }) => {
+    const log = await sampleLog([3, 1, 2]);
+    const index = 4;
+    const checkpoint = new TextDecoder().decode(log.objects.get("checkpoint"));
+    const { edge } = growTiles([], 0, log.leaves.map(leafHash));
+    const path = inclusionProof(
+      index,
+      log.leaves.length,
+      hashAtTiles((level) => edge[level] ?? []),
+    );
+    const plainReceipt: Receipt = {
+      log: "s0-2026h2",
+      index,
+      leafHash: leafHash(log.leaves[index] ?? new Uint8Array()),
+      frameHash: frameHash(log.objects.get("frame/0") ?? new Uint8Array()),
+    };
+    const proof = utf8(inclusionNote(index, path, checkpoint));
+    const whole = formatReceipt({ ...plainReceipt, proof });
+    const check = (receipt: string, key = keyOf(log)) => ({ ask: "command", arguments: ["--key", key, "--receipt", receipt] });
+    const bad = [
+      formatReceipt(plainReceipt),
+      formatReceipt({ ...plainReceipt, index: 3, proof }),
+      formatReceipt({ ...plainReceipt, index: 3, proof: utf8(inclusionNote(3, path, checkpoint)) }),
+      formatReceipt({ ...plainReceipt, leafHash: leafHash(log.leaves[3] ?? new Uint8Array()), proof }),
+      formatReceipt({ ...plainReceipt, proof: utf8(inclusionNote(index, path.slice(1), checkpoint)) }),
+      formatReceipt({ ...plainReceipt, proof: utf8(inclusionNote(index, path, checkpoint.replace("\n8\n", "\n9\n"))) }),
+      formatReceipt({ ...plainReceipt, log: "s1-2026h2", proof }),
+    ];
+    const said = await askAll<Said>([
+      check(whole),
+      check(whole, verifierKey("ledger.test/root", log.verifier.publicKey)),
+      ...bad.map((one) => check(one)),
+    ]);
+    expect(said.map(({ code }) => code)).toEqual([0, 0, ...bad.map(() => 1)]);
+    expect(said[0]?.out).toBe("good s0-2026h2: leaf 4 is in it at 8 leaves; its frame was not looked at\n");
   },
 );
