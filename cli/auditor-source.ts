@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { JWK } from "jose";
-import { parseLogName } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/signed-note";
 import { folderLog } from "./folder-log.ts";
@@ -17,8 +16,11 @@ export const auditorUsage = "--key AUDITOR.JWK.JSON… [--log-key VKEY]… [--ke
 
 /** Where the logs are, the public keys that they are checked with, and the private ones that open them. */
 export interface AuditorSource {
-  readonly logs: readonly { readonly verifier: Verifier; readonly reader: LogReader }[];
+  readonly keys: readonly Verifier[];
   readonly auditors: readonly JWK[];
+  /** Logs to read; empty for all. */
+  readonly only: readonly string[];
+  readonly readerOf: (log: string) => LogReader;
 }
 
 interface AuditorAsked {
@@ -42,12 +44,10 @@ export async function auditorSource(asked: AuditorAsked, named: string | undefin
   const keys = given?.keys ?? (isUrl ? undefined : await ownKeys(folder));
   if (keys === undefined) throw new Misuse("without a public key (--log-key or --keys) nothing can be checked");
   if (given === undefined) console.error("keys: the folder's own, so this shows only that the folder agrees with itself");
-  const known = keys.filter((verifier) => parseLogName(logOf(verifier)) !== undefined); // a root log has no records
-  const unknown = asked.log.find((log) => !known.some((verifier) => logOf(verifier) === log));
+  const unknown = asked.log.find((log) => !keys.some((verifier) => logOf(verifier) === log));
   if (unknown !== undefined) throw new Misuse(`no key for log ${unknown}`);
-  const read = known.filter((verifier) => asked.log.length === 0 || asked.log.includes(logOf(verifier)));
   const readerOf = (log: string): LogReader => (isUrl ? httpLog(place, log) : folderLog(join(folder, log)));
-  return { auditors, logs: read.map((verifier) => ({ verifier, reader: readerOf(logOf(verifier)) })) };
+  return { keys, auditors, only: asked.log, readerOf };
 }
 
 /** A private key as a JWK (RFC 7517) that ECDH-ES takes. What is wrong with the file is told without anything that is in it. */

@@ -3,6 +3,7 @@ import { fromUtf8, sameBytes } from "#ledger/bytes";
 import { type Frame, frameHash, parseFrame } from "#ledger/frame";
 import { inclusionNote } from "#ledger/inclusion-note";
 import { inclusionProof } from "#ledger/merkle";
+import type { Checkpoint } from "#ledger/checkpoint";
 import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/signed-note";
 import { hashAtTiles, splitHashes } from "#ledger/tile";
@@ -29,10 +30,13 @@ export class CheckedLog {
     this.#tiles = seen.tiles;
   }
 
-  /** Reads the whole log with its public key alone (docs/ledger-format.md §8). Throws only what the reader throws. */
-  static async check(reader: LogReader, verifier: Verifier): Promise<Result<CheckedLog, Finding>> {
+  /**
+   * Reads the whole log with its public key alone (docs/ledger-format.md §8), which must extend earlier checkpoints of it. Throws only
+   * what the reader throws.
+   */
+  static async check(reader: LogReader, verifier: Verifier, since: readonly Checkpoint[]): Promise<Result<CheckedLog, Finding>> {
     const seen: Seen = { checkpoint: new Uint8Array(), frames: [], tiles: new Map() };
-    const verified = await verifyLog(remembering(reader, seen), verifier);
+    const verified = await verifyLog(remembering(reader, seen), verifier, { since });
     return verified.ok ? ok(new CheckedLog(reader, verifier, seen, verified.value.size)) : err(verified.error);
   }
 

@@ -3,10 +3,15 @@ import type { AuditRecord } from "#audit/record";
 import { goesOn, rejoin } from "#audit/rejoin";
 import { parseLeaf } from "#ledger/leaf";
 import { leafHash } from "#ledger/merkle";
+import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
+import type { Verifier } from "#ledger/signed-note";
+import { verifyLog } from "#ledger/verify";
 import type { AuditorSource } from "./auditor-source.ts";
 import { CheckedLog } from "./checked-log.ts";
 import { LeafOpener, type Unopened } from "./leaf-opener.ts";
+import { logOf } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
+import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 
 /** An event as it stands in a log: `leaves` are those of its records, and fewer than `parts` when not all of them could be opened. */
 export interface EventOnRecord {
@@ -38,19 +43,22 @@ interface Found {
 
 /**
  * Every event of every log, log by log, in the order of its records. A log is checked whole before anything of it is given; one that is
- * wrong gives nothing but that. The same (id, step) recorded twice, after an answer was lost, comes once.
+ * wrong gives nothing but that. With the root log's key its word is taken for which logs there are and what they must extend. The same
+ * (id, step) recorded twice, after an answer was lost, comes once.
  */
-export async function* eventsOf({ logs, auditors }: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
+export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
   const seen = new Set<string>();
-  for (const { verifier, reader } of logs) {
-    const checked = await CheckedLog.check(reader, verifier);
+  const { wrong, logs } = await logsOf(source);
+  if (wrong !== undefined) yield { log: ROOT_LOG, wrong };
+  for (const { verifier, since } of logs) {
+    const checked = await CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since);
     if (!checked.ok) {
-      yield { log: verifier.name.slice(verifier.name.lastIndexOf("/") + 1), wrong: sentence(checked.error) };
+      yield { log: logOf(verifier), wrong: sentence(checked.error) };
       continue;
     }
     const log = checked.value;
     let parts: Found[] = [];
-    for await (const found of recordsOf(log, new LeafOpener(log.origin, auditors))) {
+    for await (const found of recordsOf(log, new LeafOpener(log.origin, source.auditors))) {
       if ("why" in found) {
         yield found;
         continue;
@@ -64,6 +72,24 @@ export async function* eventsOf({ logs, auditors }: AuditorSource): AsyncGenerat
     }
     yield* once(seen, log, parts);
   }
+}
+
+/** The logs to read, with the checkpoints that the root log has of each; those that may be gone, and are, are left out. */
+async function logsOf({ keys, only, readerOf }: AuditorSource) {
+  const isAsked = (verifier: Verifier): boolean => only.length === 0 || only.includes(logOf(verifier));
+  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG && isAsked(key));
+  const root = rootKeyOf(keys);
+  if (root === undefined) return { logs: logs.map((verifier) => ({ verifier, since: [] })) };
+  const leaves = new RootLeaves(root);
+  const result = await verifyLog(readerOf(ROOT_LOG), root, {}, leaves);
+  if (!result.ok) return { wrong: sentence(result.error), logs: logs.map((verifier) => ({ verifier, since: [] })) };
+  const there = [];
+  for (const verifier of keysWithRoot(logs, root, leaves).filter(isAsked)) {
+    const name = logOf(verifier);
+    if (mayBeGone(name, leaves.seconds) && (await readerOf(name).checkpoint()) === undefined) continue;
+    there.push({ verifier, since: leaves.seen.get(name) ?? [] });
+  }
+  return { logs: there };
 }
 
 async function* recordsOf(log: CheckedLog, opener: LeafOpener): AsyncGenerator<Found | UnopenedLeaf> {

@@ -3,12 +3,15 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
+import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
+import { checkpointOf } from "#ledger/commit";
+import { emptyRoot } from "#ledger/merkle";
 import { encodeShardOpen } from "#ledger/clear-body";
 import { encodeLeaf, leafKinds } from "#ledger/leaf";
 import { verifierKey } from "#ledger/signed-note";
 import { draftAppend } from "#platform/durable/ledger-draft";
 import { Epoch } from "#platform/durable/ledger-epoch";
-import { config, logOfFrames, origin, type SampleLog } from "../ledger/sample-log.ts";
+import { config, logOfFrames, origin, type SampleLog, signed } from "../ledger/sample-log.ts";
 
 function auditorKey(kid: string) {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -27,14 +30,14 @@ const random32 = () => crypto.getRandomValues(new Uint8Array(32));
 /** A log of the events of each append, one frame an append and one key epoch a frame, made by the code that makes real ones. */
 export async function logOfEvents(
   appends: readonly (readonly AuditEvent[])[],
-  changeLeaf = (leaf: Uint8Array) => leaf,
+  commitTo = (linesRoot: Uint8Array) => linesRoot,
 ): Promise<SampleLog> {
   const open = encodeShardOpen({ origin, halfYear: "2026h2", auditors: ["auditor-1", "auditor-2"] });
   const frames: Uint8Array[][] = [];
   for (const [i, events] of appends.entries()) {
     const epoch = await Epoch.begin(ledger as typeof config, origin, i + 1, instant(Date.UTC(2026, 9, 1)));
     const records = draftAppend(events, ledger.subjectKey).records.map(({ plaintext, linesRoot }) =>
-      changeLeaf(epoch.seal(plaintext, linesRoot)),
+      epoch.seal(plaintext, commitTo(linesRoot)),
     );
     const first = encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body: open });
     frames.push([...(i === 0 ? [first] : []), epoch.leaf, ...records]);
@@ -42,10 +45,17 @@ export async function logOfEvents(
   return logOfFrames(frames);
 }
 
+/** The root log that opened a log and has its checkpoint, and its key. */
+export function rootOf(log: SampleLog): { readonly root: SampleLog; readonly key: string } {
+  const leaf = (checkpoint: Checkpoint) => signed(checkpointText(checkpoint), checkpoint.origin);
+  const root = logOfFrames([[leaf({ origin, size: 0, root: emptyRoot })], [leaf(checkpointOf(log.head))]], undefined, "ledger.test/root");
+  return { root, key: verifierKey("ledger.test/root", config.checkpointPublicKey) };
+}
+
 /** Writes a log as an export does, without its file of keys. */
-export function writeLog(folder: string, log: SampleLog): string {
+export function writeLog(folder: string, log: SampleLog, name = "s0-2026h2"): string {
   for (const [path, bytes] of log.objects) {
-    const file = join(folder, "s0-2026h2", path);
+    const file = join(folder, name, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, bytes);
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
-import { disclosure, auditors, logKey, logOfEvents, writeKey, writeLog } from "./auditor-log.ts";
+import { disclosure, auditors, logKey, logOfEvents, rootOf, writeKey, writeLog } from "./auditor-log.ts";
 import { phylax } from "./phylax.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "phylax-read-"));
@@ -77,20 +77,30 @@ test("leaves that are not for this key are told by number and epoch, with nothin
 });
 
 test("a leaf whose accounting lines are not what it committed to says so, and a log that is wrong is not read", async ({ expect }) => {
-  const { encodeLeaf, parseLeaf } = await import("#ledger/leaf");
-  const swapped = await logOfEvents([[first], [second]], (bytes) => {
-    const leaf = parseLeaf(bytes);
-    return leaf.ok ? encodeLeaf({ ...leaf.value, linesRoot: new Uint8Array(32) }) : bytes;
-  });
-  const other = writeLog(join(folder, "swapped"), swapped);
-  const { code, error, out } = await phylax("ledger", "read", other, "--log-key", logKey, "--key", key);
-  expect([code, out]).toEqual([1, ""]);
-  expect(error).toContain("leaf 2 (key epoch 1) could not be opened: it does not open with its key"); // the tag covers the root
+  const lying = writeLog(join(folder, "lying"), await logOfEvents([[first], [refusal]], () => new Uint8Array(32)));
+  const { code, error, out } = await phylax("ledger", "read", lying, "--log-key", logKey, "--key", key);
+  expect([code, out.split("\n").length]).toEqual([1, 2]); // a refusal has no lines
+  expect(error).toBe("s0-2026h2: leaf 2 (key epoch 1) could not be opened: its accounting lines are not the committed ones\n");
   const cut = writeLog(join(folder, "cut"), log);
   writeFileSync(join(cut, "s0-2026h2/frame/1"), new Uint8Array(3));
   const wrong = await phylax("ledger", "read", cut, "--log-key", logKey, "--key", key);
   expect([wrong.code, wrong.out]).toEqual([1, ""]);
   expect(wrong.error).toMatch(/^s0-2026h2: WRONG: frame\/1 \(frame 1\): frame magic/u);
+});
+
+test("by the root log's word: its key alone opens every log, and one that was cut back, or is hidden, is wrong", async ({ expect }) => {
+  const { root, key: rootKey } = rootOf(log);
+  const readAt = (place: string) => phylax("ledger", "read", writeLog(place, root, "root"), "--log-key", rootKey, "--key", key, "--json");
+  const whole = await readAt(writeLog(join(folder, "with-root"), log));
+  expect([whole.code, whole.error, whole.out.split("\n").length]).toEqual([0, "", events.length + 1]);
+  const cut = await readAt(writeLog(join(folder, "cut-back"), await logOfEvents([[first]])));
+  expect([cut.code, cut.out]).toEqual([1, ""]);
+  expect(cut.error).toContain("s0-2026h2: WRONG: checkpoint (leaf 3): is behind an earlier checkpoint of size 11");
+  const hidden = await readAt(join(folder, "hidden"));
+  expect(hidden).toMatchObject({ code: 1, error: "s0-2026h2: WRONG: checkpoint: is missing\n" });
+  const forged = writeLog(join(folder, "forged-root"), log);
+  const stranger = await phylax("ledger", "read", forged, "--log-key", rootKey, "--log-key", logKey, "--key", key);
+  expect(stranger).toMatchObject({ code: 1, error: "root: WRONG: checkpoint: is missing\n" });
 });
 
 test("misuse is 2: no key, a public key, times that are none, a patient by name", async ({ expect }) => {
