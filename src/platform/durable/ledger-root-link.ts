@@ -10,8 +10,11 @@ import type { LedgerStore } from "./ledger-store.ts";
 import { hashAt } from "./ledger-view.ts";
 import { within } from "./within.ts";
 
-// A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none.
+// A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none. With many shards it is more
+// time each: the root log grows by 1.7 leaves a second at most, about 16 GB a year, whatever the number of shards.
 const HAND_OVER_EVERY_MS = 10_000;
+const SHARE_MS = 600;
+const ALARM_EVERY_MS = 45_000;
 const PATIENCE_MS = 10_000;
 
 /** Why a log must not go on; `again` when a later look may find otherwise. */
@@ -67,14 +70,26 @@ export class LedgerRootLink {
     return this.#starting;
   }
 
-  /** Says that a frame was committed. At most one hand-over in ten seconds; the rest, when no more comes, is for the alarm of the copy. */
+  /** Says that a frame was committed. What a hand-over now would be too early for, when no more comes, is for the alarm of the copy. */
   committed(now: Instant): void {
-    // A clock that was set back must not keep the checkpoints here, hence the absolute difference.
-    if (Math.abs(now - this.#handedAt) >= HAND_OVER_EVERY_MS) void this.handOver();
+    if (this.#isDue(now, 0)) void this.#handOver();
   }
 
-  /** Hands this log's checkpoint to the root log, if it has grown: whether all of it stands there now. Never throws. */
-  handOver(): Promise<boolean> {
+  /** The alarm of the copy: whether everything of this log stands in the root log now; otherwise it must come again. Never throws. */
+  async settle(now: Instant): Promise<boolean> {
+    if (this.#head().size === this.#known) return true;
+    return this.#isDue(now, ALARM_EVERY_MS) && (await this.#handOver());
+  }
+
+  /** `early`: as long before its time as the next occasion would be after it. */
+  #isDue(now: Instant, early: number): boolean {
+    const every = Math.max(HAND_OVER_EVERY_MS, this.#config.shards * SHARE_MS);
+    // A clock that was set back must not keep the checkpoints here, hence the absolute difference.
+    return Math.abs(now - this.#handedAt) >= every - early;
+  }
+
+  /** Hands this log's checkpoint to the root log, if it has grown. */
+  #handOver(): Promise<boolean> {
     this.#handing ??= this.#tried().finally(() => {
       this.#handing = undefined;
     });

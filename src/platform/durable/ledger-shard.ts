@@ -164,7 +164,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   /** Copies to R2 and drains accounting lines. The runtime calls it; as an RPC it is refused. */
   override async alarm(): Promise<void> {
     await this.#flush.run();
-    if (this.#stopped === undefined && !(await this.#root.handOver())) this.#flush.committed(instant(Date.now())); // the next alarm tries again
+    const now = instant(Date.now());
+    if (this.#stopped === undefined && !(await this.#root.settle(now))) this.#flush.committed(now); // the next alarm tries again
   }
 
   get #stopped(): string | undefined {

@@ -9,6 +9,7 @@ import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
 import { signatureTypes, verifierKey } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { LedgerRoot } from "#platform/durable/ledger-root";
+import { LedgerShard } from "#platform/durable/ledger-shard";
 import { signText } from "#platform/durable/ledger-signer";
 import { bucket, flush } from "./bucket.ts";
 import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
@@ -71,18 +72,25 @@ test("in one round of ten seconds all logs' checkpoints are one frame", async ({
 });
 
 test(
-  "under load a log hands over beside its appends once ten seconds have gone by, without the alarm",
+  "under load a log hands over beside its appends once ten seconds have gone by, and later in a ledger of many shards",
   { timeout: 30_000 },
   async ({ expect }) => {
-    const log = ownLog();
+    const [log, ofMany] = [ownLog(), ownLog()]; // the second in the ledger of 64 shards that this file has: 38 s
     const sizes: number[] = [];
-    for (let i = 0; i < 7; i++) {
-      await fill(log, 1);
-      await scheduler.wait(2000); // an idle object would be evicted after ten
-      sizes.push(Number(sizeOf(await root().open(log))));
-    }
+    await runInDurableObject(shard(log), async (_, state) => {
+      const instance = new LedgerShard(state, { ...ledger, LEDGER_SHARDS: "16" });
+      await scheduler.wait(1); // the start holds this timer back
+      for (let i = 0; i < 7; i++) {
+        own(await instance.append([refusal()]));
+        await fill(ofMany, 1);
+        await scheduler.wait(2000); // an idle object would be evicted after ten
+        sizes.push(Number(sizeOf(await root().open(log))));
+      }
+    });
+    await evictDurableObject(shard(log));
     expect(sizes.slice(0, 4)).toEqual([0, 0, 0, 0]);
     expect([7, 8]).toContain(sizes.at(-1)); // once, not with each append
+    expect(sizeOf(await root().open(ofMany))).toBe("0");
   },
 );
 
