@@ -57,10 +57,18 @@ function proofsIn(text: string): { readonly proofs: readonly string[]; readonly 
 }
 
 function inBundle(text: string): readonly [number, readonly string[]] {
-  const bundle = JSON.parse(text) as { readonly entry?: readonly { readonly resource?: Resource }[] };
+  const bundle = bundleOf(text);
   const lines = (bundle.entry ?? []).flatMap(({ resource }) => (resource?.resourceType === "AuditEvent" ? [resource] : []));
   const details = lines.flatMap(({ entity = [] }) => entity.flatMap(({ detail = [] }) => detail));
   return [lines.length, details.flatMap(({ type, valueBase64Binary }) => (type === "proof" ? [valueBase64Binary ?? ""] : []))];
+}
+
+function bundleOf(text: string): { readonly entry?: readonly { readonly resource?: Resource }[] } {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Misuse("this is no accounting"); // the parser's message would show what is in it
+  }
 }
 
 interface Resource {

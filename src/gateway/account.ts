@@ -52,11 +52,9 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
   if (found === "too_many") return err({ reason: "accounting_too_long" });
   const accounting = tellAccounting(found, ports.accounting, { from, to, all: asked.all });
   const { text, headers } = written(accounting, scene);
-  const patients = ids.value.map((id) => {
-    const own = accounting.lines.filter(({ patient }) => patient === `Patient/${id}`).length;
-    return { patient: `${origin}/Patient/${id}`, counts: own === 0 ? {} : { AuditEvent: own } };
-  });
-  const counts = accounting.lines.length === 0 ? {} : { AuditEvent: accounting.lines.length };
+  // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
+  const counts = { Bundle: 1 };
+  const patients = ids.value.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
   return ok({
     windows: [{ body: joinBytes([utf8(text)]), patients, unnamed: [], counts, withheldResources: 0 }],
     withheldPaths: [],

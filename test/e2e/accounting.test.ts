@@ -191,6 +191,9 @@ describe("an accounting of disclosures", () => {
     const before = await accounting("patient-app", "amara-okafor");
     expect(told(before.lines)).toEqual(["public-health Patient/amara-old"]);
     expect(before.text).not.toMatch(/suspen|inquiry|case-7/iu);
+    const all = await accounting("patient-app", "amara-okafor", "?all=true");
+    const officers = all.lines.filter((line) => recipientOf(line) === "privacy-officer").map((line) => detailOf(line, "disclosed"));
+    expect(new Set(officers), "how many lines an officer saw would tell that some are held back").toEqual(new Set(["Bundle 1"]));
     expect(told((await accounting("privacy-officer", "amara-okafor")).lines)).toHaveLength(2);
     expect(await suspend({ ...held, statement, to: at(-0.1) })).toMatchObject({ code: 0 });
     expect(told((await accounting("patient-app", "amara-okafor")).lines)).toHaveLength(2);

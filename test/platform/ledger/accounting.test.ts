@@ -126,6 +126,22 @@ test("each look-up is on record with who asked about whom before it answers", as
   });
 });
 
+test("a look-up that cannot be recorded reads no line, and one that a shard cannot complete answers nothing", async ({ expect }) => {
+  const reads: string[] = [];
+  const shelf = { linesOf: () => Promise.resolve(void reads.push("linesOf")), holdsOf: () => Promise.resolve([]) };
+  const shelves = { getByName: () => shelf } as unknown as typeof ledger.ACCOUNTING_SHELF; // what a desk asks of them
+  const deskWith = (answers: object) => {
+    const shards = { getByName: () => answers } as unknown as typeof ledger.LEDGER_SHARD;
+    return new AccountingDesk({ ...ledger, LEDGER_SHARD: shards, ACCOUNTING_SHELF: shelves }, clock);
+  };
+  const down = () => Promise.reject(new Error("down"));
+  expect(await failure(() => deskWith({ append: down }).linesOf(asking("main/Patient/1")))).toBe("down");
+  expect(await failure(() => deskWith({ append: () => Promise.resolve("counted"), shelve: down }).linesOf(asking("main/Patient/1")))).toBe(
+    "down",
+  );
+  expect(reads).toEqual([]);
+});
+
 test("a suspension holds lines to its recipient back from the individual while it lasts, and from nobody else", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(1);
