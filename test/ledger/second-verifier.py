@@ -66,6 +66,10 @@ def flips(key, objects, path, bits):
     return missed
 
 
+def signature(public, message, signature):
+    return verifier.ed25519_verifies(*decoded([public, message, signature]))
+
+
 def receipt(text):
     """Whether it is one."""
     try:
@@ -114,7 +118,7 @@ def root(leaves):
     return base64.b64encode(verifier.fold(tree.extend([verifier.leaf_hash(one) for one in decoded(leaves)]))).decode()
 
 
-questions = {one.__name__: one for one in (command, log, flips, receipt, inclusion, consistency, root)}
+questions = {one.__name__: one for one in (command, log, flips, signature, receipt, inclusion, consistency, root)}
 for line in sys.stdin:
     asked = json.loads(line)
     print(json.dumps(questions[asked.pop("ask")](**asked)), flush=True)
