@@ -31,7 +31,7 @@ export function eventFilter({ from, to, patient, client }: FilterAsked): (event:
 }
 
 /** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */
-export function timeOf(text: string, option: "from" | "to" | "discovered"): number {
+export function timeOf(text: string, option: "from" | "to" | "discovered" | "at"): number {
   const isDate = /^\d{4}-\d\d-\d\d$/u.test(text);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/u.test(text);
   const at = isDate || isTime ? Date.parse(text) : Number.NaN;

@@ -4,6 +4,7 @@ import { breachScope, breachScopeUsage } from "./breach-scope.ts";
 import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
 import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger-export-fhir.ts";
 import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
+import { ledgerRetention, ledgerRetentionUsage } from "./ledger-retention.ts";
 import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
 import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
 import { policyCheck, policyCheckUsage } from "./policy-check.ts";
@@ -28,6 +29,7 @@ const commands: readonly {
   { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
   { words: ["breach-scope"], usage: breachScopeUsage, run: breachScope },
   { words: ["receipt", "check"], usage: receiptCheckUsage, run: receiptCheck },
+  { words: ["ledger", "retention", "check"], usage: ledgerRetentionUsage, run: ledgerRetention },
   { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
   { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
   { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },

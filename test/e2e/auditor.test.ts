@@ -36,6 +36,8 @@ const commandsIn = (doc: string): string[] =>
 test("docs/auditors.md: each command runs as it is printed", { timeout: 120_000 }, async ({ expect }) => {
   const { headers } = await phylax.ask("payer", "Patient/amara-okafor", { headers: { prefer: "audit-proof" } });
   writeFileSync(join(home, "answer.txt"), `HTTP/1.1 200 OK\r\nPhylax-Receipt: ${String(headers["phylax-receipt"])}\r\n\r\n{}`);
+  const [, rules = ""] = /^```json\n(?<rules>[\s\S]*?)^```$/mu.exec(readFileSync(join(root, "docs/auditors.md"), "utf8")) ?? [];
+  writeFileSync(join(home, "locks.json"), rules);
   const commands = commandsIn("auditors.md");
   expect(commands.length).toBeGreaterThan(0);
   for (const command of commands) {

@@ -1,0 +1,149 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
+import type { LogReader } from "#ledger/ports";
+import { endOf, type LockRule, lockOf, rulesOnCheckpoints, SIX_YEARS_DAYS } from "#ledger/retention";
+import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
+import { SWITCH_SLACK_MS } from "#ledger/log-name";
+import type { Verifier } from "#ledger/signed-note";
+import { verifyLog } from "#ledger/verify";
+import { timeOf } from "./event-filter.ts";
+import { folderLog } from "./folder-log.ts";
+import { httpLog } from "./http-log.ts";
+import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { sentence } from "./ledger-report.ts";
+import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
+import { readLocks } from "./lock-rules.ts";
+
+export const ledgerRetentionUsage =
+  "phylax ledger retention check RULES.JSON|URL [--token-file FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--at TIME] [--json]";
+
+interface LogRetention {
+  readonly log: string;
+  readonly lock?: string;
+  /** From when the log may be removed whole: a day. */
+  readonly removable?: string;
+  /** Size of its last checkpoint in the root log. */
+  readonly rootLeaves?: number;
+  readonly wrong?: string;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Says of each log whether the bucket's lock keeps it for six years, from when it may be removed whole, and that its final checkpoint
+ * stays in the root log. Answers 1 when something is missing. The API's answer was taken from its documentation: never run against
+ * Cloudflare.
+ */
+export async function ledgerRetention(args: readonly string[]): Promise<number> {
+  try {
+    const one = { type: "string" } as const;
+    const many = { type: "string", multiple: true, default: [] as string[] } as const;
+    const options = {
+      "token-file": one,
+      ledger: one,
+      "log-key": many,
+      keys: many,
+      at: one,
+      json: { type: "boolean", default: false },
+    } as const;
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+    const [named, ...more] = positionals;
+    if (named === undefined || more.length > 0)
+      throw new Misuse("a file of lock rules is needed, or the URL of the API that has them, and nothing more");
+    const given = givenKeys(values["log-key"], values.keys);
+    const ledger = values.ledger ?? given?.url;
+    if (given === undefined || ledger === undefined)
+      throw new Misuse("the logs' public keys (--log-key or --keys) and the ledger (--ledger) are needed");
+    const rules = await readLocks(named, values["token-file"]);
+    const now = values.at === undefined ? Date.now() : timeOf(values.at, "at");
+    const logs = await look(given.keys, placeOf(ledger), rules, now);
+    const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
+    const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
+    if (values.json) console.log(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs }));
+    else {
+      for (const id of blocked) console.error(`checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`);
+      for (const log of logs) tell(log);
+    }
+    return good ? 0 : 1;
+  } catch (fault) {
+    return tellFault(fault, ledgerRetentionUsage);
+  }
+}
+
+type Place = (log: string) => LogReader;
+const placeOf = (ledger: string): Place =>
+  /^https?:\/\//u.test(ledger) ? (log) => httpLog(ledger, log) : (log) => folderLog(join(resolve(ledger), log));
+
+async function look(keys: readonly Verifier[], place: Place, rules: readonly LockRule[], now: number): Promise<readonly LogRetention[]> {
+  const root = rootKeyOf(keys);
+  const leaves = root && new RootLeaves(root);
+  const logs = keys.filter((key) => logOf(key) !== ROOT_LOG);
+  if (root === undefined || leaves === undefined) {
+    return await inTurn(logs, (verifier) =>
+      lookAt(verifier, place, rules, now, { notes: ["without the root log's key it is not known whether its checkpoint stays"] }),
+    );
+  }
+  const result = await verifyLog(place(ROOT_LOG), root, {}, leaves);
+  if (!result.ok) return [{ log: ROOT_LOG, wrong: sentence(result.error), notes: [] }];
+  const all = keysWithRoot(logs, root, leaves);
+  return await inTurn([...all, root], (verifier) =>
+    lookAt(verifier, place, rules, now, { kept: leaves.seen.get(logOf(verifier))?.at(-1), seconds: leaves.seconds, notes: [] }),
+  );
+}
+
+interface ByRoot {
+  readonly kept?: Checkpoint | undefined;
+  /** Of the root log's last frame; undefined without a root log. */
+  readonly seconds?: number;
+  readonly notes: readonly string[];
+}
+
+async function lookAt(verifier: Verifier, place: Place, rules: readonly LockRule[], now: number, root: ByRoot): Promise<LogRetention> {
+  const log = logOf(verifier);
+  const { rule, removable } = lockOf(verifier.name, rules);
+  const about = {
+    log,
+    ...(rule === undefined ? {} : { lock: rule.id }),
+    ...(removable === undefined ? {} : { removable: new Date(removable).toISOString().slice(0, 10) }),
+    ...(root.kept === undefined ? {} : { rootLeaves: root.kept.size }),
+  };
+  const isOver = now > (endOf(log) ?? Infinity) + SWITCH_SLACK_MS;
+  const note = await place(log).checkpoint();
+  if (note === undefined) {
+    const isDue = mayBeGone(log, root.seconds ?? now / 1000);
+    return isDue
+      ? { ...about, notes: [...root.notes, "was removed whole"] }
+      : { ...about, wrong: "its checkpoint is missing, before its time", notes: root.notes };
+  }
+  const wrong = isOver ? endWrong(note, verifier, root) : undefined;
+  const unlocked = rule === undefined ? `no rule keeps all of log/${verifier.name}/ for ${SIX_YEARS_DAYS} days` : undefined;
+  const notes = isOver || log === ROOT_LOG ? root.notes : [...root.notes, "takes records still"];
+  return wrong === undefined && unlocked === undefined
+    ? { ...about, notes }
+    : { ...about, wrong: [unlocked, wrong].filter(Boolean).join("; "), notes };
+}
+
+/** Once a log is over, the root log must have its last checkpoint: that is what stays of it. */
+function endWrong(note: Uint8Array, verifier: Verifier, { kept, seconds }: ByRoot): string | undefined {
+  const final = openCheckpoint(note, verifier);
+  if (!final.ok) return `its checkpoint: ${final.error.replaceAll("_", " ")}`;
+  if (seconds === undefined || final.value.size === kept?.size) return undefined;
+  return `its final checkpoint of ${final.value.size} leaves is not in the root log (${kept === undefined ? "none" : `${kept.size} leaves`}): do not remove it`;
+}
+
+async function inTurn<T, U>(all: readonly T[], look: (one: T) => Promise<U>): Promise<readonly U[]> {
+  const found: U[] = [];
+  for (const one of all) found.push(await look(one));
+  return found;
+}
+
+function tell({ log, lock, removable, rootLeaves, wrong, notes }: LogRetention): void {
+  const words = [
+    ...(lock === undefined ? [] : [`locked by ${lock}`]),
+    removable === undefined ? "may never be removed" : `may be removed whole from ${removable}`,
+    ...(rootLeaves === undefined ? [] : [`the root log keeps its checkpoint of ${rootLeaves} leaves`]),
+    ...notes,
+  ];
+  if (wrong === undefined) console.log(`${log}: ${words.join("; ")}`);
+  else console.error(`${log}: WRONG: ${wrong}`);
+}

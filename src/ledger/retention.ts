@@ -1,0 +1,102 @@
+import { err, ok, type Result } from "#kernel/result";
+import { parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
+
+/** A rule of a bucket's lock, as Cloudflare's API has it (R2, "Get Bucket Lock Rules"). */
+export interface LockRule {
+  readonly id: string;
+  readonly enabled: boolean;
+  /** Empty for every object. */
+  readonly prefix: string;
+  readonly condition:
+    | { readonly type: "Age"; readonly maxAgeSeconds: number } // since the upload of each object
+    | { readonly type: "Date"; readonly date: string }
+    | { readonly type: "Indefinite" };
+}
+
+const DAY_MS = 86_400_000;
+/** Six years (45 CFR 164.316(b)(2)(i), 164.528(a)) in days: two of them at most are leap days. */
+export const SIX_YEARS_DAYS = 6 * 365 + 2;
+
+/** Reads what the API answers, `{ success, result: { rules } }`, or what `wrangler r2 bucket lock set --file` takes, `{ rules }`. */
+export function readLockRules(input: unknown): Result<readonly LockRule[], string> {
+  if (!isObject(input)) return err("is no answer of the API and no file of rules");
+  if (input["success"] === false) return err("is an answer that says it failed");
+  const holder = isObject(input["result"]) ? input["result"] : input;
+  const list: unknown = holder["rules"];
+  if (!Array.isArray(list)) return err("has no list of rules");
+  const rules: LockRule[] = [];
+  for (const [i, one] of list.entries()) {
+    const rule = readRule(one);
+    if (rule === undefined) return err(`has a rule that is not understood: rules[${i}]`); // none is passed over: it may be the one that counts
+    rules.push(rule);
+  }
+  return ok(rules);
+}
+
+function readRule(one: unknown): LockRule | undefined {
+  if (!isObject(one) || !isObject(one["condition"])) return undefined;
+  const { id, enabled, prefix = "", condition } = one;
+  if (typeof id !== "string" || typeof enabled !== "boolean" || typeof prefix !== "string") return undefined;
+  const { type, maxAgeSeconds, date } = condition;
+  if (type === "Indefinite") return { id, enabled, prefix, condition: { type } };
+  if (type === "Age" && typeof maxAgeSeconds === "number" && maxAgeSeconds >= 0)
+    return { id, enabled, prefix, condition: { type, maxAgeSeconds } };
+  if (type === "Date" && typeof date === "string" && !Number.isNaN(Date.parse(date)))
+    return { id, enabled, prefix, condition: { type, date } };
+  return undefined;
+}
+
+/** What is known of one log's objects in the bucket: everything below `log/<origin>/`. */
+export interface LogLock {
+  /** The rule that keeps each of them for six years; the longest one. */
+  readonly rule: LockRule | undefined;
+  /** ms since 1970: from when the log may be removed whole; undefined when a rule forbids it for good. */
+  readonly removable: number | undefined;
+}
+
+/** When the half-year of a log ends, in ms since 1970. */
+export function endOf(log: string): number | undefined {
+  const [, year, half] = /^(\d{4})h([12])$/u.exec(parseLogName(log)?.halfYear ?? "") ?? [];
+  return year === undefined ? undefined : Date.UTC(Number(year), half === "1" ? 6 : 12);
+}
+
+/**
+ * How the rules hold a log. A rule counts only when it holds for all of its objects, and for six years from the upload of each: by age, for
+ * good, or until a date six years after the half-year's end. The root log has no end, so no date will do, and it is never removed.
+ */
+export function lockOf(origin: string, rules: readonly LockRule[]): LogLock {
+  const end = endOf(origin.slice(origin.lastIndexOf("/") + 1));
+  const last = (end ?? 0) + SWITCH_SLACK_MS; // of a log without an end only the difference counts
+  const held = rules
+    .filter(
+      ({ enabled, prefix, condition }) =>
+        enabled && `log/${origin}/`.startsWith(prefix) && (end !== undefined || condition.type !== "Date"),
+    )
+    .map((rule) => ({ rule, until: heldUntil(rule, last) }))
+    .sort((a, b) => b.until - a.until);
+  const sixYears = last + SIX_YEARS_DAYS * DAY_MS;
+  const [longest] = held;
+  const removable = Math.max(sixYears, longest?.until ?? 0);
+  return {
+    rule: longest !== undefined && longest.until >= sixYears ? longest.rule : undefined,
+    removable: removable === Infinity || end === undefined ? undefined : removable,
+  };
+}
+
+/** The rules that would keep the ledger from publishing: checkpoints are overwritten in place (docs/ledger-format.md §10). */
+export const rulesOnCheckpoints = (rules: readonly LockRule[]): readonly LockRule[] =>
+  rules.filter(({ enabled, prefix }) => enabled && (prefix.startsWith("checkpoint/") || "checkpoint/".startsWith(prefix)));
+
+/** Until when an object that is uploaded at `at` is held. */
+function heldUntil({ condition }: LockRule, at: number): number {
+  switch (condition.type) {
+    case "Indefinite":
+      return Infinity;
+    case "Age":
+      return at + condition.maxAgeSeconds * 1000;
+    case "Date":
+      return Date.parse(condition.date);
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
