@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { fromUtf8, sameBytes } from "#ledger/bytes";
 import { type Frame, frameHash, parseFrame } from "#ledger/frame";
 import { inclusionNote } from "#ledger/inclusion-note";
-import { inclusionProof } from "#ledger/merkle";
+import { type HashAt, inclusionProof } from "#ledger/merkle";
 import type { Checkpoint } from "#ledger/checkpoint";
 import type { LogReader } from "#ledger/ports";
 import type { Verifier } from "#ledger/signed-note";
@@ -18,7 +18,7 @@ export class CheckedLog {
   readonly checkpoint: string; // the signed note
   readonly #reader: LogReader;
   readonly #frames: readonly Uint8Array[]; // hashes
-  readonly #tiles: ReadonlyMap<string, Uint8Array>;
+  readonly #at: HashAt;
 
   private constructor(reader: LogReader, verifier: Verifier, seen: Seen, size: number) {
     this.name = logOf(verifier);
@@ -27,7 +27,7 @@ export class CheckedLog {
     this.checkpoint = fromUtf8(seen.checkpoint) ?? "";
     this.#reader = reader;
     this.#frames = seen.frames;
-    this.#tiles = seen.tiles;
+    this.#at = remembered(hashAtTiles((level, tile) => splitHashes(seen.tiles.get(`${level}/${tile}`) ?? new Uint8Array())));
   }
 
   /**
@@ -52,9 +52,19 @@ export class CheckedLog {
 
   /** A C2SP tlog-proof that a leaf of this log is in it: it checks offline, with the log's public key. */
   proof(index: number): string {
-    const at = hashAtTiles((level, tile) => splitHashes(this.#tiles.get(`${level}/${tile}`) ?? new Uint8Array()));
-    return inclusionNote(index, inclusionProof(index, this.size, at), this.checkpoint);
+    return inclusionNote(index, inclusionProof(index, this.size, this.#at), this.checkpoint);
   }
+}
+
+/** Proofs of neighbours share most of their path: each node of a tile is hashed once. */
+function remembered(at: HashAt): HashAt {
+  const nodes = new Map<string, Uint8Array>();
+  return (level, index) => {
+    const name = `${level}/${index}`;
+    const node = nodes.get(name) ?? at(level, index);
+    nodes.set(name, node);
+    return node;
+  };
 }
 
 interface Seen {
