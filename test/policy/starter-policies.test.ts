@@ -110,7 +110,15 @@ interface Added {
 }
 
 test("each of the six purposes has a starter policy, and the privacy office one of its own", ({ expect }) => {
-  expect(names.toSorted()).toEqual(["hoperat.json", "hpaymt.json", "hresch.json", "patrqt.json", "privacy-office.json", "pubhlth.json", "treat.json"]);
+  expect(names.toSorted()).toEqual([
+    "hoperat.json",
+    "hpaymt.json",
+    "hresch.json",
+    "patrqt.json",
+    "privacy-office.json",
+    "pubhlth.json",
+    "treat.json",
+  ]);
 });
 
 test.for(["treat.json", "hpaymt.json", "pubhlth.json"])("%s permits the requests that the README shows", (name, { expect }) => {

@@ -45,9 +45,11 @@ export class AccountingDesk implements Disclosures {
     const { shards } = this.#config;
     const sink = ledgerSink(this.#env.LEDGER_SHARD, shards, this.#clock);
     await sink.record([lookUp(patients, caller)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
+    const subjects = patients.map((patient) => ({ patient, subject: subjectKey(this.#config.subjectKey, patient) }));
+    await this.#bringLines(new Set(subjects.map(({ subject }) => shelfOf(subject))));
     const found: { readonly patient: string; readonly line: ShelvedLine }[] = [];
-    for (const patient of patients) {
-      const lines = await this.#linesOf(subjectKey(this.#config.subjectKey, patient), from, to, toldTo);
+    for (const { patient, subject } of subjects) {
+      const lines = await this.#linesOf(subject, from, to, toldTo);
       found.push(...lines.map((line) => ({ patient, line })));
     }
     if (found.length > LINES_MAX) return "too_many";
@@ -67,17 +69,20 @@ export class AccountingDesk implements Disclosures {
     return ok(undefined);
   }
 
-  async #linesOf(subject: Uint8Array, from: number, to: number, toldTo: LinesAsked["toldTo"]): Promise<readonly ShelvedLine[]> {
-    const name = shelfOf(subject);
+  /** One shard that cannot be asked may have lines that nobody else has: then there is no answer. */
+  async #bringLines(shelves: ReadonlySet<string>): Promise<void> {
     const now = this.#clock();
     const { shards } = this.#config;
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
-    // One that cannot be asked may have lines that nobody else has: then there is no answer.
-    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve(name));
-    const shelf = this.#env.ACCOUNTING_SHELF.getByName(name);
+    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve([...shelves]));
+  }
+
+  async #linesOf(subject: Uint8Array, from: number, to: number, toldTo: LinesAsked["toldTo"]): Promise<readonly ShelvedLine[]> {
+    const shelf = this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
     const lines: readonly ShelvedLine[] = await shelf.linesOf(subject, from, to);
     if (toldTo === "officer") return lines;
     const holds = await shelf.holdsOf(subject);
+    const now = this.#clock();
     return lines.filter(({ content }) => !isHeldBack(readLine(content)?.recipient ?? "", holds, now));
   }
 

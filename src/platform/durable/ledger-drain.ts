@@ -26,13 +26,18 @@ export class LedgerDrain {
   readonly #origin: string;
   readonly #log: string;
   readonly #shelves: DurableObjectNamespace<AccountingShelf>;
+  readonly #callsMax: number;
+  /** Of the frames up to `last` all lines up to this shelf are there. Forgotten, they are put again, which is success. */
+  #begun: { readonly last: number; readonly shelf: string } | undefined;
 
   constructor(
     storage: DurableObjectStorage,
     { accountingKey, name }: { readonly accountingKey: Secret<Uint8Array>; readonly name: string },
     log: string,
     shelves: DurableObjectNamespace<AccountingShelf>,
+    callsMax = CALLS_MAX,
   ) {
+    this.#callsMax = callsMax;
     this.#storage = storage;
     this.#rows = new LineRows(storage.sql);
     this.#accountingKey = accountingKey;
@@ -49,14 +54,16 @@ export class LedgerDrain {
   /** Takes away what is there, or as much as one alarm may. Never throws. */
   async run(): Promise<Drained> {
     try {
-      for (let calls = 0; ;) {
-        const rows = this.#rows.from(0);
+      for (let left = this.#callsMax; ;) {
+        const { last = Number.MAX_SAFE_INTEGER, shelf = "" } = this.#begun ?? {};
+        const rows = this.#rows.from(0).filter(({ frame }) => frame <= last); // none that came since a part was put
         if (rows.length === 0) return "done";
-        if (calls >= CALLS_MAX) return "more";
-        const put = await this.#put(rows, () => true);
+        if (left <= 0) return "more";
+        const put = await this.#put(rows, (one) => one > shelf, left);
         if (put === "other") return "other";
-        calls += put;
-        this.#storage.transactionSync(() => this.#rows.remove(rows.map(({ frame }) => frame)));
+        left -= put.calls;
+        this.#begun = put.upTo === undefined ? undefined : { last: rows.at(-1)?.frame ?? 0, shelf: put.upTo };
+        if (put.upTo === undefined) this.#storage.transactionSync(() => this.#rows.remove(rows.map(({ frame }) => frame)));
       }
     } catch {
       console.error(JSON.stringify({ event: "accounting_drain_failed", log: this.#log }));
@@ -64,15 +71,20 @@ export class LedgerDrain {
     }
   }
 
-  /** Takes copies of all lines of one shelf there, before it is read. Throws when that fails. */
-  async shelve(shelf: string): Promise<void> {
+  /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
+  async shelve(shelves: readonly string[]): Promise<void> {
     for (let rows = this.#rows.from(0); rows.length > 0; rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)) {
-      if ((await this.#put(rows, (one) => one === shelf)) === "other") throw new Error("ledger: a shelf holds another line");
+      const put = await this.#put(rows, (shelf) => shelves.includes(shelf), this.#callsMax);
+      if (put === "other" || put.upTo !== undefined) throw new Error("ledger: the lines are not on their shelves");
     }
   }
 
-  /** How many calls it took. */
-  async #put(rows: readonly LineRow[], isMeant: (shelf: string) => boolean): Promise<number | "other"> {
+  /** Shelf by shelf, in the order of their names. `upTo`: the last one that the calls were enough for, when they were not for all. */
+  async #put(
+    rows: readonly LineRow[],
+    isMeant: (shelf: string) => boolean,
+    callsMax: number,
+  ): Promise<{ readonly calls: number; readonly upTo: string | undefined } | "other"> {
     const byShelf = new Map<string, ShelvedLine[]>();
     for (const row of rows) {
       for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
@@ -83,7 +95,17 @@ export class LedgerDrain {
         }
       }
     }
-    const calls = [...byShelf].flatMap(([shelf, lines]) => chunks(lines).map((chunk) => ({ shelf, chunk })));
+    const all = [...byShelf].toSorted(([one], [other]) => (one < other ? -1 : 1));
+    const calls: { readonly shelf: string; readonly chunk: readonly ShelvedLine[] }[] = [];
+    let upTo: string | undefined;
+    for (const [shelf, lines] of all) {
+      const own = chunks(lines).map((chunk) => ({ shelf, chunk }));
+      if (calls.length > 0 && calls.length + own.length > callsMax) {
+        upTo = calls.at(-1)?.shelf;
+        break;
+      }
+      calls.push(...own);
+    }
     for (let at = 0; at < calls.length; at += CALLS_AT_ONCE) {
       const answers = await Promise.all(
         calls.slice(at, at + CALLS_AT_ONCE).map(({ shelf, chunk }) => {
@@ -93,7 +115,7 @@ export class LedgerDrain {
       );
       if (answers.includes("other")) return "other";
     }
-    return calls.length;
+    return { calls: calls.length, upTo };
   }
 
   *#linesOf({ index, seed, contents }: LeafLines, isMeant: (shelf: string) => boolean): Generator<readonly [string, ShelvedLine]> {

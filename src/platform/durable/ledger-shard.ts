@@ -153,12 +153,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   }
 
   /**
-   * Takes copies of all accounting lines of one shelf there, so that who reads it next finds every disclosure that was acknowledged. Tells
-   * nothing: any worker may call it. Throws when that cannot be done.
+   * Takes copies of all accounting lines of some shelves there, so that who reads these next finds every disclosure that was acknowledged.
+   * Tells nothing: any worker may call it. Throws when that cannot be done.
    */
-  async shelve(shelf: string): Promise<void> {
+  async shelve(shelves: readonly string[]): Promise<void> {
     await this.#mayGoOn();
-    await this.#drain.shelve(shelf);
+    await this.#drain.shelve(shelves);
   }
 
   /** Copies to R2 and drains accounting lines. The runtime calls it; as an RPC it is refused. */

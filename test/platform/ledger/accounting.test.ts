@@ -106,6 +106,28 @@ test("while shelves do not answer the shard goes on, is degraded after two minut
   expect(await shard(log).status()).toMatchObject({ health: "good" });
 });
 
+test("lines of more shelves than one alarm may call are taken away part by part, with those that came meanwhile", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(60);
+  await shard(log).append([event]);
+  const late = disclosureOf(4);
+  await runInDurableObject(shard(log), async (instance, state) => {
+    const drain = new LedgerDrain(state.storage, config, log, ledger.ACCOUNTING_SHELF, 25);
+    expect(await drain.run()).toBe("more");
+    await instance.append([late]);
+    const runs: string[] = [];
+    while (runs.at(-1) !== "done" && runs.length < 9) runs.push(await drain.run());
+    expect(runs).toEqual(["more", "done"]);
+  });
+  expect(await rowsOf(log)).toBe(0);
+  const shelved = async ({ patients }: AuditEvent) => {
+    for (const { patient } of patients)
+      expect(await shelfFor(patient).linesOf(subjectKey(config.subjectKey, patient), 0, Date.now()), patient).toHaveLength(1);
+  };
+  await shelved(event);
+  await shelved(late);
+});
+
 test("each look-up is on record with who asked about whom before it answers", async ({ expect }) => {
   const log = ownLog();
   const event = disclosureOf(1);
