@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { parseScopes } from "#identity/scopes";
+import { compilePolicy } from "#policy/compile";
+import { parsePolicyDocument } from "#policy/document";
+import { evaluateAccounting } from "#policy/evaluate-accounting";
+import { explain } from "#policy/explain";
+
+function starter(name: string) {
+  const file = join(import.meta.dirname, "../../policies", `${name}.json`);
+  const document = parsePolicyDocument(JSON.parse(readFileSync(file, "utf8")));
+  if (!document.ok) throw new Error(document.error.problem);
+  return { document: document.value, policy: compilePolicy(document.value, name) };
+}
+
+function accessOf(scope: string) {
+  const scopes = parseScopes(scope);
+  if (!scopes.ok) throw new Error("a test's own mistake");
+  return { scopes: scopes.value, patient: "1", usersPatients: new Set(["1"]) };
+}
+
+/** Whom it is told to, or why nobody. */
+function decided(name: string, purpose: string, scope: string): string {
+  const granted = evaluateAccounting(starter(name).policy, accessOf(scope), { purpose, asked: { id: "1" } });
+  return granted.ok ? granted.value.toldTo : granted.error.reason;
+}
+
+test("it is told to the individual by patient scopes, and to an officer by system scopes", ({ expect }) => {
+  expect(decided("patrqt", "PATRQT", "patient/*.rs")).toBe("individual");
+  expect(decided("patrqt", "PATRQT", "patient/Patient.r patient/AuditEvent.r")).toBe("individual");
+  expect(decided("privacy-office", "HOPERAT", "system/*.rs")).toBe("officer");
+  expect(decided("privacy-office", "HCOMPL", "system/*.rs"), "compliance is an operation").toBe("officer");
+});
+
+test("no other context of a scope counts, and both types must be in reach", ({ expect }) => {
+  for (const scope of [
+    "system/*.rs",
+    "user/*.rs",
+    "patient/Patient.r",
+    "patient/AuditEvent.r",
+    "patient/*.s",
+    "patient/AuditEvent.r user/Patient.r",
+  ])
+    expect(decided("patrqt", "PATRQT", scope), scope).toBe("out_of_scope");
+  for (const scope of ["patient/*.rs", "user/*.rs", "system/Patient.r", "system/AuditEvent.r", "user/AuditEvent.r system/Patient.r"])
+    expect(decided("privacy-office", "HOPERAT", scope), scope).toBe("out_of_scope");
+});
+
+test("a policy that does not list the operation, and a purpose that is neither, permit none", ({ expect }) => {
+  for (const name of ["treat", "hpaymt", "hoperat", "pubhlth", "hresch"])
+    expect(decided(name, "HOPERAT", "system/*.rs patient/*.rs"), name).toBe("operation_not_granted");
+  for (const purpose of ["TREAT", "HPAYMT", "PUBHLTH", "HRESCH", "FAMRQT", "PWATRNY", "HMARKT", "constructor"])
+    expect(decided("privacy-office", purpose, "system/*.rs patient/*.rs"), purpose).toBe("operation_not_granted");
+});
+
+test("phylax policy explain says the same", ({ expect }) => {
+  const asked = readInteraction("GET", ["Patient", "1", "$disclosures"], "");
+  if (!asked.ok) throw new Error(asked.error.reason);
+  const refused = (name: string, scope: string) => explain({ ...starter(name), access: accessOf(scope) }, asked.value).refused;
+  expect(refused("privacy-office", "system/*.rs")).toBeUndefined();
+  expect(refused("patrqt", "patient/*.rs")).toBeUndefined();
+  expect(refused("patrqt", "system/*.rs")).toBe("out_of_scope");
+  expect(refused("treat", "system/*.rs")).toBe("operation_not_granted");
+});
