@@ -95,6 +95,7 @@ function askedOf(interaction: Interaction, type: string): Asked | undefined {
     case "capabilities":
     case "validate":
     case "batch":
+    case "disclosures":
       return undefined;
   }
 }
