@@ -79,7 +79,7 @@ export class AccountingDesk implements Disclosures {
 
   async #linesOf(subject: Uint8Array, from: number, to: number, toldTo: LinesAsked["toldTo"]): Promise<readonly ShelvedLine[]> {
     const shelf = this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
-    const lines: readonly ShelvedLine[] = await shelf.linesOf(subject, from, to);
+    const lines: readonly ShelvedLine[] = await shelf.linesOf(subject, from, to, LINES_MAX);
     if (toldTo === "officer") return lines;
     const holds = await shelf.holdsOf(subject);
     const now = this.#clock();

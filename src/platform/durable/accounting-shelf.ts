@@ -63,8 +63,11 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     return "kept";
   }
 
-  /** The lines of a patient within a time (ms, both included), oldest first. Throws when a row does not open. */
-  async linesOf(subject: Uint8Array, from: number, to: number): Promise<readonly ShelvedLine[]> {
+  /**
+   * The lines of a patient within a time (ms, both included), oldest first; of more than `max` only so many and one. Throws when a row does
+   * not open.
+   */
+  async linesOf(subject: Uint8Array, from: number, to: number, max: number): Promise<readonly ShelvedLine[]> {
     if (!this.#exists()) return [];
     const query = "SELECT log, leaf, line, salt, box FROM lines WHERE subject = ?";
     const rows = this.ctx.storage.sql.exec<{ log: string; leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
@@ -77,6 +80,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       const [content, salt, lines, path] = readRow(openRow(this.#config.accountingKey, placeOf(place), boxOf(sealed)));
       const at = readLine(content)?.at ?? 0; // of a later version: shown whatever is asked, rather than left out
       if (at >= from && at <= to) found.push({ at, line: { ...place, content, salt, lines, path } });
+      if (found.length > max) break; // an answer holds no more, and memory must
     }
     return found.sort((one, other) => one.at - other.at).map(({ line }) => line);
   }

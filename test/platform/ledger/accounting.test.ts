@@ -83,7 +83,7 @@ test("a crash between shelf and shard brings the lines to the shelf again, where
   });
   await evictDurableObject(shard(log));
   expect(await rowsOf(log)).toBe(1);
-  const onShelf = await shelfFor(patientOf(event)).linesOf(subjectKey(config.subjectKey, patientOf(event)), 0, Date.now());
+  const onShelf = await shelfFor(patientOf(event)).linesOf(subjectKey(config.subjectKey, patientOf(event)), 0, Date.now(), 9);
   expect(onShelf).toHaveLength(1);
   expect(await runDurableObjectAlarm(shard(log))).toBe(true);
   expect(await rowsOf(log)).toBe(0);
@@ -122,7 +122,7 @@ test("lines of more shelves than one alarm may call are taken away part by part,
   expect(await rowsOf(log)).toBe(0);
   const shelved = async ({ patients }: AuditEvent) => {
     for (const { patient } of patients)
-      expect(await shelfFor(patient).linesOf(subjectKey(config.subjectKey, patient), 0, Date.now()), patient).toHaveLength(1);
+      expect(await shelfFor(patient).linesOf(subjectKey(config.subjectKey, patient), 0, Date.now(), 9), patient).toHaveLength(1);
   };
   await shelved(event);
   await shelved(late);
@@ -202,7 +202,7 @@ test("what a shelf keeps of a line shows neither recipient nor purpose, and a ro
     );
     expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
     state.storage.sql.exec("UPDATE lines SET subject = ?", other);
-    return failure(() => shelf.linesOf(other, 0, Date.now()));
+    return failure(() => shelf.linesOf(other, 0, Date.now(), 9));
   });
   expect(said).toContain("does not open");
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
@@ -232,7 +232,7 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   const now = new Date().getUTCFullYear();
   const logs = [`s0-${now - 8}h1`, `s0-${now - 7}h2`, `s0-${now - 5}h1`];
   await shelfFor(patient).put(logs.map((log, i) => line(now - ([8, 7, 5][i] ?? 0), log)));
-  const kept = async () => (await shelfFor(patient).linesOf(subject, 0, Date.now())).map(({ log }) => log);
+  const kept = async () => (await shelfFor(patient).linesOf(subject, 0, Date.now(), 9)).map(({ log }) => log);
   expect(await kept()).toEqual(logs);
   await runInDurableObject(shelfFor(patient), (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten);
   await evictDurableObject(shelfFor(patient));
