@@ -212,12 +212,13 @@ test("more live assertions than are kept is a fault, never a forgotten one", asy
   expect(await failure(() => guard.assertionOnce("B".repeat(43), instant(Date.now() + 60_000)))).toContain("too many");
 });
 
-test("the guard's calls are exactly lease, leaseOfSubject, denials and assertionOnce, beside the runtime's alarm", ({ expect }) => {
+test("the guard's calls are exactly lease, leaseOfSubject, denials, heed and assertionOnce, beside the runtime's alarm", ({ expect }) => {
   expect(Object.getOwnPropertyNames(ClientGuard.prototype).sort()).toEqual([
     "alarm",
     "assertionOnce",
     "constructor",
     "denials",
+    "heed",
     "lease",
     "leaseOfSubject",
   ]);

@@ -102,7 +102,7 @@ test.for([
   ["T9: no jti", "claim_malformed", { jti: undefined }],
   ["no scope", "claim_malformed", { scope: undefined }],
   ["no purpose", "claim_malformed", { purpose_of_use: [] }],
-  ["a scope that this version cannot enforce", "claim_malformed", { scope: "user/*.rs" }],
+  ["a scope that this version cannot enforce", "claim_malformed", { scope: "system/Observation.rs?code=718-7" }],
   ["T10: another issuer", "issuer_unknown", { iss: `${publicUrl}/` }],
   ["T11: another audience", "audience_wrong", { aud: fhirBase("other") }],
   ["T11: an audience of which ours is a prefix", "audience_wrong", { aud: `${audience}2` }],
