@@ -18,8 +18,8 @@ export async function holdKeptPort(file: string, taken: readonly number[]): Prom
   return { port, release: () => new Promise((closed) => holder.close(() => closed())) };
 }
 
-/** Below those that a system gives out by itself: no outgoing connection takes it between two starts. */
-const randomPort = (): number => randomInt(10_000, 32_768);
+/** Below those that a system gives out by itself: no outgoing connection takes it between two starts. Above are those that tests choose. */
+const randomPort = (): number => randomInt(10_000, 20_000);
 
 /** False when the port is taken. */
 function listens(server: Server, port: number): Promise<boolean> {

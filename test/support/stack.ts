@@ -24,10 +24,14 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
+// Test files run side by side: each runner has ports of its own, so that none takes what another has chosen and not yet used.
+const portsOfRunner = 1_500;
+const firstPort = 20_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * portsOfRunner;
+
 /** A port on which nobody listens, below those that a system gives out by itself: none of its own choices can take it before it is used. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(10_000, 32_768);
+    const port = randomInt(firstPort, firstPort + portsOfRunner);
     const server = createServer();
     const listens = await new Promise<boolean>((settle) => {
       server.once("error", () => settle(false));
