@@ -58,6 +58,9 @@ export function readBatch(body: Json): Result<Batch, BatchRefusal> {
     if (!entry.ok) return entry;
     entries.push(entry.value);
   }
+  // The reads in a transaction are requests of their own all the same.
+  const reads = entries.filter(({ method }) => method === "GET" || method === "HEAD");
+  if (reads.length > entriesMax.batch) return err({ reason: "too_many_entries" });
   const repeated = kind === "transaction" ? repeatedIn(entries) : undefined;
   return repeated === undefined ? ok({ kind, entries }) : err({ reason: "entry_repeated", at: repeated });
 }

@@ -37,10 +37,8 @@ interface Entry {
   readonly parts: Part[];
 }
 
-// A record keeps as many (audit/check).
-const withheldPathsMax = 1_000;
 // Of one answer: it is held whole until all of it is on record.
-const answerBytesMax = 8_388_608;
+export const answerBytesMax = 8_388_608;
 // A Worker has six connections open at once.
 const atOnce = 6;
 const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1.0.11.2; reads come last
@@ -59,7 +57,12 @@ export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, 
     const refused = await trail.intendParts(sending.flatMap((one) => intentOf(one, scene)));
     if (refused !== undefined) return refused;
   }
-  for (const one of sending) await send(one, scene);
+  for (const one of sending) {
+    // Fifty writes may take longer than a lease lives, and who was denied meanwhile writes no more.
+    const still = await scene.still();
+    if (still.ok) await send(one, scene);
+    else refuse(one, still.error, scene);
+  }
   const done = sending.flatMap(({ parts }) => parts.splice(0));
   if (done.length > 0) await trail.noteParts(done);
   await readAll(entries, scene);
@@ -142,9 +145,20 @@ function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" 
 
 async function readAll(entries: readonly Entry[], scene: BatchScene): Promise<void> {
   const reading = entries.filter(({ asked }) => asked.ok && asked.value.kind === "reading");
-  for (let from = 0; from < reading.length; from += atOnce)
-    await Promise.all(reading.slice(from, from + atOnce).map((one) => read(one, scene)));
+  let bytes = 0;
+  for (let from = 0; from < reading.length; from += atOnce) {
+    const some = reading.slice(from, from + atOnce);
+    await Promise.all(some.map((one) => read(one, scene)));
+    // Let go of what has no room at once: fifty answers of 8 MiB are more than an isolate has.
+    for (const one of some) {
+      const length = one.answer?.disclosure === undefined ? 0 : bytesOf(one.answer.disclosure);
+      if (bytes + length > answerBytesMax) refuse(one, { reason: "answer_too_large" }, scene);
+      else bytes += length;
+    }
+  }
 }
+
+export const bytesOf = ({ windows }: Disclosure): number => windows.reduce((sum, { body }) => sum + body.length, 0);
 
 async function read(one: Entry, scene: BatchScene): Promise<void> {
   if (!one.asked.ok || one.asked.value.kind !== "reading") return;
@@ -177,11 +191,11 @@ async function release(entries: readonly Entry[], scene: BatchScene): Promise<vo
   for (const one of showing) {
     const { answer } = one;
     if (answer?.disclosure === undefined) continue;
-    const bytes = answer.disclosure.windows.reduce((sum, { body }) => sum + body.length, 0);
+    const bytes = bytesOf(answer.disclosure);
     const spent = still?.ok === true && bytes <= room ? await scene.spendRecords(answer.disclosure) : still;
     if (spent?.ok === true && bytes <= room) {
       room -= bytes;
-      one.parts.push(...disclosedParts(whatOf(one), answer.status, answer.disclosure, withheldPathsMax));
+      one.parts.push(...disclosedParts(whatOf(one), answer.status, answer.disclosure));
     } else withhold(one, spent?.ok === false ? spent.error : { reason: "answer_too_large" }, scene);
   }
 }

@@ -34,8 +34,11 @@ export function writePart(
   };
 }
 
+// A record keeps as many (audit/check); the policy digest beside them names the view that they come from.
+export const withheldPathsMax = 1_000;
+
 /** What leaves in the answer to a part. */
-export const disclosedParts = (what: What, status: number, { windows, withheldPaths }: Disclosure, pathsMax: number): readonly Part[] =>
+export const disclosedParts = (what: What, status: number, { windows, withheldPaths }: Disclosure): readonly Part[] =>
   windows.map(({ patients, unnamed, counts, withheldResources }) => ({
     kind: "disclosure",
     what,
@@ -43,7 +46,7 @@ export const disclosedParts = (what: What, status: number, { windows, withheldPa
     patients,
     unnamed,
     counts,
-    withheld: { paths: withheldPaths.slice(0, pathsMax), resources: withheldResources },
+    withheld: { paths: withheldPaths.slice(0, withheldPathsMax), resources: withheldResources },
   }));
 
 // Of one append: far below what a commit of the ledger holds (256 leaves, 1 MiB), whatever the parts say.

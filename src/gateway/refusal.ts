@@ -200,7 +200,11 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   history_of_part: face(403, "forbidden", "Not permitted: the history of a type is for those who may read all of it."),
   // batch and transaction
   not_a_batch: face(400, "invalid", "A batch or a transaction is expected: a Bundle of that type."),
-  too_many_entries: face(413, "too-costly", "There are more entries than this gateway takes: 50 in a batch, 1,000 in a transaction."),
+  too_many_entries: face(
+    413,
+    "too-costly",
+    "There are more entries than this gateway takes: 50 in a batch, 1,000 in a transaction, of which 50 may be reads.",
+  ),
   entry_malformed: face(400, "structure", "An entry is malformed."),
   entry_url_malformed: face(400, "value", "An entry's URL is not relative to the FHIR base, or no path of FHIR."),
   entry_repeated: face(400, "invalid", "Two entries of a transaction are about one resource, or call two alike."),

@@ -19,7 +19,7 @@ import { etagOf, isKnown, lastModified, type Validators } from "./etag.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { onRecord } from "./on-record.ts";
-import { inAppends, type Part } from "./parts.ts";
+import { inAppends, withheldPathsMax, type Part } from "./parts.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer, type WriteOutcome } from "./write-answer.ts";
 import type { ConcernedBy } from "./write-plan.ts";
@@ -49,9 +49,6 @@ interface Facts {
   readonly interaction?: Interaction;
   readonly policyDigest?: string;
 }
-
-// A record keeps as many (audit/check); the policy digest beside them names the view that they come from.
-const withheldPathsMax = 1_000;
 
 /** Follows one request and ends it: every way out records first and answers then. When the record fails it throws, and nothing leaves. */
 export class Trail {

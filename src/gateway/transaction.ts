@@ -8,7 +8,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
 import { batchText, type EntryAnswer } from "./batch-answer.ts";
 import { readAsked, type AskedEntry } from "./batch-entry.ts";
-import type { BatchScene } from "./batch.ts";
+import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
 import { readWhole } from "./forward.ts";
 import { gather } from "./gather.ts";
 import { onRecord } from "./on-record.ts";
@@ -25,7 +25,6 @@ export type TransactionRefusal =
 
 // Each is a search of its own.
 const searchesMax = 100;
-const withheldPathsMax = 1_000;
 const nobody: ConcernedBy = { patients: new Set(), unnamed: false };
 
 /** An entry that is permitted, and what it comes to. */
@@ -67,9 +66,10 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
   }
   const parts: Part[] = [];
   const answers: EntryAnswer[] = [];
+  const room = { bytes: answerBytesMax };
   for (const one of ready.value) {
     const { plan } = one;
-    if (plan === undefined) answers.push(await read(one, scene, parts));
+    if (plan === undefined) answers.push(await read(one, scene, parts, room));
     else if (plan.kind === "send") answers.push(done.get(one) ?? { status: 200 });
     else {
       const status = plan.kind === "found" ? 200 : 204;
@@ -225,13 +225,15 @@ function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin:
 }
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
-async function read(one: Ready, scene: BatchScene, parts: Part[]): Promise<EntryAnswer> {
+async function read(one: Ready, scene: BatchScene, parts: Part[], room: { bytes: number }): Promise<EntryAnswer> {
   const { policy, access, origin, at, who, clientCert, ports } = scene;
   if (one.asked.kind !== "reading") return { status: 200 };
   const { interaction, isHead } = one.asked;
   const what = { ...onRecord(interaction), method: one.entry.method, path: one.entry.segments.join("/") };
   const grant = evaluate(policy, access, interaction);
-  const disclosed = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports) : grant;
+  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports) : grant;
+  const fits = !found.ok || bytesOf(found.value) <= room.bytes;
+  const disclosed = fits ? found : err({ reason: "answer_too_large" } as const);
   const still = disclosed.ok ? await scene.still() : disclosed;
   const spent = disclosed.ok && still.ok ? await scene.spendRecords(disclosed.value) : still;
   if (!disclosed.ok || !spent.ok) {
@@ -240,6 +242,7 @@ async function read(one: Ready, scene: BatchScene, parts: Part[]): Promise<Entry
     parts.push({ kind: "refusal", what, outcome: { status, reason: refusal.reason }, patients: [], unnamed: [], counts: {} });
     return { status, refusal };
   }
-  parts.push(...disclosedParts(what, 200, disclosed.value, withheldPathsMax));
+  room.bytes -= bytesOf(disclosed.value);
+  parts.push(...disclosedParts(what, 200, disclosed.value));
   return { status: 200, disclosure: disclosed.value, bodiless: isHead };
 }

@@ -71,6 +71,7 @@ test.for<[string, Json]>([
     bundle("transaction", entry("POST", "Patient", { fullUrl: "urn:uuid:1" }), entry("POST", "Patient", { fullUrl: "urn:uuid:1" })),
   ],
   ["too_many_entries", bundle("batch", ...Array.from({ length: 51 }, () => entry("GET", "Patient/1")))],
+  ["too_many_entries", bundle("transaction", ...Array.from({ length: 51 }, () => entry("GET", "Patient/1")))],
   ["too_many_entries", bundle("transaction", ...Array.from({ length: 1_001 }, () => entry("POST", "Patient")))],
 ])("%s: %j", ([expected, body], { expect }) => {
   expect(reason(body)).toBe(expected);
