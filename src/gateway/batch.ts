@@ -75,7 +75,7 @@ export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, 
   const answers = entries.map(({ answer }) => answer ?? refusedEntry({ reason: "origin_unreachable" }));
   const parts = entries.flatMap(({ parts }) => parts);
   const empty: Part = { kind: "notice", what: { interaction: "batch" }, outcome: { status: 200 }, patients: [], unnamed: [], counts: {} };
-  return trail.concludeParts(parts.length === 0 ? [empty] : parts, batchText("batch", answers, scene.requestId));
+  return trail.concludeParts(parts.length === 0 && sending.length === 0 ? [empty] : parts, batchText("batch", answers, scene.requestId));
 }
 
 async function plan(one: Entry, scene: BatchScene): Promise<void> {
