@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
+import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
-import { endOf, type LockRule, lockOf, rulesOnCheckpoints, SIX_YEARS_DAYS } from "#ledger/retention";
+import { type LockRule, lockOf, rulesOnCheckpoints, SIX_YEARS_DAYS } from "#ledger/retention";
 import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
-import { SWITCH_SLACK_MS } from "#ledger/log-name";
 import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";

@@ -1,8 +1,8 @@
 import type { Instant } from "#kernel/clock";
 import type { AuditEvent } from "./event.ts";
 
-// A record of a refusal takes about 372 bytes of a log. At one each two seconds a flood that never ends makes 2.9 GB in a half-year,
-// of the 10 GB that a log's object holds; a thousand at once are what an honest afternoon of wrong tokens needs at most.
+// A record of a refusal takes about 372 bytes of a log. At one each two seconds a flood that never ends makes 2.9 GB in a half-year, kept
+// for six years; a thousand at once are what an honest afternoon of wrong tokens needs at most.
 const burst = 1_000;
 const refillPerSecond = 0.5;
 

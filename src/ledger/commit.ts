@@ -1,6 +1,7 @@
 import type { Instant } from "#kernel/clock";
 import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "./frame.ts";
-import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
+import { sameBytes } from "./bytes.ts";
+import { type CompactRange, consistencyProof, extendRange, type HashAt, leafHash, rangeRoot, verifyConsistency } from "./merkle.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Edge, growTiles, type Tile } from "./tile.ts";
 
@@ -48,4 +49,22 @@ export function checkpointOf(head: Head): Checkpoint {
   const { origin, size, range, frame } = head;
   const base = { origin, size, root: rangeRoot(range) };
   return frame === undefined ? base : { ...base, frame: { number: frame.number, hash: frame.hash } };
+}
+
+/**
+ * Whether a log at this head has an earlier checkpoint in its past. `frame` is what the log now has under the number that the checkpoint
+ * names; `at` gives its hashes on the path of leaf `earlier.size`.
+ */
+export function hasInPast(
+  head: Head,
+  earlier: Checkpoint,
+  frame: { readonly size: number; readonly hash: Uint8Array } | undefined,
+  at: HashAt,
+): boolean {
+  if (earlier.origin !== head.origin || earlier.size > head.size) return false;
+  if (earlier.size === 0) return true;
+  if (frame === undefined || earlier.frame === undefined || frame.size !== earlier.size || !sameBytes(frame.hash, earlier.frame.hash))
+    return false;
+  const proof = consistencyProof(earlier.size, head.size, at);
+  return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
 }

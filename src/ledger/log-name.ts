@@ -23,6 +23,18 @@ export function parseLogName(text: string): LogName | undefined {
   return match === null ? undefined : { shard: Number(match[1]), halfYear: match[2] ?? "" };
 }
 
+/** When a log's half-year ends; undefined for a name that is none. */
+export function endOf(log: string): Instant | undefined {
+  const halfYear = parseLogName(log)?.halfYear;
+  return halfYear === undefined ? undefined : instant(Date.UTC(Number(halfYear.slice(0, 4)), halfYear.endsWith("h1") ? 6 : 12));
+}
+
+/** From when on nobody needs a log but to read it: it took its last record SWITCH_SLACK_MS before, and has no say any more (predecessor). */
+export function overAt(log: string): Instant | undefined {
+  const end = endOf(log);
+  return end === undefined ? undefined : instant(end + 2 * SWITCH_SLACK_MS);
+}
+
 /** The half-years whose logs take records now: one, or two within SWITCH_SLACK_MS of a switch. */
 export const openHalfYears = (now: Instant): readonly string[] => [
   ...new Set([now, now - SWITCH_SLACK_MS, now + SWITCH_SLACK_MS].map((at) => halfYearOf(instant(at)))),

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { parseLogName, SWITCH_SLACK_MS } from "./log-name.ts";
+import { endOf, SWITCH_SLACK_MS } from "./log-name.ts";
 
 /** A rule of a bucket's lock, as Cloudflare's API has it (R2, "Get Bucket Lock Rules"). */
 export interface LockRule {
@@ -52,12 +52,6 @@ export interface LogLock {
   readonly rule: LockRule | undefined;
   /** ms since 1970: from when the log may be removed whole; undefined when a rule forbids it for good. */
   readonly removable: number | undefined;
-}
-
-/** When the half-year of a log ends, in ms since 1970. */
-export function endOf(log: string): number | undefined {
-  const [, year, half] = /^(\d{4})h([12])$/u.exec(parseLogName(log)?.halfYear ?? "") ?? [];
-  return year === undefined ? undefined : Date.UTC(Number(year), half === "1" ? 6 : 12);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
 import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "./checkpoint.ts";
-import { parseLogName } from "./log-name.ts";
+import { endOf, parseLogName } from "./log-name.ts";
 import { keyId, readNote, type Verifier } from "./signed-note.ts";
 import type { LeafRules } from "./verify.ts";
 import { claimedOrigin } from "./witness.ts";
@@ -78,8 +78,10 @@ const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
 
 /** Whether a log of this name may have been removed whole at a time (seconds since 1970): its half-year ended six years before. */
 export function mayBeGone(log: string, seconds: number): boolean {
-  const [, year, half] = /^(\d{4})h([12])$/.exec(parseLogName(log)?.halfYear ?? "") ?? [];
-  return year !== undefined && Date.UTC(Number(year) + RETENTION_YEARS, half === "1" ? 6 : 12) <= seconds * 1000;
+  const end = endOf(log);
+  if (end === undefined) return false;
+  const at = new Date(end);
+  return at.setUTCFullYear(at.getUTCFullYear() + RETENTION_YEARS) <= seconds * 1000;
 }
 
 const frameOf = ({ frame }: Checkpoint): number => frame?.number ?? -1;

@@ -11,6 +11,7 @@ const secret = (): string => randomBytes(32).toString("base64url");
 const good: LedgerEnv = {
   LEDGER_NAME: "ledger.test",
   LEDGER_SHARDS: "4",
+  LEDGER_KEEP_MIB: "256",
   AUDITOR_KEYS: { keys: [auditor("a", one), auditor("b", two)] },
   CHECKPOINT_KEY: JSON.stringify(checkpointKey),
   ACCOUNTING_KEY: secret(),
@@ -32,6 +33,9 @@ test("a wrong configuration refuses to start, names the key and never the value"
     ["LEDGER_NAME", "with space"],
     ["LEDGER_SHARDS", "0"],
     ["LEDGER_SHARDS", "1.5"],
+    ["LEDGER_KEEP_MIB", "-1"],
+    ["LEDGER_KEEP_MIB", "5000"],
+    ["LEDGER_KEEP_MIB", ""],
     ["AUDITOR_KEYS", { keys: [] }],
     ["AUDITOR_KEYS", { keys: [auditor("a", one)] }],
     ["AUDITOR_KEYS", { keys: [auditor("a", one), auditor("a", two)] }],

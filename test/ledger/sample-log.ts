@@ -20,6 +20,7 @@ const checkpointJwk = generateKeyPairSync("ed25519").privateKey.export({ format:
 export const config: LedgerConfig = readLedgerConfig({
   LEDGER_NAME: "ledger.test",
   LEDGER_SHARDS: "4",
+  LEDGER_KEEP_MIB: "256",
   AUDITOR_KEYS: { keys: [auditor("a"), auditor("b")] },
   CHECKPOINT_KEY: JSON.stringify(checkpointJwk),
   ACCOUNTING_KEY: randomBytes(32).toString("base64url"),

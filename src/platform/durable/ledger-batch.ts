@@ -1,8 +1,9 @@
-import { encodeShardOpen } from "#ledger/clear-body";
+import { encodeShardOpen, encodeShardSeal } from "#ledger/clear-body";
 import type { Head } from "#ledger/commit";
 import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/frame";
 import { encodeLeaf, leafKinds } from "#ledger/leaf";
 import { parseLogName } from "#ledger/log-name";
+import { TILE_WIDTH } from "#ledger/tile";
 import type { LedgerConfig } from "./ledger-config.ts";
 import { type Draft, LINE_BYTES_MAX } from "./ledger-draft.ts";
 import { type Epoch, type LeafLines, random32 } from "./ledger-epoch.ts";
@@ -53,4 +54,12 @@ function shardOpen(config: LedgerConfig, origin: string): Uint8Array {
   const halfYear = parseLogName(origin.slice(origin.lastIndexOf("/") + 1))?.halfYear ?? "";
   const body = encodeShardOpen({ origin, halfYear, auditors: config.auditors.map(({ kid }) => kid) });
   return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
+}
+
+/** The leaves that end a log: as many as fill its last bundle, at least one. */
+export function sealLeaves({ size }: Head, keyEpoch: number): Uint8Array[] {
+  const body = encodeShardSeal({ size });
+  return Array.from({ length: TILE_WIDTH - (size % TILE_WIDTH) }, () =>
+    encodeLeaf({ kind: leafKinds.shardSeal, keyEpoch, counter: 0, linesRoot: random32(), body }),
+  );
 }

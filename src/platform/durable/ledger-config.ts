@@ -7,6 +7,7 @@ import { keyId, type Verifier } from "#ledger/signed-note";
 export interface LedgerEnv {
   readonly LEDGER_NAME: string;
   readonly LEDGER_SHARDS: string;
+  readonly LEDGER_KEEP_MIB: string;
   readonly AUDITOR_KEYS: unknown; // a JWK set, as an object or as its JSON
   readonly CHECKPOINT_KEY: string;
   readonly ACCOUNTING_KEY: string;
@@ -23,6 +24,7 @@ export interface LedgerConfig {
   /** First part of every origin line: never the listening URL. */
   readonly name: string;
   readonly shards: number;
+  readonly keepBytes: number; // of frames that have their copy in R2 and yet stay in each log's object
   readonly auditors: readonly AuditorKey[];
   readonly checkpointKey: Secret<KeyObject>;
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
@@ -65,11 +67,19 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
   return {
     name: env.LEDGER_NAME,
     shards,
+    keepBytes: readKeepMebibytes(env) * 1_048_576,
     auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
     ...checkpointKeys(jwk.data),
     accountingKey: key32("ACCOUNTING_KEY", env.ACCOUNTING_KEY),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
   };
+}
+
+function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
+  // An object holds 10 GB; from 8 on a log says that it is degraded (ledger/flush).
+  return typeof LEDGER_KEEP_MIB === "string" && /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) && Number(LEDGER_KEEP_MIB) <= 4_096
+    ? Number(LEDGER_KEEP_MIB)
+    : bad("LEDGER_KEEP_MIB: mebibytes, 0 to 4096");
 }
 
 /** How many shards the ledger has. Throws like `readLedgerConfig`. */

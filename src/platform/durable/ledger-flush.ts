@@ -13,11 +13,15 @@ import {
   objectsBetween,
   type Reach,
 } from "#ledger/flush";
+import { mayBeGone } from "#ledger/root-log";
+import { TILE_WIDTH } from "#ledger/tile";
 import type { LedgerBucket, ReadObject } from "./ledger-bucket.ts";
 import { type LedgerConfig, signerOf } from "./ledger-config.ts";
 import type { LedgerDrain } from "./ledger-drain.ts";
 import { FlushRows, type FlushState } from "./ledger-flush-rows.ts";
-import { extendsCheckpoint, signText } from "./ledger-signer.ts";
+import type { LedgerObjects } from "./ledger-objects.ts";
+import { LedgerPruner } from "./ledger-pruner.ts";
+import { type CheckpointSigner, signText } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { checkpointAt, copyOf } from "./ledger-view.ts";
 import { within } from "./within.ts";
@@ -40,18 +44,33 @@ class Stopped extends Error {}
 type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
 const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
 
+/** The log that is copied, and how. */
+export interface FlushParts {
+  readonly storage: DurableObjectStorage;
+  readonly config: LedgerConfig;
+  readonly store: LedgerStore;
+  readonly bucket: LedgerBucket;
+  readonly objects: LedgerObjects;
+  readonly signer: CheckpointSigner;
+  readonly head: () => Head;
+  /** Shares the alarm; a root log has no lines. */
+  readonly drain?: Drain;
+  readonly everyMs?: number;
+  /** Bytes of copied frames that stay in the rows. */
+  readonly keepBytes: () => number;
+  /** When the alarm comes though there is nothing to copy; undefined for never. */
+  readonly idleUntil?: () => Instant | undefined;
+}
+
 /**
  * Copies a log to R2, and keeps a log from going on that is behind its own copy. The order is what makes a crash harmless:
  * the plan with its signed checkpoint is durable, then every object is there, then the checkpoint, then the plan is done. All objects are
  * a pure function of frames that are committed, and none is ever overwritten, so any step may be done again.
  */
 export class LedgerFlush {
-  readonly #storage: DurableObjectStorage;
-  readonly #config: LedgerConfig;
-  readonly #store: LedgerStore;
+  readonly #parts: FlushParts;
   readonly #rows: FlushRows;
-  readonly #bucket: LedgerBucket;
-  readonly #head: () => Head;
+  readonly #pruner: LedgerPruner;
   readonly #drain: Drain;
   readonly #everyMs: number;
   #state: FlushState;
@@ -60,26 +79,14 @@ export class LedgerFlush {
   #copying: Promise<boolean> | undefined;
   #oldest: Instant | undefined; // when the oldest frame without a copy was committed
   #storedBytes = 0;
-  #armed = true; // until the start has looked
+  #alarm: "soon" | "late" | "none" = "soon"; // until the start has looked
 
-  /** `drain`: shares the alarm; a root log has no lines. */
-  constructor(
-    storage: DurableObjectStorage,
-    config: LedgerConfig,
-    store: LedgerStore,
-    bucket: LedgerBucket,
-    head: () => Head,
-    drain: Drain = nothingToDrain,
-    everyMs = FLUSH_EVERY_MS,
-  ) {
-    this.#storage = storage;
-    this.#config = config;
-    this.#store = store;
-    this.#bucket = bucket;
-    this.#head = head;
-    this.#drain = drain;
-    this.#everyMs = everyMs;
-    this.#rows = new FlushRows(storage.sql);
+  constructor(parts: FlushParts) {
+    this.#parts = parts;
+    this.#drain = parts.drain ?? nothingToDrain;
+    this.#everyMs = parts.everyMs ?? FLUSH_EVERY_MS;
+    this.#rows = new FlushRows(parts.storage.sql);
+    this.#pruner = new LedgerPruner(parts.storage, parts.store, parts.signer);
     this.#state = this.#rows.load();
   }
 
@@ -107,10 +114,15 @@ export class LedgerFlush {
     return this.#starting;
   }
 
-  /** Says that a frame was committed. Sets the alarm only when none is set: moving one would make the next commit wait for it. */
+  /** Says that a frame was committed. Sets the alarm only when none is set soon: moving one would make the next commit wait for it. */
   committed(now: Instant): void {
     this.#oldest ??= now;
-    if (!this.#armed) this.#arm(this.#everyMs);
+    this.wake();
+  }
+
+  /** Has the alarm come as after a commit. */
+  wake(): void {
+    if (this.#alarm !== "soon") this.#arm(this.#everyMs);
   }
 
   /**
@@ -123,8 +135,10 @@ export class LedgerFlush {
     const [copied, drained] = await Promise.all([this.#stop === undefined && this.#copy(), this.#drain.run()]);
     // As with the bucket: another line in the place of one of ours tells of a second history.
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
+    const pruned = this.#prune();
     this.#measure();
-    if (this.#oldest === undefined && this.#drain.waitingFrame === undefined) this.#armed = false;
+    if (!pruned) this.#arm(BACKLOG_MS);
+    else if (this.#oldest === undefined && this.#drain.waitingFrame === undefined) this.#rest();
     else if (!copied || drained === "failed") this.#arm(RETRY_MS);
     else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : this.#everyMs);
   }
@@ -134,29 +148,49 @@ export class LedgerFlush {
     if (this.#stop === undefined && this.#state.pending !== undefined)
       await within(START_MS, this.#copy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
     this.#measure();
-    this.#armed = (await this.#storage.getAlarm()) !== null;
+    const at = await this.#parts.storage.getAlarm();
+    this.#alarm = at === null ? "none" : at <= Date.now() + this.#everyMs ? "soon" : "late";
     const isBehind = this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
-    if (isBehind && !this.#armed) this.#arm(this.#state.pending === undefined ? this.#everyMs : RETRY_MS);
+    if (isBehind && this.#alarm !== "soon") this.#arm(this.#state.pending === undefined ? this.#everyMs : RETRY_MS);
+    else if (this.#alarm === "none") this.#rest();
   }
 
   async #compare(): Promise<Stop | undefined> {
-    const published = await this.#bucket.read(checkpointKey(this.#head().origin)).catch(() => null);
-    if (published === null) return { why: "the published checkpoint cannot be read", again: true };
-    const checkpoint = this.#ownPast(published);
+    const { bucket, head } = this.#parts;
+    const published = await bucket.read(checkpointKey(head().origin)).catch(() => null);
+    const checkpoint = published === null ? null : await this.#ownPast(published).catch(() => null);
+    if (checkpoint === null) return { why: "the published checkpoint cannot be read", again: true };
     if (checkpoint instanceof Stopped) return { why: checkpoint.message, again: false };
+    const log = head().origin.slice(head().origin.lastIndexOf("/") + 1);
+    if (checkpoint === undefined && this.#state.done.frames > 0 && mayBeGone(log, Date.now() / 1000))
+      return { why: "this log was removed after its six years", again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
     const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
-    if (there.frames < this.#state.done.frames) this.#save({ done: there });
+    if (there.frames < this.#state.done.frames) this.#copyAgainFrom(there);
     return undefined;
   }
 
+  /** From there, or from the first frame that has a row: what was before it only the bucket has, or nobody. */
+  #copyAgainFrom(there: Reach): void {
+    const { storage, store } = this.#parts;
+    const { freed } = store.copied;
+    // The bundle that its last leaves are in was full, and copied, before its first frame went.
+    const bundled = { frames: freed.frames, size: Math.ceil(freed.size / TILE_WIDTH) * TILE_WIDTH };
+    const done = there.frames < freed.frames ? bundled : there;
+    storage.transactionSync(() => {
+      this.#rows.save({ done });
+      store.copied.forgetFrom(done.frames);
+    });
+    this.#state = { done };
+  }
+
   /** The published checkpoint, if there is one; a `Stopped` when it is not in this log's past: the shard was rolled back, or forked. */
-  #ownPast(published: ReadObject | undefined): Checkpoint | Stopped | undefined {
+  async #ownPast(published: ReadObject | undefined): Promise<Checkpoint | Stopped | undefined> {
     if (published === undefined) return undefined;
-    const head = this.#head();
-    const checkpoint = openCheckpoint(published.bytes, signerOf(this.#config, head.origin));
+    const { config, head, objects } = this.#parts;
+    const checkpoint = openCheckpoint(published.bytes, signerOf(config, head().origin));
     if (!checkpoint.ok) return new Stopped("the published checkpoint is not one that this log signed");
-    return extendsCheckpoint(this.#store, head, checkpoint.value)
+    return (await objects.extends(checkpoint.value))
       ? checkpoint.value
       : new Stopped("a checkpoint was published that this log does not extend");
   }
@@ -176,18 +210,20 @@ export class LedgerFlush {
       return true;
     } catch (fault) {
       if (fault instanceof Stopped) this.#stop = { why: fault.message, again: false };
-      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#head().origin, stopped: fault instanceof Stopped }));
+      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#parts.head().origin, stopped: fault instanceof Stopped }));
       return false;
     }
   }
 
   async #flush(): Promise<void> {
+    const { storage, store } = this.#parts;
     const { done, pending } = this.#state;
     const plan = pending ?? this.#plan(done);
     if (plan === undefined) return;
     if (pending === undefined) {
-      this.#save({ done, pending: plan });
-      await this.#storage.sync();
+      this.#rows.save({ done, pending: plan });
+      this.#state = { done, pending: plan };
+      await storage.sync();
     }
     const objects = objectsBetween(done, plan.to);
     while (objects.length > 0) {
@@ -196,52 +232,67 @@ export class LedgerFlush {
       if (faults.length > 0) throw faults.find((fault) => fault instanceof Stopped) ?? faults[0];
     }
     await this.#publish(plan.to, utf8(plan.note));
-    this.#save({ done: plan.to });
+    const [first, last] = [done.frames, plan.to.frames - 1];
+    const bytes = store.bytesOfFrames(first, last);
+    storage.transactionSync(() => {
+      this.#rows.save({ done: plan.to });
+      store.copied.add({ first, last, size: plan.to.size, bytes });
+    });
+    this.#state = { done: plan.to };
   }
 
   async #keep(object: CopiedObject): Promise<void> {
-    const key = objectKey(this.#head().origin, object);
-    const kept = await this.#bucket.keep(key, copyOf(this.#store, this.#head(), object));
+    const key = objectKey(this.#parts.head().origin, object);
+    const kept = await this.#parts.bucket.keep(key, copyOf(this.#parts.store, this.#parts.head(), object));
     if (kept === "other") throw new Stopped(`the bucket holds another ${key}`);
   }
 
   #plan(done: Reach): FlushState["pending"] {
-    const to = flushEnd(this.#store.framesFrom(done.frames));
+    const to = flushEnd(this.#parts.store.framesFrom(done.frames));
     if (to === undefined) return undefined;
-    const { origin } = this.#head();
-    return { to, note: signText(this.#config, origin, checkpointText(checkpointAt(this.#store, origin, to.frames - 1))) };
+    const { origin } = this.#parts.head();
+    return { to, note: signText(this.#parts.config, origin, checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1))) };
   }
 
   /** Puts the checkpoint in place of one that it extends. An earlier try may have gone through unseen: then it is there already. */
   async #publish({ size }: Reach, note: Uint8Array): Promise<void> {
-    const key = checkpointKey(this.#head().origin);
-    const before = await this.#bucket.read(key);
+    const key = checkpointKey(this.#parts.head().origin);
+    const before = await this.#parts.bucket.read(key);
     if (before !== undefined && sameBytes(before.bytes, note)) return;
-    const checkpoint = this.#ownPast(before);
+    const checkpoint = await this.#ownPast(before);
     if (checkpoint instanceof Stopped) throw checkpoint;
     if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
-    if (!(await this.#bucket.replace(key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
+    if (!(await this.#parts.bucket.replace(key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
   }
 
-  #save(state: FlushState): void {
-    this.#rows.save(state);
-    this.#state = state;
+  /** Whether everything is freed that may be. */
+  #prune(): boolean {
+    if (this.#stop !== undefined) return true;
+    const needed = { done: this.#state.done, waitingFrame: this.#drain.waitingFrame, keepBytes: this.#parts.keepBytes() };
+    return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
   }
 
   #measure(): void {
-    const seconds = this.#store.frameSeconds(this.#state.done.frames);
+    const seconds = this.#parts.store.frameSeconds(this.#state.done.frames);
     this.#oldest = seconds === undefined ? undefined : instant(seconds * 1000);
-    this.#storedBytes = this.#storage.sql.databaseSize;
+    this.#storedBytes = this.#parts.storage.sql.databaseSize;
   }
 
   /** Whether more is left than the next flush takes. */
   #isBacklog(): boolean {
-    const end = flushEnd(this.#store.framesFrom(this.#state.done.frames));
-    return end !== undefined && end.frames <= (this.#head().frame?.number ?? -1);
+    const end = flushEnd(this.#parts.store.framesFrom(this.#state.done.frames));
+    return end !== undefined && end.frames <= (this.#parts.head().frame?.number ?? -1);
   }
 
   #arm(milliseconds: number): void {
-    this.#armed = true;
-    void this.#storage.setAlarm(Date.now() + milliseconds); // a write that fails breaks the object, like any other
+    this.#alarm = "soon";
+    void this.#parts.storage.setAlarm(Date.now() + milliseconds); // a write that fails breaks the object, like any other
+  }
+
+  /** Until the log has something to do again. What was to be done and was not is tried again soon. */
+  #rest(): void {
+    const at = this.#parts.idleUntil?.();
+    this.#alarm = at === undefined ? "none" : "late";
+    if (at !== undefined) void this.#parts.storage.setAlarm(Math.max(at, Date.now() + RETRY_MS));
   }
 }

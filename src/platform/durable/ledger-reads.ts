@@ -4,18 +4,17 @@ import type { Head } from "#ledger/commit";
 import { inclusionNote } from "#ledger/inclusion-note";
 import { type HashAt, inclusionProof } from "#ledger/merkle";
 import { TILE_WIDTH } from "#ledger/tile";
+import type { LedgerObjects } from "./ledger-objects.ts";
 import type { CheckpointSigner } from "./ledger-signer.ts";
-import type { LedgerStore } from "./ledger-store.ts";
-import { entriesOf, hashAt, tileHashes } from "./ledger-view.ts";
 
 /** The public objects of a log. What is asked for comes over RPC, of any type; undefined when the log has no such object. */
 export class LedgerReads {
-  readonly #store: LedgerStore;
+  readonly #objects: LedgerObjects;
   readonly #signer: CheckpointSigner;
   readonly #head: () => Head;
 
-  constructor(store: LedgerStore, signer: CheckpointSigner, head: () => Head) {
-    this.#store = store;
+  constructor(objects: LedgerObjects, signer: CheckpointSigner, head: () => Head) {
+    this.#objects = objects;
     this.#signer = signer;
     this.#head = head;
   }
@@ -24,33 +23,33 @@ export class LedgerReads {
     return utf8(this.#signer.sign(this.#head(), instant(Date.now())).note);
   }
 
-  tile(level: number, index: number, width: number): Uint8Array | undefined {
+  async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
     if (!isTile(level, width) || !isIndex(index)) return undefined;
-    const hashes = tileHashes(this.#store, this.#head(), level, index);
+    const hashes = await this.#objects.tile(level, index);
     return hashes.length < width ? undefined : concat(hashes.slice(0, width));
   }
 
-  entries(index: number, width: number): Uint8Array | undefined {
-    return isTile(0, width) && isIndex(index) ? entriesOf(this.#store, this.#head(), index, width) : undefined;
+  async entries(index: number, width: number): Promise<Uint8Array | undefined> {
+    return isTile(0, width) && isIndex(index) ? this.#objects.entries(index, width) : undefined;
   }
 
-  frame(number: number): Uint8Array | undefined {
-    const last = this.#head().frame?.number ?? -1;
-    return isIndex(number) && number <= last ? this.#store.frame(number)?.body : undefined;
+  async frame(number: number): Promise<Uint8Array | undefined> {
+    return isIndex(number) ? this.#objects.frame(number) : undefined;
   }
 
-  proof(index: number): Uint8Array | undefined {
-    return this.proofs([index])[0];
+  async proof(index: number): Promise<Uint8Array | undefined> {
+    return (await this.proofs([index]))[0];
   }
 
   /** All under one checkpoint. The paths of neighbours have most of their hashes in common: each is made once. */
-  proofs(indexes: readonly number[]): readonly (Uint8Array | undefined)[] {
+  async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     const head = this.#head();
-    if (!indexes.some((index) => isIndex(index) && index < head.size)) return indexes.map(() => undefined);
-    const signed = this.#signer.sign(head, instant(Date.now()));
-    const at = eachOnce(hashAt(this.#store, head));
+    const inLog = indexes.filter((index) => isIndex(index) && index < head.size);
+    if (inLog.length === 0) return indexes.map(() => undefined);
+    const { size, note } = this.#signer.sign(head, instant(Date.now()));
+    const at = eachOnce(await this.#objects.hashesAbout(head, [size, ...inLog]));
     return indexes.map((index) =>
-      isIndex(index) && index < signed.size ? utf8(inclusionNote(index, inclusionProof(index, signed.size, at), signed.note)) : undefined,
+      isIndex(index) && index < size ? utf8(inclusionNote(index, inclusionProof(index, size, at), note)) : undefined,
     );
   }
 }

@@ -1,13 +1,12 @@
 import { type Instant, instant } from "#kernel/clock";
 import { utf8 } from "#ledger/bytes";
-import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
 import { checkpointOf, type Head } from "#ledger/commit";
-import { consistencyProof, verifyConsistency } from "#ledger/merkle";
+import { consistencyProof } from "#ledger/merkle";
 import { type LedgerConfig, signerOf } from "./ledger-config.ts";
+import type { LedgerObjects } from "./ledger-objects.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
-import { extendsCheckpoint, signText } from "./ledger-signer.ts";
-import type { LedgerStore } from "./ledger-store.ts";
-import { hashAt } from "./ledger-view.ts";
+import { signText } from "./ledger-signer.ts";
 import { within } from "./within.ts";
 
 // A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none. With many shards it is more
@@ -31,7 +30,7 @@ export class LedgerRootLink {
   readonly #root: () => DurableObjectStub<LedgerRoot>;
   readonly #log: string;
   readonly #config: LedgerConfig;
-  readonly #store: LedgerStore;
+  readonly #objects: LedgerObjects;
   readonly #head: () => Head;
   #stop: Stop | undefined = { why: "the root log was not asked yet", again: true };
   #starting: Promise<void> | undefined;
@@ -39,11 +38,11 @@ export class LedgerRootLink {
   #handing: Promise<boolean> | undefined;
   #handedAt = instant(Date.now());
 
-  constructor(root: () => DurableObjectStub<LedgerRoot>, log: string, config: LedgerConfig, store: LedgerStore, head: () => Head) {
+  constructor(root: () => DurableObjectStub<LedgerRoot>, log: string, config: LedgerConfig, objects: LedgerObjects, head: () => Head) {
     this.#root = root;
     this.#log = log;
     this.#config = config;
-    this.#store = store;
+    this.#objects = objects;
     this.#head = head;
   }
 
@@ -98,29 +97,19 @@ export class LedgerRootLink {
 
   async #compare(): Promise<void> {
     const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(() => null);
-    if (note === null) {
+    const checkpoint = typeof note !== "string" ? undefined : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
+    if (checkpoint?.ok === false) {
+      this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
+      return;
+    }
+    const isPast = checkpoint === undefined || (await this.#objects.extends(checkpoint.value).catch(() => null));
+    if (note === null || isPast === null) {
       // A log that runs goes on without the root log, whose word it has; one that starts does not.
       if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };
       return;
     }
-    const checkpoint = note === undefined ? undefined : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
-    if (checkpoint?.ok === false) this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
-    else if (checkpoint !== undefined && !this.#isPast(checkpoint.value))
-      this.#stop = { why: "a checkpoint stands in the root log that this log does not extend", again: false };
-    else {
-      this.#stop = undefined;
-      this.#known = checkpoint?.value.size;
-    }
-  }
-
-  /** The root log's word is about the tree; about the frame too, while this log still has it. */
-  #isPast(earlier: Checkpoint): boolean {
-    const head = this.#head();
-    if (earlier.size === 0 || this.#store.frame(earlier.frame?.number ?? -1) !== undefined)
-      return extendsCheckpoint(this.#store, head, earlier);
-    if (earlier.size > head.size) return false;
-    const proof = consistencyProof(earlier.size, head.size, hashAt(this.#store, head));
-    return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
+    this.#stop = isPast ? undefined : { why: "a checkpoint stands in the root log that this log does not extend", again: false };
+    if (isPast) this.#known = checkpoint?.value.size;
   }
 
   async #tried(): Promise<boolean> {
@@ -138,7 +127,7 @@ export class LedgerRootLink {
   async #hand(old: number, now: Instant): Promise<boolean> {
     this.#handedAt = now;
     const head = this.#head();
-    const proof = old === 0 ? [] : consistencyProof(old, head.size, hashAt(this.#store, head));
+    const proof = old === 0 ? [] : consistencyProof(old, head.size, await this.#objects.hashesAbout(head, [old]));
     // Not by the signer of the public checkpoint, whose one a second is for readers. What was signed here is remembered by the root log.
     const note = signText(this.#config, head.origin, checkpointText(checkpointOf(head)));
     const given = { oldSize: old, proof, checkpoint: utf8(note) };

@@ -2,27 +2,26 @@ import { instant } from "#kernel/clock";
 import { utf8 } from "#ledger/bytes";
 import type { Head } from "#ledger/commit";
 import { consistencyProof } from "#ledger/merkle";
+import type { LedgerObjects } from "./ledger-objects.ts";
 import type { WitnessPlace } from "./ledger-root-config.ts";
 import type { Published, RootRows } from "./ledger-root-rows.ts";
 import { type Asked, askWitness } from "./ledger-root-witnesses.ts";
 import type { CheckpointSigner, SignedCheckpoint } from "./ledger-signer.ts";
-import type { LedgerStore } from "./ledger-store.ts";
-import { hashAt } from "./ledger-view.ts";
 
 // While a witness does not answer, the last checkpoint that all of them cosigned stays shown for this long; then one without it is.
 const HOLD_MS = 300_000;
 
 /** Publishes the root log's checkpoint: signed, cosigned by every witness that answers, and never one behind the one before. */
 export class RootPublisher {
-  readonly #store: LedgerStore;
+  readonly #objects: LedgerObjects;
   readonly #rows: RootRows;
   readonly #signer: CheckpointSigner;
   readonly #witnesses: readonly WitnessPlace[];
   readonly #head: () => Head;
   #publishing: Promise<Published> | undefined;
 
-  constructor(store: LedgerStore, rows: RootRows, signer: CheckpointSigner, witnesses: readonly WitnessPlace[], head: () => Head) {
-    this.#store = store;
+  constructor(objects: LedgerObjects, rows: RootRows, signer: CheckpointSigner, witnesses: readonly WitnessPlace[], head: () => Head) {
+    this.#objects = objects;
     this.#rows = rows;
     this.#signer = signer;
     this.#witnesses = witnesses;
@@ -78,9 +77,9 @@ export class RootPublisher {
     }
   }
 
-  #askFrom(witness: WitnessPlace, { size, note }: SignedCheckpoint, oldSize: number): Promise<Asked> {
+  async #askFrom(witness: WitnessPlace, { size, note }: SignedCheckpoint, oldSize: number): Promise<Asked> {
     const grown = oldSize > 0 && oldSize < size;
-    const proof = grown ? consistencyProof(oldSize, size, hashAt(this.#store, this.#head())) : [];
+    const proof = grown ? consistencyProof(oldSize, size, await this.#objects.hashesAbout(this.#head(), [oldSize, size])) : [];
     return askWitness(witness, { oldSize, proof, checkpoint: utf8(note) });
   }
 }

@@ -14,13 +14,14 @@ import type { AddCheckpoint } from "#ledger/witness-request";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "./ledger-config.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
+import { LedgerObjects } from "./ledger-objects.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import { RootPublisher } from "./ledger-root-publisher.ts";
 import { readWitnesses } from "./ledger-root-config.ts";
 import { RootRows } from "./ledger-root-rows.ts";
 import { CheckpointSigner, signText } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
-import { hashAt, restoreHead } from "./ledger-view.ts";
+import { restoreHead } from "./ledger-view.ts";
 
 export type RootEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket; readonly WITNESSES: unknown };
 
@@ -54,6 +55,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   readonly #config: LedgerConfig;
   readonly #store: LedgerStore;
   readonly #rows: RootRows;
+  readonly #objects: LedgerObjects;
   readonly #reads: LedgerReads;
   readonly #flush: LedgerFlush;
   readonly #publisher: RootPublisher;
@@ -68,9 +70,13 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     this.#head = restoreHead(this.#store, `${this.#config.name}/${ROOT_LOG}`);
     const signer = new CheckpointSigner(this.#config, this.#store, this.#head);
     const head = () => this.#head;
-    this.#reads = new LedgerReads(this.#store, signer, head);
-    this.#flush = new LedgerFlush(ctx.storage, this.#config, this.#store, new LedgerBucket(env.LEDGER_BUCKET), head, undefined, GATHER_MS);
-    this.#publisher = new RootPublisher(this.#store, this.#rows, signer, readWitnesses(env.WITNESSES), head);
+    const bucket = new LedgerBucket(env.LEDGER_BUCKET);
+    this.#objects = new LedgerObjects(this.#store, bucket, head);
+    this.#reads = new LedgerReads(this.#objects, signer, head);
+    const { keepBytes } = this.#config;
+    const parts = { storage: ctx.storage, config: this.#config, store: this.#store, bucket, objects: this.#objects, signer, head };
+    this.#flush = new LedgerFlush({ ...parts, everyMs: GATHER_MS, keepBytes: () => keepBytes });
+    this.#publisher = new RootPublisher(this.#objects, this.#rows, signer, readWitnesses(env.WITNESSES), head);
     void ctx.blockConcurrencyWhile(() => this.#flush.start());
   }
 
@@ -146,7 +152,8 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     await this.#mayGoOn();
     const shown = this.#rows.published();
     if (shown === undefined || !Number.isSafeInteger(index) || index < 0 || index >= shown.size) return undefined;
-    return utf8(inclusionNote(index, inclusionProof(index, shown.size, hashAt(this.#store, this.#head)), shown.note));
+    const at = await this.#objects.hashesAbout(this.#head, [index, shown.size]);
+    return utf8(inclusionNote(index, inclusionProof(index, shown.size, at), shown.note));
   }
 
   /** Makes leaves of what was handed over, has them cosigned, copies to R2. The runtime calls it; as an RPC it is refused. */
@@ -159,7 +166,7 @@ export class LedgerRoot extends DurableObject<RootEnv> {
 
   /** The alarm comes in ten seconds, if it is not set. */
   #gather(): void {
-    this.#flush.committed(instant(Date.now()));
+    this.#flush.wake();
   }
 
   async #publishWaiting(): Promise<boolean> {

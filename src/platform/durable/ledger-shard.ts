@@ -1,23 +1,27 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
 import type { Counted, Recorded, Replayed } from "#audit/ports";
-import { instant } from "#kernel/clock";
+import { instant, type Instant } from "#kernel/clock";
+import { utf8 } from "#ledger/bytes";
 import type { CopyHealth } from "#ledger/flush";
-import { parseLogName } from "#ledger/log-name";
+import { sha256 } from "#ledger/hash";
+import { halfYearOf, logName, overAt, parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
 import { TILE_WIDTH } from "#ledger/tile";
 import type { AccountingShelf } from "./accounting-shelf.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
-import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
+import { type LedgerEnv, readLedgerConfig, readShardCount } from "./ledger-config.ts";
 import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
+import { LedgerObjects } from "./ledger-objects.ts";
 import type { UsedProof } from "./ledger-proofs.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
 import { LedgerRootLink } from "./ledger-root-link.ts";
 import { CheckpointSigner } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
+import { tallyEvent } from "./ledger-tally.ts";
 import { restore } from "./ledger-view.ts";
 import { LedgerWriter } from "./ledger-writer.ts";
 
@@ -25,6 +29,7 @@ import { LedgerWriter } from "./ledger-writer.ts";
 export interface ShardStatus {
   readonly log: string;
   readonly open: boolean;
+  readonly sealed: boolean; // it ended: nothing is ever added again
   readonly size: number;
   readonly frames: number;
   readonly seconds: number; // of the last frame; 0 when there is none
@@ -63,17 +68,29 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
-    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, (now) => {
-      this.#flush.committed(now);
-      this.#root.committed(now);
+    this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, {
+      committed: (now) => {
+        this.#flush.committed(now);
+        this.#root.committed(now);
+      },
+      counted: () => this.#flush.wake(),
     });
-    this.#reads = new LedgerReads(store, new CheckpointSigner(config, store, restored.head), head);
+    const bucket = new LedgerBucket(env.LEDGER_BUCKET);
+    const objects = new LedgerObjects(store, bucket, head);
+    const signer = new CheckpointSigner(config, store, restored.head);
+    this.#reads = new LedgerReads(objects, signer, head);
     // A stub that broke is not used twice.
     const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
-    this.#root = new LedgerRootLink(root, this.#log, config, store, head);
+    this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
     this.#drain = new LedgerDrain(ctx.storage, config, this.#log, env.ACCOUNTING_SHELF);
-    this.#flush = new LedgerFlush(ctx.storage, config, store, new LedgerBucket(env.LEDGER_BUCKET), head, this.#drain);
+    const parts = { storage: ctx.storage, config, store, bucket, objects, signer, head };
+    this.#flush = new LedgerFlush({
+      ...parts,
+      drain: this.#drain,
+      keepBytes: () => (this.#writer.isSealed ? 0 : config.keepBytes),
+      idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
+    });
     void ctx.blockConcurrencyWhile(() => this.#start());
   }
 
@@ -108,6 +125,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return {
       log: this.#log,
       open: this.#writer.isOpen,
+      sealed: this.#writer.isSealed,
       size,
       frames: frame === undefined ? 0 : frame.number + 1,
       seconds: frame?.seconds ?? 0,
@@ -161,11 +179,35 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#drain.shelve(shelves);
   }
 
-  /** Copies to R2 and drains accounting lines. The runtime calls it; as an RPC it is refused. */
+  /** Ends a log whose time is over, copies to R2, drains accounting lines, frees rows. The runtime calls it; as an RPC it is refused. */
   override async alarm(): Promise<void> {
+    await this.#start();
+    const closed = this.#stopped !== undefined || (await this.#close());
     await this.#flush.run();
+    const rooted = this.#stopped !== undefined || (await this.#root.settle(instant(Date.now())));
+    if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
+  }
+
+  /** What no append does: counts go on record, and a log whose time is over is sealed. False when that is still to be done. Never throws. */
+  async #close(): Promise<boolean> {
     const now = instant(Date.now());
-    if (this.#stopped === undefined && !(await this.#root.settle(now))) this.#flush.committed(now); // the next alarm tries again
+    if (this.#writer.isSealed || now < (overAt(this.#log) ?? Infinity)) return this.#writer.settleCounts();
+    try {
+      const counts = this.#writer.counts;
+      if (Object.keys(counts).length > 0) await this.#leave(counts, now);
+      return this.#writer.head.size === 0 || (await this.#writer.seal(counts));
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_seal_failed", log: this.#log }));
+      return false;
+    }
+  }
+
+  /** The log that takes records now has the counts that this one has no time left for: the same event each time, so readers count it once. */
+  async #leave(counts: Readonly<Record<string, number>>, now: Instant): Promise<void> {
+    const id = Buffer.from(sha256(utf8(`refusals counted in ${this.#log}`)).subarray(0, 16)).toString("hex");
+    const shard = (parseLogName(this.#log)?.shard ?? 0) % readShardCount(this.env);
+    const heir = this.env.LEDGER_SHARD.getByName(logName({ shard, halfYear: halfYearOf(now) }));
+    await heir.append([tallyEvent(id, overAt(this.#log) ?? now, counts)]);
   }
 
   get #stopped(): string | undefined {

@@ -1,9 +1,8 @@
 import { sign } from "node:crypto";
 import type { Instant } from "#kernel/clock";
 import { type Checkpoint, checkpointText, parseCheckpointText } from "#ledger/checkpoint";
-import { checkpointOf, type Head } from "#ledger/commit";
-import { sameBytes, utf8 } from "#ledger/bytes";
-import { consistencyProof, verifyConsistency } from "#ledger/merkle";
+import { checkpointOf, hasInPast, type Head } from "#ledger/commit";
+import { utf8 } from "#ledger/bytes";
 import { noteOf } from "#ledger/signed-note";
 import { type LedgerConfig, signerOf } from "./ledger-config.ts";
 import type { LedgerStore } from "./ledger-store.ts";
@@ -29,7 +28,7 @@ export class CheckpointSigner {
     const signed = store.signed();
     if (signed === undefined) return;
     const checkpoint = parseCheckpointText(signed.text);
-    if (!checkpoint.ok || !extendsCheckpoint(store, head, checkpoint.value))
+    if (!checkpoint.ok || !extendsSigned(store, head, checkpoint.value))
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
     this.#last = { checkpoint: checkpoint.value, note: signText(config, head.origin, signed.text), at: signed.at };
   }
@@ -40,7 +39,7 @@ export class CheckpointSigner {
     // A clock that was set back must not freeze the log, hence the absolute difference.
     if (last && (last.checkpoint.size === head.size || Math.abs(now - last.at) < EVERY_MS))
       return { size: last.checkpoint.size, note: last.note };
-    if (last && !extendsCheckpoint(this.#store, head, last.checkpoint))
+    if (last && !extendsSigned(this.#store, head, last.checkpoint))
       throw new Error("ledger: a checkpoint was signed that this log does not extend");
     const checkpoint = checkpointOf(head);
     const text = checkpointText(checkpoint);
@@ -52,16 +51,9 @@ export class CheckpointSigner {
   }
 }
 
-/** Whether a log at this head has an earlier checkpoint's frame, leaves and root in its past. */
-export function extendsCheckpoint(store: LedgerStore, head: Head, earlier: Checkpoint): boolean {
-  if (earlier.origin !== head.origin || earlier.size > head.size) return false;
-  if (earlier.size === 0) return true;
-  const frame = store.frame(earlier.frame?.number ?? -1);
-  if (frame === undefined || earlier.frame === undefined || frame.size !== earlier.size || !sameBytes(frame.hash, earlier.frame.hash))
-    return false;
-  const proof = consistencyProof(earlier.size, head.size, hashAt(store, head));
-  return verifyConsistency(earlier.size, head.size, proof, earlier.root, checkpointOf(head).root);
-}
+/** As `hasInPast`, for what has rows here: what was signed last is never freed before something newer is signed (LedgerPruner). */
+const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): boolean =>
+  hasInPast(head, signed, store.frame(signed.frame?.number ?? -1), hashAt(store, head));
 
 /** A checkpoint text as a note signed by its log. */
 export const signText = (config: LedgerConfig, origin: string, text: string): string =>

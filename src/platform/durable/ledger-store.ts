@@ -1,4 +1,7 @@
 import type { Commit } from "#ledger/commit";
+import type { Reach } from "#ledger/flush";
+import { fullTiles, TILE_WIDTH } from "#ledger/tile";
+import { CopiedRanges } from "./ledger-copied-ranges.ts";
 import type { LineBox } from "./ledger-epoch.ts";
 
 export interface StoredFrame {
@@ -26,11 +29,13 @@ const schema = `
 
 /** A shard's rows. It creates nothing until the first commit: a look at a log that does not exist leaves no trace. */
 export class LedgerStore {
+  readonly copied: CopiedRanges;
   readonly #sql: SqlStorage;
   #exists: boolean;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.copied = new CopiedRanges(sql);
     this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'frames'").toArray().length > 0;
   }
 
@@ -84,15 +89,32 @@ export class LedgerStore {
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
+  /** Bytes of the frames from one number to another, both included. */
+  bytesOfFrames(first: number, last: number): number {
+    const query = "SELECT sum(length(body)) AS bytes FROM frames WHERE number BETWEEN ? AND ?";
+    return this.#sql.exec<{ bytes: number | null }>(query, first, last).one().bytes ?? 0;
+  }
+
+  /**
+   * Call inside one transaction: deletes the frames before a reach, and of each level the tiles before it whose roots are in a full tile of
+   * the level above. A restart needs the others (`tileRoots`), and so do proofs about what is kept.
+   */
+  free(to: Reach): void {
+    this.#sql.exec("DELETE FROM frames WHERE number < ?", to.frames);
+    for (let level = 0; fullTiles(level + 1, to.size) > 0; level++)
+      this.#sql.exec("DELETE FROM tiles WHERE level = ? AND number < ?", level, fullTiles(level + 1, to.size) * TILE_WIDTH);
+    this.copied.setFreed(to);
+  }
+
   /** The time of a frame in seconds since 1970, or undefined when there is no such frame. */
   frameSeconds(number: number): number | undefined {
     if (!this.#exists) return undefined;
     return this.#sql.exec<{ seconds: number }>("SELECT seconds FROM frames WHERE number = ?", number).toArray()[0]?.seconds;
   }
 
-  /** The number of the frame that holds a leaf: a search by halves, since an index by size would be one more row in every commit. */
+  /** The number of the frame that holds a leaf, which has a row: a search by halves, since an index by size would be one more row in every commit. */
   frameHolding(index: number, last: number): number {
-    let [low, high] = [0, last];
+    let [low, high] = [this.copied.freed.frames, last];
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const { size } = this.#sql.exec<{ size: number }>("SELECT size FROM frames WHERE number = ?", middle).one();

@@ -5,7 +5,7 @@ import type { CopiedObject } from "#ledger/flush";
 import { joinFrames } from "#ledger/frame-copies";
 import { entry, type Frame, frameHash, parseFrame } from "#ledger/frame";
 import { type HashAt, leafHash, rangeRoot, rootAt } from "#ledger/merkle";
-import { parseLeaf } from "#ledger/leaf";
+import { leafKinds, parseLeaf } from "#ledger/leaf";
 import { type Edge, fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
 import type { LedgerStore } from "./ledger-store.ts";
 
@@ -13,16 +13,17 @@ import type { LedgerStore } from "./ledger-store.ts";
 export interface Restored {
   readonly head: Head;
   readonly keyEpoch: number; // the last one used
+  readonly isSealed: boolean; // it ended (docs/ledger-format.md §3)
 }
 
 /** Rebuilds the head of a log of records from its rows, and its key epoch. Throws like `restoreHead`. */
 export function restore(store: LedgerStore, origin: string): Restored {
   const head = restoreHead(store, origin);
   const last = store.lastFrame();
-  if (last === undefined) return { head, keyEpoch: 0 };
+  if (last === undefined) return { head, keyEpoch: 0, isSealed: false };
   const lastLeaf = parseLeaf(readStored(last.body).leaves.at(-1) ?? new Uint8Array());
   if (!lastLeaf.ok) throw new Error("ledger: the last leaf is not one");
-  return { head, keyEpoch: lastLeaf.value.keyEpoch };
+  return { head, keyEpoch: lastLeaf.value.keyEpoch, isSealed: lastLeaf.value.kind === leafKinds.shardSeal };
 }
 
 /** Rebuilds the head of a log, whatever its leaves are. Throws when its rows contradict each other: such a log must not go on. */

@@ -1,17 +1,16 @@
-import { randomBytes } from "node:crypto";
 import type { AuditEvent } from "#audit/event";
-import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
 import type { Counted, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
 import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
-import { howManyFit, sealBatch } from "./ledger-batch.ts";
+import { howManyFit, sealBatch, sealLeaves } from "./ledger-batch.ts";
 import type { LedgerConfig } from "./ledger-config.ts";
 import { type Draft, draftAppend } from "./ledger-draft.ts";
 import { Epoch } from "./ledger-epoch.ts";
 import { UsedProofs, type UsedProof } from "./ledger-proofs.ts";
 import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
 import type { LedgerStore } from "./ledger-store.ts";
+import { LedgerTally } from "./ledger-tally.ts";
 import type { Restored } from "./ledger-view.ts";
 
 interface Waiting {
@@ -21,15 +20,14 @@ interface Waiting {
   readonly reject: (fault: Error) => void;
 }
 
-/** An anonymous refusal beyond the cap, waiting to be counted. */
-interface Uncounted {
-  readonly reason: string;
-  readonly resolve: (counted: Counted) => void;
-  readonly reject: (fault: Error) => void;
+/** What a writer says of its log. */
+interface WriterNews {
+  /** A frame is durable, and its appends are answered. */
+  readonly committed: (now: Instant) => void;
+  /** Refusals were counted that are on no record yet. */
+  readonly counted: () => void;
 }
 
-// How long counts gather before they go on record, with the next append.
-const TALLY_MS = 60_000;
 // From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
 const CROWD = 8;
 const CROWD_WAIT_MS = 2;
@@ -44,35 +42,28 @@ export class LedgerWriter {
   readonly #config: LedgerConfig;
   readonly #store: LedgerStore;
   readonly #log: string;
-  readonly #committed: (now: Instant) => void;
+  readonly #news: WriterNews;
   readonly #recent = new RecentAppends();
   readonly #proofs: UsedProofs;
   #head: Head;
   #keyEpoch: number;
   #epoch: Epoch | undefined;
+  readonly #tally: LedgerTally;
   #queue: Waiting[] = [];
-  #uncounted: Uncounted[] = [];
-  readonly #cap = new AnonymousCap();
-  #tallied = instant(0); // when the counts last went on record
   #waitingBytes = 0;
-  #busy = false;
+  #isSealed: boolean;
+  #isTallyDue = false;
+  #pumping: Promise<void> | undefined;
 
-  /** `committed` hears of each commit once its frame is durable and its appends are answered. */
-  constructor(
-    ctx: DurableObjectState,
-    config: LedgerConfig,
-    store: LedgerStore,
-    log: string,
-    restored: Restored,
-    committed: (now: Instant) => void,
-  ) {
+  constructor(ctx: DurableObjectState, config: LedgerConfig, store: LedgerStore, log: string, restored: Restored, news: WriterNews) {
     this.#ctx = ctx;
     this.#config = config;
     this.#store = store;
     this.#log = log;
-    this.#committed = committed;
+    this.#news = news;
+    this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
-    ({ head: this.#head, keyEpoch: this.#keyEpoch } = restored);
+    ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
     for (const { number, seconds, hash, recent } of store.recent(since)) {
@@ -85,8 +76,13 @@ export class LedgerWriter {
     return this.#head;
   }
 
+  /** It ended, whatever the clock says later. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
+
   get isOpen(): boolean {
-    return isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
+    return !this.#isSealed && isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
   }
 
   /** `proofHash`: of the proof that the first append of a request uses up. */
@@ -96,7 +92,7 @@ export class LedgerWriter {
     const draft = draftAppend(events, this.#config.subjectKey);
     const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
-    if (events.every(isAnonymousRefusal) && !this.#cap.admits(now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
+    if (this.#tally.takes(events, now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
     if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
     const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
     // Taken before it is stored: of two that came at once the second is refused even if the first one's commit then fails.
@@ -106,7 +102,7 @@ export class LedgerWriter {
     });
     this.#waitingBytes += draft.leafBytes;
     this.#recent.add(draft, recorded, now);
-    if (!this.#busy) void this.#pump();
+    this.#pump();
     return recorded;
   }
 
@@ -120,37 +116,85 @@ export class LedgerWriter {
     return true;
   }
 
+  /** The counts of refusals that are on no record yet, by reason. */
+  get counts(): Readonly<Record<string, number>> {
+    return this.#tally.counts;
+  }
+
+  /** Has counts go on record that no append came after. Whether none are left, or this log takes no records any more. */
+  settleCounts(): boolean {
+    if (!this.isOpen || Object.keys(this.counts).length === 0) return true;
+    this.#isTallyDue = true;
+    this.#pump();
+    return false;
+  }
+
+  /**
+   * Ends a log that takes no records any more: leaves of kind 3 fill its last bundle, in a frame of their own. `told`: the counts that are on
+   * record elsewhere; with others here still nothing is done. Whether the log is sealed now.
+   */
+  async seal(told: Readonly<Record<string, number>>): Promise<boolean> {
+    await this.#pumping; // what was taken before the log closed is decided
+    if (this.#isSealed) return true;
+    if (this.isOpen || this.#head.size === 0 || JSON.stringify(this.counts) !== JSON.stringify(told)) return false;
+    this.#isSealed = true;
+    try {
+      const now = instant(Date.now());
+      const done = commit(this.#head, sealLeaves(this.#head, this.#keyEpoch), now);
+      this.#ctx.storage.transactionSync(() => {
+        this.#store.insert(done, new Uint8Array(), undefined);
+        this.#store.clearTally();
+      });
+      await this.#ctx.storage.sync();
+      this.#head = done.head;
+      this.#news.committed(now);
+      return true;
+    } catch (fault) {
+      this.#abort(fault);
+      throw fault;
+    }
+  }
+
   #count(reason: string): Promise<Counted> {
-    const counted = new Promise<Counted>((resolve, reject) => {
-      this.#uncounted.push({ reason, resolve, reject });
-    });
-    if (!this.#busy) void this.#pump();
+    const counted = this.#tally.count(reason);
+    this.#pump();
     return counted;
   }
 
-  async #pump(): Promise<void> {
-    this.#busy = true;
+  #pump(): void {
+    this.#pumping ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
     let batch: Waiting[] = [];
-    let uncounted: Uncounted[] = [];
     try {
       await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
-      while (this.#queue.length > 0 || this.#uncounted.length > 0) {
+      while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
         if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
         const now = instant(Date.now());
         if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
           this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
         }
-        [batch, uncounted] = [this.#takeBatch(), this.#uncounted.splice(0)];
-        if (uncounted.length > 0) await this.#addTally(uncounted);
-        if (batch.length > 0) await this.#commit(batch, this.#epoch);
+        batch = this.#takeBatch();
+        if (this.#tally.isWaiting) {
+          await this.#tally.keep();
+          this.#news.counted();
+        }
+        if (batch.length > 0 || this.#isTallyDue) await this.#commit(batch, this.#epoch);
       }
     } catch (fault) {
       const told = new Error("ledger: the commit failed");
-      for (const { reject } of [...batch, ...this.#queue.splice(0), ...uncounted, ...this.#uncounted.splice(0)]) reject(told);
-      this.#ctx.abort(fault instanceof Error ? fault.message : told.message);
+      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(told);
+      this.#tally.fail(told);
+      this.#abort(fault);
     } finally {
-      this.#busy = false;
+      this.#pumping = undefined; // in one go with the look at the queue: what comes next starts another
     }
+  }
+
+  /** Tears the object down: what is stored decides. */
+  #abort(fault: unknown): void {
+    this.#ctx.abort(fault instanceof Error ? fault.message : "ledger: the commit failed");
   }
 
   /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
@@ -160,27 +204,10 @@ export class LedgerWriter {
     return batch;
   }
 
-  async #addTally(uncounted: readonly Uncounted[]): Promise<void> {
-    const counts = new Map<string, number>();
-    for (const { reason } of uncounted) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-    this.#ctx.storage.transactionSync(() => this.#store.addTally(counts));
-    await this.#ctx.storage.sync();
-    this.#store.created();
-    for (const { resolve } of uncounted) resolve("counted");
-  }
-
-  /** The counts so far as a record, once a minute; undefined when there are none. */
-  #tallyEvent(now: Instant): Draft | undefined {
-    if (now - this.#tallied < TALLY_MS) return undefined;
-    const tally = this.#store.tally();
-    if (Object.keys(tally).length === 0) return undefined;
-    const event = { id: randomBytes(16).toString("hex"), at: now, kind: "refusals", patients: [], unnamed: [], counts: {}, tally };
-    return draftAppend([event], this.#config.subjectKey);
-  }
-
   /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
   async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
     const now = instant(Date.now());
+    this.#isTallyDue = false;
     if (!this.isOpen) {
       // It waited past the end of the half-year: no verifier would take its record here, and its sender finds the next log.
       for (const { reject } of batch) reject(notOpen());
@@ -188,7 +215,8 @@ export class LedgerWriter {
     }
     const drafts = batch.map(({ draft }) => draft);
     const { leaves, offsets, lines, roomForTally } = sealBatch(this.#config, this.#head, this.#keyEpoch, epoch, drafts);
-    const tally = roomForTally ? this.#tallyEvent(now) : undefined; // after the batch, so that no position moves
+    const tally = roomForTally ? this.#tally.draft(now) : undefined; // after the batch, so that no position moves
+    if (drafts.length === 0 && tally === undefined) return;
     const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) => epoch.seal(plaintext, linesRoot));
     const done = commit(this.#head, [...leaves, ...counted], now);
     const answers = drafts.map((draft, i) => {
@@ -210,10 +238,10 @@ export class LedgerWriter {
     this.#store.created();
     this.#head = done.head;
     this.#keyEpoch = epoch.number;
-    if (tally !== undefined) this.#tallied = now;
+    if (tally !== undefined) this.#tally.told(now);
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
-    this.#committed(now);
+    this.#news.committed(now);
   }
 }
 

@@ -3,6 +3,7 @@ import { checkpointKey, objectKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import type { LogReader } from "#ledger/ports";
 import { TILE_WIDTH } from "#ledger/tile";
+import type { LedgerEnv } from "#platform/durable/ledger-config";
 import { LedgerShard } from "#platform/durable/ledger-shard";
 import { ledger, shard } from "./worker.ts";
 
@@ -42,9 +43,9 @@ export function bucketReader(log: string): LogReader {
   };
 }
 
-/** Another instance over a log's storage, with this bucket; resolves when its start is over. */
-export async function startWith(state: DurableObjectState, own: R2Bucket): Promise<LedgerShard> {
-  const instance = new LedgerShard(state, { ...ledger, LEDGER_BUCKET: own });
+/** Another instance over a log's storage, with this bucket, or with other variables too; resolves when its start is over. */
+export async function startWith(state: DurableObjectState, own: R2Bucket, others: Partial<LedgerEnv> = {}): Promise<LedgerShard> {
+  const instance = new LedgerShard(state, { ...ledger, LEDGER_BUCKET: own, ...others });
   await scheduler.wait(1); // the start holds back whatever comes from outside, as this timer
   return instance;
 }

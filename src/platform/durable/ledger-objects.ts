@@ -1,0 +1,106 @@
+import { concat } from "#ledger/bytes";
+import type { Checkpoint } from "#ledger/checkpoint";
+import { type Head, hasInPast } from "#ledger/commit";
+import { type CopiedObject, objectKey } from "#ledger/flush";
+import { splitFrames } from "#ledger/frame-copies";
+import { entry, frameHash, parseFrame, splitEntries } from "#ledger/frame";
+import type { HashAt } from "#ledger/merkle";
+import { fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
+import type { LedgerBucket } from "./ledger-bucket.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+import { entriesOf, tileHashes } from "./ledger-view.ts";
+
+// Objects of frames that are held in memory, of up to 8 MiB each: who reads a log from its beginning asks for frame after frame.
+const OBJECTS_HELD = 2;
+
+/**
+ * The objects of a log, wherever they are: in its rows, or in the second copy, which has everything whose rows were freed. Each throws when
+ * that cannot be read, or lacks what it was given.
+ */
+export class LedgerObjects {
+  readonly #store: LedgerStore;
+  readonly #bucket: LedgerBucket;
+  readonly #head: () => Head;
+  readonly #held = new Map<number, Promise<readonly Uint8Array[]>>(); // by number of the first frame, the one used last at the end
+
+  constructor(store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
+    this.#store = store;
+    this.#bucket = bucket;
+    this.#head = head;
+  }
+
+  /** Undefined when the log does not reach that far. */
+  async frame(number: number): Promise<Uint8Array | undefined> {
+    if (number > (this.#head().frame?.number ?? -1)) return undefined;
+    return this.#store.frame(number)?.body ?? (await this.#copiedFrame(number));
+  }
+
+  /** A bundle's first `width` entries; undefined when the log does not reach that far. */
+  async entries(index: number, width: number): Promise<Uint8Array | undefined> {
+    const head = this.#head();
+    const from = index * TILE_WIDTH;
+    if (from + width > head.size) return undefined;
+    if (from >= this.#store.copied.freed.size) return entriesOf(this.#store, head, index, width);
+    const entries = splitEntries(await this.#copied({ kind: "entries", index }));
+    if (entries?.length !== TILE_WIDTH) throw missing();
+    return concat(entries.slice(0, width).flatMap(entry));
+  }
+
+  /** The hashes of a tile as far as it is filled; empty when the log does not reach that far. */
+  async tile(level: number, index: number): Promise<readonly Uint8Array[]> {
+    const head = this.#head();
+    if (index >= fullTiles(level, head.size)) return tileHashes(this.#store, head, level, index);
+    return splitHashes(this.#store.tile(level, index) ?? (await this.#copied({ kind: "tile", level, index })));
+  }
+
+  /** The hashes that proofs need which begin at these leaves or end at these sizes of a log at this head. */
+  async hashesAbout(head: Head, places: readonly number[]): Promise<HashAt> {
+    const tiles = new Map<string, readonly Uint8Array[]>(); // also those that have rows: they may be freed while others are fetched
+    for (let level = 0; fullTiles(level, head.size) > 0; level++) {
+      for (const place of places) {
+        const index = Math.floor(place / TILE_WIDTH ** (level + 1));
+        const key = `${level}/${index}`;
+        if (index < fullTiles(level, head.size) && !tiles.has(key)) tiles.set(key, await this.tile(level, index));
+      }
+    }
+    return hashAtTiles((level, index) => tiles.get(`${level}/${index}`) ?? tileHashes(this.#store, head, level, index));
+  }
+
+  /** Whether the log has an earlier checkpoint of it in its past: that frame, and those leaves. */
+  async extends(earlier: Checkpoint): Promise<boolean> {
+    const head = this.#head();
+    const bytes = earlier.frame && (await this.frame(earlier.frame.number));
+    const frame = bytes && parseFrame(bytes);
+    const stands = bytes !== undefined && frame?.ok === true ? { size: frame.value.size, hash: frameHash(bytes) } : undefined;
+    return hasInPast(head, earlier, stands, await this.hashesAbout(head, [earlier.size]));
+  }
+
+  async #copiedFrame(number: number): Promise<Uint8Array> {
+    const range = this.#store.copied.holding(number);
+    if (range === undefined) throw missing();
+    const held = this.#held.get(range.first) ?? this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? []);
+    this.#held.delete(range.first);
+    this.#held.set(range.first, held);
+    const [oldest = range.first] = this.#held.keys();
+    if (this.#held.size > OBJECTS_HELD) this.#held.delete(oldest);
+    const frames = await held.catch((fault: unknown) => {
+      if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next one asks again
+      throw fault;
+    });
+    return frames[number - range.first] ?? refuse();
+  }
+
+  async #copied(object: CopiedObject): Promise<Uint8Array> {
+    const key = objectKey(this.#head().origin, object);
+    const read = await this.#bucket.read(key);
+    if (read !== undefined) return read.bytes;
+    console.error(JSON.stringify({ event: "ledger_copy_missing", key }));
+    throw missing();
+  }
+}
+
+const missing = (): Error => new Error("ledger: the second copy lacks an object that it was given");
+
+function refuse(): never {
+  throw missing();
+}

@@ -1,0 +1,59 @@
+import type { Instant } from "#kernel/clock";
+import type { Head } from "#ledger/commit";
+import type { Reach } from "#ledger/flush";
+import { fullTiles, TILE_WIDTH } from "#ledger/tile";
+import { RECENT_MS } from "./ledger-recent.ts";
+import type { CheckpointSigner } from "./ledger-signer.ts";
+import type { LedgerStore } from "./ledger-store.ts";
+
+const RANGES_AT_ONCE = 16; // up to 128 MiB of frames
+
+/** What must stay in the rows, whatever the copy has. */
+interface Needed {
+  readonly done: Reach; // how far the published checkpoint reaches
+  readonly waitingFrame: number | undefined; // the oldest whose accounting lines are here still
+  readonly keepBytes: number; // of copied frames
+}
+
+/**
+ * Deletes rows of frames and tiles that the second copy has, oldest first. What stays: the newest frames, up to so many bytes; those whose
+ * leaves fill no copied bundle yet; those that retries and replays are answered from; and the frame of the last checkpoint, published or
+ * signed, since a start compares itself with these.
+ */
+export class LedgerPruner {
+  readonly #storage: DurableObjectStorage;
+  readonly #store: LedgerStore;
+  readonly #signer: CheckpointSigner;
+
+  constructor(storage: DurableObjectStorage, store: LedgerStore, signer: CheckpointSigner) {
+    this.#storage = storage;
+    this.#store = store;
+    this.#signer = signer;
+  }
+
+  /** True when nothing is left to do. */
+  run(head: Head, { done, waitingFrame, keepBytes }: Needed, now: Instant): boolean {
+    let tooMany = this.#store.copied.keptBytes() - keepBytes;
+    if (tooMany <= 0) return true;
+    // What was signed last would be freed one day; a newer one covers it. Signed at most once a second, so it may be the same.
+    const { size: signed } = this.#signer.sign(head, now);
+    const inBundles = fullTiles(0, done.size) * TILE_WIDTH;
+    const ranges = this.#store.copied.oldestKept(RANGES_AT_ONCE);
+    let to: Reach | undefined;
+    for (const { last, size, bytes } of ranges) {
+      const isFree = last + 1 < done.frames && size <= inBundles && size < signed && last < (waitingFrame ?? Infinity);
+      if (tooMany <= 0 || !isFree || this.#isRecent(last, now)) break;
+      to = { frames: last + 1, size };
+      tooMany -= bytes;
+    }
+    if (to === undefined) return true;
+    const reach = to;
+    this.#storage.transactionSync(() => this.#store.free(reach));
+    return tooMany <= 0 || reach.frames < (ranges.at(-1)?.last ?? 0) + 1;
+  }
+
+  /** Frame times are rounded down to 10 s. */
+  #isRecent(frame: number, now: Instant): boolean {
+    return ((this.#store.frameSeconds(frame) ?? 0) + 10) * 1000 + RECENT_MS > now;
+  }
+}

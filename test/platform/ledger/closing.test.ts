@@ -1,0 +1,176 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test, vi } from "vitest";
+import { checkpointKey } from "#ledger/flush";
+import { leafKinds } from "#ledger/leaf";
+import { instant } from "#kernel/clock";
+import { halfYearOf, overAt } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import { verifyLog } from "#ledger/verify";
+import type { LedgerShard } from "#platform/durable/ledger-shard";
+import { bucket, bucketReader, flush, keysOf, originOf, startWith } from "./bucket.ts";
+import { disclosureOf, failure, leavesOf, ledger, openAll, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+
+const refusals = (count: number) => Array.from({ length: count }, () => refusal());
+const after = (log: string): number => (overAt(log) ?? 0) + 1000;
+
+/** At another time than now, on this log's object. */
+function at<T>(log: string, time: number, act: (shardItself: LedgerShard, state: DurableObjectState) => Promise<T>): Promise<T> {
+  return runInDurableObject(shard(log), async (shardItself, state) => {
+    vi.useFakeTimers({ toFake: ["Date"], now: time });
+    try {
+      return await act(shardItself, state);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+}
+
+const seal = (log: string): Promise<void> => at(log, after(log), (shardItself) => shardItself.alarm());
+
+test.for([
+  ["in the midst of a bundle", 200],
+  ["one leaf before a bundle's end", 253],
+  ["at a bundle's end", 254],
+  ["one leaf behind a bundle's end", 255],
+] as const)(
+  "a log that ends %s is sealed when its half-year is over: its last bundle is full, all of it is in R2, and it verifies",
+  async ([, count], { expect }) => {
+    const log = ownLog();
+    for (const some of [Math.min(count, 254), Math.max(0, count - 254)]) if (some > 0) own(await shard(log).append(refusals(some)));
+    const { size } = await shard(log).status();
+    await seal(log);
+    const status = await shard(log).status();
+    expect(status).toMatchObject({ sealed: true, open: false, health: "good", why: null, copied: status.size });
+    expect(status.size % 256).toBe(0);
+    expect(status.size - size).toBe(256 - (size % 256));
+    const leaves = await leavesOf(log);
+    expect(leaves.map(({ kind }) => kind === leafKinds.shardSeal)).toEqual(leaves.map((_, i) => i >= size));
+    const bundles = status.size / 256;
+    expect((await keysOf(log)).filter((key) => key.startsWith("tile/entries/"))).toHaveLength(bundles);
+    for (const reader of [publicReader(log), bucketReader(log)])
+      expect(await verifyLog(reader, verifierOf(log))).toMatchObject({ ok: true, value: { size: status.size } });
+  },
+);
+
+test("nothing is ever added to a sealed log: not when the clock is set back, not by another alarm, not after a restart", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  own(await shard(log).append(refusals(3)));
+  await seal(log);
+  const { size, frames } = await shard(log).status();
+  expect(await failure(() => shard(log).append([refusal()])), "this very half-year, by the clock").toContain("this log is not open");
+  await seal(log);
+  await evictDurableObject(shard(log));
+  expect(await failure(() => shard(log).append([disclosureOf(1)]))).toContain("this log is not open");
+  await seal(log);
+  expect(await shard(log).status()).toMatchObject({ size, frames, sealed: true });
+});
+
+test("a log is not sealed while its successor may still ask it whose a proof is, nor is one without records", async ({ expect }) => {
+  const [log, empty] = [ownLog(), ownLog()];
+  own(await shard(log).append([refusal()]));
+  await at(log, after(log) - 2000, (shardItself) => shardItself.alarm());
+  expect(await shard(log).status()).toMatchObject({ sealed: false });
+  await shard(empty).status();
+  await seal(empty);
+  expect(await shard(empty).status()).toMatchObject({ sealed: false, size: 0 });
+});
+
+test("an idle log wakes when its time is over, and a sealed one never again", async ({ expect }) => {
+  const log = ownLog();
+  own(await shard(log).append([refusal()]));
+  await flush(log);
+  const alarm = () => runInDurableObject(shard(log), (_, state) => state.storage.getAlarm());
+  expect(await alarm()).toBe(overAt(log));
+  own(await shard(log).append([refusal()]));
+  expect(await alarm(), "and sooner when there is something to copy").toBeLessThan(Date.now() + 60_000);
+  await seal(log);
+  await runDurableObjectAlarm(shard(log)); // which the commit of the seal had set
+  expect(await alarm()).toBeNull();
+});
+
+test("the last checkpoint of a sealed log stands in the root log", async ({ expect }) => {
+  const log = ownLog();
+  own(await shard(log).append([refusal()]));
+  await seal(log);
+  const { size } = await shard(log).status();
+  const note = await ledger.LEDGER_ROOT.getByName(ROOT_LOG).open(log);
+  expect(note?.split("\n")[1]).toBe(String(size));
+});
+
+test("when the commit of the seal fails, the log is what it was, and the next alarm seals it", async ({ expect }) => {
+  const log = ownLog();
+  const recorded = own(await shard(log).append([refusal()]));
+  await runInDurableObject(shard(log), (_, state) => {
+    state.storage.sql.exec("CREATE TRIGGER broken BEFORE INSERT ON frames BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END");
+  });
+  await seal(log).catch(() => undefined);
+  await runInDurableObject(shard(log), (_, state) => void state.storage.sql.exec("DROP TRIGGER broken")).catch(() => undefined);
+  expect(await shard(log).status()).toMatchObject({ sealed: false, frames: 1 });
+  await seal(log);
+  expect(await shard(log).status()).toMatchObject({ sealed: true, frames: 2 });
+  expect(await verifyLog(publicReader(log), verifierOf(log), { receipts: [recorded] })).toMatchObject({ ok: true });
+});
+
+test("refusals that were only counted go on record with no further append, or in the log that follows, once for whoever reads", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const heir = log.replace(halfYearOf(instant(Date.now())), halfYearOf(instant(after(log))));
+  const anonymous = () => ({ ...refusal(), outcome: { status: 401, reason: "token_missing" } });
+  const flood = async (count: number) => {
+    const answers = await Promise.all(Array.from({ length: count }, () => shard(log).append([anonymous()])));
+    return answers.filter((answer) => answer === "counted").length;
+  };
+  const talliesIn = async (name: string) => {
+    const records = await openAll(name, ledger.AUDITOR_PRIVATE_KEYS[0] ?? {});
+    return records.flatMap((record) => (record?.event.kind === "refusals" ? [{ id: record.event.id, ...record.event.tally }] : []));
+  };
+  const counted = await flood(1_200);
+  await flush(log); // settles the counts beside the copy
+  await expect.poll(() => talliesIn(log)).toMatchObject([{ token_missing: counted }]);
+
+  const late = await flood(5);
+  expect(late).toBe(5);
+  const heirOf = (fails: boolean) =>
+    ({
+      getByName: (name: string) => (fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name)),
+    }) as unknown as DurableObjectNamespace<LedgerShard>; // the one call that sealing makes
+  await at(log, after(log), async (_, state) => {
+    const cut = await startWith(state, bucket, { LEDGER_SHARD: heirOf(true) } as object);
+    await cut.alarm();
+    expect(await cut.status(), "not while nobody has its counts").toMatchObject({ sealed: false });
+    const whole = await startWith(state, bucket);
+    await whole.alarm();
+    expect(await whole.status()).toMatchObject({ sealed: true });
+  });
+  await evictDurableObject(shard(log));
+  expect(await talliesIn(log)).toHaveLength(1);
+  expect(await talliesIn(heir)).toMatchObject([{ token_missing: 5 }]);
+});
+
+test("a log that was removed whole after six years is absent, not missed, and is not copied anew from what its object still has", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  own(await shard(log).append(refusals(3)));
+  await seal(log);
+  const remove = async () => {
+    for (const { key } of (await bucket.list({ prefix: `log/${originOf(log)}/` })).objects) await bucket.delete(key);
+    await bucket.delete(checkpointKey(originOf(log)));
+    await evictDurableObject(shard(log)).catch(() => undefined); // it may sleep already
+  };
+  const addresses = ["checkpoint", "frame/0", "frame/1", "tile/entries/000", "proof/0"];
+  const statuses = () => Promise.all(addresses.map(async (path) => (await seen(`/${log}/${path}`))[0]));
+  expect(await statuses()).toEqual([200, 200, 200, 200, 200]);
+  vi.useFakeTimers({ toFake: ["Date"], now: after(log) + 6 * 366 * 86_400_000 });
+  try {
+    await remove();
+    expect(await statuses()).toEqual([404, 404, 404, 404, 404]);
+    await runDurableObjectAlarm(shard(log));
+    expect(await keysOf(log)).toEqual([]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
