@@ -44,7 +44,7 @@ test("lines are found while the shard still has them and after its alarm brought
       expect(lines[0]?.content).toEqual(accountingLines(event, config.subjectKey)[i]);
     }
     expect(await rowsOf(log)).toBe(when === "before" ? 1 : 0);
-    expect(await runDurableObjectAlarm(shard(log))).toBe(when === "before");
+    await runDurableObjectAlarm(shard(log));
   }
   expect(await found("main/Patient/nobody")).toEqual([]);
 });
