@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { JWK } from "jose";
 import { instant } from "#kernel/clock";
@@ -18,21 +18,24 @@ export interface DevLedger {
 const lookMilliseconds = 30_000;
 
 /**
- * Writes `<state>/dev.json` (DESIGN §10), and again when a log is opened; removes it at the end. `logs` lists every log that takes
- * records, with the key that its checkpoints are checked with.
+ * Writes `<state>/dev.json` (DESIGN §10), and again when a log is opened; removes it at the end. `logs` lists every log that took records
+ * in this state or takes some, with the key that its checkpoints are checked with: a receipt of any of them may be asked about.
  */
 export function keepDevFile<T extends object>(state: string, content: T, ledger: DevLedger) {
   const file = join(state, "dev.json");
-  const logs = verifierKeys(ledger);
-  const dev = { ...content, ledgerName: ledger.ledgerName, logs };
-  const write = () => writeWhole(file, `${JSON.stringify(dev, undefined, 2)}\n`);
-  write();
-  const renewing = setInterval(() => {
-    const now = verifierKeys(ledger);
-    if (Object.keys(now).every((log) => log in logs)) return;
-    Object.assign(logs, now); // a half-year begins: its logs join the list, the old ones stay
-    write();
-  }, lookMilliseconds);
+  const kept = join(state, "logs.json");
+  const names = new Set(existsSync(kept) ? (JSON.parse(readFileSync(kept, "utf8")) as string[]) : []); // what is written below
+  const dev = { ...content, ledgerName: ledger.ledgerName, logs: {} as Readonly<Record<string, string>> };
+  const renew = () => {
+    const open = openLogs(ledger.shards, instant(Date.now()));
+    if (open.every((log) => log in dev.logs)) return;
+    for (const log of open) names.add(log); // a half-year begins: its logs join the list, the old ones stay
+    dev.logs = verifierKeys(ledger, names);
+    writeWhole(kept, JSON.stringify([...names]));
+    writeWhole(file, `${JSON.stringify(dev, undefined, 2)}\n`);
+  };
+  renew();
+  const renewing = setInterval(renew, lookMilliseconds);
   const close = async () => {
     clearInterval(renewing);
     rmSync(file, { force: true });
@@ -40,9 +43,9 @@ export function keepDevFile<T extends object>(state: string, content: T, ledger:
   return { dev, close };
 }
 
-function verifierKeys({ ledgerName, shards, checkpointKey }: DevLedger): Record<string, string> {
+function verifierKeys({ ledgerName, checkpointKey }: DevLedger, names: Iterable<string>): Record<string, string> {
   const publicKey = publicBytes(checkpointKey);
-  return Object.fromEntries(openLogs(shards, instant(Date.now())).map((log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
+  return Object.fromEntries(Array.from(names, (log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
 }
 
 /** The verifier key of the root log: what verifies every log of the ledger, also those that begin later. */

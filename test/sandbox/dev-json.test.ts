@@ -1,0 +1,33 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, vi } from "vitest";
+import { parseVerifierKey } from "#ledger/signed-note";
+import { keepDevFile } from "../../sandbox/dev-json.ts";
+
+test("dev.json lists the logs of half-years that ended too, after a switch and after a restart: their receipts can still be asked about", async ({
+  expect,
+}) => {
+  const state = mkdtempSync(join(tmpdir(), "phylax-dev-json-"));
+  const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+  const ledger = { ledgerName: "ledger.test", shards: 2, checkpointKey: checkpointKey as { kty: string } };
+  const logsIn = () => (JSON.parse(readFileSync(join(state, "dev.json"), "utf8")) as { logs: Record<string, string> }).logs;
+  vi.useFakeTimers({ now: Date.UTC(2026, 11, 31) });
+  try {
+    const first = keepDevFile(state, { gateway: "https://localhost" }, ledger);
+    expect(Object.keys(logsIn())).toEqual(["s0-2026h2", "s1-2026h2"]);
+    vi.setSystemTime(Date.UTC(2027, 0, 2));
+    vi.advanceTimersByTime(30_000);
+    const both = ["s0-2026h2", "s1-2026h2", "s0-2027h1", "s1-2027h1"];
+    expect(Object.keys(logsIn())).toEqual(both);
+    await first.close();
+    const second = keepDevFile(state, {}, ledger);
+    expect(Object.keys(logsIn())).toEqual(both);
+    for (const [log, key] of Object.entries(logsIn()))
+      expect(parseVerifierKey(key)).toMatchObject({ ok: true, value: { name: `ledger.test/${log}` } });
+    await second.close();
+  } finally {
+    vi.useRealTimers();
+  }
+});
