@@ -1,26 +1,17 @@
 import { type Instant, instant } from "#kernel/clock";
-import { sameBytes, utf8 } from "#ledger/bytes";
-import { type Checkpoint, checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { utf8 } from "#ledger/bytes";
+import { checkpointText } from "#ledger/checkpoint";
 import type { Head } from "#ledger/commit";
-import {
-  checkpointKey,
-  type CopiedObject,
-  type CopyHealth,
-  copyHealth,
-  flushEnd,
-  nothing,
-  objectKey,
-  objectsBetween,
-  type Reach,
-} from "#ledger/flush";
+import { type CopiedObject, type CopyHealth, copyHealth, flushEnd, nothing, objectKey, objectsBetween, type Reach } from "#ledger/flush";
 import { mayBeGone } from "#ledger/root-log";
 import { TILE_WIDTH } from "#ledger/tile";
-import type { LedgerBucket, ReadObject } from "./ledger-bucket.ts";
-import { type LedgerConfig, signerOf } from "./ledger-config.ts";
+import type { LedgerBucket } from "./ledger-bucket.ts";
+import type { LedgerConfig } from "./ledger-config.ts";
 import type { LedgerDrain } from "./ledger-drain.ts";
 import { FlushRows, type FlushState } from "./ledger-flush-rows.ts";
 import type { LedgerObjects } from "./ledger-objects.ts";
 import { LedgerPruner } from "./ledger-pruner.ts";
+import { Forked, PublishedCheckpoint } from "./ledger-published.ts";
 import { type CheckpointSigner, signText } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { checkpointAt, copyOf } from "./ledger-view.ts";
@@ -39,13 +30,11 @@ interface Stop {
   readonly again: boolean;
 }
 
-class Stopped extends Error {}
-
 type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
 const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
 
 /** The log that is copied, and how. */
-export interface FlushParts {
+interface FlushParts {
   readonly storage: DurableObjectStorage;
   readonly config: LedgerConfig;
   readonly store: LedgerStore;
@@ -70,6 +59,7 @@ export interface FlushParts {
 export class LedgerFlush {
   readonly #parts: FlushParts;
   readonly #rows: FlushRows;
+  readonly #published: PublishedCheckpoint;
   readonly #pruner: LedgerPruner;
   readonly #drain: Drain;
   readonly #everyMs: number;
@@ -86,6 +76,7 @@ export class LedgerFlush {
     this.#drain = parts.drain ?? nothingToDrain;
     this.#everyMs = parts.everyMs ?? FLUSH_EVERY_MS;
     this.#rows = new FlushRows(parts.storage.sql);
+    this.#published = new PublishedCheckpoint(parts);
     this.#pruner = new LedgerPruner(parts.storage, parts.store, parts.signer);
     this.#state = this.#rows.load();
   }
@@ -156,14 +147,12 @@ export class LedgerFlush {
   }
 
   async #compare(): Promise<Stop | undefined> {
-    const { bucket, head } = this.#parts;
-    const published = await bucket.read(checkpointKey(head().origin)).catch(() => null);
-    const checkpoint = published === null ? null : await this.#ownPast(published).catch(() => null);
+    const checkpoint = await this.#published.read().catch((fault: unknown) => (fault instanceof Forked ? fault : null));
     if (checkpoint === null) return { why: "the published checkpoint cannot be read", again: true };
-    if (checkpoint instanceof Stopped) return { why: checkpoint.message, again: false };
-    const log = head().origin.slice(head().origin.lastIndexOf("/") + 1);
-    if (checkpoint === undefined && this.#state.done.frames > 0 && mayBeGone(log, Date.now() / 1000))
-      return { why: "this log was removed after its six years", again: false };
+    if (checkpoint instanceof Forked) return { why: checkpoint.message, again: false };
+    const { origin } = this.#parts.head();
+    const isGone = checkpoint === undefined && mayBeGone(origin.slice(origin.lastIndexOf("/") + 1), Date.now() / 1000);
+    if (isGone && this.#state.done.frames > 0) return { why: "this log was removed after its six years", again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
     const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
     if (there.frames < this.#state.done.frames) this.#copyAgainFrom(there);
@@ -184,17 +173,6 @@ export class LedgerFlush {
     this.#state = { done };
   }
 
-  /** The published checkpoint, if there is one; a `Stopped` when it is not in this log's past: the shard was rolled back, or forked. */
-  async #ownPast(published: ReadObject | undefined): Promise<Checkpoint | Stopped | undefined> {
-    if (published === undefined) return undefined;
-    const { config, head, objects } = this.#parts;
-    const checkpoint = openCheckpoint(published.bytes, signerOf(config, head().origin));
-    if (!checkpoint.ok) return new Stopped("the published checkpoint is not one that this log signed");
-    return (await objects.extends(checkpoint.value))
-      ? checkpoint.value
-      : new Stopped("a checkpoint was published that this log does not extend");
-  }
-
   /** One flush at a time; whether it went through. */
   #copy(): Promise<boolean> {
     this.#copying ??= this.#tried().finally(() => {
@@ -209,8 +187,8 @@ export class LedgerFlush {
       await this.#flush();
       return true;
     } catch (fault) {
-      if (fault instanceof Stopped) this.#stop = { why: fault.message, again: false };
-      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#parts.head().origin, stopped: fault instanceof Stopped }));
+      if (fault instanceof Forked) this.#stop = { why: fault.message, again: false };
+      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#parts.head().origin, stopped: fault instanceof Forked }));
       return false;
     }
   }
@@ -229,9 +207,9 @@ export class LedgerFlush {
     while (objects.length > 0) {
       const kept = await Promise.allSettled(objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object))); // none still writes after it
       const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
-      if (faults.length > 0) throw faults.find((fault) => fault instanceof Stopped) ?? faults[0];
+      if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
     }
-    await this.#publish(plan.to, utf8(plan.note));
+    await this.#published.replace(plan.to.size, utf8(plan.note));
     const [first, last] = [done.frames, plan.to.frames - 1];
     const bytes = store.bytesOfFrames(first, last);
     storage.transactionSync(() => {
@@ -244,7 +222,7 @@ export class LedgerFlush {
   async #keep(object: CopiedObject): Promise<void> {
     const key = objectKey(this.#parts.head().origin, object);
     const kept = await this.#parts.bucket.keep(key, copyOf(this.#parts.store, this.#parts.head(), object));
-    if (kept === "other") throw new Stopped(`the bucket holds another ${key}`);
+    if (kept === "other") throw new Forked(`the bucket holds another ${key}`);
   }
 
   #plan(done: Reach): FlushState["pending"] {
@@ -252,17 +230,6 @@ export class LedgerFlush {
     if (to === undefined) return undefined;
     const { origin } = this.#parts.head();
     return { to, note: signText(this.#parts.config, origin, checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1))) };
-  }
-
-  /** Puts the checkpoint in place of one that it extends. An earlier try may have gone through unseen: then it is there already. */
-  async #publish({ size }: Reach, note: Uint8Array): Promise<void> {
-    const key = checkpointKey(this.#parts.head().origin);
-    const before = await this.#parts.bucket.read(key);
-    if (before !== undefined && sameBytes(before.bytes, note)) return;
-    const checkpoint = await this.#ownPast(before);
-    if (checkpoint instanceof Stopped) throw checkpoint;
-    if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
-    if (!(await this.#parts.bucket.replace(key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
   }
 
   /** Whether everything is freed that may be. */
