@@ -1,3 +1,4 @@
+import { stateBytesMax } from "#fhir/residence";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AuditEvent } from "./event.ts";
@@ -37,8 +38,13 @@ const typeCounts: Check = (value) =>
   isObject(value) &&
   Object.keys(value).length <= TYPES_MAX &&
   Object.entries(value).every(([type, n]) => /^[A-Za-z]{1,64}$/.test(type) && count(n));
+const state: Check = (value) => typeof value === "string" && value !== "" && Buffer.byteLength(value) <= stateBytesMax;
 const patient: Check = (value) =>
-  isObject(value) && Object.keys(value).length === 2 && patientReference(value["patient"]) && typeCounts(value["counts"]);
+  isObject(value) &&
+  Object.keys(value).every((field) => ["patient", "counts", "state"].includes(field)) &&
+  patientReference(value["patient"]) &&
+  typeCounts(value["counts"]) &&
+  (value["state"] === undefined || state(value["state"]));
 const parameter: Check = (value) => Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
 const parameters: Check = (value) =>
   listOf(parameter, PARAMETERS_MAX)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= PARAMETER_BYTES_MAX; // pairs of strings, as the line above found

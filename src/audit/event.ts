@@ -34,6 +34,8 @@ export type Counts = Readonly<Record<string, number>>;
 export interface PatientCounts {
   readonly patient: string; // `<origin>/Patient/<id>`
   readonly counts: Counts;
+  /** Of residence, when a body that was read for the request said it: a USPS code, `outside US`, or what the body says (fhir/residence). */
+  readonly state?: string | undefined;
 }
 
 /** One thing that happened at a door. Plain data: it travels by RPC and is sealed whole, so patient data is allowed anywhere in it. */

@@ -37,6 +37,7 @@ const keys = {
   traceId: 18,
   tally: 19,
   window: 20,
+  states: 21,
 } as const;
 const groups = {
   who: {
@@ -82,6 +83,8 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
       keys.patients,
       event.patients.map(({ patient, counts }) => [patient, counts]),
     );
+  const states = event.patients.map(({ state }) => state ?? null);
+  if (states.some((state) => state !== null)) map.set(keys.states, states);
   if (event.unnamed.length > 0) map.set(keys.unnamed, event.unnamed);
   if (Object.keys(event.counts).length > 0) map.set(keys.counts, event.counts);
   for (const group of groupNames) {
@@ -106,7 +109,7 @@ export function decodeRecord(plaintext: Uint8Array): Result<AuditRecord, "bad_re
     step: map.get(keys.step),
     traceId: map.get(keys.traceId),
     tally: fromMap(map.get(keys.tally)),
-    patients: pairs(map.get(keys.patients) ?? []),
+    patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),
     ...Object.fromEntries(groupNames.map((group) => [group, unpack(map.get(keys[group]), groups[group])])),
@@ -130,6 +133,13 @@ const pairs = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map((pair: unknown) => (Array.isArray(pair) ? { patient: pair[0], counts: fromMap(pair[1]) } : pair))
     : value;
+
+/** The patients with their states, which are as many; anything else is no record, and no patients. */
+function located(patients: unknown, states: unknown): unknown {
+  if (states === undefined) return patients;
+  if (!Array.isArray(patients) || !Array.isArray(states) || patients.length !== states.length) return undefined;
+  return patients.map((one: object, i) => (states[i] === null ? one : { ...one, state: states[i] as unknown }));
+}
 
 const fromMap = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
 

@@ -6,7 +6,7 @@ import { encodeRecord } from "./record.ts";
 
 /** So that one record stays something a person can read, and an auditor can open in one piece. */
 const PATIENTS_MAX = 500;
-// Room for the array headers of patients and unnamed, the longest part numbers, and the seed (already counted once).
+// Room for the array headers of patients, states and unnamed, the longest part numbers, and the seed (already counted once).
 const SLACK = 64;
 const noSeed: Uint8Array = new Uint8Array(32);
 
@@ -37,7 +37,7 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
     parts.push(part);
     return part;
   };
-  for (const one of event.patients) place(toCbor([one.patient, one.counts]).length).patients.push(one);
+  for (const one of event.patients) place(toCbor([one.patient, one.counts]).length + toCbor(one.state ?? null).length).patients.push(one);
   for (const one of event.unnamed) place(toCbor(one).length).unnamed.push(one);
   const events = parts.map(({ patients, unnamed }, i): AuditEvent => Object.assign({}, i === 0 ? first : rest, { patients, unnamed }));
   return events.length > 0 && events.every((one) => size(one) <= PLAINTEXT_BYTES_MAX) ? ok(events) : err("event_too_large");

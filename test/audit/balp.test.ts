@@ -21,7 +21,7 @@ const base: AuditEvent = {
   outcome: { status: 200 },
   patients: [
     { patient: "main/Patient/amara", counts: { Observation: 1 } },
-    { patient: "main/Patient/ben", counts: { Observation: 2 } },
+    { patient: "main/Patient/ben", counts: { Observation: 2 }, state: "MA" },
   ],
   unnamed: [],
   counts: { Observation: 3 },
@@ -44,8 +44,10 @@ test("one AuditEvent for each patient, with the patient's counts, the view's dig
   const texts = JSON.stringify(ben);
   expect(texts).toContain('{"reference":"Patient/ben"}');
   expect(texts).not.toContain("amara");
+  expect(JSON.stringify(amara)).not.toContain("state-of-residence");
   for (const [type, valueString] of [
     ["disclosed", "Observation 2"],
+    ["state-of-residence", "MA"],
     ["policy", base.why?.policy],
     ["withheld-elements", "Observation.note"],
     ["receipt", `log="s0-2026h2", index=42, leaf=:${"A".repeat(43)}=:, frame=:${Buffer.alloc(32, 1).toString("base64")}:`],

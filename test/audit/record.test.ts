@@ -5,6 +5,7 @@ import { readEvent } from "#audit/check";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
 import { splitEvent } from "#audit/split";
+import { stateBytesMax } from "#fhir/residence";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { fromCborMap, toCbor } from "#ledger/cbor";
@@ -15,6 +16,10 @@ const seed = new Uint8Array(32).fill(7);
 const name = fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/);
 const counts = fc.dictionary(fc.stringMatching(/^[A-Z][A-Za-z]{0,15}$/), fc.nat(), { maxKeys: 4 });
 const text = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });
+const state = fc.oneof(
+  fc.constantFrom("MA", "outside US"),
+  fc.string({ minLength: 1, maxLength: stateBytesMax, unit: "grapheme" }).filter((text) => Buffer.byteLength(text) <= stateBytesMax),
+);
 const event: fc.Arbitrary<AuditEvent> = fc.record(
   {
     id: fc.stringMatching(/^[0-9a-f]{32}$/),
@@ -38,10 +43,10 @@ const event: fc.Arbitrary<AuditEvent> = fc.record(
     ),
     why: fc.record({ purposes: fc.array(name, { maxLength: 3 }), agreement: text, policy: text, grant: text }, { requiredKeys: [] }),
     outcome: fc.record({ status: fc.nat(), reason: text }, { requiredKeys: [] }),
-    patients: fc.uniqueArray(fc.record({ patient: name.map((id) => `main/Patient/${id}`), counts }), {
-      maxLength: 5,
-      selector: (one) => one.patient,
-    }),
+    patients: fc.uniqueArray(
+      fc.record({ patient: name.map((id) => `main/Patient/${id}`), counts, state }, { requiredKeys: ["patient", "counts"] }),
+      { maxLength: 5, selector: (one) => one.patient },
+    ),
     unnamed: fc.array(text, { maxLength: 3 }),
     counts,
     withheld: fc.record({ paths: fc.array(text, { maxLength: 3 }), resources: fc.nat() }, { requiredKeys: [] }),
@@ -100,6 +105,35 @@ test("keys of a later version are kept, a later format is refused, broken bytes 
   }
   expect(decodeRecord(toCbor(new Map([...map, [1, 2]])))).toEqual({ ok: false, error: "unknown_record_version" });
   fc.assert(fc.property(fc.uint8Array(), (bytes) => !decodeRecord(bytes).ok));
+});
+
+test("states stand beside their patients or nowhere: a record that is not so is none, and one without them reads as it did", ({
+  expect,
+}) => {
+  const patients = [
+    { patient: "main/Patient/a", counts: {}, state: "MA" },
+    { patient: "main/Patient/b", counts: { Observation: 1 } },
+  ];
+  const one: AuditEvent = { id: "0".repeat(32), at: instant(1), kind: "refusal", patients, unnamed: [], counts: {} };
+  const map = new Map(fromCborMap(encodeRecord(one, 1, 1, seed)));
+  expect(map.get(21)).toEqual(["MA", null]);
+  const without = patients.map(({ patient, counts }) => ({ patient, counts }));
+  const patientsOf = (states: unknown) => {
+    const record = decodeRecord(toCbor(new Map([...map, [21, states]])));
+    return record.ok ? record.value.event.patients : record.error;
+  };
+  expect(patientsOf([null, "outside US"])).toEqual([without[0], { ...without[1], state: "outside US" }]);
+  for (const states of [["MA"], ["MA", null, null], "MA", ["MA", 1], ["MA", ""], ["MA", "x".repeat(stateBytesMax + 1)], null])
+    expect(patientsOf(states), JSON.stringify(states)).toBe("bad_record");
+  const old = decodeRecord(encodeRecord({ ...one, patients: without }, 1, 1, seed));
+  expect([
+    old.ok && old.value.event.patients,
+    new Map(fromCborMap(encodeRecord({ ...one, patients: without }, 1, 1, seed))).has(21),
+  ]).toEqual([without, false]);
+  expect(decodeRecord(toCbor(new Map([...map].filter(([key]) => key !== 14)))), "states of nobody").toEqual({
+    ok: false,
+    error: "bad_record",
+  });
 });
 
 test("an event from outside is read whole or refused by the name of its field, and never throws", ({ expect }) => {
@@ -162,9 +196,44 @@ test("an event of any number of patients splits into records that each fit, name
   });
 });
 
+test("whatever is known of where its patients live, an event splits into records that each fit, and that read back with it", ({
+  expect,
+}) => {
+  const crowd = fc.tuple(
+    fc.integer({ min: 1, max: 1_100 }),
+    fc.integer({ min: 1, max: 6 }),
+    fc.array(fc.option(state), { minLength: 1, maxLength: 7 }),
+  );
+  fc.assert(
+    fc.property(crowd, ([patients, types, states]) => {
+      const whole = big(patients, 0, types);
+      const one = {
+        ...whole,
+        patients: whole.patients.map((named, i) => {
+          const said = states[i % states.length] ?? undefined;
+          const patient = named.patient.padEnd(77, "x");
+          return said === undefined ? named : { patient, counts: named.counts, state: said };
+        }),
+      };
+      const parts = splitEvent(one);
+      if (!parts.ok) return expect.fail(parts.error);
+      const read = parts.value.flatMap((part, i) => {
+        const bytes = encodeRecord(part, i + 1, parts.value.length, seed);
+        expect(bytes.length).toBeLessThanOrEqual(PLAINTEXT_BYTES_MAX);
+        const record = decodeRecord(bytes);
+        return record.ok ? record.value.event.patients : [];
+      });
+      expect(read).toEqual(one.patients);
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test("only a disclosure makes accounting lines, one a patient, and it must say to whom and why", ({ expect }) => {
   const key = new Secret(new Uint8Array(32).fill(3));
   expect(accountingLines(big(3), key)).toHaveLength(3);
+  const located = { ...big(3), patients: big(3).patients.map(({ patient, counts }) => ({ patient, counts, state: "MA" })) };
+  expect(accountingLines(located, key), "a line never says where its patient lives").toEqual(accountingLines(big(3), key));
   expect(accountingLines({ ...big(3), kind: "refusal" }, key)).toEqual([]);
   expect(accountingLines({ ...big(3), kind: "from-the-future" }, key)).toEqual([]);
   expect(isAccountable(big(1))).toBe(true);

@@ -12,7 +12,11 @@ const event: AuditEvent = {
   kind: "disclosure",
   who: { client: "research" },
   what: { interaction: "search-type", type: "Observation", parameters: [["code", "x"]] },
-  patients: Array.from({ length: 1200 }, (_, n) => ({ patient: `main/Patient/p${n}`, counts: { Observation: n } })),
+  patients: Array.from({ length: 1200 }, (_, n) => ({
+    patient: `main/Patient/p${n}`,
+    counts: { Observation: n },
+    ...(n % 2 === 0 ? { state: "MA" } : {}),
+  })),
   unnamed: ["Device/a"],
   counts: { Observation: 719_400 },
   traceId: "a trace",

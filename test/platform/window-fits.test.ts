@@ -1,11 +1,14 @@
 import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
+import { stateBytesMax } from "#fhir/residence";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { patientsMax } from "#phi/disclosure";
 import { draftAppend } from "#platform/durable/ledger-draft";
 
-test("an intent and a window of as many patients as one may concern, all names as long as they can be, fit one append", ({ expect }) => {
+test("an intent and a window of as many patients as one may concern, all names and states as long as they can be, fit one append", ({
+  expect,
+}) => {
   const long = (prefix: string, length: number) => prefix.padEnd(length, "x");
   const event = (kind: string): AuditEvent => ({
     id: "0".repeat(32),
@@ -22,6 +25,7 @@ test("an intent and a window of as many patients as one may concern, all names a
     Array.from({ length: size }, (_, n) => ({
       patient: `${long("origin", 32)}/Patient/${long(String(n), 64)}`,
       counts: { ExplanationOfBenefit: 1 },
+      state: long(String(n), stateBytesMax),
     }));
   const key = new Secret(new Uint8Array(32));
   const window = (size: number) => ({ ...event("disclosure"), step: 1, patients: crowd(size), window: { number: 1, complete: false } });
