@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { type Affected, type BreachScope, BreachTally } from "#audit/breach";
-import { breachClocks, type BreachClocks } from "#audit/breach-clocks";
+import { breachClocks, undecided, type BreachClocks } from "#audit/breach-clocks";
 import type { AuditEvent, Counts } from "#audit/event";
 import { utf8 } from "#ledger/bytes";
 import { formatReceipt } from "#ledger/receipt";
@@ -21,15 +21,26 @@ interface Proven {
   readonly receipts: readonly string[];
 }
 
-interface Report extends BreachScope {
+/** Where a record stands; its event is let go of. */
+type Place = Pick<EventOnRecord, "log" | "frame" | "leaves"> & Pick<AuditEvent, "at" | "id">;
+
+/** `stateRecord`: number of the record that says the state, among those. */
+type Told = Omit<Affected<Place>, "stateFrom"> & { readonly stateRecord?: number };
+
+interface Report extends Omit<BreachScope<Place>, "affected"> {
   readonly client: string;
   readonly from: string;
   readonly to: string;
   /** Whether every leaf could be opened: else there may be more. */
   readonly complete: boolean;
   readonly individuals: number;
+  /** Of whom it is not known in which State they live: each may be counted in any (164.406). */
+  readonly undecided: number;
   readonly clocks?: BreachClocks;
+  readonly affected: readonly Told[];
   readonly records: readonly Proven[];
+  /** By which it is known where the affected live, of whatever client and time. */
+  readonly stateRecords: readonly Proven[];
 }
 
 /**
@@ -57,13 +68,18 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       (purpose.length === 0 || (event.why?.purposes ?? []).some((code) => purpose.includes(code))) &&
       (origin.length === 0 || origin.includes(event.what?.origin ?? ""));
 
-    const [tally, unread, records] = [new BreachTally(), new UnreadList(), [] as Proven[]];
+    const [tally, unread, records] = [new BreachTally<Place>(), new UnreadList(), [] as Proven[]];
     for await (const found of eventsOf(source)) {
-      if (!("event" in found)) unread.add(found);
-      else if (isAsked(found.event)) {
-        if (found.leaves.length < found.parts) unread.addParts(found.log.name, found.parts - found.leaves.length);
-        if (tally.add(found.event, records.length)) records.push(proven(found));
+      if (!("event" in found)) {
+        unread.add(found);
+        continue;
       }
+      const { log, frame, leaves, parts, event } = found;
+      const place = { log, frame, leaves, at: event.at, id: event.id };
+      tally.locate(event, place);
+      if (!isAsked(event)) continue;
+      if (leaves.length < parts) unread.addParts(log.name, parts - leaves.length);
+      if (tally.add(event, records.length)) records.push(proven(place));
     }
     const { scope } = tally;
     const report: Report = {
@@ -72,25 +88,38 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       to: new Date(timeOf(to, "to")).toISOString(),
       complete: unread.count === 0,
       individuals: scope.affected.length,
+      undecided: undecided(scope.byState),
       ...(since === undefined ? {} : { clocks: breachClocks(since, scope.byState) }),
       ...scope,
+      ...located(scope.affected),
       records,
     };
     if (values.json) console.log(JSON.stringify(report));
     else tell(report);
     for (const line of unread.lines) console.error(line);
-    if (unread.count > 0) console.error("INCOMPLETE: what could not be read may tell of more individuals");
+    if (unread.count > 0) console.error("INCOMPLETE: what could not be read may tell of more individuals, and of where they live");
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return tellFault(fault, breachScopeUsage);
   }
 }
 
-function proven({ log, frame, leaves, event }: EventOnRecord): Proven {
+function located(affected: readonly Affected<Place>[]): Pick<Report, "affected" | "stateRecords"> {
+  const numbers = new Map<Place, number>();
+  const told = affected.map(({ stateFrom, ...one }): Told => {
+    if (stateFrom === undefined) return one;
+    const stateRecord = numbers.get(stateFrom) ?? numbers.size;
+    numbers.set(stateFrom, stateRecord);
+    return { ...one, stateRecord };
+  });
+  return { affected: told, stateRecords: [...numbers.keys()].map(proven) };
+}
+
+function proven({ log, frame, leaves, at, id }: Place): Proven {
   const receipts = leaves.map(({ index, hash }) =>
     formatReceipt({ log: log.name, index, leafHash: hash, frameHash: frame.hash, proof: utf8(log.proof(index)) }),
   );
-  return { at: new Date(event.at).toISOString(), request: event.id, receipts };
+  return { at: new Date(at).toISOString(), request: id, receipts };
 }
 
 function tell(report: Report): void {
@@ -98,6 +127,9 @@ function tell(report: Report): void {
   const lines = [
     `${client}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
     `by state of residence: ${countsOf(byState)}`,
+    ...(report.undecided > 0
+      ? [`${report.undecided} in no State that is known: 164.406 may count each in any, so ask the origin where they live`]
+      : []),
     `disclosed: ${countsOf(disclosed)}`,
     ...(clocks === undefined ? ["clocks: none without --discovered"] : clockLines(clocks)),
     ...(askedInVain.length > 0 ? [`asked for, nothing found: ${askedInVain.join(", ")}`] : []),
@@ -109,8 +141,8 @@ function tell(report: Report): void {
 }
 
 function clockLines({ discovered, individuals, media, secretary }: BreachClocks): string[] {
-  const sure = media.states.length === 0 ? "no state has more than 500 residents that are known" : media.states.join(", ");
-  const maybe = media.maybe.length === 0 ? "" : `; those of unknown state decide: ${media.maybe.join(", ")}`;
+  const sure = media.states.length === 0 ? "no State has more than 500 residents that are known" : media.states.join(", ");
+  const maybe = media.maybe.length === 0 ? "" : `; those in no known State decide: ${media.maybe.join(", ")}`;
   return [
     `discovered ${discovered}`,
     `45 CFR 164.404(b): each individual without unreasonable delay, by ${individuals} at the latest`,
@@ -119,7 +151,7 @@ function clockLines({ discovered, individuals, media, secretary }: BreachClocks)
   ];
 }
 
-function affectedLine({ patient, state, first, last, disclosed, policies, withheld, records }: Affected): string {
+function affectedLine({ patient, state, first, last, disclosed, policies, withheld, records }: Told): string {
   const times = [...new Set([first, last])].map((at) => new Date(at).toISOString()).join(" to ");
   const views = policies.length === 0 ? "" : `; policy ${policies.join(", ")}`;
   const kept = withheld.length === 0 ? "" : `; never: ${withheld.join(", ")}`;

@@ -51,7 +51,9 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
   const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
   const target =
     [what?.origin, what?.type].filter(Boolean).join("/") + (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
-  const patients = event.patients.map(({ patient, counts }) => `${patient}${countsOf(counts)}`);
+  const patients = event.patients.map(
+    ({ patient, counts, state }) => `${patient}${state === undefined ? "" : ` of ${state}`}${countsOf(counts)}`,
+  );
   const words = [
     new Date(event.at).toISOString(),
     `${log.name}/${leaves[0]?.index}`,

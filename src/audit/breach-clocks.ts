@@ -1,9 +1,15 @@
+import { outsideUs } from "#fhir/residence";
+import { isUsState } from "#fhir/us-states";
+
 /** Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days, `2026-11-24`. */
 export interface BreachClocks {
   readonly discovered: string;
   /** 164.404(b): each individual, without unreasonable delay and not later. */
   readonly individuals: string;
-  /** 164.406: the media of each state with more than 500 residents among them, as soon and not later; `maybe` when those of unknown state decide. */
+  /**
+   * 164.406: the media of each State (160.103) with more than 500 residents among them, as soon and not later; `maybe` when those decide
+   * of whom none is known, {@link unknownState} being one where nobody is known to live.
+   */
   readonly media: { readonly by: string; readonly states: readonly string[]; readonly maybe: readonly string[] };
   /** 164.408: the Secretary; with the individuals from 500 on, else within 60 days after the year of the discovery. */
   readonly secretary: { readonly by: string; readonly clause: "164.408(b)" | "164.408(c)" };
@@ -22,8 +28,8 @@ export const unknownState = "unknown";
  */
 export function breachClocks(discovered: number, byState: Readonly<Record<string, number>>): BreachClocks {
   const day = Math.floor(discovered / DAY_MS) * DAY_MS;
-  const [all, unknown] = [Object.values(byState).reduce((sum, count) => sum + count, 0), byState[unknownState] ?? 0];
-  const known = Object.entries(byState).filter(([state]) => state !== unknownState);
+  const all = Object.values(byState).reduce((sum, count) => sum + count, 0);
+  const [known, unknown] = [Object.entries(byState).filter(([state]) => isUsState(state)), undecided(byState)];
   const states = known.filter(([, count]) => count > RESIDENTS).map(([state]) => state);
   const maybe = known.filter(([, count]) => count <= RESIDENTS && count + unknown > RESIDENTS).map(([state]) => state);
   const within = dateOf(day + DAYS * DAY_MS);
@@ -35,6 +41,12 @@ export function breachClocks(discovered: number, byState: Readonly<Record<string
     media: { by: within, states, maybe: unknown > RESIDENTS ? [...maybe, unknownState] : maybe },
     secretary: large ? { by: within, clause: "164.408(b)" } : { by: dateOf(lastOfYear + DAYS * DAY_MS), clause: "164.408(c)" },
   };
+}
+
+/** How many may live in any State: none is known, nor that it is none. What names no State (`Massachusets`, `AE`) decides nothing. */
+export function undecided(byState: Readonly<Record<string, number>>): number {
+  const others = Object.entries(byState).filter(([state]) => !isUsState(state) && state !== outsideUs);
+  return others.reduce((sum, [, count]) => sum + count, 0);
 }
 
 const dateOf = (at: number): string => new Date(at).toISOString().slice(0, 10);

@@ -2,9 +2,12 @@ import { unknownState } from "./breach-clocks.ts";
 import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
 
 /** One whose health information a client got. */
-export interface Affected {
+export interface Affected<Place> {
   readonly patient: string; // `<origin>/Patient/<id>`
+  /** Of residence, by the latest record that says one. */
   readonly state: string;
+  /** Which record that is. */
+  readonly stateFrom: Place | undefined;
   readonly first: number; // ms since 1970
   readonly last: number;
   /** Resources by type, summed over the records: one that was read twice counts twice. */
@@ -17,8 +20,8 @@ export interface Affected {
   readonly records: readonly number[];
 }
 
-export interface BreachScope {
-  readonly affected: readonly Affected[]; // by patient
+export interface BreachScope<Place> {
+  readonly affected: readonly Affected<Place>[]; // by patient
   readonly byState: Counts;
   readonly disclosed: Counts; // as the records count it: a resource of several patients once
   /** Patients who were asked for and of whom nothing was found. */
@@ -29,8 +32,15 @@ export interface BreachScope {
   readonly written: readonly string[];
 }
 
+/** What a record says of where somebody lives. */
+interface Residence<Place> {
+  readonly state: string;
+  readonly at: number;
+  readonly step: number;
+  readonly from: Place;
+}
+
 interface Person {
-  state: string | undefined;
   first: number;
   last: number;
   readonly disclosed: Map<string, number>;
@@ -42,13 +52,28 @@ interface Person {
 /**
  * Adds up what a client got (45 CFR 164.402: whose protected health information, and which). Windows of an answer that broke off count:
  * what they say may have left.
+ *
+ * @typeParam Place where a record stands, for who adds them up.
  */
-export class BreachTally {
+export class BreachTally<Place> {
   readonly #people = new Map<string, Person>();
   readonly #disclosed = new Map<string, number>();
   readonly #inVain = new Set<string>();
   readonly #unnamed = new Set<string>();
   readonly #written = new Set<string>();
+  readonly #residences = new Map<string, Residence<Place>>();
+
+  /**
+   * Takes in what an event says of where patients live: of any client and any time, since a search of observations has no Patient in its
+   * answer. Of two that differ the later request holds, of one request the later step: the notice goes to where people live now.
+   */
+  locate(event: AuditEvent, from: Place): void {
+    for (const { patient, state } of event.patients) {
+      if (state === undefined) continue;
+      const [said, known] = [{ state, at: event.at, step: event.step ?? 0, from }, this.#residences.get(patient)];
+      if (known === undefined || isLater(said, known)) this.#residences.set(patient, said);
+    }
+  }
 
   /** Takes an event in. Whether it tells of a disclosure, or of a write: what has to be proven. */
   add(event: AuditEvent, record: number): boolean {
@@ -64,8 +89,10 @@ export class BreachTally {
     return true;
   }
 
-  get scope(): BreachScope {
-    const affected = [...this.#people].sort(([a], [b]) => (a < b ? -1 : 1)).map(asAffected);
+  get scope(): BreachScope<Place> {
+    const affected = [...this.#people]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([patient, person]) => asAffected(patient, person, this.#residences.get(patient)));
     const byState = new Map<string, number>();
     for (const { state } of affected) byState.set(state, (byState.get(state) ?? 0) + 1);
     return {
@@ -85,7 +112,6 @@ export class BreachTally {
     }
     const withheld = new Set(event.withheld?.paths);
     const person: Person = this.#people.get(one.patient) ?? {
-      state: undefined,
       first: event.at,
       last: event.at,
       disclosed: new Map(),
@@ -95,7 +121,6 @@ export class BreachTally {
     };
     person.first = Math.min(person.first, event.at);
     person.last = Math.max(person.last, event.at);
-    person.state = stateOf(one) ?? person.state;
     person.withheld = new Set([...person.withheld].filter((path) => withheld.has(path)));
     if (event.why?.policy !== undefined) person.policies.add(event.why.policy);
     addTo(person.disclosed, one.counts);
@@ -104,22 +129,22 @@ export class BreachTally {
   }
 }
 
-const asAffected = ([patient, { state, first, last, disclosed, policies, withheld, records }]: [string, Person]): Affected => ({
-  patient,
-  state: state ?? unknownState,
-  first,
-  last,
-  disclosed: Object.fromEntries(disclosed),
-  policies: [...policies].sort(),
-  withheld: [...withheld].sort(),
-  records,
-});
-
-/** A record may say where a patient lives, or not; records of before that was recorded do not. */
-function stateOf(one: PatientCounts): string | undefined {
-  const state: unknown = Reflect.get(one, "state");
-  return typeof state === "string" && state.trim() !== "" ? state.trim() : undefined;
+/** Of one moment in two logs neither is later: the same one, in whatever order they are read. */
+function isLater<Place>(one: Residence<Place>, other: Residence<Place>): boolean {
+  return (one.at - other.at || one.step - other.step || (one.state > other.state ? 1 : -1)) > 0;
 }
+
+const asAffected = <Place>(patient: string, person: Person, residence: Residence<Place> | undefined): Affected<Place> => ({
+  patient,
+  state: residence?.state ?? unknownState,
+  stateFrom: residence?.from,
+  first: person.first,
+  last: person.last,
+  disclosed: Object.fromEntries(person.disclosed),
+  policies: [...person.policies].sort(),
+  withheld: [...person.withheld].sort(),
+  records: person.records,
+});
 
 function addTo(sum: Map<string, number>, counts: Counts): void {
   for (const [type, count] of Object.entries(counts)) sum.set(type, (sum.get(type) ?? 0) + count);

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { BreachTally } from "#audit/breach";
-import { breachClocks } from "#audit/breach-clocks";
+import { breachClocks, undecided } from "#audit/breach-clocks";
 import type { AuditEvent, PatientCounts } from "#audit/event";
 import { instant } from "#kernel/clock";
 
@@ -19,15 +19,14 @@ const patient = (id: string, counts: Record<string, number>, state?: string): Pa
   Object.assign({ patient: `main/Patient/${id}`, counts }, state === undefined ? {} : { state });
 
 test("each individual once, with what was disclosed, from which views, and what no record let out", ({ expect }) => {
-  const tally = new BreachTally();
-  tally.add(
-    event({
-      patients: [patient("a", { Observation: 2 }, "OH")],
-      counts: { Observation: 2 },
-      withheld: { paths: ["Patient.name", "Patient.photo"] },
-    }),
-    0,
-  );
+  const tally = new BreachTally<string>();
+  const first = event({
+    patients: [patient("a", { Observation: 2 }, "OH")],
+    counts: { Observation: 2 },
+    withheld: { paths: ["Patient.name", "Patient.photo"] },
+  });
+  tally.add(first, 0);
+  tally.locate(first, "leaf 0");
   const later = { at: at("2026-10-03T00:00:00Z"), why: { policy: "sha256:two" }, withheld: { paths: ["Patient.photo"] } };
   tally.add(
     event({ ...later, patients: [patient("a", { Patient: 1 }), patient("b", { Observation: 1 })], counts: { Patient: 1, Observation: 1 } }),
@@ -38,6 +37,7 @@ test("each individual once, with what was disclosed, from which views, and what 
     {
       patient: "main/Patient/a",
       state: "OH",
+      stateFrom: "leaf 0",
       first: at("2026-10-01T12:00:00Z"),
       last: later.at,
       disclosed: { Observation: 2, Patient: 1 },
@@ -45,7 +45,13 @@ test("each individual once, with what was disclosed, from which views, and what 
       withheld: ["Patient.photo"],
       records: [0, 1],
     },
-    expect.objectContaining({ patient: "main/Patient/b", state: "unknown", records: [1], withheld: ["Patient.photo"] }),
+    expect.objectContaining({
+      patient: "main/Patient/b",
+      state: "unknown",
+      stateFrom: undefined,
+      records: [1],
+      withheld: ["Patient.photo"],
+    }),
   ]);
   expect([byState, disclosed]).toEqual([
     { OH: 1, unknown: 1 },
@@ -53,8 +59,38 @@ test("each individual once, with what was disclosed, from which views, and what 
   ]);
 });
 
+test("a state is the latest that any record says, whoever caused it, and the same in whatever order the records are read", ({ expect }) => {
+  const said = (time: string, state: string | undefined, about: Partial<AuditEvent> = {}) =>
+    event({ at: at(time), patients: [patient("a", {}, state)], ...about });
+  const stateOf = (...events: readonly AuditEvent[]) => {
+    const tally = new BreachTally<string>();
+    tally.add(event({ at: at("2026-10-02T00:00:00Z"), patients: [patient("a", { Observation: 1 })] }), 0);
+    for (const one of events) tally.locate(one, one.kind);
+    const [only] = tally.scope.affected;
+    return [only?.state, only?.stateFrom];
+  };
+  const before = said("2026-01-01T00:00:00Z", "NH");
+  const after = said("2026-11-01T00:00:00Z", "MA", { kind: "refusal" });
+  const silent = said("2026-12-01T00:00:00Z", undefined);
+  expect(stateOf()).toEqual(["unknown", undefined]);
+  expect(stateOf(silent)).toEqual(["unknown", undefined]);
+  for (const order of [
+    [before, after, silent],
+    [silent, after, before],
+  ])
+    expect(stateOf(...order)).toEqual(["MA", "refusal"]);
+  const written = said("2026-11-01T00:00:00Z", "VT", { kind: "write", step: 1 });
+  expect([stateOf(written, after), stateOf(after, written)], "of one request the later step").toEqual([
+    ["VT", "write"],
+    ["VT", "write"],
+  ]);
+  const elsewhere = said("2026-11-01T00:00:00Z", "ME", { kind: "disclosure" });
+  expect(stateOf(elsewhere, after)).toEqual(stateOf(after, elsewhere));
+  expect(stateOf(event({ at: at("2026-11-02T00:00:00Z"), patients: [patient("b", {}, "CA")] }), after)).toEqual(["MA", "refusal"]);
+});
+
 test("who was asked for in vain, whose resources nobody knows, and whom writes concern are told apart", ({ expect }) => {
-  const tally = new BreachTally();
+  const tally = new BreachTally<string>();
   expect(tally.add(event({ patients: [patient("gone", {}), patient("a", {})], unnamed: ["Device/d"] }), 0)).toBe(true);
   expect(tally.add(event({ patients: [patient("a", { Patient: 1 })] }), 1)).toBe(true);
   expect(tally.add(event({ kind: "intent", patients: [patient("w", {})] }), 2)).toBe(true);
@@ -86,4 +122,8 @@ test("media are told in a state with more than 500 residents, and it is said whe
   expect(states({ OH: 501, MI: 3 })).toEqual([["OH"], []]);
   expect(states({ OH: 499, MI: 3, unknown: 2 })).toEqual([[], ["OH"]]);
   expect(states({ unknown: 501 })).toEqual([[], ["unknown"]]);
+  expect(states({ GU: 501, DC: 501, "outside US": 900 }), "a State of 160.103, and none").toEqual([["GU", "DC"], []]);
+  expect(states({ OH: 499, AE: 1, Massachusets: 1 }), "no word that names a State decides").toEqual([[], ["OH"]]);
+  expect(states({ Massachusets: 501 })).toEqual([[], ["unknown"]]);
+  expect(undecided({ OH: 499, AE: 1, Massachusets: 1, unknown: 3, "outside US": 9 })).toBe(5);
 });

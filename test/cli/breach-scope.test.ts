@@ -44,16 +44,50 @@ test("offline, from an export and a key: who is affected, by state, the clocks, 
   }
 });
 
+test("each is counted in the State that the latest record of any client and time says, with a proof of that record", async ({ expect }) => {
+  const crowd = Array.from({ length: 520 }, (_, n) => `p${n}`);
+  const lives = (number: number, client: string, ids: readonly string[], state: string) => {
+    const event = disclosure(number, client, Object.fromEntries(ids.map((id) => [id, { Patient: 1 }])));
+    return { ...event, patients: event.patients.map(({ patient, counts }) => ({ patient, counts, state })) };
+  };
+  const observed = disclosure(30, "payer", Object.fromEntries([...crowd, "amara", "nobody"].map((id) => [id, { Observation: 1 }])));
+  const events = [
+    [lives(1, "telehealth", crowd.slice(0, 501), "MA"), lives(2, "telehealth", [...crowd.slice(501), "amara"], "NH")],
+    [observed],
+    [lives(50, "clinic", ["amara"], "outside US"), lives(51, "clinic", ["not-affected"], "CA")],
+  ];
+  const known = writeLog(join(folder, "known"), await logOfEvents(events));
+  const when = ["--client", "payer", "--from", "2026-10-01T12:30:00Z", "--to", "2026-10-01T12:30:00Z", "--discovered", "2026-10-05"];
+  const ask = (...args: readonly string[]) => phylax("breach-scope", known, "--log-key", logKey, "--key", key, ...when, ...args);
+  const { code, out } = await ask("--json");
+  const report = JSON.parse(out);
+  expect([code, report.byState, report.undecided]).toEqual([0, { MA: 501, NH: 19, "outside US": 1, unknown: 1 }, 1]);
+  expect(report.clocks.media).toMatchObject({ states: ["MA"], maybe: [] });
+  const of = (id: string) => report.affected.find(({ patient }: { patient: string }) => patient === `main/Patient/${id}`);
+  expect([of("nobody").state, "stateRecord" in of("nobody")]).toEqual(["unknown", false]);
+  const source = report.stateRecords[of("amara").stateRecord];
+  expect([of("amara").state, source.at]).toEqual(["outside US", "2026-10-01T12:50:00.000Z"]);
+  expect(report.stateRecords).toHaveLength(3);
+  expect(await phylax("receipt", "check", source.receipts[0], "--log-key", logKey)).toMatchObject({ code: 0 });
+  const lines = (await ask()).out.split("\n");
+  expect(lines).toContain("by state of residence: MA 501, NH 19, outside US 1, unknown 1");
+  expect(lines).toContain("1 in no State that is known: 164.406 may count each in any, so ask the origin where they live");
+  expect(lines).toContain("45 CFR 164.406: media by 2026-12-04: MA");
+  const { out: read } = await phylax("ledger", "read", known, "--log-key", logKey, "--key", key, "--patient", "main/Patient/not-affected");
+  expect(read).toContain("patients: main/Patient/not-affected of CA (Patient 1)");
+});
+
 test("for a person: a summary, the clauses and a line for each individual; purpose and origin narrow it", async ({ expect }) => {
   const { code, out } = await scope("--to", "2026-10-01T12:01:59Z", "--discovered", "2026-10-05");
   expect(code).toBe(0);
   expect(out.split("\n").filter(Boolean)).toEqual([
     "payer, 2026-10-01T00:00:00.000Z to 2026-10-01T12:01:59.000Z: 1 individuals in 1 records",
     "by state of residence: unknown 1",
+    "1 in no State that is known: 164.406 may count each in any, so ask the origin where they live",
     "disclosed: Patient 1",
     "discovered 2026-10-05",
     "45 CFR 164.404(b): each individual without unreasonable delay, by 2026-12-04 at the latest",
-    "45 CFR 164.406: media by 2026-12-04: no state has more than 500 residents that are known",
+    "45 CFR 164.406: media by 2026-12-04: no State has more than 500 residents that are known",
     "45 CFR 164.408(c): the Secretary by 2027-03-01",
     `main/Patient/amara (unknown): Patient 1; 2026-10-01T12:01:00.000Z, 1 records; policy sha256:${"a".repeat(64)}; never: Patient.address`,
   ]);
