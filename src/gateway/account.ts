@@ -5,6 +5,7 @@ import { joinBytes, utf8 } from "#fhir/bytes";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
+import type { Residences } from "#phi/residences";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "./accounting-csv.ts";
 import { accountingBundle } from "./accounting-fhir.ts";
@@ -31,6 +32,7 @@ interface Scene {
   readonly base: string;
   readonly at: Instant;
   readonly caller: AccountingCaller;
+  readonly residences: Residences;
 }
 
 // 45 CFR 164.528(a)(1): in the six years before the date of the request.
@@ -38,8 +40,8 @@ const yearsBack = 6;
 
 /** A patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers. */
 export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
-  const { asked, grant, origin, base, at } = scene;
-  const ids = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin });
+  const { asked, grant, origin, base, at, residences } = scene;
+  const ids = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
   if (!ids.ok) return ids;
   const [from, to] = daysOf(asked, at);
   const found = await ports.disclosures.linesOf({

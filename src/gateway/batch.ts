@@ -14,7 +14,7 @@ import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import type { WriteScene } from "./write.ts";
 import { planWrite, type PlannedWrite } from "./write-plan.ts";
-import { represent, sendWrite, type DoneWrite } from "./write-send.ts";
+import { noteWritten, represent, sendWrite, type DoneWrite } from "./write-send.ts";
 
 export interface BatchScene extends WriteScene {
   readonly requestId: string;
@@ -118,6 +118,7 @@ async function send(one: Entry, scene: BatchScene): Promise<void> {
     one.parts.push(writePart("write", { ...whatOf(one), ...placeOf(one.plan) }, concerned, { origin, outcome }));
     return;
   }
+  noteWritten(one.plan, scene.residences);
   const { status, type, id, version } = sent.value;
   one.parts.push(writePart("write", { ...whatOf(one), ...placeOf({ type, id }) }, concerned, { origin, outcome: { status } }));
   const at = status === 204 || id === undefined ? undefined : `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
@@ -162,10 +163,10 @@ export const bytesOf = ({ windows }: Disclosure): number => windows.reduce((sum,
 
 async function read(one: Entry, scene: BatchScene): Promise<void> {
   if (!one.asked.ok || one.asked.value.kind !== "reading") return;
-  const { policy, access, origin, at, who, clientCert, ports } = scene;
+  const { policy, access, origin, at, who, clientCert, ports, residences } = scene;
   const grant = evaluate(policy, access, one.asked.value.interaction);
   if (!grant.ok) return refuse(one, grant.error, scene);
-  const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports);
+  const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert, residences }, ports);
   if (!disclosed.ok) return refuse(one, disclosed.error, scene);
   const { isHead, interaction } = one.asked.value;
   one.answer = { status: 200, bodiless: isHead };

@@ -5,6 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type Withheld } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
+import type { Residences } from "#phi/residences";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import type { OriginQuestion, Origins } from "#fhir/ports";
 import { fillPage, type PageRefusal } from "./fill-page.ts";
@@ -36,13 +37,14 @@ export interface Gathering {
   readonly place: PagePlace | undefined;
   /** The verified certificate of the connection, as RFC 9440 writes it. */
   readonly clientCert: string | undefined;
+  readonly residences: Residences;
 }
 
 /** Asks the origin whatever the grant says, and makes of the answers what may leave. */
 export async function gather(asked: Gathering, ports: GatherPorts): Promise<Result<Disclosure, GatherRefusal>> {
-  const { grant, origin } = asked;
+  const { grant, origin, residences } = asked;
   const { expects } = grant;
-  const names = { public: ports.fhirBase(origin), name: origin };
+  const names = { public: ports.fhirBase(origin), name: origin, residences };
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, asked.clientCert);
   switch (expects.kind) {
     case "read": {
@@ -82,13 +84,13 @@ export async function wholeOf(
 }
 
 async function searchPage(
-  { origin, at, who, grant, place }: Gathering,
+  { origin, at, who, grant, place, residences }: Gathering,
   expects: SearchExpectation,
   ask: Ask,
   ports: GatherPorts,
 ): Promise<Result<Disclosure, GatherRefusal>> {
   const base = ports.fhirBase(origin);
-  const names = { public: base, name: origin };
+  const names = { public: base, name: origin, residences };
   const resolved = await resolveJoins(expects.joins, ask, names);
   if (!resolved.ok) return resolved;
   if (resolved.value === undefined) return new Page(grant, expects, { ...names, origin: base }).finish(undefined, true);

@@ -3,6 +3,7 @@ import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
+import type { Residences } from "#phi/residences";
 import type { ListingGrant } from "#policy/evaluate-listing";
 import type { Ask } from "./all-rows.ts";
 import type { GatherPorts, GatherRefusal } from "./gather.ts";
@@ -19,12 +20,13 @@ export interface Listed {
   readonly grant: ListingGrant;
   readonly place: PagePlace | undefined;
   readonly ask: Ask;
+  readonly residences: Residences;
 }
 
 /** Asks the origin for what a listing needs, and makes of its answers what may leave. */
 export async function list(asked: Listed, ports: GatherPorts): Promise<Result<Disclosure, GatherRefusal>> {
-  const { grant, place, ask, origin } = asked;
-  const names = { public: ports.fhirBase(origin), name: origin };
+  const { grant, place, ask, origin, residences } = asked;
+  const names = { public: ports.fhirBase(origin), name: origin, residences };
   switch (grant.kind) {
     case "history": {
       const filled = await listHistory(grant, start(grant.question, place), ask, names);

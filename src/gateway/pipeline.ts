@@ -86,9 +86,10 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   trail.learn({ policyDigest: who.grant.policyDigest });
 
   const { origin, at } = call.value;
+  const { residences } = trail;
   const clientCert = clientCertField(call.value.tlsClientAuth, who.certificate);
   const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, clientCert);
-  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin), at });
+  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin), at, residences });
   if (!access.ok) return trail.refuse(access.error);
 
   // The origin may take longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.
@@ -106,7 +107,8 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     return told.ok ? trail.tell(told.value) : trail.refuse(told.error);
   }
   const base = ports.fhirBase(origin);
-  const writing = { policy, access: access.value, base, ask, origin, origins: ports.origins, clientCert, still: stillGood, spendRecords };
+  const asking = { policy, access: access.value, base, ask, residences };
+  const writing = { ...asking, origin, origins: ports.origins, clientCert, still: stillGood, spendRecords };
   if (isWriting(interaction)) {
     const written = await readWrite(interaction, message);
     return written.ok ? write(written.value, writing, trail) : trail.refuse(written.error);
@@ -131,14 +133,17 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (interaction.kind === "disclosures") {
     const permitted = evaluateAccounting(policy, access.value, { purpose: who.purpose, asked: interaction });
     if (!permitted.ok) return trail.refuse(permitted.error);
-    const accounted = await account({ asked: interaction, grant: permitted.value, ask, origin, base, at, caller: trail.caller }, ports);
+    const accounted = await account(
+      { asked: interaction, grant: permitted.value, ask, origin, base, at, caller: trail.caller, residences },
+      ports,
+    );
     return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);
   }
 
   const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
-  const asked = { origin, at, who, place };
+  const asked = { origin, at, who, place, residences };
   const disclosed = await ("kind" in grant.value
     ? list({ ...asked, grant: grant.value, ask }, ports)
     : gather({ ...asked, grant: grant.value, clientCert }, ports));

@@ -5,6 +5,7 @@ import { parseReference, type Reference } from "#fhir/reference";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import type { Residences } from "#phi/residences";
 import type { Access } from "#policy/hold";
 import type { UserRelation } from "#policy/schema";
 import { allRows, type Ask, type Rows, type RowsRefusal } from "./all-rows.ts";
@@ -16,6 +17,7 @@ export interface RelatePorts {
   /** The FHIR base that the client calls: `fhirUser` may be below it. */
   readonly base: string;
   readonly at: Instant;
+  readonly residences: Residences;
 }
 
 // A list of patients goes into the question to the origin, and each row is checked against it.
@@ -59,7 +61,7 @@ async function ofRelatedPerson({ id }: Local, { ask, at }: RelatePorts): Promise
   );
 }
 
-async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, { ask, at }: RelatePorts): Promise<Patients> {
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, { ask, at, residences }: RelatePorts): Promise<Patients> {
   const roles = await rolesOf(user, ask, at);
   if (!roles.ok) return roles;
   // Who signed in as a role is that role for as long as it is active.
@@ -69,7 +71,10 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: string) => readonly string[]) => {
     const found = await asked;
     if (!found.ok) return found;
-    for (const row of found.value.rows) for (const patient of of(row, found.value.base)) patients.add(patient);
+    for (const row of found.value.rows) {
+      residences.note(row);
+      for (const patient of of(row, found.value.base)) patients.add(patient);
+    }
     return patients.size > patientsMax ? err({ reason: "rows_too_many" } as const) : found;
   };
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>

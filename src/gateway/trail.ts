@@ -10,6 +10,7 @@ import type { Sender } from "#ledger/shard-choice";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 import type { Budget } from "#limits/ports";
 import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
+import { Residences } from "#phi/residences";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { asksForProof } from "./asks-for-proof.ts";
@@ -21,6 +22,7 @@ import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer
 import { onRecord } from "./on-record.ts";
 import { inAppends, withheldPathsMax, type Part } from "./parts.ts";
 import { sendWindows } from "./windows.ts";
+import { withStates } from "./with-states.ts";
 import { writeAnswer, type WriteOutcome } from "./write-answer.ts";
 import type { ConcernedBy } from "./write-plan.ts";
 
@@ -52,6 +54,8 @@ interface Facts {
 
 /** Follows one request and ends it: every way out records first and answers then. When the record fails it throws, and nothing leaves. */
 export class Trail {
+  /** Where the patients live whom a record names, by the bodies that were read meanwhile. */
+  readonly residences: Residences;
   readonly #arrival: Arrival;
   readonly #ports: TrailPorts;
   #facts: Facts = {};
@@ -65,6 +69,7 @@ export class Trail {
   #partsRecorded = 0;
 
   constructor(arrival: Arrival, ports: TrailPorts) {
+    this.residences = new Residences(arrival.at);
     this.#arrival = arrival;
     this.#ports = ports;
   }
@@ -305,11 +310,15 @@ export class Trail {
     const proof = this.#facts.principal?.proof;
     if (proof === undefined || this.#proofSpent) return this.#record(events);
     this.#proofSpent = true;
-    return this.#ports.ledger.recordOnce(events, proof);
+    return this.#ports.ledger.recordOnce(this.#located(events), proof);
   }
 
   #record(events: readonly AuditEvent[]): Promise<Recorded | Counted> {
-    return this.#ports.ledger.record(events, this.#sender(this.#facts.principal));
+    return this.#ports.ledger.record(this.#located(events), this.#sender(this.#facts.principal));
+  }
+
+  #located(events: readonly AuditEvent[]): readonly AuditEvent[] {
+    return events.map((event) => withStates(event, this.residences));
   }
 
   #disclosure({ patients, unnamed, counts, withheldResources }: DisclosedWindow, paths: readonly string[], status: number): AuditEvent {

@@ -17,7 +17,7 @@ import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import { findByCriteria } from "./write-criteria.ts";
 import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
-import { refusalOf } from "./write-send.ts";
+import { noteWritten, refusalOf } from "./write-send.ts";
 
 export type TransactionRefusal =
   /** A reference that is a search finds no resource that may be seen, or several (FHIR R4 http §3.1.0.11.2). */
@@ -61,7 +61,10 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
         sent.error,
       );
     }
-    for (const [index, one] of sending.entries()) done.set(one, sent.value[index] ?? { status: 200 });
+    for (const [index, one] of sending.entries()) {
+      done.set(one, sent.value[index] ?? { status: 200 });
+      if (one.plan?.kind === "send") noteWritten(one.plan, scene.residences);
+    }
     await trail.noteParts(sending.map((one) => partOf("write", one, scene, { status: done.get(one)?.status ?? 200 })));
   }
   const parts: Part[] = [];
@@ -226,12 +229,12 @@ function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin:
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
 async function read(one: Ready, scene: BatchScene, parts: Part[], room: { bytes: number }): Promise<EntryAnswer> {
-  const { policy, access, origin, at, who, clientCert, ports } = scene;
+  const { policy, access, origin, at, who, clientCert, ports, residences } = scene;
   if (one.asked.kind !== "reading") return { status: 200 };
   const { interaction, isHead } = one.asked;
   const what = { ...onRecord(interaction), method: one.entry.method, path: one.entry.segments.join("/") };
   const grant = evaluate(policy, access, interaction);
-  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert }, ports) : grant;
+  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert, residences }, ports) : grant;
   const fits = !found.ok || bytesOf(found.value) <= room.bytes;
   const disclosed = fits ? found : err({ reason: "answer_too_large" } as const);
   const still = disclosed.ok ? await scene.still() : disclosed;

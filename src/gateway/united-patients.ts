@@ -42,6 +42,7 @@ export async function unitedPatients(
       if (!read.ok && read.error.reason === "absent") continue; // merged away and gone: nobody can say more of it
       if (!read.ok) return read;
       const resource = toldTo === "officer" ? seenBy(patient(other), read.value, other, names) : plainly(read.value.body, other);
+      if (resource !== undefined) names.residences.note(resource);
       const links = resource === undefined ? [] : linked(resource, read.value.base);
       if (!links.includes(one.id)) continue;
       ids.push(other);

@@ -6,6 +6,7 @@ import type { Search } from "#fhir/search";
 import { err, ok, type Result } from "#kernel/result";
 import { originUrls } from "#phi/origin-urls";
 import { cutResource } from "#phi/redact";
+import type { Residences } from "#phi/residences";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyRefusal } from "#policy/grant";
@@ -25,6 +26,7 @@ export interface CriteriaScene {
   /** FHIR base that the client calls. */
   readonly base: string;
   readonly ask: Ask;
+  readonly residences: Residences;
 }
 
 // Criteria that find more name no resource.
@@ -61,6 +63,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
   const bases = { origin: base, public: scene.base };
   const matches = new Map<string, FoundRow>();
   for (const row of rows) {
+    scene.residences.note(row);
     const view = isAskedFor(row, criteria.parameters, base) ? viewOf(row, base) : undefined;
     const reach = {
       viewInside: (inside: JsonObject) => viewInside(inside, base),

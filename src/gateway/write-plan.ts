@@ -138,7 +138,7 @@ async function planChange(
   write: Exclude<PlainWrite, { kind: "create" }>,
   body: WriteBody,
   conditions: WriteConditions,
-  { policy, access, ask, base }: CriteriaScene,
+  { policy, access, ask, base, residences }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);
@@ -148,6 +148,7 @@ async function planChange(
   if (!answer.ok || !bytes.ok) return bytes.ok ? err({ reason: "absent" }) : bytes;
   const found = standingIn(bytes.value, write, grant.value, { origin: answer.value.base, public: base });
   if (!found.ok) return found;
+  residences.note(found.value.stored);
   const bases = { origin: answer.value.base, public: base };
   const planned = decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
   return planned.ok ? planned : err({ ...planned.error, concerned: allConcerned([found.value.stored], found.value.patients, bases) });

@@ -1,3 +1,4 @@
+import { utf8 } from "#fhir/bytes";
 import type { ResourceType } from "#fhir/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json";
 import type { Origins, OriginWritten } from "#fhir/ports";
@@ -6,6 +7,7 @@ import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import type { Disclosure } from "#phi/disclosure";
+import type { Residences } from "#phi/residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "./forward.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
@@ -30,6 +32,12 @@ export interface DoneWrite {
   /** What the origin says that it holds now, before anything is decided about it; `undefined`: nothing. */
   readonly body: Uint8Array | undefined;
   readonly base: string;
+}
+
+/** Where a Patient lives now that the write is done. */
+export function noteWritten({ type, write }: Extract<PlannedWrite, { kind: "send" }>, residences: Residences): void {
+  const read = type === "Patient" && write.body !== undefined ? readJson(utf8(write.body)) : undefined;
+  if (read?.ok === true && isObject(read.value)) residences.note(read.value);
 }
 
 /** Sends a write, once. */
@@ -93,7 +101,7 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,
-  { policy, access, base: publicBase, ask }: CriteriaScene,
+  { policy, access, base: publicBase, ask, residences }: CriteriaScene,
   origin: string,
 ): Promise<Disclosure | undefined> {
   if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
@@ -102,7 +110,7 @@ export async function represent(
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
   const disclose = (bytes: Uint8Array, from: string) =>
-    new Discloser(grant.value, { origin: from, public: publicBase, name: origin }).read(bytes, type, id);
+    new Discloser(grant.value, { origin: from, public: publicBase, name: origin, residences }).read(bytes, type, id);
   const said = body && disclose(body, base);
   if (said?.ok === true) return said.value;
   const answer = await ask(grant.value.ask);

@@ -6,7 +6,7 @@ import type { Trail } from "./trail.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
 import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
-import { represent, sendWrite } from "./write-send.ts";
+import { noteWritten, represent, sendWrite } from "./write-send.ts";
 
 export interface WriteScene extends CriteriaScene {
   /** Name of the origin. */
@@ -43,6 +43,7 @@ export async function write(asked: AskedWrite, scene: WriteScene, trail: Trail):
     return trail.conclude({ status, refusal: sent.error, reason: sent.error.reason, type, id: planned.value.id, concerned });
   }
   const done = sent.value;
+  noteWritten(planned.value, scene.residences);
   const ended = { status: done.status, type, id: done.id, returns, location: locationOf(done, scene), concerned };
   const told = await tell(() => (done.status === 204 ? Promise.resolve(undefined) : represent(done, returns, scene, scene.origin)), scene);
   return trail.conclude({ ...ended, ...told });

@@ -13,6 +13,7 @@ import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal, type CutResource } from "./redact.ts";
+import type { Residences } from "./residences.ts";
 
 /** Why nothing leaves. */
 export type Withheld =
@@ -24,8 +25,8 @@ export type Withheld =
   /** Decided by a row as well. */
   | { readonly reason: "resource_withheld"; readonly because: CutRefusal };
 
-/** The two addresses of an origin's FHIR base, and its name in the registry. */
-export type NamedBases = Bases & { readonly name: string };
+/** The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients live. */
+export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
 
 /** Decides about the resources of one answer and cuts each to its view. Never throws for a bad answer; nothing is released but what a view shows. */
 export class Discloser {
@@ -63,6 +64,7 @@ export class Discloser {
     if (!now.ok) return now;
     const old = this.#askedIn(body, type, id);
     if (!old.ok) return old;
+    this.#bases.residences.note(now.value); // again: where its patient lives now
     const meta = property(old.value, "meta");
     if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_not_asked" });
     const view = this.#viewOf(now.value);
@@ -80,6 +82,7 @@ export class Discloser {
 
   /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
   step(old: JsonObject, now: JsonObject): Result<CutResource | undefined, Withheld> {
+    this.#bases.residences.note(now);
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
     if (view === undefined || viewNow === undefined) return ok(undefined);
     const [cut, cutNow] = [cutResource(old, view, this.#context), cutResource(now, viewNow, this.#context)];
@@ -90,6 +93,7 @@ export class Discloser {
 
   /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
   brought(resource: JsonObject, through: ReadonlySet<string>): Result<Linked | undefined, Withheld> {
+    this.#bases.residences.note(resource);
     const view = this.#grant.viewBeside(resource, this.#bases.origin, through);
     return view === undefined ? ok(undefined) : this.#linked(resource, view, "include");
   }
@@ -105,6 +109,7 @@ export class Discloser {
 
   /** A row of a list that may leave, or one that does not. */
   row(resource: JsonObject, type: string): Result<Extract<Entry, { kind: "match" | "hidden" }>, Withheld> {
+    this.#bases.residences.note(resource);
     // The row first: what is wrong with a hidden one must not decide the status.
     const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
@@ -115,6 +120,7 @@ export class Discloser {
 
   /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
   sees(row: JsonObject): boolean {
+    this.#bases.residences.note(row);
     const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
     const cut = view && cutResource(row, view, this.#context);
     return cut?.ok === true && this.#shows(cut.value.resource);
@@ -130,6 +136,7 @@ export class Discloser {
   }
 
   #beside(resource: JsonObject): Result<Entry, Withheld> {
+    this.#bases.residences.note(resource);
     const { includes, viewBeside } = this.#grant;
     // By any of the includes that could lead here; by which one does, the page knows at its end.
     const view = viewBeside(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
@@ -163,6 +170,7 @@ export class Discloser {
   #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
     const answer = readJson(body);
     if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
+    if (isObject(answer.value)) this.#bases.residences.note(answer.value);
     if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_out_of_reach" });
     return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_not_asked" });
   }

@@ -8,6 +8,7 @@ import { transact } from "#gateway/transaction";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
 
@@ -48,6 +49,7 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
     requestId: "0".repeat(32),
     who: {},
     at: instant(0),
+    residences: new Residences(instant(0)),
     prefer: null,
     ports: { origins: { ask: async () => (await ask()).value }, pages: {}, fhirBase: () => base },
   } as unknown as BatchScene; // what no entry of these tests comes to is left out

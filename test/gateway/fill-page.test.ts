@@ -2,12 +2,14 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { fillPage, type Filled } from "#gateway/fill-page";
+import { instant } from "#kernel/clock";
 import type { Page } from "#phi/page";
 import { err, ok, type Result } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import { decide, policy, rule } from "../policy/granting.ts";
 
 const base = "https://origin.internal/fhir";
-const names = { public: "https://api.example/v1/fhir/main", name: "main" };
+const names = { public: "https://api.example/v1/fhir/main", name: "main", residences: new Residences(instant(0)) };
 const labs = policy(rule(["Observation"], ["category"], { where: [{ path: "category", in: ["urn:c|lab"] }] }));
 
 interface Row {

@@ -8,6 +8,7 @@ import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument } from "#policy/schema";
 import { ok } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import { policy, rule } from "../policy/granting.ts";
 
 const base = "https://api.example/v1/fhir/main";
@@ -94,7 +95,15 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
     return { resourceType: "Bundle", type: "searchset", entry };
   };
   const disclosed = await gather(
-    { origin: "main", at: instant(0), who: {} as never, grant: grant.value, place: undefined, clientCert: undefined },
+    {
+      origin: "main",
+      at: instant(0),
+      who: {} as never,
+      grant: grant.value,
+      place: undefined,
+      clientCert: undefined,
+      residences: new Residences(instant(0)),
+    },
     {
       origins: {
         ask: async (_origin, question) => {

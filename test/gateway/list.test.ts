@@ -5,15 +5,17 @@ import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { listEverything } from "#gateway/list-everything";
 import { listHistory } from "#gateway/list-history";
 import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { evaluateListing, type EverythingGrant, type HistoryGrant } from "#policy/evaluate-listing";
 import type { PolicyDocument } from "#policy/schema";
 import type { Disclosure } from "#phi/disclosure";
+import { Residences } from "#phi/residences";
 import { policy, rule } from "../policy/granting.ts";
 
 const base = "https://origin.internal/fhir";
-const names = { public: "https://api.example/v1/fhir/main", name: "main" };
+const names = { public: "https://api.example/v1/fhir/main", name: "main", residences: new Residences(instant(0)) };
 const labs: PolicyDocument = {
   ...policy(
     rule(["Patient"], "everything"),

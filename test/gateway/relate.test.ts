@@ -4,6 +4,7 @@ import { relate } from "#gateway/relate";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import type { UserRelation } from "#policy/schema";
 
 const base = "https://api.example/v1/fhir/main";
@@ -21,7 +22,7 @@ const world: Readonly<Record<string, readonly object[]>> = {
     { id: "others", practitioner: to("Practitioner/otto"), organization: to("Organization/other") },
   ],
   Patient: [
-    { id: "own", generalPractitioner: [to("Practitioner/vera")] },
+    { id: "own", generalPractitioner: [to("Practitioner/vera")], address: [{ state: "Maine" }] },
     { id: "by-role", generalPractitioner: [to("PractitionerRole/cardio")] },
     { id: "by-former-role", generalPractitioner: [to("PractitionerRole/left"), to("PractitionerRole/ended"), to("PractitionerRole/odd")] },
     { id: "managed", managingOrganization: to("Organization/clinic") },
@@ -59,7 +60,12 @@ async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
 }
 
-async function patientsOf(user: string | undefined, relations: readonly UserRelation[], scope = "user/*.rs") {
+async function patientsOf(
+  user: string | undefined,
+  relations: readonly UserRelation[],
+  scope = "user/*.rs",
+  residences = new Residences(at),
+) {
   const scopes = parseScopes(scope);
   if (!scopes.ok) throw new Error(scopes.error.reason);
   const asked: string[] = [];
@@ -73,7 +79,12 @@ async function patientsOf(user: string | undefined, relations: readonly UserRela
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry })),
     });
   };
-  const access = await relate({ scopes: scopes.value, patient: undefined, user }, new Set(relations), { ask, base, at });
+  const access = await relate({ scopes: scopes.value, patient: undefined, user }, new Set(relations), {
+    ask,
+    base,
+    at,
+    residences,
+  });
   if (!access.ok) throw new Error(access.error.reason);
   return { patients: access.value.usersPatients && [...access.value.usersPatients].sort(), asked };
 }
@@ -86,6 +97,12 @@ test("a practitioner reaches who names her, or an active role of hers, as genera
   expect((await patientsOf("PractitionerRole/cardio", ["practitioner"])).patients).toEqual(["by-role"]);
   for (const role of ["left", "ended", "odd"])
     expect((await patientsOf(`PractitionerRole/${role}`, ["practitioner"])).patients, role).toEqual([]);
+});
+
+test("where the patients live whose records were read for it is known to the request", async ({ expect }) => {
+  const residences = new Residences(at);
+  await patientsOf("Practitioner/vera", ["practitioner"], "user/*.rs", residences);
+  expect([residences.of("own"), residences.of("by-role")]).toEqual(["ME", undefined]);
 });
 
 test("an organization's patients are those of her active roles' organizations", async ({ expect }) => {

@@ -5,14 +5,17 @@ import type { ResourceType } from "#fhir/elements";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { planWrite } from "#gateway/write-plan";
 import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
+import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, RowCondition } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 
 const base = "https://api.example/v1/fhir/main";
+const residences = new Residences(instant(0));
 const origin = "https://origin.internal/fhir";
 const to = (reference: string) => ({ reference });
 const interactions = ["read", "search", "create", "update"] as const;
@@ -38,6 +41,7 @@ async function plan(document: PolicyDocument, scope: string, stored: object | un
       access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
       base,
       ask: async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(stored)) }),
+      residences,
     },
   );
 }
@@ -133,7 +137,7 @@ function shownBy(document: PolicyDocument, resource: object): { readonly text: s
     if (!asked.ok || !isReading(asked.value)) throw new Error("a test's own mistake");
     const grant = evaluate(compiled, { scopes: scopes.value, patient: undefined }, asked.value);
     if (!grant.ok) return "";
-    const discloser = new Discloser(grant.value, { origin, public: base, name: "main" });
+    const discloser = new Discloser(grant.value, { origin, public: base, name: "main", residences });
     if (asked.value.kind === "read") {
       const read = discloser.read(bytes, "Observation", "o");
       return read.ok ? new TextDecoder().decode(read.value.windows[0]?.body) : "";

@@ -2,7 +2,9 @@ import { test } from "vitest";
 import { readCriteria } from "#fhir/interaction";
 import { findByCriteria } from "#gateway/write-criteria";
 import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
 
@@ -21,6 +23,7 @@ test("how many hidden rows an origin has does not decide whether criteria find o
       access: { scopes: scopes.value, patient: "amara" },
       base: "https://api.example/v1/fhir/main",
       ask: async () => ok({ kind: "answered" as const, base: "https://origin.internal/fhir", body: body(text) }),
+      residences: new Residences(instant(0)),
     });
     return found.ok ? found.value : found.error.reason;
   };

