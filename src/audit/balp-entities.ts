@@ -4,7 +4,7 @@ import { utf8 } from "#ledger/bytes";
 import type { Receipt } from "#ledger/receipt";
 import { coding, stringOf } from "./balp-codes.ts";
 import type { Shape } from "./balp-profile.ts";
-import type { AuditEvent, Counts, PatientCounts } from "./event.ts";
+import type { AuditEvent, Configuration, Counts, PatientCounts } from "./event.ts";
 
 interface OnRecord {
   readonly way: Shape["way"];
@@ -19,7 +19,22 @@ export function entitiesOf(event: AuditEvent, patient: PatientCounts | undefined
   const named = patient?.patient.slice(patient.patient.indexOf("/") + 1); // `<origin>/Patient/<id>`
   const person: readonly JsonObject[] =
     named === undefined ? [] : [{ type: coding("entityType", "1"), role: coding("role", "1"), what: { reference: named } }];
-  return [transaction, ...person, asked(event, place.way), record(event, patient, place)];
+  const subject = event.configuration === undefined ? asked(event, place.way) : startedWith(event.configuration);
+  return [transaction, ...person, subject, record(event, patient, place)];
+}
+
+/** A worker's settings, each a detail: as DICOM has it, an object in the role of a security resource. */
+function startedWith({ worker, digest, settings }: Configuration): JsonObject {
+  const detail = settings.flatMap(([name, value]) => {
+    const [type, valueString] = [stringOf(name), stringOf(value)];
+    return type === undefined || valueString === undefined ? [] : [{ type, valueString }];
+  });
+  return {
+    type: coding("entityType", "2"),
+    role: coding("role", "13"),
+    what: { identifier: { value: digest }, display: `configuration of ${worker}` },
+    ...(detail.length === 0 ? {} : { detail }),
+  };
 }
 
 /** What was asked for: of a search the query, in base64, since that may hold anything. */

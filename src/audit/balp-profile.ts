@@ -69,12 +69,13 @@ const interactions: Readonly<Record<string, readonly [Exclude<Way, "other" | "di
   "conditional-delete": ["delete", "delete"],
 };
 
-/** Types of what has no profile (DICOM PS3.16 CID 400): who signs in, and what operators change. */
+/** Types of what has no profile (DICOM PS3.16 CID 400): who signs in, what operators change, and what workers start with. */
 const others: Readonly<Record<string, readonly [type: JsonObject, subtype: readonly JsonObject[]]>> = {
   token: [coding("dcm", "110114"), [coding("dcm", "110122")]],
   introspection: [coding("dcm", "110114"), []],
   revocation: [coding("dcm", "110114"), [coding("dcm", "110123")]],
   administration: [coding("dcm", "110113"), [coding("dcm", "110131")]],
+  configuration: [coding("dcm", "110100"), [coding("dcm", "110120")]],
   refusals: [coding("dcm", "110113"), []],
 };
 

@@ -56,7 +56,9 @@ function outcomeOf({ kind, outcome }: AuditEvent): { readonly outcome: string; r
 }
 
 function agentsOf(event: AuditEvent, shape: Shape, server: JsonObject, url: string | undefined): readonly JsonObject[] {
-  const { who, from, why } = event;
+  const { who, from, why, configuration } = event;
+  if (configuration !== undefined)
+    return [{ type: concept("dcm", "110150"), who: { identifier: { value: configuration.worker } }, requestor: false }];
   const person = stringOf(who?.user ?? who?.operator ?? who?.subject);
   const [client, address, policy] = [stringOf(who?.client), stringOf(from?.address), why?.policy];
   const purposeOfUse = (why?.purposes ?? []).filter(isCode).map((code) => concept("reason", code));

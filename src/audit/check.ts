@@ -1,6 +1,7 @@
 import { stateBytesMax } from "#fhir/residence";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { configurationDigest } from "./configuration.ts";
 import type { AuditEvent } from "./event.ts";
 
 export interface BadEvent {
@@ -15,6 +16,8 @@ const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
 const TYPES_MAX = 200; // R4 has 148 resource types
 const PATHS_MAX = 1000;
+const SETTINGS_MAX = 500;
+const SETTINGS_BYTES_MAX = 49_152; // a record holds 65,468
 const TALLY_MAX = 200; // this version has about a hundred reasons
 const reasonName = /^[a-z][a-z0-9_]{0,63}$/;
 
@@ -46,8 +49,10 @@ const patient: Check = (value) =>
   typeCounts(value["counts"]) &&
   (value["state"] === undefined || state(value["state"]));
 const parameter: Check = (value) => Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === "string");
-const parameters: Check = (value) =>
-  listOf(parameter, PARAMETERS_MAX)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= PARAMETER_BYTES_MAX; // pairs of strings, as the line above found
+const pairs =
+  (max: number, bytesMax: number): Check =>
+  (value) =>
+    listOf(parameter, max)(value) && Buffer.byteLength((value as string[][]).flat().join("")) <= bytesMax; // pairs of strings, as was just found
 
 const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   who: {
@@ -65,11 +70,24 @@ const groups: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     signedBy: text,
   },
   from: { address: text, country: text },
-  what: { interaction: text, origin: text, type: text, id: text, parameters, method: text, path: text },
+  what: {
+    interaction: text,
+    origin: text,
+    type: text,
+    id: text,
+    parameters: pairs(PARAMETERS_MAX, PARAMETER_BYTES_MAX),
+    method: text,
+    path: text,
+  },
   why: { purposes: listOf(matches(/^[A-Za-z0-9_-]{1,64}$/), 16), agreement: text, policy: text, grant: text },
   outcome: { status: count, reason: text },
   withheld: { paths: listOf(text, PATHS_MAX), resources: count },
   window: { number: count, complete: (value) => typeof value === "boolean" },
+  configuration: {
+    worker: matches(/^[a-z]{1,32}$/),
+    digest: matches(/^[0-9a-f]{64}$/),
+    settings: pairs(SETTINGS_MAX, SETTINGS_BYTES_MAX),
+  },
 };
 const required: Readonly<Record<string, Check>> = {
   id: matches(/^[0-9a-f]{32}$/),
@@ -111,7 +129,15 @@ export function readEvent(value: unknown): Result<AuditEvent, BadEvent> {
   if (stranger !== undefined) return bad("unknown field");
   const whole = event as unknown as AuditEvent; // every field of AuditEvent was checked above
   if (new Set(whole.patients.map((one) => one.patient)).size !== whole.patients.length) return bad("patients: one is named twice");
+  if (!isOfItsKind(whole)) return bad("configuration");
   return ok({ ...whole, at: instant(whole.at) });
+}
+
+/** A configuration is told whole, under its own digest, and in no event of another kind. */
+function isOfItsKind({ kind, configuration }: AuditEvent): boolean {
+  if (configuration === undefined || kind !== "configuration") return configuration === undefined && kind !== "configuration";
+  const { worker, digest, settings }: Partial<typeof configuration> = configuration; // each field of a group may be absent
+  return worker !== undefined && settings !== undefined && digest === configurationDigest(worker, settings);
 }
 
 function readGroup(value: unknown, checks: Readonly<Record<string, Check>>): Record<string, unknown> | string {

@@ -21,6 +21,8 @@ export const eventKinds = {
   revocation: { discloses: false },
   /** An operator's change of the registry: step 0 before it, with the digest of the document as `what.id`; step 1 with its outcome. */
   administration: { discloses: false },
+  /** What a worker started with: before anything is disclosed, written or administered under it, and again when it changes (audit/configuration). */
+  configuration: { discloses: false },
   /** A patient's accounting lines were looked up, by whom and why: on record before they are handed out. */
   accounting: { discloses: false },
   /** Refusals of nobody in particular that got no record of their own, counted exactly since the last such event: see `tally`. */
@@ -59,6 +61,15 @@ export interface AuditEvent {
   readonly traceId?: string | undefined;
   /** How many refusals of each reason; only of kind `refusals`. */
   readonly tally?: Counts | undefined;
+  /** Only of kind `configuration`. */
+  readonly configuration?: Configuration | undefined;
+}
+
+/** A worker's variables as they are, and of its secrets what shows that one was changed and tells nothing else. */
+export interface Configuration {
+  readonly worker: string; // gateway, ops, ledger
+  readonly digest: string; // over the other two (audit/configuration), 64 lower-case hex digits
+  readonly settings: readonly (readonly [name: string, value: string])[]; // in order of their names
 }
 
 export interface Who {

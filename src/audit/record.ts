@@ -38,6 +38,7 @@ const keys = {
   tally: 19,
   window: 20,
   states: 21,
+  configuration: 22,
 } as const;
 const groups = {
   who: {
@@ -60,6 +61,7 @@ const groups = {
   outcome: { status: 1, reason: 2 },
   withheld: { paths: 1, resources: 2 },
   window: { number: 1, complete: 2 },
+  configuration: { worker: 1, digest: 2, settings: 3 },
 } as const;
 type Group = keyof typeof groups;
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table just above

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { auditEventsOf } from "#audit/balp";
+import { configurationEvent, configurationOf } from "#audit/configuration";
 import { type AuditEvent, eventKinds } from "#audit/event";
 import type { Json, JsonObject } from "#fhir/json";
 import { validateResource } from "#fhir/validate";
@@ -84,6 +85,29 @@ test("a refusal says so: outcome 4 with the internal reason; a fault is 8", ({ e
   expect(auditEventsOf(base, place)[0]).toMatchObject({ outcome: "0" });
 });
 
+test("what a worker started with is an application start, with each setting by its name and no client", ({ expect }) => {
+  const settings = [
+    ["PUBLIC_URL", "https://gateway.test"],
+    ["MTLS_URL", ""], // FHIR has no empty text
+  ] as const;
+  const configuration = configurationOf("gateway", settings);
+  const [one, ...more] = auditEventsOf(configurationEvent(configuration, base.id, base.at), place);
+  expect(more).toEqual([]);
+  expect(one).toMatchObject({
+    type: { code: "110100" },
+    subtype: [{ code: "110120" }],
+    outcome: "0",
+    agent: [{ type: { coding: [{ code: "110150" }] }, who: { identifier: { value: "gateway" } }, requestor: false }],
+  });
+  expect(one?.["entity"]).toContainEqual(
+    expect.objectContaining({
+      role: expect.objectContaining({ code: "13" }),
+      what: { identifier: { value: configuration.digest }, display: "configuration of gateway" },
+      detail: [{ type: "PUBLIC_URL", valueString: "https://gateway.test" }],
+    }),
+  );
+});
+
 const nasty = fc.oneof(
   fc.string({ unit: "binary", maxLength: 30 }),
   fc.constantFrom("", " ", "\u0000", "\n", "a b", "\uD800", "x".repeat(300)),
@@ -128,6 +152,10 @@ const events: fc.Arbitrary<AuditEvent> = fc.record({
   withheld: fc.option(fc.record({ paths: fc.array(nasty, { maxLength: 3 }), resources: fc.nat() }), { nil: undefined }),
   traceId: maybe,
   tally: fc.option(counts, { nil: undefined }),
+  configuration: fc.option(
+    fc.array(fc.tuple(nasty, nasty), { maxLength: 3 }).map((settings) => configurationOf("gateway", settings)),
+    { nil: undefined },
+  ),
 });
 
 test("whatever an event has in it, its AuditEvents are valid R4", ({ expect }) => {

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import { accountingLines, isAccountable, subjectKey } from "#audit/accounting";
 import { readEvent } from "#audit/check";
+import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
 import { splitEvent } from "#audit/split";
@@ -72,6 +73,19 @@ test("a record reads back as the event that was written, with its part and its s
       const record = decodeRecord(encodeRecord(one, 2, 3, seed));
       expect(record.ok && plain(record.value.event)).toEqual(plain(one));
       expect(record).toMatchObject({ ok: true, value: { part: 2, parts: 3, seed } });
+    }),
+  );
+});
+
+test("a configuration reads back whole, and is refused when its digest is not its own", ({ expect }) => {
+  fc.assert(
+    fc.property(fc.dictionary(name, fc.string({ unit: "grapheme" })), (settings) => {
+      const one = configurationEvent(configurationOf("gateway", Object.entries(settings)), "0".repeat(32), instant(1));
+      const record = decodeRecord(encodeRecord(one, 1, 1, seed));
+      expect(record.ok && record.value.event).toEqual(one);
+      const forged = { ...one, configuration: configurationOf("gateway", [...Object.entries(settings), ["more", ""]]) };
+      const digest = one.configuration?.digest ?? "";
+      expect(readEvent({ ...forged, configuration: { ...forged.configuration, digest } })).toMatchObject({ ok: false });
     }),
   );
 });

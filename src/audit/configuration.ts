@@ -1,0 +1,27 @@
+import { toCbor } from "#ledger/cbor";
+import { sha256 } from "#ledger/hash";
+import type { Instant } from "#kernel/clock";
+import type { AuditEvent, Configuration } from "./event.ts";
+
+type Settings = Configuration["settings"];
+
+/** SHA-256 over CBOR [worker, [[name, value], …]], in hex: two configurations with one digest are the same. */
+export const configurationDigest = (worker: string, settings: Settings): string =>
+  Buffer.from(sha256(toCbor([worker, settings]))).toString("hex");
+
+/** A worker's configuration under its digest. */
+export function configurationOf(worker: string, settings: Settings): Configuration {
+  const ordered = settings.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return { worker, digest: configurationDigest(worker, ordered), settings: ordered };
+}
+
+/** It as an event. `id`: 16 random bytes in hex; `at`: when it began to be in force. */
+export const configurationEvent = (configuration: Configuration, id: string, at: Instant): AuditEvent => ({
+  id,
+  at,
+  kind: "configuration",
+  configuration,
+  patients: [],
+  unnamed: [],
+  counts: {},
+});
