@@ -23,6 +23,15 @@ export interface AuditSink {
   record(events: readonly AuditEvent[], sender: Sender): Promise<Recorded | Counted>;
 }
 
+/** What a worker started with is on record already, of late and unchanged: it was not recorded once more. */
+export type Known = "known";
+
+/** Takes down what a worker started with. */
+export interface ConfigurationSink {
+  /** Resolves when it is on record, just now or of late; when it throws, nothing may be released under it. */
+  recordConfiguration(event: AuditEvent): Promise<void>;
+}
+
 /** A DPoP proof as the ledger knows it: thumbprint of its key, `jti` and `iat`. */
 export interface ProofUse {
   readonly jkt: string;

@@ -1,5 +1,7 @@
+import type { Configuration } from "#audit/event";
 import { publicJwks, type PublicJwk } from "#identity/jwk";
 import { Secret } from "#kernel/secret";
+import { describeConfiguration, type Tellings } from "./durable/describe-configuration.ts";
 
 /** The gateway's configuration, read once per isolate. */
 export interface GatewayConfig {
@@ -25,6 +27,8 @@ export interface GatewayConfig {
   readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
   /** 32 bytes, the same in every place. */
   readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** All that the worker has, as its record tells it. */
+  readonly described: () => Configuration;
 }
 
 /** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
@@ -37,7 +41,7 @@ export class ConfigError extends Error {
   }
 }
 
-export function gatewayConfig(env: {
+interface GatewayVariables {
   readonly PUBLIC_URL: string;
   readonly LEDGER_SHARDS: string;
   readonly LEDGER_SPREAD: string;
@@ -50,7 +54,26 @@ export function gatewayConfig(env: {
   readonly MTLS_URL: string;
   readonly PAGING_KEY: string;
   readonly DPOP_NONCE_KEY: string;
-}): GatewayConfig {
+}
+
+const tellings = {
+  PUBLIC_URL: "plain",
+  MTLS_URL: "plain",
+  LEDGER_SHARDS: "plain",
+  LEDGER_SPREAD: "plain",
+  ORIGIN_HOSTS: "plain",
+  IDENTITY_HOSTS: "plain",
+  ACCOUNTING: "plain",
+  TOKEN_SIGNING_KEY: "private key",
+  TOKEN_VERIFICATION_KEYS: "public keys",
+  RESPONSE_SIGNING_KEY: "private key",
+  RESPONSE_VERIFICATION_KEYS: "public keys",
+  PAGING_KEY: "random key",
+  DPOP_NONCE_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof GatewayVariables, unknown>;
+
+export function gatewayConfig(env: GatewayVariables): GatewayConfig {
   const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);
   const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
   const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
@@ -72,6 +95,7 @@ export function gatewayConfig(env: {
     mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
     pagingKey: key32("PAGING_KEY", env.PAGING_KEY),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    described: () => describeConfiguration("gateway", env, tellings, "DPOP_NONCE_KEY"),
   };
 }
 

@@ -1,5 +1,7 @@
+import type { Configuration } from "#audit/event";
 import type { Secret } from "#kernel/secret";
 import { hosts, httpsOrigin, key32 } from "./config.ts";
+import { describeConfiguration, type Tellings } from "./durable/describe-configuration.ts";
 import { readShardCount } from "./durable/ledger-config.ts";
 
 /** The configuration of the operators' door, read once per isolate. */
@@ -11,19 +13,32 @@ export interface OpsConfig {
   readonly identityHosts: ReadonlySet<string>;
   /** 32 bytes, the same in every place. */
   readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** All that the worker has, as its record tells it. */
+  readonly described: () => Configuration;
 }
 
-/** Throws an error that names the key that is wrong, never its value. */
-export function opsConfig(env: {
+interface OpsVariables {
   readonly OPS_URL: string;
   readonly LEDGER_SHARDS: string;
   readonly IDENTITY_HOSTS: string;
   readonly DPOP_NONCE_KEY: string;
-}): OpsConfig {
+}
+
+const tellings = {
+  OPS_URL: "plain",
+  LEDGER_SHARDS: "plain",
+  IDENTITY_HOSTS: "plain",
+  DPOP_NONCE_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof OpsVariables, unknown>;
+
+/** Throws an error that names the key that is wrong, never its value. */
+export function opsConfig(env: OpsVariables): OpsConfig {
   return {
     url: httpsOrigin("OPS_URL", env.OPS_URL),
     ledgerShards: readShardCount(env),
     identityHosts: hosts(env.IDENTITY_HOSTS),
     dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    described: () => describeConfiguration("ops", env, tellings, "DPOP_NONCE_KEY"),
   };
 }

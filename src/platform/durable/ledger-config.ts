@@ -1,7 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import * as z from "zod";
 import { Secret } from "#kernel/secret";
+import type { Configuration } from "#audit/event";
 import { keyId, type Verifier } from "#ledger/signed-note";
+import { describeConfiguration, type Tellings } from "./describe-configuration.ts";
 
 /** Variables and secrets of the ledger worker, as wrangler hands them over. */
 export interface LedgerEnv {
@@ -30,7 +32,21 @@ export interface LedgerConfig {
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
   readonly accountingKey: Secret<Uint8Array>;
   readonly subjectKey: Secret<Uint8Array>;
+  /** All of it as its record tells it, with what else the worker has. */
+  readonly described: () => Configuration;
 }
+
+const tellings = {
+  LEDGER_NAME: "plain",
+  LEDGER_SHARDS: "plain",
+  LEDGER_KEEP_MIB: "plain",
+  AUDITOR_KEYS: "public keys",
+  WITNESSES: "plain", // their public keys
+  CHECKPOINT_KEY: "private key",
+  ACCOUNTING_KEY: "random key",
+  SUBJECT_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof LedgerEnv, unknown>;
 
 const AUDITORS_MAX = 16; // the key-epoch leaf of 16 recipients is about 7 KB
 const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42,88}$/);
@@ -72,6 +88,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     ...checkpointKeys(jwk.data),
     accountingKey: key32("ACCOUNTING_KEY", env.ACCOUNTING_KEY),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
+    described: () => describeConfiguration("ledger", env, tellings, "ACCOUNTING_KEY"), // auditors have the subject key: it guards nothing from them
   };
 }
 

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
-import type { Counted, Recorded, Replayed } from "#audit/ports";
+import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { utf8 } from "#ledger/bytes";
 import type { CopyHealth } from "#ledger/flush";
@@ -10,6 +10,7 @@ import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
 import { TILE_WIDTH } from "#ledger/tile";
 import type { AccountingShelf } from "./accounting-shelf.ts";
+import { ledgerConfigurationRecord } from "./configuration-record.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerEnv, readLedgerConfig, readShardCount } from "./ledger-config.ts";
 import { LedgerDrain } from "./ledger-drain.ts";
@@ -59,6 +60,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #root: LedgerRootLink;
   readonly #drain: LedgerDrain;
   readonly #store: LedgerStore;
+  readonly #configured: () => Promise<void>;
 
   constructor(ctx: DurableObjectState, env: ShardEnv) {
     super(ctx, env);
@@ -91,6 +93,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       keepBytes: () => (this.#writer.isSealed ? 0 : config.keepBytes),
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
+    const own = { log: this.#log, append: (event: AuditEvent) => this.#writer.append([event]) };
+    this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, own);
     void ctx.blockConcurrencyWhile(() => this.#start());
   }
 
@@ -99,9 +103,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
    * more than a frame holds (RangeError), for a log that is not open or is stopped, and when the commit fails; then nothing was recorded
    * that anybody was told of. The same events under the same (id, step) again within 130 s answer the first position.
    * An anonymous refusal beyond the cap is counted instead. With the hash of a DPoP proof: "replayed", and nothing is recorded, when
-   * another event used that proof before, in this log or the one before it.
+   * another event used that proof before, in this log or the one before it. A worker's configuration that was recorded of late is "known".
    */
-  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed> {
+  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed | Known> {
     if (this.#stopped !== undefined) await this.#mayGoOn();
     if (!this.#root.isOpened) await this.#mayBegin();
     if (this.#flush.health(instant(Date.now())) === "refusing") throw new Error("ledger: too far behind its copy in R2");
@@ -110,7 +114,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
       if (!(await this.env.LEDGER_SHARD.getByName(before).claimProof(proof))) return "replayed";
     }
-    return this.#writer.append(events, proofHash);
+    const [answer] = await Promise.all([this.#writer.append(events, proofHash), this.#configured()]);
+    return answer;
   }
 
   /** Around a switch of half-years two logs take records of one key: the earlier one decides whose a proof is. */

@@ -1,7 +1,7 @@
 import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
-import type { Counted, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
-import type { Clock } from "#kernel/clock";
+import type { ConfigurationSink, Counted, Known, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import type { Clock, Instant } from "#kernel/clock";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
 import { within } from "./within.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
@@ -12,14 +12,18 @@ const PATIENCE_MS = 5000;
 // What comes after 100 could be a second use, by whoever kept a request open so long; the rest is for three tries, and for clocks.
 const PROOF_MS = 100_000;
 
+// Always the same log of a half-year: it alone knows what was recorded of late.
+const takesConfigurations: Sender = { kind: "address", address: "" };
+export const configurationLog = (count: number, at: Instant): string => chooseLog(takesConfigurations, count, at);
+
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
-export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): ProofSink {
-  const append = async (events: readonly AuditEvent[], sender: Sender, proof?: string): Promise<Recorded | Counted | Replayed> => {
+export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): ProofSink & ConfigurationSink {
+  const append = async (events: readonly AuditEvent[], sender: Sender, proof?: string): Promise<Recorded | Counted | Replayed | Known> => {
     const log = chooseLog(sender, count, clock());
     for (let attempt = 1; ; attempt++) {
       try {
         // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
-        const answer: Promise<Recorded | Counted | Replayed> = shards.getByName(log).append(events, proof);
+        const answer: Promise<Recorded | Counted | Replayed | Known> = shards.getByName(log).append(events, proof);
         return await within(PATIENCE_MS, answer, "ledger: no answer in time");
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
@@ -29,14 +33,18 @@ export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: n
   return {
     async record(events, sender) {
       const answer = await append(events, sender);
-      if (answer === "replayed") throw new Error("ledger: replayed without a proof");
+      if (answer === "replayed" || answer === "known") throw new Error(`ledger: ${answer} without a proof or a configuration`);
       return answer;
     },
     async recordOnce(events, proof) {
       if (clock() - proof.made > PROOF_MS) return "replayed";
       const answer = await append(events, { kind: "key", jkt: proof.jkt }, hashOf(proof));
-      if (answer === "counted") throw new Error("ledger: counted with a proof");
+      if (answer === "counted" || answer === "known") throw new Error(`ledger: ${answer} with a proof`);
       return answer;
+    },
+    async recordConfiguration(event) {
+      const answer = await append([event], takesConfigurations);
+      if (answer === "counted" || answer === "replayed") throw new Error(`ledger: ${answer}, a configuration`);
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { AuditEvent } from "#audit/event";
-import type { Counted, Recorded, Replayed } from "#audit/ports";
+import type { AuditEvent, Configuration } from "#audit/event";
+import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
 import { instant, type Instant } from "#kernel/clock";
 import { commit, type Head } from "#ledger/commit";
 import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -12,10 +12,12 @@ import { packRecent, RECENT_MS, RecentAppends } from "./ledger-recent.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { LedgerTally } from "./ledger-tally.ts";
 import type { Restored } from "./ledger-view.ts";
+import { RecordedConfigurations } from "./recorded-configurations.ts";
 
 interface Waiting {
   readonly draft: Draft;
   readonly proof: UsedProof | undefined;
+  readonly configuration: Configuration | undefined;
   readonly resolve: (recorded: Recorded) => void;
   readonly reject: (fault: Error) => void;
 }
@@ -45,6 +47,7 @@ export class LedgerWriter {
   readonly #news: WriterNews;
   readonly #recent = new RecentAppends();
   readonly #proofs: UsedProofs;
+  readonly #configurations: RecordedConfigurations;
   #head: Head;
   #keyEpoch: number;
   #epoch: Epoch | undefined;
@@ -63,6 +66,7 @@ export class LedgerWriter {
     this.#news = news;
     this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
     this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
+    this.#configurations = new RecordedConfigurations(ctx.storage.sql);
     ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
     if (this.#head.frame === undefined) return;
     const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
@@ -86,22 +90,26 @@ export class LedgerWriter {
   }
 
   /** `proofHash`: of the proof that the first append of a request uses up. */
-  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed> {
+  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed | Known> {
     const now = instant(Date.now());
     if (!this.isOpen) throw notOpen();
     const draft = draftAppend(events, this.#config.subjectKey);
     const earlier = this.#recent.find(draft);
     if (earlier !== undefined) return earlier;
+    const configuration = configurationIn(events);
+    const known = configuration && this.#configurations.find(configuration, now);
+    if (known !== undefined) return known;
     if (this.#tally.takes(events, now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
     if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
     const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
     // Taken before it is stored: of two that came at once the second is refused even if the first one's commit then fails.
     if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
     const recorded = new Promise<Recorded>((resolve, reject) => {
-      this.#queue.push({ draft, proof, resolve, reject });
+      this.#queue.push({ draft, proof, configuration, resolve, reject });
     });
     this.#waitingBytes += draft.leafBytes;
     this.#recent.add(draft, recorded, now);
+    if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
     this.#pump();
     return recorded;
   }
@@ -232,6 +240,10 @@ export class LedgerWriter {
         batch.flatMap(({ proof }) => proof ?? []),
         now,
       );
+      this.#configurations.store(
+        batch.flatMap(({ configuration }) => configuration ?? []),
+        now,
+      );
       if (tally !== undefined) this.#store.clearTally();
     });
     await this.#ctx.storage.sync();
@@ -243,6 +255,13 @@ export class LedgerWriter {
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
     this.#news.committed(now);
   }
+}
+
+/** What a worker started with. Throws a TypeError when it does not come alone: it may be answered without a record. */
+function configurationIn(events: readonly AuditEvent[]): Configuration | undefined {
+  const [told] = events.flatMap(({ configuration }) => configuration ?? []);
+  if (told !== undefined && events.length > 1) throw new TypeError("ledger: bad event: a configuration comes alone");
+  return told;
 }
 
 const notOpen = (): Error => new Error("ledger: this log is not open");

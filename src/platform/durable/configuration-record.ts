@@ -1,0 +1,45 @@
+import { randomBytes } from "node:crypto";
+import { configurationEvent } from "#audit/configuration";
+import type { AuditEvent, Configuration } from "#audit/event";
+import type { ConfigurationSink } from "#audit/ports";
+import { instant, type Clock } from "#kernel/clock";
+import type { LedgerConfig } from "./ledger-config.ts";
+import type { LedgerShard } from "./ledger-shard.ts";
+import { configurationLog, ledgerSink } from "./ledger-sink.ts";
+
+/**
+ * Puts what a worker started with on record. Each request of its isolate that comes before that has been done does it for itself, under one
+ * event id, so that the ledger has it once; from then on it is free. Throws when it cannot be done.
+ */
+export function configurationRecord(
+  describe: () => Configuration,
+  sink: ConfigurationSink,
+  { clock, newId }: { readonly clock: Clock; readonly newId: () => string },
+): () => Promise<void> {
+  let event: AuditEvent | undefined;
+  let isOnRecord = false;
+  return async () => {
+    if (isOnRecord) return;
+    event ??= configurationEvent(describe(), newId(), clock());
+    await sink.recordConfiguration(event);
+    isOnRecord = true;
+  };
+}
+
+/**
+ * The same for one object of the ledger, in the log that takes all workers' configurations. A log that is this very one is not called: it
+ * appends (`own`).
+ */
+export function ledgerConfigurationRecord(
+  { described, shards: count }: LedgerConfig,
+  shards: DurableObjectNamespace<LedgerShard>,
+  own: { readonly log: string; readonly append: (event: AuditEvent) => Promise<unknown> },
+): () => Promise<void> {
+  const clock = () => instant(Date.now());
+  const others = ledgerSink(shards, count, clock);
+  const recordConfiguration = async (event: AuditEvent): Promise<void> => {
+    if (configurationLog(count, clock()) === own.log) await own.append(event);
+    else await others.recordConfiguration(event);
+  };
+  return configurationRecord(described, { recordConfiguration }, { clock, newId: () => randomBytes(16).toString("hex") });
+}

@@ -1,0 +1,152 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { beforeEach, test } from "vitest";
+import { configurationEvent, configurationOf } from "#audit/configuration";
+import type { AuditEvent } from "#audit/event";
+import { instant } from "#kernel/clock";
+import { configurationLog, ledgerSink } from "#platform/durable/ledger-sink";
+import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, refusal, shard } from "./worker.ts";
+
+const [hour, minute] = [3_600_000, 60_000];
+const now = () => instant(Date.now());
+const all = configurationLog(config.shards, now()); // takes every worker's
+/** Another isolate's start, each with an event id of its own. */
+const startOf = (url: string, worker = "gateway"): AuditEvent =>
+  configurationEvent(configurationOf(worker, [["URL", url]]), newId(), now());
+const start = (log: string, url: string, worker?: string) => shard(log).append([startOf(url, worker)]);
+/** Makes what a log took down older. */
+const wait = (log: string, milliseconds: number, url?: string): Promise<unknown> =>
+  runInDurableObject(shard(log), (_, { storage }) => {
+    const digest = url === undefined ? "%" : configurationOf("gateway", [["URL", url]]).digest;
+    storage.sql.exec("UPDATE configurations SET at = at - ? WHERE digest LIKE ?", milliseconds, digest);
+  });
+const recordsIn = async (log: string) => {
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  return (await openAll(log, auditor)).flatMap((record) => record?.event.configuration ?? []);
+};
+
+beforeEach(async () => void (await shard(all).append([refusal()]))); // the ledger's own is on record: positions below are whole
+
+test("a configuration is on record once an hour, from however many isolates and through evictions, and again after the hour", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => start(log, "a")));
+  expect(answers.filter((answer) => answer === "known")).toHaveLength(49);
+  await evictDurableObject(shard(log));
+  await wait(log, hour - 10_000);
+  expect(await start(log, "a")).toBe("known");
+  expect(await recordsIn(log)).toHaveLength(1);
+  await wait(log, 10_000);
+  own(await start(log, "a"));
+  expect(await start(log, "a")).toBe("known");
+  expect(await recordsIn(log)).toHaveLength(2);
+});
+
+test("another configuration, and the same of another worker, are recorded at once; one that is in force again, after a minute", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  own(await start(log, "a"));
+  own(await start(log, "b"));
+  own(await start(log, "a", "ops"));
+  expect([await start(log, "a"), await start(log, "b")], "while a deployment goes round").toEqual(["known", "known"]);
+  await wait(log, minute);
+  own(await start(log, "a"));
+  expect(await start(log, "a")).toBe("known");
+  own(await start(log, "b")); // it is the older one now, and a minute old
+  expect((await recordsIn(log)).map(({ worker, settings }) => `${worker} ${settings[0]?.[1]}`)).toEqual([
+    "gateway a",
+    "gateway b",
+    "ops a",
+    "gateway a",
+    "gateway b",
+  ]);
+});
+
+test("a clock that went back makes no configuration known, and rows of the last hour alone are kept", async ({ expect }) => {
+  const log = ownLog();
+  own(await start(log, "a"));
+  await wait(log, -5 * hour);
+  own(await start(log, "a"));
+  expect(await start(log, "a")).toBe("known");
+  await wait(log, 2 * hour);
+  own(await start(log, "b"));
+  const rows = await runInDurableObject(shard(log), (_, { storage }) => storage.sql.exec("SELECT digest FROM configurations").toArray());
+  expect(rows).toEqual([{ digest: configurationOf("gateway", [["URL", "b"]]).digest }]);
+});
+
+test("a log that has none yet takes every configuration anew: another half-year's is another log", async ({ expect }) => {
+  const [one, other] = [ownLog(), ownLog()];
+  own(await start(one, "a"));
+  own(await start(other, "a"));
+  expect([await start(one, "a"), await start(other, "a")]).toEqual(["known", "known"]);
+});
+
+test("it is known with its record or not at all: when either cannot be written there is neither, and all who wait are told", async ({
+  expect,
+}) => {
+  for (const table of ["configurations", "frames"]) {
+    const log = ownLog();
+    own(await start(log, "a"));
+    const before = (await shard(log).status()).size;
+    const sql = (text: string) => runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
+    await sql(`CREATE TRIGGER broken BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`);
+    const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => start(log, "b")));
+    expect(
+      outcomes.map(({ status }) => status),
+      table,
+    ).toEqual(Array.from({ length: 5 }, () => "rejected"));
+    await sql("DROP TRIGGER broken");
+    expect((await shard(log).status()).size, table).toBe(before);
+    own(await start(log, "b"));
+  }
+});
+
+test("one that does not come alone, or under another digest, or is of another kind, is refused before anything is written", async ({
+  expect,
+}) => {
+  const [log, good] = [ownLog(), startOf("a")];
+  const { configuration } = good;
+  const bad: readonly (readonly AuditEvent[])[] = [
+    [good, refusal()],
+    [refusal(), good],
+    [{ ...good, configuration: configuration && { ...configuration, digest: "0".repeat(64) } }],
+    [{ ...good, kind: "refusal" }],
+    [{ ...good, configuration: undefined }],
+  ];
+  for (const events of bad) expect(await failure(() => shard(log).append(events))).toContain("bad event: ");
+  expect((await shard(log).status()).size).toBe(0);
+});
+
+test("the ledger's own is on record in that log before the first record of any log is answered, and the sink brings others' there", async ({
+  expect,
+}) => {
+  const mine = config.described();
+  await wait(all, 2 * hour); // nobody recorded it of late
+  const count = async () => (await recordsIn(all)).filter(({ digest }) => digest === mine.digest).length;
+  const before = await count();
+  const log = ownLog();
+  own(await shard(log).append([disclosureOf(1)]));
+  expect(await count()).toBe(before + 1);
+  await evictDurableObject(shard(log));
+  own(await shard(log).append([disclosureOf(1)]));
+  expect(await count(), "an hour has not passed").toBe(before + 1);
+  expect(await recordsIn(log), "one log has them all").toEqual([]);
+  const told = new Map((await recordsIn(all)).find(({ digest }) => digest === mine.digest)?.settings);
+  for (const name of ["CHECKPOINT_KEY", "ACCOUNTING_KEY", "SUBJECT_KEY", "AUDITOR_KEYS", "WITNESSES", "LEDGER_NAME"])
+    expect(told.has(name), name).toBe(true);
+
+  const event = startOf("by the sink");
+  await ledgerSink(ledger.LEDGER_SHARD, config.shards, now).recordConfiguration(event);
+  expect(await recordsIn(all)).toContainEqual(event.configuration);
+});
+
+test("when the ledger's own cannot be recorded, a log that starts answers no record; once it can be, it does", async ({ expect }) => {
+  await wait(all, 2 * hour);
+  const sql = (text: string) => runInDurableObject(shard(all), (_, { storage }) => void storage.sql.exec(text));
+  await sql("CREATE TRIGGER broken BEFORE INSERT ON configurations BEGIN SELECT RAISE(ABORT, 'no'); END");
+  const [log, event] = [ownLog(), disclosureOf(1)];
+  for (let i = 0; i < 2; i++) expect(await failure(() => shard(log).append([event]))).not.toBe("no failure");
+  await sql("DROP TRIGGER broken");
+  expect(own(await shard(log).append([event])), "it had its place: the same event has it again").toMatchObject({ index: 2 });
+});
