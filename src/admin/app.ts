@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { afterConfiguration } from "#audit/after-configuration";
 import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { administer, type Submission } from "./administer.ts";
@@ -23,7 +24,8 @@ export function adminApp(ports: AdminPorts): Hono {
     app.post(`/${verb.path}`, async ({ req: { raw } }) => {
       const id = ports.newId();
       try {
-        return await administer(submissionOf(raw, id, ports.clock()), ports, verb);
+        const ledger = afterConfiguration(ports.ledger, ports.configured());
+        return await administer(submissionOf(raw, id, ports.clock()), { ...ports, ledger }, verb);
       } catch (fault) {
         // Under the id of the request, which the ledger may have an intent of.
         return unavailable(id, fault, ports);

@@ -39,6 +39,8 @@ export interface AdminPorts {
   readonly registry: RegistryDesk;
   readonly accountings: AccountingHolds;
   readonly ledger: ProofSink;
+  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  readonly configured: () => Promise<void>;
   /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */
   readonly url: string;
   readonly clock: Clock;

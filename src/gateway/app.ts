@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { afterConfiguration } from "#audit/after-configuration";
 import type { AuthorizationServers } from "#identity/ports";
 import type { Clock } from "#kernel/clock";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
@@ -14,6 +15,8 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   readonly newId: () => string;
   readonly clock: Clock;
   readonly authorizationServers: AuthorizationServers;
+  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  readonly configured: () => Promise<void>;
   /** Whether each dependency answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
@@ -39,6 +42,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   app.all("/v1/fhir/*", async (context) => {
     const { raw } = context.req;
     const id = ports.newId();
+    const ledger = afterConfiguration(ports.ledger, ports.configured()); // beside authentication and the origin
     const page = await registeredPage(raw.headers, ports.browserPages);
     const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
     try {
@@ -46,7 +50,7 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers } = raw;
       const body = raw.body && timelyBody(raw.body);
-      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page }, { ...ports, keepAlive });
+      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page }, { ...ports, ledger, keepAlive });
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });

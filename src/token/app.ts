@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { afterConfiguration } from "#audit/after-configuration";
 import { assertionRules } from "#identity/assertion";
 import { clientAuthenticationMethods } from "#identity/client";
 import { proofAlgorithms } from "#identity/proof";
@@ -16,6 +17,8 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
   /** The host name that asks for client certificates, where the issuer's own does not: `https://host[:port]`. */
   readonly mtlsUrl: string | undefined;
   readonly clock: Clock;
+  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  readonly configured: () => Promise<void>;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
@@ -37,12 +40,20 @@ export function tokenApp(ports: TokenAppPorts): Hono {
     };
   };
 
+  const portsOfOne = () => ({ ...ports, ledger: afterConfiguration(ports.ledger, ports.configured()) });
+
   app.post("/oauth/token", async ({ req: { raw } }) => {
-    const proof = raw.headers.get("dpop");
-    return serveToken({ ...(await arrivalOf("token", raw)), proof: proof === null ? undefined : new Secret(proof) }, ports);
+    const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
+    return serveToken({ ...(await arrivalOf("token", raw)), proof: proof === null ? undefined : new Secret(proof) }, own);
   });
-  app.post("/oauth/introspect", async ({ req: { raw } }) => serveIntrospection(await arrivalOf("introspect", raw), ports));
-  app.post("/oauth/revoke", async ({ req: { raw } }) => serveRevocation(await arrivalOf("revoke", raw), ports));
+  app.post("/oauth/introspect", async ({ req: { raw } }) => {
+    const own = portsOfOne();
+    return serveIntrospection(await arrivalOf("introspect", raw), own);
+  });
+  app.post("/oauth/revoke", async ({ req: { raw } }) => {
+    const own = portsOfOne();
+    return serveRevocation(await arrivalOf("revoke", raw), own);
+  });
   app.get("/oauth/jwks", async (context) => context.json({ keys: await ports.issuer.publicKeys() }));
   app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports)));
   for (const path of ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])

@@ -10,13 +10,14 @@ const { x5t, tlsClientAuth } = presented("on-call");
 const denial = { kind: "client", client: "payer" };
 
 /** The operators' door, control behind it, and a book of what happened in which order. */
-function door(roles: readonly string[] = ["revoker"]) {
+function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn.configured) {
   const book: string[] = [];
   const events: AuditEvent[] = [];
   const denied = new Set<string>();
   const name = (value: unknown) => readDenial(value);
   const app = adminApp({
     ...nobodySignsIn,
+    configured,
     operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined) },
     registry: {
       apply: () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "not asked for here" })),
@@ -61,6 +62,13 @@ test("a denial, and its end, are on record before they are made and after", asyn
   expect(book.slice(0, 6)).toEqual(["administration 0", "revoked", "administration 1", "administration 0", "lifted", "administration 1"]);
   expect(events[0]).toMatchObject({ who: { operator: "on-call" }, what: { interaction: "revoke", path: "api/revocations" } });
   expect(events[2]).toMatchObject({ what: { interaction: "lift-revocation" } });
+});
+
+test("nothing is changed, and no refusal told, when what the isolate started with cannot be put on record", async ({ expect }) => {
+  const { post, book } = door(undefined, () => Promise.reject(new Error("no ledger")));
+  expect((await post("api/revocations", denial))[0]).toBe(503);
+  expect(book).not.toContain("revoked");
+  expect((await door([], () => Promise.reject(new Error("no ledger"))).post("api/revocations", denial))[0]).toBe(503);
 });
 
 test("who may change the registry may not revoke by that, nor the other way round", async ({ expect }) => {

@@ -11,11 +11,12 @@ export const recordsOnly = (record: ProofSink["record"]): ProofSink => ({
   recordOnce: () => Promise.reject(new Error("no proof was shown")),
 });
 
-/** What the operators' door needs for those who sign in, where none does, nothing is denied and no accounting suspended. */
+/** What the operators' door needs for those who sign in, where none does, nothing is denied and no accounting suspended; its configuration is on record. */
 export const nobodySignsIn = {
   url: "https://ops.example.org",
   denials: () => Promise.resolve(new Set<string>()),
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },
   proofs: { verify: () => Promise.resolve(err({ reason: "proof_missing" })), nonce: () => "" },
+  configured: () => Promise.resolve(),
   accountings: { hold: () => Promise.resolve(err({ reason: "bad_hold", field: "id" })) },
 } satisfies Partial<AdminPorts>;

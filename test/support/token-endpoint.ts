@@ -32,6 +32,7 @@ export function endpoint({
   when = at,
   clock = () => when,
   ledger,
+  configured = () => Promise.resolve(),
   find,
   denied = [],
   others = [],
@@ -42,6 +43,7 @@ export function endpoint({
   when?: Instant;
   clock?: Clock;
   ledger?: ProofSink;
+  configured?: () => Promise<void>;
   find?: () => Promise<never>;
   denied?: readonly Denial[];
   others?: readonly PublicJwk[];
@@ -83,6 +85,7 @@ export function endpoint({
     fhirBase,
     ledger: ledger ?? sink,
     ledgerSpread: 1,
+    configured,
     clients: {
       find: find ?? ((id) => Promise.resolve(id === client.id ? client : undefined)),
       findExternal: () => Promise.resolve(undefined),

@@ -31,6 +31,19 @@ test("a client that proves itself twice over gets a token bound to its certifica
   ]);
 });
 
+test("no token leaves, and no refusal is told, before what the isolate started with is on record", async ({ expect }) => {
+  const broken = endpoint({ configured: () => Promise.reject(new Error("no ledger")) });
+  expect(await ask(broken, post(await form()))).toMatchObject({ status: 503, body: { title: "Service Unavailable" } });
+  expect((await ask(broken, post("nothing of use"))).status).toBe(503);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const waiting = endpoint({ configured: () => promise });
+  const answer = ask(waiting, post(await form()));
+  while (waiting.events.length === 0) await new Promise((turn) => setTimeout(turn)); // its own record is made beside it
+  expect(await Promise.race([answer.then(() => "answered"), new Promise((turn) => setTimeout(turn, 20, "waiting"))])).toBe("waiting");
+  resolve();
+  expect((await answer).status).toBe(200);
+});
+
 test("T21–T24: without a good certificate of this connection there is no token, whatever the headers say", async ({ expect }) => {
   const { tlsClientAuth } = presented("telehealth");
   const bad: readonly (readonly [string, unknown])[] = [

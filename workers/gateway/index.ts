@@ -8,6 +8,7 @@ import { chooseLog } from "#ledger/shard-choice";
 import { accountingConfig } from "#platform/accounting-config";
 import { askServer } from "#platform/ask-server";
 import { gatewayConfig } from "#platform/config";
+import { configurationRecord } from "#platform/durable/configuration-record";
 import { authorizationServers } from "#platform/d1/authorization-servers";
 import { browserPages } from "#platform/d1/browser-pages";
 import { certificateHolders } from "#platform/d1/certificate-holders";
@@ -64,7 +65,8 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers, namesOf });
 
   const onFault = (fault: { readonly requestId: string; readonly name: string }) => log({ event: "fault", ...fault });
-  const shared = { publicUrl, ledger, ledgerSpread, clients, clock, newId, proofs, onFault };
+  const configured = configurationRecord(config.described, ledger, { clock, newId });
+  const shared = { publicUrl, ledger, configured, ledgerSpread, clients, clock, newId, proofs, onFault };
   const issuing = {
     ...shared,
     fhirBase: audienceOf,

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { adminApp } from "#admin/app";
 import { instant } from "#kernel/clock";
 import { askServer } from "#platform/ask-server";
+import { configurationRecord } from "#platform/durable/configuration-record";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import { proofVerifier } from "#platform/jose/proof-verifier";
 import { signInVerifier } from "#platform/jose/sign-in-verifier";
@@ -13,8 +14,10 @@ import { opsReadiness } from "#platform/ops-readiness";
 
 /** The operators' door: joins it to what Cloudflare gives it. */
 function open(env: OpsEnv): Hono {
-  const { url, ledgerShards, identityHosts, dpopNonceKey } = opsConfig(env);
+  const { url, ledgerShards, identityHosts, dpopNonceKey, described } = opsConfig(env);
   const clock = () => instant(Date.now());
+  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const ledger = ledgerSink(env.LEDGER_SHARD, ledgerShards, clock);
   const keysOfIssuers = keySets(askServer(identityHosts), {
     clock,
     wait: (milliseconds) => scheduler.wait(milliseconds),
@@ -31,10 +34,11 @@ function open(env: OpsEnv): Hono {
       lift: (denial) => env.REGISTRY_DESK.lift(denial),
     },
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
-    ledger: ledgerSink(env.LEDGER_SHARD, ledgerShards, clock),
+    ledger,
+    configured: configurationRecord(described, ledger, { clock, newId }),
     url,
     clock,
-    newId: () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    newId,
     dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, ledgerShards, clock()),
     onFault: (fault) => log({ event: "fault", ...fault }),
   });

@@ -1,0 +1,111 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { calculateJwkThumbprint, type JWK } from "jose";
+import { afterAll, test } from "vitest";
+import type { AuditEvent, Configuration } from "#audit/event";
+import { configurationLog } from "#platform/durable/ledger-sink";
+import { instant } from "#kernel/clock";
+import { operatorOf } from "../../cli/dev-file.ts";
+import { send } from "../../cli/mutual-tls.ts";
+import { phylaxIn } from "../cli/phylax.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+
+const home = mkdtempSync(join(tmpdir(), "phylax-configuration-"));
+const state = join(home, ".phylax");
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+const secret = (name: string): string => readFileSync(join(state, "secrets", name), "utf8").trim();
+const keyOf = (path: string): JWK => JSON.parse(readFileSync(join(state, path), "utf8"));
+
+/** As an auditor finds them, in the order in which they were recorded. */
+async function configurations(worker: string): Promise<Configuration[]> {
+  const key = join(state, "auditors/auditor-1.jwk.json");
+  const { code, out, error } = await phylaxIn(home, "ledger", "read", "--kind", "configuration", "--key", key, "--json");
+  if (code !== 0) throw new Error(error);
+  const events = out
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => (JSON.parse(line) as { event: AuditEvent }).event);
+  return events.flatMap(({ configuration }) => (configuration?.worker === worker ? [configuration] : []));
+}
+const settingsOf = (one: Configuration | undefined): ReadonlyMap<string, string> => new Map(one?.settings);
+const told = (one: Configuration | undefined, name: string): unknown => JSON.parse(settingsOf(one).get(name) ?? "null");
+
+/** Any request at each door: a refusal is on record as well, and no less under a configuration. */
+const knock = async (phylax: TestStack): Promise<number[]> => {
+  const { dev } = phylax;
+  const [app, registrar] = [phylax.client("patient-app"), operatorOf(dev, "registrar")];
+  const replies = [
+    await phylax.ask("patient-app", `Patient/${app.patient}`),
+    await send(dev, registrar, `${dev.ops}/api/registry`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }),
+  ];
+  return replies.map(({ status }) => status);
+};
+const all = (phylax: TestStack) => {
+  const name = configurationLog(Object.keys(phylax.dev.logs).length, instant(Date.now()));
+  return phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
+};
+
+test(
+  "each worker that reaches the ledger has its configuration on record; a key that was changed shows by its fingerprint, and no secret is told",
+  {
+    timeout: 180_000,
+  },
+  async ({ expect }) => {
+    const first = await startTestStack({ state });
+    expect(await knock(first)).toEqual([200, 200]);
+    expect(await knock(first)).toEqual([200, 200]);
+    const before = keyOf("secrets/token-signing.jwk.json");
+    const [[gateway, ...more], [ops], [ledger]] = [
+      await configurations("gateway"),
+      await configurations("ops"),
+      await configurations("ledger"),
+    ];
+    expect(more, "an isolate that goes on records nothing more").toEqual([]);
+    expect(settingsOf(gateway).get("PUBLIC_URL")).toBe(first.dev.gateway);
+    expect(told(gateway, "TOKEN_SIGNING_KEY")).toMatchObject({ kid: before.kid, jkt: await calculateJwkThumbprint(before) });
+    expect(settingsOf(ops).get("OPS_URL")).toBe(first.dev.ops);
+    const auditor = keyOf("auditors/auditor-1.jwk.json");
+    expect(told(ledger, "AUDITOR_KEYS")).toMatchObject({ keys: [{ kid: auditor.kid, jkt: await calculateJwkThumbprint(auditor) }, {}] });
+    for (const name of ["CHECKPOINT_KEY", "ACCOUNTING_KEY", "SUBJECT_KEY", "WITNESSES"])
+      expect(settingsOf(ledger).has(name), name).toBe(true);
+    const everything = JSON.stringify([gateway, ops, ledger]);
+    for (const name of ["paging", "dpop-nonce", "ops-nonce", "accounting", "subject"]) expect(everything, name).not.toContain(secret(name));
+    for (const name of ["token-signing", "response-signing", "checkpoint"])
+      expect(everything, name).not.toContain(keyOf(`secrets/${name}.jwk.json`)["d"]);
+    await first.close();
+
+    rmSync(join(state, "secrets/token-signing.jwk.json")); // the next start makes another
+    const second = await startTestStack({ state });
+    try {
+      // What isolates of these two start with cannot be recorded; all else can, in this log and in the others.
+      await (await all(second)).exec("DELETE FROM configurations WHERE worker <> 'ledger'");
+      await (
+        await all(second)
+      ).exec(
+        "CREATE TRIGGER broken BEFORE INSERT ON configurations WHEN NEW.worker <> 'ledger' BEGIN SELECT RAISE(ABORT, 'broken by the test'); END",
+      );
+      const spread = await Promise.all(
+        Array.from({ length: 12 }, () => second.ask("patient-app", `Patient/${second.client("patient-app").patient}`)),
+      );
+      for (const { status, text, headers } of spread) {
+        expect(status).toBe(503);
+        expect(JSON.parse(text)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ code: "transient" }] });
+        expect(headers).not.toHaveProperty("phylax-receipt");
+      }
+      await expect(second.token("telehealth")).rejects.toThrow(/no token/u);
+      expect(await knock(second)).toEqual([503, 503]);
+      await (await all(second)).exec("DROP TRIGGER broken");
+
+      expect(await knock(second)).toEqual([200, 200]);
+      const after = keyOf("secrets/token-signing.jwk.json");
+      const later = (await configurations("gateway")).at(-1);
+      expect(told(later, "TOKEN_SIGNING_KEY")).toMatchObject({ jkt: await calculateJwkThumbprint(after) });
+      expect(told(later, "TOKEN_SIGNING_KEY")).not.toEqual(told(gateway, "TOKEN_SIGNING_KEY"));
+      for (const name of ["PAGING_KEY", "RESPONSE_SIGNING_KEY", "ACCOUNTING"])
+        expect(settingsOf(later).get(name), name).toBe(settingsOf(gateway).get(name));
+    } finally {
+      await second.close();
+    }
+  },
+);
