@@ -1,4 +1,4 @@
-import type { AuditEvent } from "#audit/event";
+import { type AuditEvent, eventKinds } from "#audit/event";
 import { isPatient } from "#audit/check";
 import { Misuse } from "./ledger-keys.ts";
 
@@ -8,24 +8,28 @@ export const filterOptions = {
   to: { type: "string" },
   patient: { type: "string" },
   client: { type: "string" },
+  kind: { type: "string" },
 } as const;
-export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID]";
+export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND]";
 
 export interface FilterAsked {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly patient?: string | undefined;
   readonly client?: string | undefined;
+  readonly kind?: string | undefined;
 }
 
 /** Whether an event is among those that are asked for: by when its request arrived, both times included. Throws a Misuse. */
-export function eventFilter({ from, to, patient, client }: FilterAsked): (event: AuditEvent) => boolean {
+export function eventFilter({ from, to, patient, client, kind }: FilterAsked): (event: AuditEvent) => boolean {
   const [first, last] = [from === undefined ? 0 : timeOf(from, "from"), to === undefined ? Infinity : timeOf(to, "to")];
   if (last < first) throw new Misuse("--to is before --from");
   if (patient !== undefined && !isPatient(patient)) throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
+  if (kind !== undefined && !Object.hasOwn(eventKinds, kind)) throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
   return (event) =>
     event.at >= first &&
     event.at <= last &&
+    (kind === undefined || event.kind === kind) &&
     (client === undefined || event.who?.client === client) &&
     (patient === undefined || event.patients.some((one) => one.patient === patient));
 }

@@ -47,7 +47,7 @@ export function asJson({ log, leaves, parts, frame, event, unknownKeys }: EventO
 }
 
 function asLine({ log, leaves, parts, event }: EventOnRecord): string {
-  const { who, what, why, outcome, withheld } = event;
+  const { who, what, why, outcome, withheld, configuration } = event;
   const place = what?.id ?? (what?.parameters ?? []).map(([name, value]) => `${name}=${value}`).join("&");
   const target =
     [what?.origin, what?.type].filter(Boolean).join("/") + (place === "" ? "" : what?.id === undefined ? `?${place}` : `/${place}`);
@@ -58,12 +58,13 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     new Date(event.at).toISOString(),
     `${log.name}/${leaves[0]?.index}`,
     event.kind,
-    who?.client ?? who?.operator ?? "nobody known",
+    who?.client ?? who?.operator ?? configuration?.worker ?? "nobody known",
     (why?.purposes ?? []).join("+"),
     what?.interaction,
     target,
     outcome?.status,
     outcome?.reason,
+    configuration && `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
     patients.length > 0 && `patients: ${patients.join(", ")}`,
     event.unnamed.length > 0 && `of no named patient: ${event.unnamed.join(", ")}`,
     (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,

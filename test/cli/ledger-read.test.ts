@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
+import { configurationEvent, configurationOf } from "#audit/configuration";
+import { instant } from "#kernel/clock";
 import { disclosure, auditors, logKey, logOfEvents, rootOf, writeKey, writeLog } from "./auditor-log.ts";
 import { phylax } from "./phylax.ts";
 
@@ -61,6 +63,28 @@ test("without --json each event is a line that a person can read", async ({ expe
       "patients: main/Patient/amara (Patient 1, Observation 2), main/Patient/ben (Observation 1) 1 elements withheld 1 resources withheld " +
       `request ${first.id}`,
   );
+});
+
+test("--kind chooses one kind of event, and one that there is not is a misuse", async ({ expect }) => {
+  const { lines } = await read("--key", key, "--kind", "refusal");
+  expect(lines.map(({ event }) => event.id)).toEqual([refusal.id]);
+  const misspelt = await read("--key", key, "--kind", "refused");
+  expect([misspelt.code, misspelt.error]).toEqual([2, expect.stringContaining("--kind is one of disclosure, ")]);
+});
+
+test("what a worker started with is a line with its digest and each setting by its name", async ({ expect }) => {
+  const configuration = configurationOf("gateway", [
+    ["PUBLIC_URL", "https://gateway.test"],
+    ["PAGING_KEY", '{"fingerprint":"x"}'],
+  ]);
+  const event = configurationEvent(configuration, "ab".repeat(16), instant(Date.UTC(2026, 9, 1)));
+  const place = writeLog(join(folder, "started"), await logOfEvents([[event]]));
+  const { code, out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, "--kind", "configuration");
+  expect([code, out.trim()]).toEqual([
+    0,
+    `2026-10-01T00:00:00.000Z s0-2026h2/2 configuration gateway sha-256 ${configuration.digest}: ` +
+      `PAGING_KEY={"fingerprint":"x"}, PUBLIC_URL=https://gateway.test request ${event.id}`,
+  ]);
 });
 
 test("leaves that are not for this key are told by number and epoch, with nothing of a record; the answer is 1", async ({ expect }) => {
