@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { calculateJwkThumbprint, type JWK } from "jose";
 import { afterAll, test } from "vitest";
 import type { AuditEvent, Configuration } from "#audit/event";
-import { configurationLog } from "#platform/durable/ledger-sink";
+import { configurationLogs } from "#platform/durable/ledger-sink";
 import { instant } from "#kernel/clock";
 import { operatorOf } from "../../cli/dev-file.ts";
 import { send } from "../../cli/mutual-tls.ts";
@@ -41,10 +41,15 @@ const knock = async (phylax: TestStack): Promise<number[]> => {
   ];
   return replies.map(({ status }) => status);
 };
-const all = (phylax: TestStack) => {
-  const name = configurationLog(Object.keys(phylax.dev.logs).length, instant(Date.now()));
-  return phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
-};
+/** In both logs that take configurations. */
+async function inBoth(phylax: TestStack, ...sql: readonly string[]): Promise<void> {
+  for (const name of configurationLogs(Object.keys(phylax.dev.logs).length, instant(Date.now()))) {
+    const storage = await phylax.stack.runtime.miniflare.unsafeGetDurableObjectStorage("phylax-ledger", "LedgerShard", { name });
+    for (const one of [table, ...sql]) await storage.exec(one);
+  }
+}
+const table =
+  "CREATE TABLE IF NOT EXISTS configurations (worker TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (worker, digest)) STRICT"; // one that took none has none
 
 test(
   "each worker that reaches the ledger has its configuration on record; a key that was changed shows by its fingerprint, and no secret is told",
@@ -79,10 +84,9 @@ test(
     const second = await startTestStack({ state });
     try {
       // What isolates of these two start with cannot be recorded; all else can, in this log and in the others.
-      await (await all(second)).exec("DELETE FROM configurations WHERE worker <> 'ledger'");
-      await (
-        await all(second)
-      ).exec(
+      await inBoth(
+        second,
+        "DELETE FROM configurations WHERE worker <> 'ledger'",
         "CREATE TRIGGER broken BEFORE INSERT ON configurations WHEN NEW.worker <> 'ledger' BEGIN SELECT RAISE(ABORT, 'broken by the test'); END",
       );
       const spread = await Promise.all(
@@ -95,7 +99,7 @@ test(
       }
       await expect(second.token("telehealth")).rejects.toThrow(/no token/u);
       expect(await knock(second)).toEqual([503, 503]);
-      await (await all(second)).exec("DROP TRIGGER broken");
+      await inBoth(second, "DROP TRIGGER broken");
 
       expect(await knock(second)).toEqual([200, 200]);
       const after = keyOf("secrets/token-signing.jwk.json");

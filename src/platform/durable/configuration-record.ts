@@ -5,7 +5,7 @@ import type { ConfigurationSink } from "#audit/ports";
 import { instant, type Clock } from "#kernel/clock";
 import type { LedgerConfig } from "./ledger-config.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
-import { configurationLog, ledgerSink } from "./ledger-sink.ts";
+import { ledgerSink, type OwnLog } from "./ledger-sink.ts";
 
 /**
  * Puts what a worker started with on record. Each request of its isolate that comes before that has been done does it for itself, under one
@@ -26,20 +26,12 @@ export function configurationRecord(
   };
 }
 
-/**
- * The same for one object of the ledger, in the log that takes all workers' configurations. A log that is this very one is not called: it
- * appends (`own`).
- */
+/** The same for one log of the ledger. */
 export function ledgerConfigurationRecord(
   { described, shards: count }: LedgerConfig,
   shards: DurableObjectNamespace<LedgerShard>,
-  own: { readonly log: string; readonly append: (event: AuditEvent) => Promise<unknown> },
+  own: OwnLog,
 ): () => Promise<void> {
   const clock = () => instant(Date.now());
-  const others = ledgerSink(shards, count, clock);
-  const recordConfiguration = async (event: AuditEvent): Promise<void> => {
-    if (configurationLog(count, clock()) === own.log) await own.append(event);
-    else await others.recordConfiguration(event);
-  };
-  return configurationRecord(described, { recordConfiguration }, { clock, newId: () => randomBytes(16).toString("hex") });
+  return configurationRecord(described, ledgerSink(shards, count, clock, own), { clock, newId: () => randomBytes(16).toString("hex") });
 }

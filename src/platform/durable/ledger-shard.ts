@@ -93,7 +93,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       keepBytes: () => (this.#writer.isSealed ? 0 : config.keepBytes),
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
-    const own = { log: this.#log, append: (event: AuditEvent) => this.#writer.append([event]) };
+    const own = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
     this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, own);
     void ctx.blockConcurrencyWhile(() => this.#start());
   }
@@ -114,7 +114,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
       if (!(await this.env.LEDGER_SHARD.getByName(before).claimProof(proof))) return "replayed";
     }
-    const [answer] = await Promise.all([this.#writer.append(events, proofHash), this.#configured()]);
+    // A configuration does not wait for this log's own: two logs that take them in each other's place would wait for each other.
+    const configured = tellsConfiguration(events) ? undefined : this.#configured();
+    const [answer] = await Promise.all([this.#writer.append(events, proofHash), configured]);
     return answer;
   }
 
@@ -245,3 +247,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     if (!this.#root.isOpened) throw new Error("ledger: this log is not open");
   }
 }
+
+/** Over RPC anything may come; what is no event is refused by the writer. */
+const tellsConfiguration = (events: readonly (Partial<AuditEvent> | null)[]): boolean =>
+  Array.isArray(events) && events.some((event) => event?.configuration !== undefined);

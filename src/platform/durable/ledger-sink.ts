@@ -2,6 +2,7 @@ import type { AuditEvent } from "#audit/event";
 import { createHash } from "node:crypto";
 import type { ConfigurationSink, Counted, Known, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
 import type { Clock, Instant } from "#kernel/clock";
+import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
 import { chooseLog, type Sender } from "#ledger/shard-choice";
 import { within } from "./within.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
@@ -12,24 +13,57 @@ const PATIENCE_MS = 5000;
 // What comes after 100 could be a second use, by whoever kept a request open so long; the rest is for three tries, and for clocks.
 const PROOF_MS = 100_000;
 
-// Always the same log of a half-year: it alone knows what was recorded of late.
-const takesConfigurations: Sender = { kind: "address", address: "" };
-export const configurationLog = (count: number, at: Instant): string => chooseLog(takesConfigurations, count, at);
+/**
+ * The logs of a half-year that take configurations: always the first, which knows what was recorded of late, and the next shard's while that
+ * one takes nothing, so that no single object keeps every new isolate from serving.
+ */
+export function configurationLogs(count: number, at: Instant): readonly string[] {
+  const first = chooseLog({ kind: "address", address: "" }, count, at);
+  const { shard, halfYear } = parseLogName(first) ?? { shard: 0, halfYear: halfYearOf(at) };
+  return [...new Set([first, logName({ shard: (shard + 1) % count, halfYear })])];
+}
+
+/** Does something in the first of these logs that it can be done in. Throws what the last one threw. */
+async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise<T>): Promise<T> {
+  for (const log of logs.slice(0, -1)) {
+    try {
+      return await act(log);
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_configuration_elsewhere", log }));
+    }
+  }
+  return act(logs.at(-1) ?? "");
+}
+
+/** The log that asks: it does not call itself. */
+export interface OwnLog {
+  readonly log: string;
+  readonly append: (events: readonly AuditEvent[]) => Promise<Answer>;
+}
+
+type Answer = Recorded | Counted | Replayed | Known;
 
 /** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
-export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: number, clock: Clock): ProofSink & ConfigurationSink {
-  const append = async (events: readonly AuditEvent[], sender: Sender, proof?: string): Promise<Recorded | Counted | Replayed | Known> => {
-    const log = chooseLog(sender, count, clock());
+export function ledgerSink(
+  shards: DurableObjectNamespace<LedgerShard>,
+  count: number,
+  clock: Clock,
+  own?: OwnLog,
+): ProofSink & ConfigurationSink {
+  const appendTo = async (log: string, events: readonly AuditEvent[], proof?: string): Promise<Answer> => {
+    if (log === own?.log) return own.append(events);
     for (let attempt = 1; ; attempt++) {
       try {
         // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
-        const answer: Promise<Recorded | Counted | Replayed | Known> = shards.getByName(log).append(events, proof);
+        const answer: Promise<Answer> = shards.getByName(log).append(events, proof);
         return await within(PATIENCE_MS, answer, "ledger: no answer in time");
       } catch (fault) {
         if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
       }
     }
   };
+  const append = (events: readonly AuditEvent[], sender: Sender, proof?: string) =>
+    appendTo(chooseLog(sender, count, clock()), events, proof);
   return {
     async record(events, sender) {
       const answer = await append(events, sender);
@@ -43,7 +77,7 @@ export function ledgerSink(shards: DurableObjectNamespace<LedgerShard>, count: n
       return answer;
     },
     async recordConfiguration(event) {
-      const answer = await append([event], takesConfigurations);
+      const answer = await inFirst(configurationLogs(count, clock()), (log) => appendTo(log, [event]));
       if (answer === "counted" || answer === "replayed") throw new Error(`ledger: ${answer}, a configuration`);
     },
   };

@@ -3,12 +3,12 @@ import { beforeEach, test } from "vitest";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { configurationLog, ledgerSink } from "#platform/durable/ledger-sink";
+import { configurationLogs, ledgerSink } from "#platform/durable/ledger-sink";
 import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, refusal, shard } from "./worker.ts";
 
 const [hour, minute] = [3_600_000, 60_000];
 const now = () => instant(Date.now());
-const all = configurationLog(config.shards, now()); // takes every worker's
+const [all = "", next = ""] = configurationLogs(config.shards, now()); // take every worker's
 /** Another isolate's start, each with an event id of its own. */
 const startOf = (url: string, worker = "gateway"): AuditEvent =>
   configurationEvent(configurationOf(worker, [["URL", url]]), newId(), now());
@@ -141,12 +141,25 @@ test("the ledger's own is on record in that log before the first record of any l
   expect(await recordsIn(all)).toContainEqual(event.configuration);
 });
 
-test("when the ledger's own cannot be recorded, a log that starts answers no record; once it can be, it does", async ({ expect }) => {
-  await wait(all, 2 * hour);
-  const sql = (text: string) => runInDurableObject(shard(all), (_, { storage }) => void storage.sql.exec(text));
-  await sql("CREATE TRIGGER broken BEFORE INSERT ON configurations BEGIN SELECT RAISE(ABORT, 'no'); END");
+test("while the one log takes no configurations the next shard's does; while neither does, a log that starts answers no record", async ({
+  expect,
+}) => {
+  const mine = config.described();
+  const sql = (log: string, text: string) => runInDurableObject(shard(log), (_, { storage }) => void storage.sql.exec(text));
+  const breakIn = async (log: string) => {
+    await shard(log).append([startOf("so that the table is there")]);
+    await wait(log, 2 * hour);
+    await sql(log, "CREATE TRIGGER broken BEFORE INSERT ON configurations BEGIN SELECT RAISE(ABORT, 'no'); END");
+  };
+  await breakIn(all);
+  await breakIn(next);
   const [log, event] = [ownLog(), disclosureOf(1)];
   for (let i = 0; i < 2; i++) expect(await failure(() => shard(log).append([event]))).not.toBe("no failure");
-  await sql("DROP TRIGGER broken");
+  await sql(next, "DROP TRIGGER broken");
   expect(own(await shard(log).append([event])), "it had its place: the same event has it again").toMatchObject({ index: 2 });
+  expect((await recordsIn(next)).map(({ digest }) => digest)).toContain(mine.digest);
+  await sql(all, "DROP TRIGGER broken");
+  const event2 = startOf("by the sink, in the first again");
+  await ledgerSink(ledger.LEDGER_SHARD, config.shards, now).recordConfiguration(event2);
+  expect(await recordsIn(all)).toContainEqual(event2.configuration);
 });

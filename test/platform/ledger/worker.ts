@@ -30,7 +30,7 @@ export const ledger = env as unknown as LedgerEnv & {
 
 export const config = readLedgerConfig(ledger);
 
-let used = 4; // shard 0 is for the test that lets the sink choose, shard 3 takes workers' configurations
+let used = 5; // shard 0 is for the test that lets the sink choose, shards 3 and 4 take workers' configurations
 /** A log that no other test of this file touches. */
 export const ownLog = (): string => logName({ shard: used++, halfYear: halfYearOf(instant(Date.now())) });
 
