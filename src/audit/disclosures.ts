@@ -27,6 +27,8 @@ export interface FoundLine {
   readonly path: readonly Uint8Array[]; // to the leaf's lines_root
   /** The leaf, and a tlog-proof of it; undefined while no checkpoint reaches it, or its log cannot be asked. */
   readonly proven: { readonly leaf: Uint8Array; readonly note: Uint8Array } | undefined;
+  /** To an officer: until when (ms since 1970) an official's statement keeps the individual from being told of it. */
+  readonly heldUntil?: number | undefined;
 }
 
 /** The accounting lines of patients. Each call is on record before it answers; it throws when any part of them cannot be had. */

@@ -1,5 +1,5 @@
 import type { AuditEvent } from "#audit/event";
-import { isHeldBack, readHold, type HoldProblem } from "#audit/accounting-hold";
+import { heldBack, type Hold, readHold, type HoldProblem } from "#audit/accounting-hold";
 import { readLine, subjectKey } from "#audit/accounting";
 import type { Disclosures, FoundLine, LinesAsked } from "#audit/disclosures";
 import { instant, type Clock } from "#kernel/clock";
@@ -47,16 +47,18 @@ export class AccountingDesk implements Disclosures {
     await sink.record([lookUp(patients, caller)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
     const subjects = patients.map((patient) => ({ patient, subject: subjectKey(this.#config.subjectKey, patient) }));
     await this.#bringLines(new Set(subjects.map(({ subject }) => shelfOf(subject))));
+    const held = await this.#heldBack(subjects.map(({ subject }) => subject));
+    const untold = toldTo === "individual" ? [...held.keys()] : [];
     const found: { readonly patient: string; readonly line: ShelvedLine }[] = [];
     for (const { patient, subject } of subjects) {
-      const lines = await this.#linesOf(subject, from, to, toldTo);
+      const lines: readonly ShelvedLine[] = await this.#shelf(subject).linesOf(subject, from, to, LINES_MAX, untold);
       found.push(...lines.map((line) => ({ patient, line })));
     }
     if (found.length > LINES_MAX) return "too_many";
     const proofs = await this.#proofsOf(found.map(({ line }) => line));
     return found.map(({ patient, line: { log, index, line, lines, content, salt, path } }) => {
       const proven = proofs.get(`${log}/${index}`);
-      return { patient, log, index, line, lines, content, salt, path, proven };
+      return { patient, log, index, line, lines, content, salt, path, proven, heldUntil: held.get(readLine(content)?.recipient ?? "") };
     });
   }
 
@@ -65,7 +67,7 @@ export class AccountingDesk implements Disclosures {
     const asked = readHold(input);
     if (!asked.ok) return asked;
     const subject = subjectKey(this.#config.subjectKey, asked.value.patient);
-    await this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject)).hold(subject, asked.value.hold);
+    await this.#shelf(subject).hold(subject, asked.value.hold);
     return ok(undefined);
   }
 
@@ -77,13 +79,15 @@ export class AccountingDesk implements Disclosures {
     await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve([...shelves]));
   }
 
-  async #linesOf(subject: Uint8Array, from: number, to: number, toldTo: LinesAsked["toldTo"]): Promise<readonly ShelvedLine[]> {
-    const shelf = this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
-    const lines: readonly ShelvedLine[] = await shelf.linesOf(subject, from, to, LINES_MAX);
-    if (toldTo === "officer") return lines;
-    const holds = await shelf.holdsOf(subject);
-    const now = this.#clock();
-    return lines.filter(({ content }) => !isHeldBack(readLine(content)?.recipient ?? "", holds, now));
+  /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */
+  async #heldBack(subjects: readonly Uint8Array[]): Promise<ReadonlyMap<string, number>> {
+    const holds: Hold[] = [];
+    for (const subject of subjects) holds.push(...(await this.#shelf(subject).holdsOf(subject)));
+    return heldBack(holds, this.#clock());
+  }
+
+  #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
+    return this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
   }
 
   /** By `log/index`. A leaf that no checkpoint reaches yet is asked for once more when the next one may be signed. */

@@ -64,10 +64,16 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /**
-   * The lines of a patient within a time (ms, both included), oldest first; of more than `max` only so many and one. Throws when a row does
-   * not open.
+   * The lines of a patient within a time (ms, both included), oldest first, but for those to the recipients `without`; of more than `max`
+   * only so many and one. Throws when a row does not open.
    */
-  async linesOf(subject: Uint8Array, from: number, to: number, max: number): Promise<readonly ShelvedLine[]> {
+  async linesOf(
+    subject: Uint8Array,
+    from: number,
+    to: number,
+    max: number,
+    without: readonly string[] = [],
+  ): Promise<readonly ShelvedLine[]> {
     if (!this.#exists()) return [];
     const query = "SELECT log, leaf, line, salt, box FROM lines WHERE subject = ?";
     const rows = this.ctx.storage.sql.exec<{ log: string; leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
@@ -78,8 +84,9 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     for (const { log, leaf, line, ...sealed } of rows) {
       const place = { subject, log, index: leaf, line };
       const [content, salt, lines, path] = readRow(openRow(this.#config.accountingKey, placeOf(place), boxOf(sealed)));
-      const at = readLine(content)?.at ?? 0; // of a later version: shown whatever is asked, rather than left out
-      if (at >= from && at <= to) found.push({ at, line: { ...place, content, salt, lines, path } });
+      const { at = from, recipient = "" } = readLine(content) ?? {}; // of a later version: shown whatever is asked, rather than left out
+      // Left out before they are counted: how many there are must neither cut an answer short nor show in it.
+      if (at >= from && at <= to && !without.includes(recipient)) found.push({ at, line: { ...place, content, salt, lines, path } });
       if (found.length > max) break; // an answer holds no more, and memory must
     }
     return found.sort((one, other) => one.at - other.at).map(({ line }) => line);

@@ -187,6 +187,40 @@ test("a suspension holds lines to its recipient back from the individual while i
     expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "bad_hold", field } });
 });
 
+test("lines that are held back neither cut an individual's accounting short nor count in it", async ({ expect }) => {
+  const [patient, united] = [`main/Patient/${newId()}`, `main/Patient/${newId()}`];
+  const subject = subjectKey(config.subjectKey, patient);
+  const line = (index: number, client: string) => {
+    const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    return { subject, log: "s0-2026h1", index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+  };
+  const lines = Array.from({ length: 2_100 }, (_, index) => line(index, index < 600 ? "agency" : "telehealth"));
+  for (let at = 0; at < lines.length; at += 500) await shelfFor(patient).put(lines.slice(at, at + 500));
+  const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+  const hold = { id: "h1", recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
+  expect(await desk.linesOf(asking(patient, { toldTo: "individual" }))).toBe("too_many");
+  await desk.hold({ ...hold, patient: united });
+  expect(await desk.linesOf(asking(patient, { toldTo: "individual" })), "of another record").toBe("too_many");
+  const told = await found(patient, { toldTo: "individual", patients: [patient, united] });
+  expect(told).toHaveLength(1_500);
+  expect(told.every(({ content, heldUntil }) => readLine(content)?.recipient === "telehealth" && heldUntil === undefined)).toBe(true);
+});
+
+test("an officer sees which lines the individual is not told of, and until when", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(1);
+  await shard(log).append([event]);
+  const patient = patientOf(event);
+  const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+  const hold = { patient, recipient: "telehealth", from: at(-1), statement: "An inquiry would be impeded.", oral: false };
+  await desk.hold({ ...hold, id: "h1", to: at(9) });
+  await desk.hold({ ...hold, id: "h2", to: at(3) });
+  await desk.hold({ ...hold, id: "h3", recipient: "agency", to: at(20) });
+  await desk.hold({ ...hold, id: "h4", from: at(5), to: at(30) });
+  expect((await found(patient)).map(({ heldUntil }) => Math.round(((heldUntil ?? 0) - Date.now()) / 86_400_000))).toEqual([9]);
+});
+
 test("what a shelf keeps of a line shows neither recipient nor purpose, and a row that was moved to another patient does not open", async ({
   expect,
 }) => {
