@@ -86,7 +86,7 @@ async function logsOf({ keys, only, readerOf }: AuditorSource) {
   const there = [];
   for (const verifier of keysWithRoot(logs, root, leaves).filter(isAsked)) {
     const name = logOf(verifier);
-    if (mayBeGone(name, leaves.seconds) && (await readerOf(name).checkpoint()) === undefined) continue;
+    if (mayBeGone(name, leaves.seconds, Date.now() / 1000) && (await readerOf(name).checkpoint()) === undefined) continue;
     there.push({ verifier, since: leaves.seen.get(name) ?? [] });
   }
   return { logs: there };

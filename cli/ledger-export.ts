@@ -73,7 +73,7 @@ async function stillThere(url: string, keys: readonly Verifier[], leaves: RootLe
   const there: Verifier[] = [];
   for (const key of keys) {
     const log = logOf(key);
-    if (!mayBeGone(log, leaves.seconds) || (await httpLog(url, log).checkpoint()) !== undefined) there.push(key);
+    if (!mayBeGone(log, leaves.seconds, Date.now() / 1000) || (await httpLog(url, log).checkpoint()) !== undefined) there.push(key);
   }
   return there;
 }

@@ -110,7 +110,7 @@ async function lookAt(verifier: Verifier, place: Place, rules: readonly LockRule
   const isOver = now > (endOf(log) ?? Infinity) + SWITCH_SLACK_MS;
   const note = await place(log).checkpoint();
   if (note === undefined) {
-    const isDue = mayBeGone(log, root.seconds ?? now / 1000);
+    const isDue = mayBeGone(log, root.seconds ?? now / 1000, now / 1000);
     return isDue
       ? { ...about, notes: [...root.notes, "was removed whole"] }
       : { ...about, wrong: "its checkpoint is missing, before its time", notes: root.notes };

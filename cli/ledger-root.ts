@@ -76,7 +76,7 @@ async function verifyAgainst(root: RootLeaves, verifier: Verifier, claims: Claim
   const last = seen?.at(-1);
   // What is claimed of a log that is gone nobody can check any more: it must not pass for checked.
   const isClaimed = (claims.since ?? []).length + (claims.receipts ?? []).length > 0;
-  if (last !== undefined && !isClaimed && mayBeGone(name, root.seconds) && (await reader.checkpoint()) === undefined) {
+  if (last !== undefined && !isClaimed && mayBeGone(name, root.seconds, Date.now() / 1000) && (await reader.checkpoint()) === undefined) {
     const { size, root: hash, frame } = last;
     return { name, removed: true, good: { size, root: hash, frames: (frame?.number ?? -1) + 1 } };
   }

@@ -17,6 +17,7 @@ import os
 import re
 import stat
 import sys
+import time
 
 LARGEST = 2**53 - 1
 WIDTH = 256  # hashes of a full tile, entries of a full bundle
@@ -577,9 +578,9 @@ class RootRules:
         before.append(checkpoint)
 
     def may_be_gone(self, log):
-        """Whether the half-year ended six years before the last frame."""
+        """Whether the half-year ended six years before the last frame, and before today: whoever signs frames can date them."""
         year, month = half_year_after(LOG_NAME.fullmatch(log)[2])
-        return calendar.timegm((year + 6, month, 1, 0, 0, 0)) <= self.time
+        return calendar.timegm((year + 6, month, 1, 0, 0, 0)) <= min(self.time, time.time())
 
 
 def half_year_bounds(half_year):

@@ -1,3 +1,4 @@
+import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "./checkpoint.ts";
 import { endOf, parseLogName } from "./log-name.ts";
@@ -76,12 +77,17 @@ export class RootLeaves implements LeafRules {
 
 const RETENTION_YEARS = 6; // 45 CFR 164.316(b)(2)(i), 164.528(a)
 
-/** Whether a log of this name may have been removed whole at a time (seconds since 1970): its half-year ended six years before. */
-export function mayBeGone(log: string, seconds: number): boolean {
+/** Until when a log of this name is kept (ms since 1970): six years from the end of its half-year. Undefined for one without an end. */
+export function keptUntil(log: string): Instant | undefined {
   const end = endOf(log);
-  if (end === undefined) return false;
-  const at = new Date(end);
-  return at.setUTCFullYear(at.getUTCFullYear() + RETENTION_YEARS) <= seconds * 1000;
+  return end === undefined ? undefined : instant(new Date(end).setUTCFullYear(new Date(end).getUTCFullYear() + RETENTION_YEARS));
 }
+
+/**
+ * Whether a log of this name may have been removed whole: its half-year ended six years before the root log's last frame, and before the
+ * reader's own time (seconds since 1970). Whoever holds the checkpoint key can write any time into a frame.
+ */
+export const mayBeGone = (log: string, rootSeconds: number, nowSeconds: number): boolean =>
+  (keptUntil(log) ?? Infinity) <= Math.min(rootSeconds, nowSeconds) * 1000;
 
 const frameOf = ({ frame }: Checkpoint): number => frame?.number ?? -1;

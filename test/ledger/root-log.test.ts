@@ -138,11 +138,24 @@ test("a log with records that was never opened in the root log is named, once it
 });
 
 test("a log may be gone six years after its half-year, and not a second before; its last checkpoint stays", async ({ expect }) => {
-  expect(mayBeGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000)).toBe(true);
-  expect(mayBeGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000 - 1)).toBe(false);
-  expect(mayBeGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000)).toBe(true);
-  expect(mayBeGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000 - 1)).toBe(false);
-  expect(mayBeGone("root", Date.UTC(2099, 0, 1) / 1000)).toBe(false);
-  const old = rootLog([[leafOf(opened)], [leafOf(now)]], Date.UTC(2033, 0, 2));
-  expect(await found({ root: cosign(old) })).toEqual(["root: good to 2", "s0-2026h2: good to 7"]);
+  const late = Date.UTC(2099, 0, 1) / 1000;
+  const isGone = (log: string, seconds: number) => [mayBeGone(log, seconds, late), mayBeGone(log, late, seconds)];
+  expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000)).toEqual([true, true]);
+  expect(isGone("s0-2026h1", Date.UTC(2032, 6, 1) / 1000 - 1)).toEqual([false, false]);
+  expect(isGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000)).toEqual([true, true]);
+  expect(isGone("s0-2026h2", Date.UTC(2033, 0, 1) / 1000 - 1)).toEqual([false, false]);
+  expect(isGone("root", late)).toEqual([false, false]);
+  const name = "ledger.test/s0-2019h2";
+  const old = (of: string, time: number) => cosign(rootLog([[leafOf({ ...opened, origin: of })], [leafOf({ ...now, origin: of })]], time));
+  expect(await found({ root: old(name, at), "s0-2026h2": log })).toEqual([
+    "root: good to 2",
+
+    "s0-2026h2: good to 0",
+    "s0-2019h2: good to 7",
+  ]);
+});
+
+test("who holds the checkpoint key cannot make a log old that he wants gone: the verifier's own clock counts too", async ({ expect }) => {
+  const dated = rootLog([[leafOf(opened)], [leafOf(now)]], Date.UTC(2999, 0, 1));
+  expect(await found({ root: cosign(dated) })).toEqual(["root: good to 2", "s0-2026h2: its folder is missing"]);
 });

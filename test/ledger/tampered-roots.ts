@@ -49,12 +49,30 @@ const badRoot = (name: string, frames: readonly (readonly Uint8Array[])[]): Tamp
 const withKeys = (keys: readonly SampleLog[], logs: readonly SampleLog[]): Export["files"] =>
   new Map([...exportOf("", logs).files, ["keys", exportOf("", keys).files.get("keys") ?? new Uint8Array()]]);
 
-const sixYearsOn = (time: number): SampleLog => cosigned(rootOf([opening, middle, end], time));
+/** A log of which the root log alone tells; and the root log that does, with the time of its last frame. */
+const goneLog = (halfYear: string): SampleLog => {
+  const name = `ledger.test/s0-${halfYear}`;
+  return { ...main, verifier: { ...main.verifier, name, id: keyId(name, main.verifier.publicKey) } };
+};
+const rootOfGone = (halfYear: string, time: number): SampleLog => {
+  const { name } = goneLog(halfYear).verifier;
+  const last = leafOf({ ...checkpointOf(main.head), origin: name });
+  return cosigned(
+    rootOf(
+      [
+        [opened(name), opened(smallOrigin)],
+        [last, leafOf(afterFrame(small, 1))],
+      ],
+      time,
+    ),
+  );
+};
+const goneIn = Date.UTC(2026, 6, 1); // those of the first half of 2020
 export const good: readonly Export[] = [
   seen("a root log, by whose key every log is checked", [main, small, cosigned(root)]),
   { ...exportOf("a root log, every key, no witness", [main, small, root]), witnesses: [] },
   seen("a log that is only opened, and shown", [main, small, logOfFrames([], at, "ledger.test/s2-2026h2"), cosigned(root)]),
-  seen("logs gone six years after their half-year", [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
+  seen("a log gone six years after its half-year", [small, rootOfGone("2020h1", goneIn)]),
 ];
 
 const [first, second] = [main.leaves.slice(0, 5), main.leaves.slice(5, 6)];
@@ -69,12 +87,13 @@ export const tampered: readonly Tampered[] = [
     [logOfFrames([others.slice(0, 5), others.slice(5, 6), others.slice(6, 8), others.slice(8)]), small, cosigned(root)],
   ),
   bad("a log hidden, its key too", ["s0-2026h2"], [small, cosigned(root)]),
-  bad("a log gone ten seconds too early", ["s0-2026h2"], [small, sixYearsOn(Date.UTC(2033, 0, 1) - 10_000)]),
+  bad("a log gone ten seconds too early", ["s0-2020h1"], [small, rootOfGone("2020h1", goneIn - 10_000)]),
+  bad("a log gone by a root log that says it is another century", ["s0-2026h2"], [small, rootOfGone("2026h2", Date.UTC(2999, 0, 1))]),
   {
-    ...bad("a log gone in time, of which there is a receipt", ["s0-2026h2"], [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
-    keys: [keyOf(root), keyOf(main)],
-    files: withKeys([main, small, root], [small, sixYearsOn(Date.UTC(2033, 0, 1))]),
-    receipts: [receiptOf(main, 2, 0)],
+    ...bad("a log gone in time, of which there is a receipt", ["s0-2020h1"], [small, rootOfGone("2020h1", goneIn)]),
+    keys: [keyOf(root), keyOf(goneLog("2020h1"))],
+    files: withKeys([goneLog("2020h1"), small, root], [small, rootOfGone("2020h1", goneIn)]),
+    receipts: [receiptOf(main, 2, 0).replace("2026h2", "2020h1")],
   },
   {
     ...exportOf("a log with records that was never opened", [main, small, cosigned(rootOf([[opened(smallOrigin)]], at + 120_000))]),

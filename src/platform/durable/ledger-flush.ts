@@ -3,7 +3,7 @@ import { utf8 } from "#ledger/bytes";
 import { checkpointText } from "#ledger/checkpoint";
 import type { Head } from "#ledger/commit";
 import { type CopiedObject, type CopyHealth, copyHealth, flushEnd, nothing, objectKey, objectsBetween, type Reach } from "#ledger/flush";
-import { mayBeGone } from "#ledger/root-log";
+import { keptUntil } from "#ledger/root-log";
 import { TILE_WIDTH } from "#ledger/tile";
 import type { LedgerBucket } from "./ledger-bucket.ts";
 import type { LedgerConfig } from "./ledger-config.ts";
@@ -151,7 +151,7 @@ export class LedgerFlush {
     if (checkpoint === null) return { why: "the published checkpoint cannot be read", again: true };
     if (checkpoint instanceof Forked) return { why: checkpoint.message, again: false };
     const { origin } = this.#parts.head();
-    const isGone = checkpoint === undefined && mayBeGone(origin.slice(origin.lastIndexOf("/") + 1), Date.now() / 1000);
+    const isGone = checkpoint === undefined && Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
     if (isGone && this.#state.done.frames > 0) return { why: "this log was removed after its six years", again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
     const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };

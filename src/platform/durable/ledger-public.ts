@@ -1,7 +1,7 @@
 import { type Address, type AddressProblem, readAddress } from "#ledger/address";
 import { TILE_WIDTH } from "#ledger/tile";
 import { parseLogName } from "#ledger/log-name";
-import { mayBeGone, ROOT_LOG } from "#ledger/root-log";
+import { keptUntil, ROOT_LOG } from "#ledger/root-log";
 import type { LedgerRoot } from "./ledger-root.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 
@@ -26,7 +26,7 @@ export async function serveLedger(request: Request, { shards, root, count }: Led
   const object = log === ROOT_LOG ? root.getByName(log) : shards.getByName(log);
   const bytes = await read(object, address.value).catch(() => null); // the object's own log says why
   // What was removed after its six years cannot be read any more, and is not missed.
-  if (bytes === undefined || (bytes === null && mayBeGone(log, Date.now() / 1000))) return problem(404, "not-found");
+  if (bytes === undefined || (bytes === null && Date.now() >= (keptUntil(log) ?? Infinity))) return problem(404, "not-found");
   if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
   const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
   return new Response(request.method === "HEAD" ? null : bytes, { headers });
