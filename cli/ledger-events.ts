@@ -1,6 +1,9 @@
 import type { AuditEvent } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
 import { goesOn, rejoin } from "#audit/rejoin";
+import { toBase64 } from "#ledger/base64";
+import { utf8 } from "#ledger/bytes";
+import { sha256 } from "#ledger/hash";
 import { parseLeaf } from "#ledger/leaf";
 import { leafHash } from "#ledger/merkle";
 import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
@@ -44,7 +47,7 @@ interface Found {
 /**
  * Every event of every log, log by log, in the order of its records. A log is checked whole before anything of it is given; one that is
  * wrong gives nothing but that. With the root log's key its word is taken for which logs there are and what they must extend. The same
- * (id, step) recorded twice, after an answer was lost, comes once.
+ * event recorded twice, after an answer was lost, comes once; two that differ are two, whatever they are called.
  */
 export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRecord | Unread> {
   const seen = new Set<string>();
@@ -109,12 +112,13 @@ function* once(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Gen
   const [first] = found;
   if (first === undefined) return;
   const { record, frame } = first;
-  const { id, step = 0, kind } = record.event;
-  // The first part is part of the name: a later one alone is what is left of an event whose first leaf did not open.
-  const name = `${id}/${step}/${kind}/${record.part}`;
-  if (seen.has(name)) return;
-  seen.add(name);
+  const event = rejoin(found.map((one) => one.record));
+  // By what it says: another event under the same id and step must not hide this one. The first part is part of it: a later one alone is
+  // what is left of an event whose first leaf did not open.
+  const digest = toBase64(sha256(utf8(JSON.stringify([record.part, event]))));
+  if (seen.has(digest)) return;
+  seen.add(digest);
   const leaves = found.map(({ index, hash }) => ({ index, hash }));
   const unknownKeys = [...new Set(found.flatMap((one) => [...one.record.unknown.keys()]))];
-  yield { log, frame, leaves, parts: record.parts, event: rejoin(found.map((one) => one.record)), unknownKeys };
+  yield { log, frame, leaves, parts: record.parts, event, unknownKeys };
 }

@@ -44,6 +44,28 @@ test("an auditor's key opens every event, each once and whole, with where it sta
   }
 });
 
+test("an event hides no other that has its id and step", async ({ expect }) => {
+  const decoy = { ...disclosure(4, "telehealth", { nobody: { Patient: 1 } }), at: fourth.at };
+  const twoOf = [disclosure(4, "payer", { amara: { Patient: 1 } }), disclosure(4, "payer", { ben: { Patient: 1 } })];
+  const place = writeLog(join(folder, "decoys"), await logOfEvents([[decoy], [fourth], [...twoOf, ...twoOf]]));
+  const { code, out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, "--json");
+  const told = out
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line).event.patients.length);
+  expect([code, told]).toEqual([0, [1, 700, 1, 1]]);
+  const scope = await phylax(
+    "breach-scope",
+    place,
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+    ...["--client", "research", "--from", "2026-10-01", "--to", "2026-10-02"],
+  );
+  expect(scope.out).toContain("700 individuals");
+});
+
 test("--from, --to, --client and --patient choose events", async ({ expect }) => {
   const idsOf = async (...args: readonly string[]) =>
     (await read("--key", key, ...args)).lines.map(({ event }) => Number.parseInt(event.id, 16));
