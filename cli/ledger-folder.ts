@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "#ledger/bytes";
 import { parseLogName } from "#ledger/log-name";
@@ -76,6 +76,8 @@ const folderPlace = (folder: string): Place => ({
   readerOf: (log) => folderLog(join(folder, log)),
   async verify(reader, verifier, claims, rules) {
     const name = logOf(verifier);
+    // What it leads to is not in the folder: the next reader may find something else there.
+    if ((await lstat(join(folder, name)).catch(() => undefined))?.isSymbolicLink() === true) return { name, wrong: "is a link" };
     const result = await verifyLog(reader, verifier, claims, rules);
     if (!result.ok) return { name, wrong: (await hasEntry(folder, name)) ? result.error : "its folder is missing" };
     const [stray] = await strayObjects(join(folder, name), name, result.value);

@@ -20,6 +20,7 @@ import sys
 import time
 
 LARGEST = 2**53 - 1
+OBJECT_BYTES_MAX = 2**25  # no object is as long: the longest is a frame of 256 leaves of 65,535 bytes
 WIDTH = 256  # hashes of a full tile, entries of a full bundle
 CLOCKS = 60  # seconds by which the clocks of a log and the root log may differ (§12)
 SLACK = 130  # seconds around the half-year in which its log takes records (§1)
@@ -768,9 +769,10 @@ class FolderLog:
         except OSError as fault:
             absent = fault.errno in (errno.ENOENT, errno.ENOTDIR)
             raise Wrong("is missing" if absent else "cannot be read as a file", path) from None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > OBJECT_BYTES_MAX:
             os.close(handle)
-            raise Wrong("cannot be read as a file", path)
+            raise Wrong("cannot be read as a file, or is longer than any object", path)
         with os.fdopen(handle, "rb") as file:
             return file.read()
 
@@ -815,6 +817,7 @@ class Folder:
     def __init__(self, folder, keys, since, receipts, witnesses):
         self.folder, self.witnesses, self.found = folder, witnesses, []
         self.entries = {entry.name for entry in os.scandir(folder)}
+        self.found += [(entry.name, Wrong("is a link")) for entry in os.scandir(folder) if entry.is_symlink()]
         own = self.try_to("keys", lambda: check_keys(folder, keys)) or []
         self.keys = {key.log: key for key in keys or own}
         need(len({key.text for key in keys or own}) == len(self.keys), "has two keys of one log", "keys")
@@ -899,6 +902,11 @@ def file_bytes(path):
         return file.read()
 
 
+def say(line):
+    """A name in the folder is whoever's who made it: it ends no line and moves no cursor."""
+    print("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(description="Verifies a folder that `phylax ledger export` wrote.")
     parser.add_argument("folder", nargs="?", help="without one, each receipt is checked by its own proof")
@@ -919,15 +927,15 @@ def main(arguments):
             found = [(one["log"], proven(one, keys)) for one in receipts]
         else:
             found = Folder(asked.folder, keys, since, receipts, witnesses).found
-    except (Wrong, OSError, ValueError) as problem:
+    except (Wrong, OSError, ValueError, RecursionError) as problem:
         place = f"{problem.place}: " if isinstance(problem, Wrong) and problem.place else ""
-        print(f"WRONG {place}{problem}")
+        say(f"WRONG {place}{problem}")
         return 1
     for name, result in found:
         if isinstance(result, Wrong):
-            print(f"WRONG {name}/{result.place}: {result}" if result.place else f"WRONG {name}: {result}")
+            say(f"WRONG {name}/{result.place}: {result}" if result.place else f"WRONG {name}: {result}")
         else:
-            print(f"good {name}: {result}")
+            say(f"good {name}: {result}")
     if not keys:
         print("The keys are the folder's own: this shows only that the folder agrees with itself.")
     return 1 if any(isinstance(result, Wrong) for _, result in found) else 0

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
@@ -114,6 +114,10 @@ test("what does not belong into an export is named: a frame too many, another wi
   const linked = copyOf({ "s0-2026h2/frame/1": undefined });
   symlinkSync(join(whole, "s0-2026h2/frame/1"), join(linked, "s0-2026h2/frame/1"));
   await expect(verifyFolder(linked, [log.verifier], () => ({}))).rejects.toThrow(/frame\/1 cannot be read/);
+  const elsewhere = copyOf({});
+  renameSync(join(elsewhere, "s0-2026h2"), `${elsewhere}-log`);
+  symlinkSync(`${elsewhere}-log`, join(elsewhere, "s0-2026h2"));
+  expect(await verifyFolder(elsewhere, [log.verifier], () => ({}))).toContainEqual({ name: "s0-2026h2", wrong: "is a link" });
 });
 
 test("phylax ledger verify DIR: 0 for a whole export; 1 and the object's name for each kind of damage; 2 for no folder", async ({

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
 import { utf8 } from "#ledger/bytes";
@@ -66,9 +66,23 @@ withPython(
       rmSync(frame);
       symlinkSync(join(folder, "../frame"), frame);
       expect(await verifyLedger(folder)).toMatchObject({ code: 1, out: expect.stringContaining("WRONG s0-2026h2/frame/1: is a link") });
+      renameSync(join(folder, "s1-2026h2"), join(folder, "../elsewhere"));
+      symlinkSync(join(folder, "../elsewhere"), join(folder, "s1-2026h2"));
+      expect(await verifyLedger(folder)).toMatchObject({ code: 1, out: expect.stringContaining("WRONG s1-2026h2: is a link") });
     });
   },
 );
+
+withPython("a file of any name or size in the folder is told in one line of text (skipped without python3)", async ({ expect }) => {
+  await withFolders(good.slice(0, 1), async ([{ folder } = { folder: "" }]) => {
+    writeFileSync(join(folder, "\u001b[2J\ngood root: 9 leaves"), "");
+    truncateSync(join(folder, "s0-2026h2/frame/1"), 2 ** 33); // takes no room on the disk
+    const { code, out } = await verifyLedger(folder);
+    expect([code, out.includes("\u001b"), out.includes("\ngood root")]).toEqual([1, false, false]);
+    expect(out).toContain("WRONG \\x1b[2J\\ngood root: 9 leaves: is no log of a key");
+    expect(out).toContain("WRONG s0-2026h2/frame/1: cannot be read as a file, or is longer than any object");
+  });
+});
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const leaves = Array.from({ length: 600 }, (_, i) => Uint8Array.of(i >> 8, i & 255));
