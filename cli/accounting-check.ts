@@ -4,7 +4,11 @@ import type { AccountingLine } from "#audit/accounting";
 import { checkLine, type LineProblem, type LineProof, readProof, sameSubject } from "#audit/accounting-proof";
 import { err, ok, type Result } from "#kernel/result";
 import type { Verifier } from "#ledger/signed-note";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { countsText } from "#gateway/accounting-told";
+import { linesShown, type ShownLine } from "./accounting-lines.ts";
+import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";
+import { keyOfLog } from "./ledger-root.ts";
+import { printable } from "./printable.ts";
 
 export const accountingCheckUsage = "phylax accounting check FILE [--key VKEY]… [--keys DEV.JSON]…";
 
@@ -20,7 +24,7 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
     if (file === undefined || more.length > 0) throw new Misuse("one file with an accounting is needed");
     const given = givenKeys(values.key, values.keys);
     if (given === undefined) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
-    return tellLines(linesIn(readFileSync(file, "utf8")), given.keys) ? 0 : 1;
+    return tellLines(linesShown(bytesOf(file)), given.keys) ? 0 : 1;
   } catch (fault) {
     return tellFault(fault, accountingCheckUsage);
   }
@@ -29,12 +33,13 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
 /** Whether every line has a proof that holds. */
 function tellLines(lines: readonly ShownLine[], keys: readonly Verifier[]): boolean {
   const good: AccountingLine[] = [];
-  for (const { shown, proof: text } of lines) {
-    if (text === undefined) continue;
-    const proof = readProof(Buffer.from(text, "base64").toString("utf8"));
-    const checked = proof.ok ? checkShown(proof.value, shown, keys) : proof;
+  for (const line of lines) {
+    if (line.proof === undefined) continue;
+    const proof = readProof(Buffer.from(line.proof, "base64").toString("utf8"));
+    const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
-    console.log(checked.ok ? `${place}: good: ${sentence(checked.value)}` : `${place}: WRONG: ${checked.error.replaceAll("_", " ")}`);
+    const said = checked.ok ? `good: ${sentence(checked.value)}` : `WRONG: ${checked.error.replaceAll("_", " ")}`;
+    console.log(printable(`${place}: ${said}`));
     if (checked.ok) good.push(checked.value);
   }
   const unproven = lines.filter(({ proof }) => proof === undefined).length;
@@ -46,22 +51,23 @@ function tellLines(lines: readonly ShownLine[], keys: readonly Verifier[]): bool
   return good.length === lines.length;
 }
 
-/** What a line says by its proof. `shown`: what stands beside it, which must not say otherwise. */
+/** What a line says by its proof, and what stands beside it must say alike. */
 function checkShown(
   proof: LineProof,
-  shown: string,
+  { shown, disclosed }: ShownLine,
   keys: readonly Verifier[],
-): Result<AccountingLine, LineProblem | "shows_something_else_than_it_proves"> {
-  const verifier = keys.find((key) => logOf(key) === proof.log);
-  if (verifier === undefined) throw new Misuse(`no key for log ${proof.log}`);
+): Result<AccountingLine, LineProblem | "shows_something_else_than_it_proves" | "there_is_no_key_of_its_log_here"> {
+  const verifier = keyOfLog(keys, proof.log);
+  if (verifier === undefined) return err("there_is_no_key_of_its_log_here");
   const checked = checkLine(proof, verifier);
   if (!checked.ok) return checked;
   const { says } = checked.value;
-  const facts = [new Date(says.at).toISOString(), says.recipient, ...says.purposes, ...countsOf(says)];
-  return facts.every((fact) => isIn(shown, fact)) ? ok(says) : err("shows_something_else_than_it_proves");
+  const facts = [new Date(says.at).toISOString(), says.recipient, ...says.purposes];
+  const alike = disclosed === countsText(says) && facts.every((fact) => isIn(shown, fact));
+  return alike ? ok(says) : err("shows_something_else_than_it_proves");
 }
 
-/** As words of their own: `Patient 1` is not in `Patient 12`. */
+/** As words of their own: `TREAT` is not in `ETREAT`. */
 function isIn(shown: string, fact: string): boolean {
   for (let at = shown.indexOf(fact); at >= 0; at = shown.indexOf(fact, at + 1)) {
     if (!/[\w.-]$/u.test(shown.slice(0, at)) && !/^[\w.-]/u.test(shown.slice(at + fact.length))) return true;
@@ -69,51 +75,13 @@ function isIn(shown: string, fact: string): boolean {
   return false;
 }
 
-const countsOf = ({ counts }: AccountingLine) => Object.entries(counts).map(([type, count]) => `${type} ${count}`);
+const sentence = (line: AccountingLine): string =>
+  [new Date(line.at).toISOString(), `to ${line.recipient}`, `for ${line.purposes.join(" ")}`, countsText(line)].join(", ");
 
-const sentence = (line: AccountingLine): string => {
-  const when = new Date(line.at).toISOString();
-  return [when, `to ${line.recipient}`, `for ${line.purposes.join(" ")}`, countsOf(line).join(", ") || "nothing found"].join(", ");
-};
-
-/** A line as an accounting shows it, and its proof in base64. */
-interface ShownLine {
-  readonly shown: string;
-  readonly proof: string | undefined;
-}
-
-/** The lines of an accounting, whichever of its three forms it has. */
-const linesIn = (text: string): readonly ShownLine[] =>
-  text.startsWith("{") ? inBundle(text) : text.startsWith("<!doctype") ? inPage(text) : inCsv(text);
-
-interface Resource {
-  readonly resourceType?: string;
-  readonly entity?: readonly { readonly detail?: readonly { readonly type?: string; readonly valueBase64Binary?: string }[] }[];
-}
-
-function inBundle(text: string): readonly ShownLine[] {
-  const resources = (bundleOf(text).entry ?? []).flatMap(({ resource }) => resource ?? []);
-  return resources
-    .filter(({ resourceType }) => resourceType === "AuditEvent")
-    .map((line) => {
-      const details = (line.entity ?? []).flatMap(({ detail = [] }) => detail);
-      return { shown: JSON.stringify(line), proof: details.find(({ type }) => type === "proof")?.valueBase64Binary };
-    });
-}
-
-function bundleOf(text: string): { readonly entry?: readonly { readonly resource?: Resource }[] } {
+function bytesOf(file: string): Uint8Array {
   try {
-    return JSON.parse(text);
+    return readFileSync(file);
   } catch {
-    throw new Misuse("this is no accounting"); // the parser's message would show what is in it
+    throw new Misuse(`${file} cannot be read`);
   }
 }
-
-const inPage = (text: string): readonly ShownLine[] =>
-  [...text.matchAll(/<tr><td>.*?<\/tr>/gu)].map(([shown]) => ({ shown, proof: /<code>([A-Za-z0-9+/=]+)<\/code>/u.exec(shown)?.[1] }));
-
-const inCsv = (text: string): readonly ShownLine[] =>
-  text
-    .split("\r\n")
-    .filter((row) => /^\d{4}-\d\d-\d\dT/u.test(row))
-    .map((shown) => ({ shown, proof: /,([A-Za-z0-9+/=]+)$/u.exec(shown)?.[1] }));

@@ -4,6 +4,7 @@ import { parseWitnessKey } from "#ledger/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/signed-note";
+import { printable } from "./printable.ts";
 
 /** A command that was called in a way that means nothing. */
 export class Misuse extends Error {}
@@ -11,7 +12,7 @@ export class Misuse extends Error {}
 /** Exit code of a command's fault, after telling it: 2 for a misuse, 1 for all else. */
 export function tellFault(fault: unknown, usage: string): 1 | 2 {
   const misuse = fault instanceof Misuse || (fault instanceof TypeError && "code" in fault); // parseArgs throws a TypeError with a code
-  console.error(fault instanceof Error ? fault.message : String(fault));
+  console.error(printable(fault instanceof Error ? fault.message : String(fault)));
   if (misuse) console.error(`usage: ${usage}`);
   return misuse ? 2 : 1;
 }

@@ -5,6 +5,7 @@ import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts
 import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
 import { Misuse, tellFault } from "./ledger-keys.ts";
+import { printable } from "./printable.ts";
 import { UnreadList } from "./unread.ts";
 
 export const ledgerReadUsage = `phylax ledger read [URL|DIR] ${auditorUsage} ${filterUsage} [--json]`;
@@ -23,9 +24,9 @@ export async function ledgerRead(args: readonly string[]): Promise<number> {
     const unread = new UnreadList();
     for await (const found of eventsOf(source)) {
       if (!("event" in found)) unread.add(found);
-      else if (isAsked(found.event)) console.log(values.json ? JSON.stringify(asJson(found)) : asLine(found));
+      else if (isAsked(found.event)) console.log(printable(values.json ? JSON.stringify(asJson(found)) : asLine(found)));
     }
-    for (const line of unread.lines) console.error(line);
+    for (const line of unread.lines) console.error(printable(line));
     return unread.count === 0 ? 0 : 1;
   } catch (fault) {
     return tellFault(fault, ledgerReadUsage);

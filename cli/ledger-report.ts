@@ -1,6 +1,7 @@
 import { toBase64 } from "#ledger/base64";
 import type { Claims, Finding } from "#ledger/verify";
 import type { Report } from "./ledger-folder.ts";
+import { printable } from "./printable.ts";
 
 /** `frame/1 (frame 1): frame magic`, or what was said in words. */
 export function sentence(wrong: Finding | string): string {
@@ -12,7 +13,7 @@ export function sentence(wrong: Finding | string): string {
 /** Prints what was found, good on standard output and wrong on standard error. Whether it is good. */
 export function tell(report: Report, { since = [], receipts = [] }: Claims): boolean {
   if ("wrong" in report) {
-    console.error(`${report.name}: WRONG: ${sentence(report.wrong)}`);
+    console.error(printable(`${report.name}: WRONG: ${sentence(report.wrong)}`));
     return false;
   }
   if (report.removed === true) {
@@ -25,6 +26,6 @@ export function tell(report: Report, { since = [], receipts = [] }: Claims): boo
   const rooted = report.rooted === undefined ? [] : [`${report.rooted} of them under the root log`];
   const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${new Date(by.seconds * 1000).toISOString()}`);
   const said = [`${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`, ...rooted, ...cosigned, ...claimed];
-  console.log(said.join(", "));
+  console.log(printable(said.join(", ")));
   return true;
 }

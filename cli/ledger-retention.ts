@@ -13,6 +13,7 @@ import { httpLog } from "./http-log.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
+import { printable } from "./printable.ts";
 import { readLocks } from "./lock-rules.ts";
 
 export const ledgerRetentionUsage =
@@ -59,9 +60,10 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
     const logs = await look(given.keys, placeOf(ledger), rules, now);
     const blocked = rulesOnCheckpoints(rules).map(({ id }) => id);
     const good = blocked.length === 0 && logs.every(({ wrong }) => wrong === undefined);
-    if (values.json) console.log(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs }));
+    if (values.json) console.log(printable(JSON.stringify({ good, sixYearsDays: SIX_YEARS_DAYS, blocked, logs })));
     else {
-      for (const id of blocked) console.error(`checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`);
+      for (const id of blocked)
+        console.error(printable(`checkpoint/: WRONG: rule ${id} locks it: checkpoints are overwritten, and the ledger stops`));
       for (const log of logs) tell(log);
     }
     return good ? 0 : 1;
@@ -144,6 +146,6 @@ function tell({ log, lock, removable, rootLeaves, wrong, notes }: LogRetention):
     ...(rootLeaves === undefined ? [] : [`the root log keeps its checkpoint of ${rootLeaves} leaves`]),
     ...notes,
   ];
-  if (wrong === undefined) console.log(`${log}: ${words.join("; ")}`);
+  if (wrong === undefined) console.log(printable(`${log}: ${words.join("; ")}`));
   else console.error(`${log}: WRONG: ${wrong}`);
 }

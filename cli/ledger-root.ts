@@ -1,5 +1,6 @@
 import { cosignedAt } from "#ledger/cosignature";
 import { parseFrame } from "#ledger/frame";
+import { parseLogName } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
 import { mayBeGone, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
 import type { Verifier } from "#ledger/signed-note";
@@ -26,6 +27,13 @@ const CLOCKS_MAY_DIFFER_SECONDS = 60;
 
 /** The key of the root log among these. */
 export const rootKeyOf = (keys: readonly Verifier[]): Verifier | undefined => keys.find((key) => logOf(key) === ROOT_LOG);
+
+/** The key of a log, of those given or by the root log's: one key pair signs every log of a ledger. */
+export function keyOfLog(keys: readonly Verifier[], log: string): Verifier | undefined {
+  const root = rootKeyOf(keys);
+  const sibling = root !== undefined && parseLogName(log) !== undefined ? siblingOf(root, log) : undefined;
+  return keys.find((key) => logOf(key) === log) ?? sibling;
+}
 
 /** These keys, and those of every other log that has leaves by the root log's word. */
 export function keysWithRoot(keys: readonly Verifier[], root: Verifier, { seen }: RootLeaves): Verifier[] {

@@ -10,8 +10,9 @@ import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { folderLog } from "./folder-log.ts";
 import { httpLog } from "./http-log.ts";
-import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
+import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
+import { keyOfLog } from "./ledger-root.ts";
 
 export const receiptCheckUsage =
   "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]";
@@ -64,7 +65,7 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
   if (!parsed.ok) return { shown: [], wrong: "this is no receipt" };
   const receipt = parsed.value;
   const about = { receipt: { log: receipt.log, index: receipt.index } };
-  const verifier = keys.find((key) => logOf(key) === receipt.log);
+  const verifier = keyOfLog(keys, receipt.log);
   if (verifier === undefined) throw new Misuse(`there is no key here for log ${receipt.log}`);
   const note = proof === undefined ? receipt.proof : readBytes(proof);
   const proven = note === undefined ? undefined : checkProof(receipt, note, verifier);

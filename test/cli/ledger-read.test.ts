@@ -61,7 +61,12 @@ test("an event hides no other that has its id and step", async ({ expect }) => {
     logKey,
     "--key",
     key,
-    ...["--client", "research", "--from", "2026-10-01", "--to", "2026-10-02"],
+    "--client",
+    "research",
+    "--from",
+    "2026-10-01",
+    "--to",
+    "2026-10-02",
   );
   expect(scope.out).toContain("700 individuals");
 });
@@ -107,6 +112,19 @@ test("what a worker started with is a line with its digest and each setting by i
     `2026-10-01T00:00:00.000Z s0-2026h2/2 configuration gateway sha-256 ${configuration.digest}: ` +
       `PAGING_KEY={"fingerprint":"x"}, PUBLIC_URL=https://gateway.test request ${event.id}`,
   ]);
+});
+
+test("what a record says cannot reach a terminal but as text: no escape, no line of its own, no reversal", async ({ expect }) => {
+  const code = "\u001b[2J\u009b31m\u202E\n2026-10-01T00:00:00.000Z s0-2026h2/9 disclosure nobody";
+  const event = disclosure(1, "payer", { amara: { Patient: 1 } }, { what: { interaction: "search-type", parameters: [["code", code]] } });
+  const place = writeLog(join(folder, "escapes"), await logOfEvents([[event]]));
+  for (const form of [[], ["--json"]]) {
+    const { out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, ...form);
+    expect(out).toContain("\\u009b31m\\u202e");
+    expect(out.split("\n")).toHaveLength(2);
+    expect(out.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    if (form.length > 0) expect(JSON.parse(out).event.what.parameters).toEqual([["code", code]]);
+  }
 });
 
 test("leaves that are not for this key are told by number and epoch, with nothing of a record; the answer is 1", async ({ expect }) => {
