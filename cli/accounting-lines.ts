@@ -50,7 +50,7 @@ function inPage(text: string): readonly ShownLine[] | undefined {
     .map((row) => {
       const proof = /<code>([A-Za-z0-9+/=]+)<\/code>/u.exec(row)?.[1];
       const shown = row.replace(proof ?? "", "");
-      return { shown, disclosed: shown.split("<td>")[4]?.split("</td>")[0] ?? "", proof };
+      return { shown, disclosed: shown.split("<td>")[3]?.split("</td>")[0] ?? "", proof };
     });
 }
 

@@ -14,11 +14,13 @@ export interface AccountingAsked {
   readonly end: string | undefined;
   /** Also what the law does not ask to be listed. */
   readonly all: boolean;
+  /** As the individual is told it, whoever asks: what an officer hands out. */
+  readonly forIndividual: boolean;
   readonly format: AccountingFormat;
 }
 
 const formats: Readonly<Record<string, AccountingFormat>> = { "text/csv": "csv", csv: "csv", "text/html": "html", html: "html" };
-const names = ["start", "end", "all", "_format"];
+const names = ["start", "end", "all", "for", "_format"];
 
 /** Reads the parameters, each at most once. Never throws. */
 export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<AccountingAsked, SearchRefusal> {
@@ -39,8 +41,10 @@ export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<
   if (end !== undefined && (!isDay(end) || (start !== undefined && end < start)))
     return err({ reason: "malformed_value", parameter: "end" });
   if (all !== "true" && all !== "false") return err({ reason: "malformed_value", parameter: "all" });
+  const whose = read.get("for");
+  if (whose !== undefined && whose !== "individual") return err({ reason: "malformed_value", parameter: "for" });
   const format = formats[read.get("_format")?.toLowerCase() ?? ""] ?? "json";
-  return ok({ kind: "disclosures", type: "Patient", id, start, end, all: all === "true", format });
+  return ok({ kind: "disclosures", type: "Patient", id, start, end, all: all === "true", forIndividual: whose !== undefined, format });
 }
 
 function isDay(text: string): boolean {

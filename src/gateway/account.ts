@@ -48,11 +48,11 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
     patients: ids.value.map((id) => `${origin}/Patient/${id}`),
     from: instant(Date.parse(`${from}T00:00:00.000Z`)),
     to: instant(Date.parse(`${to}T23:59:59.999Z`)),
-    toldTo: grant.toldTo,
+    toldTo: asked.forIndividual ? "individual" : grant.toldTo,
     caller: scene.caller,
   });
   if (found === "too_many") return err({ reason: "accounting_too_long" });
-  const accounting = tellAccounting(found, ports.accounting, { from, to, all: asked.all });
+  const accounting = tellAccounting(found, ports.accounting, { patient: `Patient/${asked.id}`, from, to, all: asked.all });
   const { text, headers } = written(accounting, scene);
   // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
   const counts = { Bundle: 1 };
@@ -78,7 +78,7 @@ function written(
 ): { readonly text: string; readonly headers: Record<string, string> } {
   switch (asked.format) {
     case "json": {
-      const self = `${base}/Patient/${asked.id}/$disclosures?start=${accounting.from}&end=${accounting.to}&all=${asked.all}`;
+      const self = `${base}/Patient/${asked.id}/$disclosures?start=${accounting.from}&end=${accounting.to}&all=${asked.all}${asked.forIndividual ? "&for=individual" : ""}`;
       return { text: JSON.stringify(accountingBundle(accounting, { self, site: origin, requestId: caller.id })), headers: {} };
     }
     case "csv":

@@ -1,35 +1,31 @@
-import { countsText, purposeText, standingText, type Accounting } from "./accounting-told.ts";
+import { countsText, purposeText, standingText, type Accounting, type ToldLine } from "./accounting-told.ts";
 
-const columns = [
-  "time",
-  "recipient",
-  "recipient id",
-  "address",
-  "purpose",
-  "agreement",
-  "disclosed",
-  "patient",
-  "required by law",
-  "ledger line",
-  "proof",
+/** Each column of the table, and what a line has there. */
+const columns: readonly (readonly [name: string, cell: (line: ToldLine) => string])[] = [
+  ["time", ({ says }) => new Date(says.at).toISOString()],
+  ["recipient", ({ recipient }) => recipient.name],
+  ["recipient id", ({ recipient }) => recipient.id],
+  ["address", ({ recipient }) => recipient.address ?? ""],
+  ["purpose", ({ says }) => purposeText(says)],
+  ["agreement", ({ says }) => says.agreement ?? ""],
+  ["disclosed", ({ says }) => countsText(says)],
+  ["patient", ({ patient }) => patient],
+  ["required by law", ({ standing }) => standingText(standing)],
+  ["suspended until", ({ heldUntil }) => heldUntil ?? ""],
+  ["ledger line", ({ place }) => place],
+  ["proof", ({ proof }) => (proof === undefined ? "" : Buffer.from(proof).toString("base64"))],
 ];
 
 /** The accounting as CSV (RFC 4180), one disclosure a row; the words beside it are rows of their own at the end, in the first column. */
 export function accountingCsv({ lines, words }: Accounting): string {
-  const rows = lines.map(({ says, recipient, patient, standing, place, proof }) => [
-    new Date(says.at).toISOString(),
-    recipient.name,
-    recipient.id,
-    recipient.address ?? "",
-    purposeText(says),
-    says.agreement ?? "",
-    countsText(says),
-    patient,
-    standingText(standing),
-    place,
-    proof === undefined ? "" : Buffer.from(proof).toString("base64"),
-  ]);
-  return [columns, ...rows, ...words.map((sentence) => [sentence])].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+  const isHeld = lines.some(({ heldUntil }) => heldUntil !== undefined); // an individual's has not even the column
+  const shown = columns.filter(([name]) => isHeld || name !== "suspended until");
+  const rows = [
+    shown.map(([name]) => name),
+    ...lines.map((line) => shown.map(([, of]) => of(line))),
+    ...words.map((sentence) => [sentence]),
+  ];
+  return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
 /** A spreadsheet takes what begins like a formula for one: an apostrophe before it keeps it text. */

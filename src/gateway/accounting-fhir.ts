@@ -26,12 +26,13 @@ export function accountingBundle(
   };
 }
 
-function auditEvent({ place, patient, recipient, says, standing, proof }: ToldLine, site: string) {
+function auditEvent({ place, patient, recipient, says, standing, heldUntil, proof }: ToldLine, site: string) {
   const facts = [
     ["disclosed", countsText(says)],
     ["required-by-law", standingText(standing)],
     ...(says.agreement === undefined ? [] : [["agreement", says.agreement]]),
     ...(recipient.address === undefined ? [] : [["recipient-address", recipient.address]]),
+    ...(heldUntil === undefined ? [] : [["suspended-until", heldUntil]]),
     ["ledger-line", place],
   ];
   const detail = [

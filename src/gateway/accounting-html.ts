@@ -4,9 +4,11 @@ import { sha256 } from "#ledger/hash";
 import { countsText, purposeText, standingText, type Accounting, type ToldLine } from "./accounting-told.ts";
 
 const style =
-  "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#111;background:#fff}" +
-  "table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #999;padding:.5rem;text-align:left;vertical-align:top}" +
-  "code{display:block;max-height:8rem;overflow:auto;word-break:break-all;font-size:.75rem}";
+  "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#111;background:#fff}" +
+  "table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:bold;padding:.5rem}" +
+  "th,td{border-bottom:1px solid #999;padding:.5rem;text-align:left;vertical-align:top}tbody th{font-weight:normal;white-space:nowrap}" +
+  "code{display:block;word-break:break-all;font-size:.75rem}" +
+  "@media print{body{font-size:10px;margin:0;max-width:none}tr{break-inside:avoid}}";
 
 /** No script, no other resource, no frame, no form: only the style that is in the page, by its hash. */
 export const pagePolicy =
@@ -14,14 +16,15 @@ export const pagePolicy =
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The accounting as a page for a person. */
-export function accountingPage({ lines, words }: Accounting): string {
-  const head = ["When", "Who received it", "Why", "What", "The law asks for this line", "Proof"].map(
-    (name) => `<th scope="col">${name}</th>`,
-  );
+export function accountingPage({ lines, patients, words }: Accounting): string {
+  const records = patients.length > 1; // then each line says which
+  const head = ["When", "Who received it", "Why", "What", ...(records ? ["Record"] : []), "The law asks for this line", "Proof"];
+  const heads = head.map((name) => `<th scope="col">${name}</th>`).join("");
+  const rows = lines.map((line) => row(line, records)).join("");
   const table =
     lines.length === 0
       ? "<p>Nothing is listed for this time.</p>"
-      : `<table><thead><tr>${head.join("")}</tr></thead><tbody>${lines.map(row).join("")}</tbody></table>`;
+      : `<table><caption>The disclosures, oldest first; times are UTC</caption><thead><tr>${heads}</tr></thead><tbody>${rows}</tbody></table>`;
   const said = words.map((sentence) => `<p>${escape(sentence)}</p>`).join("");
   return (
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">` +
@@ -29,16 +32,19 @@ export function accountingPage({ lines, words }: Accounting): string {
   );
 }
 
-function row({ says, recipient, standing, place, proof }: ToldLine): string {
+function row({ says, recipient, patient, standing, heldUntil, place, proof }: ToldLine, records: boolean): string {
   const who = [recipient.name, recipient.address, recipient.name === recipient.id ? undefined : recipient.id].filter(
     (text) => text !== undefined,
   );
+  const asked =
+    standingText(standing) + (heldUntil === undefined ? "" : `; suspended until ${heldUntil}: not to be told to the individual`);
+  const cells = [who.join(", "), purposeText(says), countsText(says), ...(records ? [patient] : []), asked];
   const proven =
     proof === undefined
       ? "Not yet: ask again in a moment."
-      : `<details><summary>${escape(place)}</summary><code>${escape(Buffer.from(proof).toString("base64"))}</code></details>`;
-  const cells = [new Date(says.at).toISOString(), who.join(", "), purposeText(says), countsText(says), standingText(standing)];
-  return `<tr>${cells.map((text) => `<td>${escape(text)}</td>`).join("")}<td>${proven}</td></tr>`;
+      : `<details><summary>Proof of ${escape(place)}</summary><code>${escape(Buffer.from(proof).toString("base64"))}</code></details>`;
+  const told = cells.map((text) => `<td>${escape(text)}</td>`).join("");
+  return `<tr><th scope="row">${new Date(says.at).toISOString()}</th>${told}<td>${proven}</td></tr>`;
 }
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

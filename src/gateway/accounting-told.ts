@@ -2,6 +2,7 @@ import { type AccountingLine, readLine } from "#audit/accounting";
 import { type AccountingFacts, protocolsWithin, protocolText } from "#audit/accounting-facts";
 import { writeProof } from "#audit/accounting-proof";
 import type { FoundLine } from "#audit/disclosures";
+import { purposeInWords } from "./purpose-words.ts";
 import { exclusions, type Standing, standingOf } from "#audit/exclusions";
 
 /** A disclosure as an accounting tells it. */
@@ -12,6 +13,8 @@ export interface ToldLine {
   readonly recipient: { readonly id: string; readonly name: string; readonly address: string | undefined };
   readonly says: AccountingLine;
   readonly standing: Standing;
+  /** In an officer's: until when the individual is not to be told of it, as RFC 3339 writes it (164.528(a)(2)). */
+  readonly heldUntil: string | undefined;
   /** JSON; undefined while no checkpoint reaches it. */
   readonly proof: string | undefined;
 }
@@ -19,6 +22,8 @@ export interface ToldLine {
 /** An accounting, before it has a form. */
 export interface Accounting {
   readonly lines: readonly ToldLine[];
+  /** The records of the one individual, as `Patient/<id>`: the one that was asked for first, and others that have lines here. */
+  readonly patients: readonly string[];
   readonly from: string; // days, both included
   readonly to: string;
   readonly all: boolean;
@@ -31,11 +36,16 @@ const ofProofs =
   "Each line has a proof that anyone can check with the ledger's public key: that this disclosure was on record when its checkpoint was signed. " +
   "No proof shows that no line is missing: only an auditor who opens every record can see that.";
 
+/** Beside an officer's lines alone. */
+const ofHolds =
+  "Some lines are suspended (45 CFR 164.528(a)(2)): the individual is not to be told of them until the time they say. " +
+  "With for=individual this accounting is as the individual is told it.";
+
 /** Judges lines and puts them into words. What the law does not ask for is left out unless `all`. */
 export function tellAccounting(
   found: readonly FoundLine[],
   facts: AccountingFacts,
-  { from, to, all }: Pick<Accounting, "from" | "to" | "all">,
+  { patient, from, to, all }: Pick<Accounting, "from" | "to" | "all"> & { readonly patient: string },
 ): Accounting {
   const told = found
     .map((line) => toldLine(line, facts))
@@ -44,8 +54,11 @@ export function tellAccounting(
   const scope = all
     ? "Every disclosure is listed; each says whether 45 CFR 164.528 asks for it."
     : "Listed is what 45 CFR 164.528 asks for; all=true lists the others as well.";
-  const words = [`Disclosures from ${from} to ${to}. ${scope}`, ofProofs, ...protocolsWithin(facts, from, to).map(protocolText)];
-  return { lines: told, from, to, all, words };
+  const patients = [...new Set([patient, ...told.map((line) => line.patient)])];
+  const held = told.some(({ heldUntil }) => heldUntil !== undefined) ? [ofHolds] : [];
+  const research = protocolsWithin(facts, from, to).map(protocolText);
+  const words = [`Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scope}`, ...held, ofProofs, ...research];
+  return { lines: told, patients, from, to, all, words };
 }
 
 function toldLine(line: FoundLine, { recipients, agreements }: AccountingFacts): ToldLine {
@@ -58,6 +71,7 @@ function toldLine(line: FoundLine, { recipients, agreements }: AccountingFacts):
     recipient: { id: says.recipient, name: known?.name ?? says.recipient, address: known?.address },
     says,
     standing: standingOf(says, agreements),
+    heldUntil: line.heldUntil === undefined ? undefined : new Date(line.heldUntil).toISOString(),
     proof: writeProof(line),
   };
 }
@@ -72,17 +86,4 @@ export const countsText = ({ counts }: AccountingLine): string =>
     .map(([type, count]) => `${type} ${count}`)
     .join(", ") || "that nothing was found";
 
-const purposes: Readonly<Record<string, string>> = {
-  TREAT: "treatment",
-  ETREAT: "emergency treatment",
-  BTG: "emergency treatment (break the glass)",
-  HPAYMT: "payment",
-  HOPERAT: "health care operations",
-  PATRQT: "request of the individual",
-  PUBHLTH: "public health",
-  HRESCH: "research",
-};
-
-/** The purposes in words where this version has some, with their codes. */
-export const purposeText = (says: AccountingLine): string =>
-  says.purposes.map((code) => (Object.hasOwn(purposes, code) ? `${purposes[code]} (${code})` : code)).join(", ");
+export const purposeText = ({ purposes }: AccountingLine): string => purposes.map(purposeInWords).join(", ");

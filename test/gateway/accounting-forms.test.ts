@@ -5,6 +5,9 @@ import { Secret } from "#kernel/secret";
 import { toCbor } from "#ledger/cbor";
 import { accountingConfig } from "#platform/accounting-config";
 import { readInteraction } from "#fhir/interaction";
+import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import { accountingBundle } from "../../src/gateway/accounting-fhir.ts";
+import { purposeInWords } from "../../src/gateway/purpose-words.ts";
 import { accountingCsv } from "../../src/gateway/accounting-csv.ts";
 import { accountingPage } from "../../src/gateway/accounting-html.ts";
 import { tellAccounting } from "../../src/gateway/accounting-told.ts";
@@ -22,7 +25,7 @@ const line = (recipient: string, purpose: string): FoundLine => ({
   proven: undefined,
 });
 const nothing = accountingConfig("");
-const period = { from: "2020-11-24", to: "2026-11-24" };
+const period = { patient: "Patient/1", from: "2020-11-24", to: "2026-11-24" };
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';
 
 test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }) => {
@@ -57,11 +60,54 @@ test("protocols of fifty and more are told as 164.528(b)(4) words them, when the
     individuals: 50,
   };
   const facts = accountingConfig(JSON.stringify({ protocols: [protocol] }));
-  const words = (from: string, to: string) => tellAccounting([], facts, { from, to, all: false }).words.join(" ");
+  const words = (from: string, to: string) => tellAccounting([], facts, { ...period, from, to, all: false }).words.join(" ");
   expect(words("2025-06-30", "2026-01-01")).toContain("Research protocol Heart 7");
   expect(words("2025-06-30", "2026-01-01")).toContain("may or may not have been disclosed for this protocol");
   expect(words("2025-07-01", "2026-01-01")).not.toContain("Heart 7");
   expect(() => accountingConfig(JSON.stringify({ protocols: [{ ...protocol, individuals: 49 }] }))).toThrow(/^ACCOUNTING: expected/u);
+});
+
+const lineOf = (patient: string, heldUntil?: number): FoundLine => ({ ...line("r", "PUBHLTH"), patient: `main/${patient}`, heldUntil });
+const formsOf = (lines: readonly FoundLine[]): readonly string[] => {
+  const accounting = tellAccounting(lines, nothing, { ...period, all: true });
+  const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
+  return [accountingCsv(accounting), accountingPage(accounting), JSON.stringify(accountingBundle(accounting, place))];
+};
+
+test("an officer sees in each form until when a line is not to be told; an individual's says nothing of such a thing", ({ expect }) => {
+  const held = formsOf([lineOf("Patient/1", Date.UTC(2026, 11, 1)), lineOf("Patient/1")]);
+  for (const form of held) {
+    expect(form.match(/2026-12-01T00:00:00.000Z/gu)).toHaveLength(1);
+    expect(form).toContain("With for=individual this accounting is as the individual is told it.");
+  }
+  for (const form of formsOf([lineOf("Patient/1")])) expect(form).not.toMatch(/suspen|individual is|held/u);
+});
+
+test("each form says whose disclosures they are, and of two records which line is whose", ({ expect }) => {
+  for (const form of formsOf([lineOf("Patient/1"), lineOf("Patient/old")])) {
+    expect(form).toContain("Disclosures of Patient/1 and Patient/old from 2020-11-24 to 2026-11-24.");
+    expect(form.match(/Patient\/old/gu)).toHaveLength(2);
+  }
+  for (const form of formsOf([])) expect(form).toContain("Disclosures of Patient/1 from");
+});
+
+test("a page's table has a caption, and a header for each of its rows and columns", ({ expect }) => {
+  const [, page = ""] = formsOf([lineOf("Patient/1"), lineOf("Patient/old")]);
+  expect(page.match(/<caption>/gu)).toHaveLength(1);
+  expect(page.match(/<th scope="col">/gu)).toHaveLength(7);
+  expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){6}<\/tr>/gu)).toHaveLength(2);
+});
+
+test("a purpose is told in words, those of the code above it where it has none of its own", ({ expect }) => {
+  expect(["HLEGAL", "CLINTRCHNPC", "ELIGVER", "DONAT", "NEWCODE", "constructor"].map(purposeInWords)).toEqual([
+    "legal proceedings (HLEGAL)",
+    "clinical trial (CLINTRCHNPC)",
+    "payment (ELIGVER)",
+    "donation of organs, eyes or tissue (DONAT)",
+    "NEWCODE",
+    "constructor",
+  ]);
+  for (const code of Object.keys(purposeOfUse)) expect(purposeInWords(code)).toMatch(/^[a-z].* \([A-Z]+\)$/u);
 });
 
 test("a configuration that is none names its key and never its value", ({ expect }) => {
@@ -73,14 +119,34 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
   const read = (query: string, method = "GET", path = ["Patient", "1", "$disclosures"]) => readInteraction(method, path, query);
   expect(read("")).toEqual({
     ok: true,
-    value: { kind: "disclosures", type: "Patient", id: "1", start: undefined, end: undefined, all: false, format: "json" },
+    value: {
+      kind: "disclosures",
+      type: "Patient",
+      id: "1",
+      start: undefined,
+      end: undefined,
+      all: false,
+      forIndividual: false,
+      format: "json",
+    },
   });
   expect(read("start=2026-01-01&end=2026-01-31&all=true&_format=text/csv")).toMatchObject({
     ok: true,
     value: { start: "2026-01-01", end: "2026-01-31", all: true, format: "csv" },
   });
+  expect(read("for=individual")).toMatchObject({ ok: true, value: { forIndividual: true } });
   expect(read("_format=application/fhir%2Bjson")).toMatchObject({ ok: true, value: { format: "json" } });
-  for (const query of ["_format=xml", "_format=__proto__", "start=2026-1-1", "start=2026-02-31", "end=x", "all=1", "x=1", "_summary=true"])
+  for (const query of [
+    "_format=xml",
+    "_format=__proto__",
+    "start=2026-1-1",
+    "start=2026-02-31",
+    "end=x",
+    "all=1",
+    "for=me",
+    "x=1",
+    "_summary=true",
+  ])
     expect(read(query).ok, query).toBe(false);
   expect(read("", "POST")).toMatchObject({ ok: false, error: { reason: "unsupported_method" } });
   for (const path of [["Patient", "$disclosures"], ["Observation", "1", "$disclosures"], ["$disclosures"]])
