@@ -88,7 +88,8 @@ function record(event: AuditEvent, patient: PatientCounts | undefined, { ledger,
     const valueString = stringOf(text);
     return valueString === undefined ? [] : [{ type, valueString }];
   });
-  const place = { identifier: { system: `${ledger}/${at.log}`, value: String(at.index) } };
+  // An origin line is a URL without its scheme (C2SP tlog-checkpoint); Identifier.system takes an absolute URI alone.
+  const place = { identifier: { system: `https://${ledger}/${at.log}`, value: String(at.index) } };
   return { type: coding("entityType", "4"), what: place, name: "record in the ledger", detail };
 }
 

@@ -29,7 +29,7 @@ test("each event is a line for each patient, valid R4, in a file of its own that
     .map((line) => JSON.parse(line));
   expect(resources.map((resource) => validateResource(resource))).toEqual([[], [], []]);
   expect(resources.map(({ outcome }) => outcome)).toEqual(["0", "0", "4"]);
-  expect(resources[2].entity.at(-1).what.identifier).toEqual({ system: "ledger.test/s0-2026h2", value: "4" });
+  expect(resources[2].entity.at(-1).what.identifier).toEqual({ system: "https://ledger.test/s0-2026h2", value: "4" });
   expect(statSync(file).mode & 0o077).toBe(0);
   expect((await exportTo(to, "--key", key)).code, "the file is there already").toBe(2);
 });
