@@ -24,8 +24,14 @@ export function tell(report: Report, { since = [], receipts = [] }: Claims): boo
   const { size, frames, root } = report.good;
   const claimed = [...since.map(() => "extends the earlier checkpoint"), ...receipts.map(({ index }) => `has the receipt's leaf ${index}`)];
   const rooted = report.rooted === undefined ? [] : [`${report.rooted} of them under the root log`];
-  const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${new Date(by.seconds * 1000).toISOString()}`);
+  const cosigned = (report.cosigned ?? []).map((by) => `cosigned by ${by.name} at ${timeText(by.seconds)}`);
   const said = [`${report.name}: good: ${size} leaves in ${frames} frames, root ${toBase64(root)}`, ...rooted, ...cosigned, ...claimed];
   console.log(printable(said.join(", ")));
   return true;
+}
+
+/** A witness says any time it likes, also one that no calendar has: it must not end the report. */
+function timeText(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString();
 }

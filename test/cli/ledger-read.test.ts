@@ -4,6 +4,10 @@ import { join } from "node:path";
 import { afterAll, test } from "vitest";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import { instant } from "#kernel/clock";
+import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
+import { checkpointOf } from "#ledger/commit";
+import { emptyRoot } from "#ledger/merkle";
+import { logOfFrames, signed } from "../ledger/sample-log.ts";
 import { disclosure, auditors, logKey, logOfEvents, rootOf, writeKey, writeLog } from "./auditor-log.ts";
 import { phylax } from "./phylax.ts";
 
@@ -165,6 +169,17 @@ test("by the root log's word: its key alone opens every log, and one that was cu
   const forged = writeLog(join(folder, "forged-root"), log);
   const stranger = await phylax("ledger", "read", forged, "--log-key", rootKey, "--log-key", logKey, "--key", key);
   expect(stranger).toMatchObject({ code: 1, error: "root: WRONG: checkpoint: is missing\n" });
+});
+
+test("a log that was removed after its six years is said to be: there may have been more", async ({ expect }) => {
+  const old = "ledger.test/s0-2019h2";
+  const ofOld = (checkpoint: Checkpoint) => signed(checkpointText({ ...checkpoint, origin: old }), old);
+  const leaves = [[ofOld({ origin: old, size: 0, root: emptyRoot })], [ofOld(checkpointOf(log.head))]];
+  const root = logOfFrames(leaves, undefined, "ledger.test/root");
+  const place = writeLog(join(folder, "gone"), root, "root");
+  const keys = ["--log-key", rootOf(log).key, "--key", key];
+  const said = "s0-2019h2: removed, as it may be six years after its half-year: what it had is not read\n";
+  expect(await phylax("ledger", "read", place, ...keys)).toEqual({ code: 0, out: "", error: said });
 });
 
 test("misuse is 2: no key, a public key, times that are none, a patient by name", async ({ expect }) => {

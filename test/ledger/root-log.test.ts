@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, test } from "vitest";
+import { afterAll, test, vi } from "vitest";
 import { concat, fromUtf8, utf8 } from "#ledger/bytes";
 import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
 import { checkpointOf } from "#ledger/commit";
@@ -12,7 +12,7 @@ import { mayBeGone, RootLeaves } from "#ledger/root-log";
 import { keyId, signatureTypes, type Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { keysFile, keysText, verifyFolder } from "../../cli/ledger-folder.ts";
-import { sentence } from "../../cli/ledger-report.ts";
+import { sentence, tell } from "../../cli/ledger-report.ts";
 import { logOfFrames, origin, readerOf, sampleLog, type SampleLog, signed } from "./sample-log.ts";
 
 const at = Date.UTC(2026, 9, 1);
@@ -158,4 +158,13 @@ test("a log may be gone six years after its half-year, and not a second before; 
 test("who holds the checkpoint key cannot make a log old that he wants gone: the verifier's own clock counts too", async ({ expect }) => {
   const dated = rootLog([[leafOf(opened)], [leafOf(now)]], Date.UTC(2999, 0, 1));
   expect(await found({ root: cosign(dated) })).toEqual(["root: good to 2", "s0-2026h2: its folder is missing"]);
+});
+
+test("a witness that signs a time which no calendar has does not end the report", ({ expect }) => {
+  const said: string[] = [];
+  const log = vi.spyOn(console, "log").mockImplementation((line: string) => void said.push(line));
+  const good = { size: 1, frames: 1, root: new Uint8Array(32) };
+  expect(tell({ name: "root", good, cosigned: [{ name: "witness.test/w1", seconds: Number.MAX_SAFE_INTEGER }] }, {})).toBe(true);
+  log.mockRestore();
+  expect(said.join()).toContain(`cosigned by witness.test/w1 at second ${Number.MAX_SAFE_INTEGER}`);
 });
