@@ -41,22 +41,23 @@ const yearsBack = 6;
 /** A patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers. */
 export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
   const { asked, grant, origin, base, at, residences } = scene;
-  const ids = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
-  if (!ids.ok) return ids;
+  const united = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
+  if (!united.ok) return united;
+  const { ids, isWhole } = united.value;
   const [from, to] = daysOf(asked, at);
   const found = await ports.disclosures.linesOf({
-    patients: ids.value.map((id) => `${origin}/Patient/${id}`),
+    patients: ids.map((id) => `${origin}/Patient/${id}`),
     from: instant(Date.parse(`${from}T00:00:00.000Z`)),
     to: instant(Date.parse(`${to}T23:59:59.999Z`)),
     toldTo: asked.forIndividual ? "individual" : grant.toldTo,
     caller: scene.caller,
   });
   if (found === "too_many") return err({ reason: "accounting_too_long" });
-  const accounting = tellAccounting(found, ports.accounting, { patient: `Patient/${asked.id}`, from, to, all: asked.all });
+  const accounting = tellAccounting(found, ports.accounting, { patient: `Patient/${asked.id}`, isWhole, from, to, all: asked.all });
   const { text, headers } = written(accounting, scene);
   // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
   const counts = { Bundle: 1 };
-  const patients = ids.value.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
+  const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
   return ok({
     windows: [{ body: joinBytes([utf8(text)]), patients, unnamed: [], counts, withheldResources: 0 }],
     withheldPaths: [],

@@ -36,6 +36,9 @@ const ofProofs =
   "Each line has a proof that anyone can check with the ledger's public key: that this disclosure was on record when its checkpoint was signed. " +
   "No proof shows that no line is missing: only an auditor who opens every record can see that.";
 
+const ofLinks =
+  "This record has more links to others than were looked at: disclosures of the same person's other records may be missing here.";
+
 /** Beside an officer's lines alone. */
 const ofHolds =
   "Some lines are suspended (45 CFR 164.528(a)(2)): the individual is not to be told of them until the time they say. " +
@@ -45,7 +48,7 @@ const ofHolds =
 export function tellAccounting(
   found: readonly FoundLine[],
   facts: AccountingFacts,
-  { patient, from, to, all }: Pick<Accounting, "from" | "to" | "all"> & { readonly patient: string },
+  { patient, isWhole, from, to, all }: Pick<Accounting, "from" | "to" | "all"> & { readonly patient: string; readonly isWhole: boolean },
 ): Accounting {
   const told = found
     .map((line) => toldLine(line, facts))
@@ -57,7 +60,8 @@ export function tellAccounting(
   const patients = [...new Set([patient, ...told.map((line) => line.patient)])];
   const held = told.some(({ heldUntil }) => heldUntil !== undefined) ? [ofHolds] : [];
   const research = protocolsWithin(facts, from, to).map(protocolText);
-  const words = [`Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scope}`, ...held, ofProofs, ...research];
+  const more = isWhole ? [] : [ofLinks];
+  const words = [`Disclosures of ${patients.join(" and ")} from ${from} to ${to}. ${scope}`, ...more, ...held, ofProofs, ...research];
   return { lines: told, patients, from, to, all, words };
 }
 

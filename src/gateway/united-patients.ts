@@ -16,8 +16,17 @@ interface Read {
   readonly base: string;
 }
 
-// Merges of one patient's records; whoever has more is told so by nobody else either.
+// Merges of one patient's records that count as one.
 const patientsMax = 16;
+// Each other record that a link names is read, whoever wrote the link: one writer could have the origin asked thousands of times.
+const readsMax = 64;
+
+/** The records of one individual. */
+export interface United {
+  readonly ids: readonly string[];
+  /** Whether every link was followed; else there may be more records. */
+  readonly isWhole: boolean;
+}
 
 /**
  * The ids of one individual: the one asked for, and those that the origin united with it by `Patient.link` (replaces, replaced-by). Both
@@ -28,28 +37,38 @@ export async function unitedPatients(
   { toldTo, patient }: AccountingGrant,
   ask: Ask,
   names: Omit<NamedBases, "origin">,
-): Promise<Result<readonly string[], UniteRefusal>> {
+): Promise<Result<United, UniteRefusal>> {
   const first = await readPatient(patient(id).ask, ask);
   if (!first.ok) return first;
   const seen = new Discloser(patient(id), { ...names, origin: first.value.base }).current(first.value.body, "Patient", id);
   if (!seen.ok) return seen;
+  const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // of every record that was read
   const ids = [id];
-  const open: { readonly id: string; readonly links: readonly string[] }[] = [{ id, links: linked(seen.value, first.value.base) }];
-  for (let one = open.shift(); one !== undefined && ids.length < patientsMax; one = open.shift()) {
-    for (const other of one.links) {
-      if (ids.includes(other) || ids.length >= patientsMax) continue;
-      const read = await readPatient(patient(other).ask, ask);
-      if (!read.ok && read.error.reason === "absent") continue; // merged away and gone: nobody can say more of it
-      if (!read.ok) return read;
-      const resource = toldTo === "officer" ? seenBy(patient(other), read.value, other, names) : plainly(read.value.body, other);
-      if (resource !== undefined) names.residences.note(resource);
-      const links = resource === undefined ? [] : linked(resource, read.value.base);
-      if (!links.includes(one.id)) continue;
-      ids.push(other);
-      open.push({ id: other, links });
+  let isWhole = true;
+  for (const one of ids) {
+    // `ids` grows on the way: what is united with a united record is of the same individual.
+    for (const other of linksOf.get(one) ?? []) {
+      if (ids.includes(other)) continue;
+      if (ids.length >= patientsMax || (!linksOf.has(other) && linksOf.size > readsMax)) {
+        isWhole = false;
+        continue;
+      }
+      if (!linksOf.has(other)) {
+        const read = await readPatient(patient(other).ask, ask);
+        if (!read.ok && read.error.reason !== "absent") return read; // one merged away and gone nobody can say more of
+        linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
+      }
+      if (linksOf.get(other)?.includes(one) === true) ids.push(other);
     }
   }
-  return ok(ids);
+  return ok({ ids, isWhole });
+
+  function linksIn(read: Read, other: string): readonly string[] {
+    const resource = toldTo === "officer" ? seenBy(patient(other), read, other, names) : plainly(read.body, other);
+    if (resource === undefined) return [];
+    names.residences.note(resource);
+    return linked(resource, read.base);
+  }
 }
 
 const readPatient = async (question: OriginQuestion, ask: Ask) => wholeOf(await ask(question));

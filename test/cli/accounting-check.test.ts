@@ -34,7 +34,7 @@ function lineOf(recipient: string, counts: Readonly<Record<string, number>>): Fo
 const found = lineOf("public-health", { Patient: 1 });
 const facts = { recipients: { "public-health": { name: "Department, of\nHealth" } }, agreements: {}, protocols: [] };
 const told = (lines: readonly FoundLine[]) =>
-  tellAccounting(lines, facts, { patient: "Patient/amara", from: "2020-11-26", to: "2026-11-26", all: true });
+  tellAccounting(lines, facts, { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true });
 const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
 const forms: readonly (readonly [string, (accounting: Accounting) => string])[] = [
   ["FHIR", (accounting) => JSON.stringify(accountingBundle(accounting, place))],

@@ -25,7 +25,7 @@ const line = (recipient: string, purpose: string): FoundLine => ({
   proven: undefined,
 });
 const nothing = accountingConfig("");
-const period = { patient: "Patient/1", from: "2020-11-24", to: "2026-11-24" };
+const period = { patient: "Patient/1", isWhole: true, from: "2020-11-24", to: "2026-11-24" };
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';
 
 test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }) => {
@@ -89,6 +89,11 @@ test("each form says whose disclosures they are, and of two records which line i
     expect(form.match(/Patient\/old/gu)).toHaveLength(2);
   }
   for (const form of formsOf([])) expect(form).toContain("Disclosures of Patient/1 from");
+});
+
+test("each form says when not every link was followed", ({ expect }) => {
+  const { words } = tellAccounting([], nothing, { ...period, isWhole: false, all: true });
+  expect(words.join(" ")).toContain("disclosures of the same person's other records may be missing here");
 });
 
 test("a page's table has a caption, and a header for each of its rows and columns", ({ expect }) => {

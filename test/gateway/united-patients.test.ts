@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import type { OriginQuestion } from "#fhir/ports";
+import { unitedPatients } from "#gateway/united-patients";
+import { parseScopes } from "#identity/scopes";
+import { err, ok } from "#kernel/result";
+import { compilePolicy } from "#policy/compile";
+import { parsePolicyDocument } from "#policy/document";
+import { evaluateAccounting } from "#policy/evaluate-accounting";
+
+const document = parsePolicyDocument(JSON.parse(readFileSync(join(import.meta.dirname, "../../policies/privacy-office.json"), "utf8")));
+const scopes = parseScopes("system/*.rs");
+if (!document.ok || !scopes.ok) throw new Error("a test's own mistake");
+const access = { scopes: scopes.value, patient: "p0", usersPatients: new Set<string>() };
+const grant = evaluateAccounting(compilePolicy(document.value, "privacy-office"), access, { purpose: "HOPERAT", asked: { id: "p0" } });
+if (!grant.ok) throw new Error(grant.error.reason);
+
+async function* body(resource: object) {
+  yield ok(new TextEncoder().encode(JSON.stringify(resource)));
+}
+
+/** Who is one with p0 at an origin whose Patients have these links, and how many of them were read. */
+async function united(links: Readonly<Record<string, readonly string[]>>) {
+  const read: string[] = [];
+  const ask = async (question: OriginQuestion) => {
+    const id = "path" in question ? (question.path.split("/")[1] ?? "") : "";
+    read.push(id);
+    const own = links[id];
+    if (own === undefined) return err({ reason: "absent" as const });
+    const link = own.map((other) => ({ type: "replaces", other: { reference: `Patient/${other}` } }));
+    return ok({ kind: "answered" as const, base: "https://origin.internal/fhir", body: body({ resourceType: "Patient", id, link }) });
+  };
+  const found = await unitedPatients("p0", grant.ok ? grant.value : never(), ask, {
+    public: "https://gateway.test/v1/fhir/main",
+    name: "main",
+  });
+  return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
+}
+const never = (): never => {
+  throw new Error("a test's own mistake");
+};
+
+test("records that say it of each other are one individual's, also over a third; nobody else's word counts", async ({ expect }) => {
+  const links = { p0: ["p1", "stranger", "gone"], p1: ["p0", "p2"], p2: ["p1", "stranger"], stranger: ["p9"] };
+  expect(await united(links)).toEqual({ ids: ["p0", "p1", "p2"], isWhole: true, reads: 5 });
+});
+
+test("a record with thousands of links has the origin asked 64 times, and it is said that there may be more", async ({ expect }) => {
+  const strangers = Array.from({ length: 3_000 }, (_, i) => `s${i}`);
+  const links = Object.fromEntries(strangers.map((id): [string, string[]] => [id, []]));
+  expect(await united({ ...links, p0: ["p1", ...strangers], p1: ["p0"] })).toEqual({ ids: ["p0", "p1"], isWhole: false, reads: 65 });
+  expect(await united({ p0: Array.from({ length: 3_000 }, () => "s"), s: [] })).toEqual({ ids: ["p0"], isWhole: true, reads: 2 });
+});
+
+test("of more than sixteen records it is said that there are more", async ({ expect }) => {
+  const chain = (length: number) =>
+    Object.fromEntries(
+      Array.from({ length }, (_, i): [string, string[]] => [`p${i}`, [`p${i + 1}`, `p${i - 1}`].filter((id) => id !== `p${length}`)]),
+    );
+  expect(await united(chain(16))).toMatchObject({ isWhole: true, ids: { length: 16 } });
+  expect(await united(chain(17))).toMatchObject({ isWhole: false, ids: { length: 16 } });
+});
