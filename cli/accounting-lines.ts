@@ -42,16 +42,22 @@ function asJson(text: string): unknown {
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const recordsIn = (value: unknown): readonly Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isRecord) : []);
 
+const pageRow =
+  /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
+
+/** A row of another form could show what nobody looks at: then it is no page of ours. */
 function inPage(text: string): readonly ShownLine[] | undefined {
   if (!text.includes("<h1>Accounting of disclosures</h1>")) return undefined;
-  return text
-    .split("<tr>")
-    .filter((row) => row.includes("<td>"))
-    .map((row) => {
-      const proof = /<code>([A-Za-z0-9+/=]+)<\/code>/u.exec(row)?.[1];
-      const shown = row.replace(proof ?? "", "");
-      return { shown, disclosed: shown.split("<td>")[3]?.split("</td>")[0] ?? "", proof };
-    });
+  const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
+  const matches = rows.map((row) => pageRow.exec(row)?.groups);
+  const isOurs =
+    matches.every((match) => match !== undefined) && text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
+  if (!isOurs) return undefined;
+  return matches.map((match, at) => ({
+    shown: rows[at]?.replace(match?.["proof"] ?? "", "") ?? "",
+    disclosed: match?.["cells"]?.split("<td>")[3]?.replace("</td>", "") ?? "",
+    proof: match?.["proof"],
+  }));
 }
 
 function inTable(text: string): readonly ShownLine[] | undefined {
@@ -66,13 +72,15 @@ function inTable(text: string): readonly ShownLine[] | undefined {
   }));
 }
 
-/** RFC 4180, also with the line ends of a file that was saved again. */
+/** RFC 4180, also with the line ends of a file that was saved again; no rows at all of what is not such a table to its end. */
 function cellsOf(text: string): readonly (readonly string[])[] {
   const rows: string[][] = [[]];
-  for (const [, quoted, plain = "", end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/gu)) {
+  let read = 0;
+  for (const [cell, quoted, plain = "", end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/guy)) {
     rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain);
+    read += cell.length;
     if (end === "") break;
     if (end !== ",") rows.push([]);
   }
-  return rows;
+  return read === text.length ? rows : [];
 }

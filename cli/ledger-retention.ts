@@ -1,4 +1,3 @@
-import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
@@ -8,12 +7,11 @@ import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
 import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";
-import { folderLog } from "./folder-log.ts";
-import { httpLog } from "./http-log.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
 import { printable } from "./printable.ts";
+import { readerAt } from "./reader-at.ts";
 import { readLocks } from "./lock-rules.ts";
 
 export const ledgerRetentionUsage =
@@ -73,8 +71,10 @@ export async function ledgerRetention(args: readonly string[]): Promise<number> 
 }
 
 type Place = (log: string) => LogReader;
-const placeOf = (ledger: string): Place =>
-  /^https?:\/\//u.test(ledger) ? (log) => httpLog(ledger, log) : (log) => folderLog(join(resolve(ledger), log));
+const placeOf =
+  (ledger: string): Place =>
+  (log) =>
+    readerAt(ledger, log);
 
 async function look(keys: readonly Verifier[], place: Place, rules: readonly LockRule[], now: number): Promise<readonly LogRetention[]> {
   const root = rootKeyOf(keys);

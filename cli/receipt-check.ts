@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { toBase64 } from "#ledger/base64";
 import { sameBytes, utf8 } from "#ledger/bytes";
@@ -8,11 +7,10 @@ import { openInclusionNote } from "#ledger/inclusion-note";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
-import { folderLog } from "./folder-log.ts";
-import { httpLog } from "./http-log.ts";
 import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keyOfLog } from "./ledger-root.ts";
+import { readerAt } from "./reader-at.ts";
 
 export const receiptCheckUsage =
   "phylax receipt check RECEIPT|FILE [--proof FILE] [--checkpoint FILE] [--ledger URL|DIR] [--log-key VKEY]… [--keys DEV.JSON]… [--json]";
@@ -78,7 +76,7 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
   if (conflict !== undefined) return { ...about, shown, wrong: conflict };
   if (ledger !== undefined) {
     const since = [proven, other].filter((one) => one !== undefined);
-    const result = await verifyLog(readerOf(ledger, receipt.log), verifier, { receipts: [receipt], since });
+    const result = await verifyLog(readerAt(ledger, receipt.log), verifier, { receipts: [receipt], since });
     if (!result.ok) return { ...about, shown, wrong: sentence(result.error) };
     const { size, root } = result.value;
     return { ...about, shown: [...shown, `leaf and frame are in the ledger, whole at ${size} leaves, root ${toBase64(root)}`] };
@@ -116,9 +114,6 @@ function compare(receipt: Receipt, proven: Checkpoint | undefined, other: Checkp
     sameBytes(proven.root, other.root) && sameBytes(proven.frame?.hash ?? new Uint8Array(), other.frame?.hash ?? new Uint8Array());
   return same ? undefined : `FORK: the key signed two checkpoints of ${other.size} leaves, the proof's and the one given`;
 }
-
-const readerOf = (ledger: string, log: string) =>
-  /^https?:\/\//.test(ledger) ? httpLog(ledger, log) : folderLog(join(resolve(ledger), log));
 
 /** The receipt itself, or the line of a file that has it: a header as `curl -i` prints it, or what else has one. */
 function receiptText(given: string): string {

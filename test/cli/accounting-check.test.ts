@@ -10,28 +10,35 @@ import { accountingPage } from "#gateway/accounting-html";
 import { type Accounting, tellAccounting } from "#gateway/accounting-told";
 import { fromUtf8, utf8 } from "#ledger/bytes";
 import { inclusionNote } from "#ledger/inclusion-note";
-import { encodeLeaf, leafKinds } from "#ledger/leaf";
 import { lineSalt, linesRoot } from "#ledger/lines";
+import { leafHash, nodeHash } from "#ledger/merkle";
 import { verifierKey } from "#ledger/signed-note";
-import { config, logOfFrames } from "../ledger/sample-log.ts";
-import { disclosure, logKey } from "./auditor-log.ts";
+import { config } from "../ledger/sample-log.ts";
+import { disclosure, logKey, logOfEvents, writeLog } from "./auditor-log.ts";
 import { phylax } from "./phylax.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "phylax-accounting-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A line of the sample log, with its proof. */
-function lineOf(recipient: string, counts: Readonly<Record<string, number>>): FoundLine {
-  const event = disclosure(1, recipient, { amara: counts }, { why: { purposes: ["PUBHLTH"] } });
-  const [seed, contents] = [new Uint8Array(32).fill(7), accountingLines(event, config.subjectKey)];
-  const header = { kind: leafKinds.sealed, keyEpoch: 1, counter: 1, linesRoot: linesRoot(seed, contents) };
-  const leaf = encodeLeaf({ ...header, body: new Uint8Array(272) });
-  const note = inclusionNote(0, [], fromUtf8(logOfFrames([[leaf]]).objects.get("checkpoint") ?? new Uint8Array()) ?? "");
-  const place = { patient: "main/Patient/amara", log: "s0-2026h2", index: 0, line: 0, lines: 1 };
-  return { ...place, content: contents[0] ?? new Uint8Array(), salt: lineSalt(seed, 0), path: [], proven: { leaf, note: utf8(note) } };
-}
-
-const found = lineOf("public-health", { Patient: 1 });
+const event = disclosure(1, "public-health", { amara: { Patient: 1 } }, { why: { purposes: ["PUBHLTH"] } });
+const [seed, contents] = [new Uint8Array(32).fill(7), accountingLines(event, config.subjectKey)];
+/** A log whose third leaf has the line. */
+const logOfLine = () => logOfEvents([[event]], () => linesRoot(seed, contents));
+const log = await logOfLine();
+const [first = seed, second = seed, leaf = seed] = log.leaves;
+const path = [nodeHash(leafHash(first), leafHash(second))];
+const note = utf8(inclusionNote(2, path, fromUtf8(log.objects.get("checkpoint") ?? new Uint8Array()) ?? ""));
+const found: FoundLine = {
+  patient: "main/Patient/amara",
+  log: "s0-2026h2",
+  index: 2,
+  line: 0,
+  lines: 1,
+  content: contents[0] ?? seed,
+  salt: lineSalt(seed, 0),
+  path: [],
+  proven: { leaf, note },
+};
 const facts = { recipients: { "public-health": { name: "Department, of\nHealth" } }, agreements: {}, protocols: [] };
 const told = (lines: readonly FoundLine[]) =>
   tellAccounting(lines, facts, { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true });
@@ -53,7 +60,7 @@ test.for(forms)("%s: each line is proven, and one that shows more or less than i
   const text = written(told([found]));
   const good = await check(text);
   expect([good.code, good.error]).toEqual([0, ""]);
-  expect(good.out).toMatch(/^s0-2026h2\/0\/0: good: .*, to public-health, for PUBHLTH, Patient 1\n1 of 1 lines are proven/u);
+  expect(good.out).toMatch(/^s0-2026h2\/2\/0: good: .*, to public-health, for PUBHLTH, Patient 1\n1 of 1 lines are proven/u);
   for (const [from, to] of [
     ["Patient 1", "Patient 1; Condition 4"],
     ["Patient 1", "Patient 11"],
@@ -93,12 +100,37 @@ test("what is no accounting is misuse, and not an accounting without a wrong lin
   ).toBe(1);
 });
 
+test("a line that is shown where nobody would look is no accounting's", async ({ expect }) => {
+  const [page, table] = [accountingPage(told([found])), accountingCsv(told([found]))];
+  const row = '<tr class="x"><th>2026-10-01T12:01:00.000Z</th><td>payer</td></tr>';
+  for (const text of [
+    page.replace("</tr></tbody>", `</tr>${row}</tbody>`),
+    page.replace("</table>", `</table><table>${row}</table>`),
+    page.replace("<td>Patient 1</td>", "<td>Patient 1<br>Condition 4</td>"),
+    table.replace("\r\n2026", '\r\n"x"y\r\n2026'),
+    `${table}${'"'.repeat(1_000_001)}`,
+  ])
+    expect(await check(text)).toMatchObject({ code: 2, out: "" });
+});
+
 test("the root log's key is every log's, and a line of another ledger is not proven", async ({ expect }) => {
   const text = accountingCsv(told([found]));
   const root = verifierKey("ledger.test/root", config.checkpointPublicKey);
   expect((await check(text, "--key", root)).code).toBe(0);
   const stranger = await check(text, "--key", verifierKey("ledger.test/s1-2026h2", config.checkpointPublicKey));
   expect(stranger).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: there is no key of its log here") });
+});
+
+test("a proof of another history than the ledger's holds by the key alone, and not beside the ledger", async ({ expect }) => {
+  const text = accountingCsv(told([found]));
+  const same = await check(text, "--key", logKey, "--ledger", writeLog(join(folder, "same"), log));
+  expect(same).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("s0-2026h2: the ledger, whole at 3 leaves, has the proofs' checkpoints in its past"),
+  });
+  const fork = await check(text, "--key", logKey, "--ledger", writeLog(join(folder, "fork"), await logOfLine()));
+  expect(fork.code).toBe(1);
+  expect(fork.out).toMatch(/1 of 1 lines are proven.*\ns0-2026h2: WRONG: frame\/0 \(frame 0\): does not extend an earlier checkpoint\n$/u);
 });
 
 test("what a file from elsewhere says reaches the terminal as text alone", async ({ expect }) => {
