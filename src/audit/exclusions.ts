@@ -23,7 +23,7 @@ export type Standing = { readonly required: true } | { readonly required: false;
 
 /**
  * What a purpose of use says, for a code and those below it in v3-ActReason. A code that stands below an excluded one and is a permission
- * of its own in 164.512 is listed here as required; a code that is not here, or not known, is required too: too much is told, never too little.
+ * of its own in 164.512, or in doubt, is listed here as required; a code that is not here, or not known, is required too: too much is told, never too little.
  */
 const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   TREAT: "i",
@@ -35,6 +35,7 @@ const byPurpose: Readonly<Record<string, ExclusionClause | "required">> = {
   HLEGAL: "required", // 164.512(e), where it is not legal services of one's own
   MILCDM: "required", // 164.512(k)(1)
   MILDCRG: "required", // 164.512(k)(1)
+  MLTRAINING: "required", // no operation that 164.501 names
   HDIRECT: "v",
   PATRQT: "ii",
   PWATRNY: "ii", // a personal representative is treated as the individual: 164.502(g)

@@ -28,8 +28,8 @@ export function accountingCsv({ lines, words }: Accounting): string {
   return rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
-/** A spreadsheet takes what begins like a formula for one: an apostrophe before it keeps it text. */
+/** A spreadsheet takes what begins like a formula for one, in full width too: an apostrophe before it keeps it text. */
 function cell(value: string): string {
-  const safe = /^[=+\-@\t\r]/u.test(value) ? `'${value}` : value;
+  const safe = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n]/u.test(value) ? `'${value}` : value;
   return /[",\r\n]/u.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

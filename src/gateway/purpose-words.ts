@@ -14,6 +14,7 @@ const words: Readonly<Record<string, string>> = {
   HLEGAL: "legal proceedings",
   MILCDM: "military command",
   MILDCRG: "military discharge",
+  MLTRAINING: "training of machine learning",
   HMARKT: "marketing",
   PATRQT: "request of the individual",
   PWATRNY: "request of a personal representative",

@@ -28,6 +28,7 @@ test("every other purpose is listed: permissions of 164.512, marketing, what thi
     "HLEGAL",
     "MILCDM",
     "GOV",
+    "MLTRAINING",
     "NEWCODE",
     "constructor",
   ];

@@ -37,6 +37,14 @@ test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }
   expect(accountingCsv(accounting).split("\r\n")[1]).toContain(`,"'=HYPERLINK(""https://x"",""<script>`);
 });
 
+test("no cell of the table begins like a formula, in whatever way a spreadsheet reads one", ({ expect }) => {
+  for (const name of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uFF1D1+1", "\uFF0B1", "\uFF0D1", "\uFF201"]) {
+    const facts = accountingConfig(JSON.stringify({ recipients: { r: { name } } }));
+    const csv = accountingCsv(tellAccounting([line("r", "PUBHLTH")], facts, { ...period, all: false }));
+    expect(csv.includes(`,'${name},`) || csv.includes(`,"'${name}",`), JSON.stringify(name)).toBe(true);
+  }
+});
+
 test("what the law does not ask for is left out unless all is asked for, and then says by which clause", ({ expect }) => {
   const lines = [line("a", "TREAT"), line("b", "PUBHLTH")];
   const told = (all: boolean) =>
