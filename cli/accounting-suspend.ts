@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
@@ -14,6 +14,10 @@ export async function accountingSuspend(args: readonly string[]): Promise<number
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) {
     console.error(`usage: ${accountingSuspendUsage}`);
+    return 2;
+  }
+  if (!existsSync(file)) {
+    console.error(`${file} is not there`);
     return 2;
   }
   try {

@@ -8,6 +8,7 @@ import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts
 import { eventFilter, timeOf } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";
 import { Misuse, tellFault } from "./ledger-keys.ts";
+import { printable } from "./printable.ts";
 import { UnreadList } from "./unread.ts";
 
 export const breachScopeUsage =
@@ -94,7 +95,7 @@ export async function breachScope(args: readonly string[]): Promise<number> {
       ...located(scope.affected),
       records,
     };
-    if (values.json) console.log(JSON.stringify(report));
+    if (values.json) console.log(printable(JSON.stringify(report)));
     else tell(report);
     for (const line of unread.lines) console.error(line);
     if (unread.count > 0) console.error("INCOMPLETE: what could not be read may tell of more individuals, and of where they live");
@@ -137,7 +138,7 @@ function tell(report: Report): void {
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),
     ...report.affected.map(affectedLine),
   ];
-  for (const line of lines) console.log(line);
+  for (const line of lines) console.log(printable(line));
 }
 
 function clockLines({ discovered, individuals, media, secretary }: BreachClocks): string[] {

@@ -120,9 +120,31 @@ test("what a worker started with is a line with its digest and each setting by i
 
 test("what a record says cannot reach a terminal but as text: no escape, no line of its own, no reversal", async ({ expect }) => {
   const code = "\u001b[2J\u009b31m\u202E\n2026-10-01T00:00:00.000Z s0-2026h2/9 disclosure nobody";
-  const event = disclosure(1, "payer", { amara: { Patient: 1 } }, { what: { interaction: "search-type", parameters: [["code", code]] } });
+  const event = disclosure(
+    1,
+    "payer",
+    { amara: { Patient: 1 } },
+    { what: { interaction: "search-type", parameters: [["code", code]] }, unnamed: [`Observation/${code}`] },
+  );
   const place = writeLog(join(folder, "escapes"), await logOfEvents([[event]]));
+  const scope = [
+    "breach-scope",
+    place,
+    "--client",
+    "payer",
+    "--from",
+    "2026-10-01",
+    "--to",
+    "2026-10-02",
+    "--log-key",
+    logKey,
+    "--key",
+    key,
+  ];
   for (const form of [[], ["--json"]]) {
+    const told = await phylax(...scope, ...form);
+    expect(told.out).toContain("Observation/\\u001b[2J");
+    expect(told.out.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     const { out } = await phylax("ledger", "read", place, "--log-key", logKey, "--key", key, ...form);
     expect(out).toContain("\\u009b31m\\u202e");
     expect(out.split("\n")).toHaveLength(2);

@@ -196,6 +196,7 @@ describe("an accounting of disclosures", () => {
       writeFileSync(file, JSON.stringify(document));
       return command("accounting", "suspend", file, "--state", dirname(phylax.dev.auditors[0]?.key ?? "") + "/..");
     };
+    expect(await command("accounting", "suspend", file)).toEqual({ code: 2, out: "", error: `${file} is not there\n` });
     expect(await suspend(held)).toMatchObject({ code: 2, error: expect.stringContaining("/statement") });
     const statement = "The Attorney General states in writing that telling would impede an inquiry.";
     expect(await suspend({ ...held, statement })).toMatchObject({ code: 0, out: "suspended\n" });
