@@ -172,17 +172,6 @@ describe("an accounting of disclosures", () => {
     writeFileSync(file, text.replace(detailOf(lines[0] as Line, "proof") ?? "", changed));
     const told = await command("accounting", "check", file, ...keys);
     expect(told).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: line not of leaf") });
-    for (const [from, to] of [
-      ["PUBHLTH", "TREAT"],
-      ["Patient 1", "Patient 11"],
-      ['"public-health"', '"public-health-2"'],
-      [".recorded", ""],
-    ] as const) {
-      const at = (lines[0] as Line).recorded;
-      writeFileSync(file, from === ".recorded" ? text.replaceAll(at, "2026-01-01T00:00:00.000Z") : text.replaceAll(from, to));
-      const shown = await command("accounting", "check", file, ...keys);
-      expect(shown, from).toMatchObject({ code: 1, out: expect.stringContaining("WRONG: shows something else than it proves") });
-    }
     expect((await command("accounting", "check", file)).code, "without a key").toBe(2);
   });
 
