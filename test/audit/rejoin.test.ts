@@ -49,3 +49,18 @@ test("a record goes on only with the next part of the same event", ({ expect }) 
   expect(goesOn(first, { ...second, event: other.event })).toBe(false);
   expect(goesOn(first, { ...second, parts: 4 })).toBe(false);
 });
+
+test("a part that says another client, time, reason or outcome than the one before it is no part of its event", ({ expect }) => {
+  const [first, second] = recordsOf(event);
+  if (first === undefined || second === undefined) throw new Error("an event of 1,200 patients has several records");
+  expect(goesOn(first, second)).toBe(true);
+  const others: Partial<AuditEvent>[] = [
+    { who: { client: "payer" } },
+    { at: instant(event.at + 1) },
+    { from: { country: "US" } },
+    { why: { purposes: ["TREAT"] } },
+    { outcome: { status: 200 } },
+    { what: { interaction: "read" } },
+  ];
+  for (const other of others) expect(goesOn(first, { ...second, event: { ...second.event, ...other } }), JSON.stringify(other)).toBe(false);
+});

@@ -4,7 +4,9 @@ import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { unitedPatients } from "#gateway/united-patients";
 import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
+import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
@@ -34,6 +36,7 @@ async function united(links: Readonly<Record<string, readonly string[]>>) {
   const found = await unitedPatients("p0", grant.ok ? grant.value : never(), ask, {
     public: "https://gateway.test/v1/fhir/main",
     name: "main",
+    residences: new Residences(instant(0)),
   });
   return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
 }
