@@ -1,9 +1,17 @@
 import { decode, encode, rfc8949EncodeOptions, type Token, Tokenizer } from "cborg";
 import { err, ok, type Result } from "#kernel/result";
 import { fromUtf8, plain, sameBytes } from "./bytes.ts";
+import { NotPlain, writeCbor } from "./cbor-writer.ts";
 
 /** Deterministic CBOR (RFC 8949 §4.2.1): the same value always gives the same bytes. Plain data and `Map`s with integer keys. */
-export const toCbor = (value: unknown): Uint8Array => encode(value, rfc8949EncodeOptions);
+export function toCbor(value: unknown): Uint8Array {
+  try {
+    return writeCbor(value);
+  } catch (fault) {
+    if (fault instanceof NotPlain) return encode(value, rfc8949EncodeOptions);
+    throw fault;
+  }
+}
 
 export type CborProblem = "cbor_malformed" | "cbor_value_not_allowed" | "cbor_not_deterministic" | "number_too_large";
 

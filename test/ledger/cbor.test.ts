@@ -1,7 +1,10 @@
+import { encode, rfc8949EncodeOptions } from "cborg";
 import * as fc from "fast-check";
 import { test } from "vitest";
+import { writeCbor } from "#ledger/cbor-writer";
 import { fromCbor, readCbor, readCborMap, toCbor } from "#ledger/cbor";
 
+const byTheLibrary = (value: unknown): Uint8Array => new Uint8Array(encode(value, rfc8949EncodeOptions)); // which may give a Buffer
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"));
 
 test("what docs/ledger-format.md allows reads back as it was written, text to the last byte", ({ expect }) => {
@@ -25,6 +28,46 @@ test("what docs/ledger-format.md allows reads back as it was written, text to th
     fc.property(value, (one) => {
       expect(readCbor(toCbor(one))).toEqual({ ok: true, value: one });
     }),
+  );
+});
+
+test("the ledger's own writer writes what the library does, whatever it is given, and leaves it the rest", ({ expect }) => {
+  const numbers = fc.oneof(
+    fc.maxSafeInteger(),
+    fc.nat(70_000),
+    fc.constantFrom(23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, -24, -25, -0),
+  );
+  const texts = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.string({ minLength: 250, maxLength: 300 }));
+  const leaf = fc.oneof(numbers, texts, fc.uint8Array({ maxLength: 300 }), fc.constantFrom(true, false, null));
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      leaf,
+      fc.array(tie("value"), { maxLength: 30 }),
+      fc.dictionary(texts, tie("value"), { noNullPrototype: true }),
+      fc.array(fc.tuple(fc.nat(), tie("value"))).map((pairs) => new Map(pairs)),
+      fc.array(fc.tuple(texts, tie("value"))).map((pairs) => new Map(pairs)),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, (one) => {
+      expect(writeCbor(one)).toEqual(byTheLibrary(one));
+    }),
+    { numRuns: 300 },
+  );
+  const rest = fc.anything({ withBigInt: true, withMap: true, withTypedArray: true, withNullPrototype: true });
+  const outcome = (write: () => Uint8Array) => {
+    try {
+      return write();
+    } catch {
+      return "refused";
+    }
+  };
+  fc.assert(
+    fc.property(rest, (one) => {
+      expect(outcome(() => new Uint8Array(toCbor(one)))).toEqual(outcome(() => byTheLibrary(one)));
+    }),
+    { numRuns: 300 },
   );
 });
 
