@@ -18,10 +18,18 @@ export function cpuMicros(root: number): number {
   return sum(top) * microsPerTick;
 }
 
+/** CPU time in microseconds of this process's own children that have ended, with all below them. */
+export function endedChildrenMicros(): number {
+  const own = stat("self");
+  if (own === undefined) throw new Error("CPU time cannot be read");
+  return own.ended * microsPerTick;
+}
+
 interface Stat {
   readonly pid: number;
   readonly parent: number;
   readonly ticks: number;
+  readonly ended: number; // of it, the part of children that ended
 }
 
 function stat(pid: string): Stat | undefined {
@@ -34,5 +42,6 @@ function stat(pid: string): Stat | undefined {
   // The second field is the program's name in parentheses and may hold anything; the third field of the manual is the first here.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [parent = 0, user = 0, system = 0, childUser = 0, childSystem = 0] = [1, 11, 12, 13, 14].map((at) => Number(fields[at]));
-  return { pid: Number(pid), parent, ticks: user + system + childUser + childSystem };
+  const ended = childUser + childSystem;
+  return { pid: Number(pid), parent, ticks: user + system + ended, ended };
 }

@@ -2,10 +2,13 @@ import { readFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { LedgerReport } from "./ledger/group.ts";
+import { ledgerTables } from "./ledger/table.ts";
 import type { Figure } from "./measure.ts";
 import type { Payload } from "./payloads.ts";
 import type { Peer } from "./peers/peer.ts";
 import { isPinned } from "./process.ts";
+import { textTable } from "./text-table.ts";
 
 /** Everything that the benchmark found, as `--json` writes it. */
 export interface Report {
@@ -26,18 +29,21 @@ export interface Report {
   readonly peers: readonly { readonly name: string; readonly describe: string }[];
   /** Medians over the rounds. */
   readonly figures: readonly (Figure & { readonly cpuRatios: Readonly<Record<string, number>> })[];
+  /** Null, and the three above empty, for a group that was not run. */
+  readonly ledger: LedgerReport | null;
+}
+
+/** What the group of requests found. */
+export interface RequestsFound {
+  readonly payloads: Report["payloads"];
+  readonly peers: readonly Peer[];
+  readonly figures: readonly Figure[];
 }
 
 /** The peers that others are compared with. */
 const references = ["proxy", "fastify"] as const;
 
-export function report(
-  isShort: boolean,
-  rounds: number,
-  payloads: Report["payloads"],
-  peers: readonly Peer[],
-  figures: readonly Figure[],
-): Report {
+export function report(isShort: boolean, rounds: number, { payloads, peers, figures }: RequestsFound, ledger: LedgerReport | null): Report {
   return {
     format: "phylax.bench.v1",
     at: new Date().toISOString(),
@@ -54,6 +60,7 @@ export function report(
     payloads,
     peers: peers.map(({ name, describe }) => ({ name, describe })),
     figures: figures.map((figure) => ({ ...figure, cpuRatios: ratios(figure, figures) })),
+    ledger,
   };
 }
 
@@ -77,8 +84,8 @@ function workerdVersion(): string {
   return manifest.dependencies.workerd;
 }
 
-/** The table for people: one for each payload. */
-export function table({ payloads, peers, figures, machine, rounds, isShort }: Report): string {
+/** The tables for people: one for each payload, and the ledger's. */
+export function table({ payloads, peers, figures, ledger, machine, rounds, isShort }: Report): string {
   const head = `medians of ${rounds} interleaved round${rounds === 1 ? "" : "s"}; ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, workerd ${machine.workerd}`;
   const tables = payloads.map((payload) => {
     const rows = peers.map(({ name }) => {
@@ -102,10 +109,11 @@ export function table({ payloads, peers, figures, machine, rounds, isShort }: Re
       ];
     });
     const title = `${payload.name}: ${payload.originBytes} bytes at the origin, ${payload.answerBytes} after the cut`;
-    return `${title}\n${lines([columns, ...rows])}`;
+    return `${title}\n${textTable([columns, ...rows])}`;
   });
   const legend = peers.map(({ name, describe }) => `  ${name}: ${describe}`).join("\n");
-  return [head, ...tables, legend, ...(isShort ? ["a short run: these figures mean nothing"] : [])].join("\n\n");
+  const groups = [...(peers.length === 0 ? [] : [...tables, legend]), ...(ledger === null ? [] : ledgerTables(ledger))];
+  return [head, ...groups, ...(isShort ? ["a short run: these figures mean nothing"] : [])].join("\n\n");
 }
 
 const columns = [
@@ -123,10 +131,3 @@ const columns = [
 const whole = (value = Number.NaN) => value.toFixed(0);
 const tenths = (value = Number.NaN) => value.toFixed(2);
 const times = (value = Number.NaN) => value.toFixed(2);
-
-function lines(rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows
-    .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "))
-    .join("\n");
-}

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkAnswers } from "./check.ts";
+import { runLedgerGroup } from "./ledger/group.ts";
 import { fullPace, loads, measure, medians, shortPace, type Figure } from "./measure.ts";
 import { readOptions, usage, type BenchOptions } from "./options.ts";
 import { startGenerator, type Generator } from "./order.ts";
@@ -11,7 +12,7 @@ import type { Ledger, Peer } from "./peers/peer.ts";
 import { startPhylax } from "./peers/phylax.ts";
 import { startDevelopmentProxy, startProxy } from "./peers/proxy.ts";
 import { endAll, start } from "./process.ts";
-import { report, table, type Report } from "./report.ts";
+import { report, table, type Report, type RequestsFound } from "./report.ts";
 
 const options = readOptions(process.argv.slice(2));
 if (!options.ok || !existsSync("/proc/self/stat")) {
@@ -38,8 +39,15 @@ try {
 await endAll();
 process.exit(exitCode);
 
+/** One group after the other: neither works while the other is measured. */
+async function run(folder: string, { isShort, rounds, groups }: BenchOptions): Promise<Report> {
+  const requests = groups.includes("requests") ? await runRequests(folder, isShort, rounds) : { payloads: [], peers: [], figures: [] };
+  await endAll();
+  return report(isShort, rounds, requests, groups.includes("ledger") ? await runLedgerGroup(folder, isShort, rounds) : null);
+}
+
 /** Starts everything, measures round by round, and checks the records of what was answered. */
-async function run(folder: string, { isShort, rounds }: BenchOptions): Promise<Report> {
+async function runRequests(folder: string, isShort: boolean, rounds: number): Promise<RequestsFound> {
   let payloads: readonly Payload[] = [];
   let origin = "";
   const phylax = await startPhylax(folder, async (server) => {
@@ -71,7 +79,7 @@ async function run(folder: string, { isShort, rounds }: BenchOptions): Promise<R
   await checkLedgers(peers, figures);
   const answerBytes = [...lengths.values()].map((lengthOf) => Math.min(...lengthOf.values()));
   const asked = payloads.map(({ name, path, originBytes }, i) => ({ name, path, originBytes, answerBytes: answerBytes[i] ?? 0 }));
-  return report(isShort, rounds, asked, peers, medians(figures));
+  return { payloads: asked, peers, figures: medians(figures) };
 }
 
 /** Every load on every peer in turn, so that whatever else the machine does meets all of them alike. */

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
+import { measured } from "../../bench/scale/measured.ts";
 import type { Report } from "../../bench/report.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -26,7 +27,7 @@ test.skipIf(!existsSync("/proc/self/stat"))(
   async ({ expect }) => {
     const before = leftovers();
     const json = join(folder, "bench.json");
-    const { code, said } = await bench("--short", "--json", json);
+    const { code, said } = await bench("--short", "--only", "requests", "--json", json);
     expect(code, said).toBe(0);
     expect(said).toContain("these figures mean nothing");
     expect(said.match(/^ledger good: /gmu)).toHaveLength(3);
@@ -45,8 +46,42 @@ test.skipIf(!existsSync("/proc/self/stat"))(
   },
 );
 
+test.skipIf(!existsSync("/proc/self/stat"))(
+  "a short run of the ledger appends beside every peer, counts what docs/scale.md counts with, verifies what it wrote, and leaves nothing behind",
+  { timeout: 300_000 },
+  async ({ expect }) => {
+    const before = leftovers();
+    const json = join(folder, "ledger.json");
+    const { code, said } = await bench("--short", "--only", "ledger", "--json", json);
+    expect(code, said).toBe(0);
+    expect(said).toContain("these figures mean nothing");
+
+    const { peers, ledger }: Report = JSON.parse(readFileSync(json, "utf8"));
+    expect(peers).toEqual([]);
+    if (ledger === null) return expect(ledger).not.toBeNull();
+    expect(ledger.appends).toHaveLength(3 * 4 * 4); // kinds of append, peers, numbers of callers
+    for (const { peer, callers, appendsPerSecond, leavesPerFrame = 0 } of ledger.appends) {
+      expect(appendsPerSecond).toBeGreaterThan(0);
+      if (peer === "ledger") expect(leavesPerFrame).toBeGreaterThan(callers === 1 ? 0.9 : 4); // a group commit
+    }
+    expect(ledger.served.map(({ what }) => what)).toEqual(["checkpoint", "proof", "tile", "entries"]);
+    expect(ledger.verification).toMatchObject({ export: expect.any(Number), verify: expect.any(Number) });
+
+    for (const { perFrame, frames, appended, settled, rooted } of ledger.counts) {
+      const tiles = Math.floor((perFrame * (frames + 1) + 2) / 256); // the first frame opens the log, with two leaves more
+      expect(appended["shard.rows"]).toBe(frames * (measured.rowsPerFrame + measured.rowsPerLinesRow) + tiles);
+      expect(settled["root.rows"]).toBe(measured.rowsPerHandOver - 1); // handed over, and then a leaf
+      expect(rooted["root.rows"]).toBeGreaterThanOrEqual(measured.rowsPerRootFrame);
+    }
+    expect(ledger.shelf.rowsPerLine).toBe(measured.rowsPerShelvedLine);
+    expect(ledger.shelf.storedBytesPerLine / measured.storedBytesPerLine).toBeGreaterThan(0.7);
+    expect(ledger.shelf.storedBytesPerLine / measured.storedBytesPerLine).toBeLessThan(1.4);
+    expect(leftovers()).toEqual(before);
+  },
+);
+
 test("an option that does not exist is refused, never ignored", { timeout: 30_000 }, async ({ expect }) => {
-  for (const args of [["--rouns", "3"], ["--rounds", "0"], ["--short=yes"]]) {
+  for (const args of [["--rouns", "3"], ["--rounds", "0"], ["--short=yes"], ["--only", "ledgers"]]) {
     const { code, said } = await bench(...args);
     expect(code).toBe(2);
     expect(said).toContain("usage: npm run bench");

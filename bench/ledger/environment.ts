@@ -1,0 +1,23 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import type { LedgerEnv } from "#platform/durable/ledger-config";
+
+export const benchLedgerName = "ledger.bench";
+// Of the measured logs some go to each round, and a few to the counting.
+export const benchShards = 64;
+
+/** Variables and secrets of a ledger that nobody uses: made anew for each run. */
+export function ledgerEnvironment() {
+  const auditors = ["auditor-1", "auditor-2"].map((kid) => {
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    return Object.assign(publicKey.export({ format: "jwk" }), { kid });
+  });
+  const secret = (): string => randomBytes(32).toString("base64url");
+  return {
+    LEDGER_NAME: benchLedgerName,
+    LEDGER_SHARDS: String(benchShards),
+    AUDITOR_KEYS: JSON.stringify({ keys: auditors }),
+    CHECKPOINT_KEY: JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" })),
+    ACCOUNTING_KEY: secret(),
+    SUBJECT_KEY: secret(),
+  } satisfies LedgerEnv;
+}

@@ -1,0 +1,104 @@
+// The ledger's own objects, changed in one thing: what follows the appends (copying, draining) waits until it is asked for, so that the
+// two are measured apart.
+import { accountingLines, readLine } from "#audit/accounting";
+import { Secret } from "#kernel/secret";
+import { AccountingShelf, type ShelvedLine } from "#platform/durable/accounting-shelf";
+import { type LedgerEnv, readShardCount } from "#platform/durable/ledger-config";
+import { serveLedger } from "#platform/durable/ledger-public";
+import { LedgerRoot as Root } from "#platform/durable/ledger-root";
+import { LedgerShard as Shard } from "#platform/durable/ledger-shard";
+import type { ShelfCounted } from "./asks.ts";
+import { type Counts, countCalls, countRows, countsSoFar } from "./counts.ts";
+import { appendOf } from "./events.ts";
+
+export { AccountingShelf };
+
+interface Env extends LedgerEnv {
+  readonly LEDGER_BUCKET: R2Bucket;
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
+  readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+  readonly COUNTED_SHELF: DurableObjectNamespace<CountedShelf>;
+}
+
+export class LedgerShard extends Shard {
+  override alarm(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** One alarm's work. Answers how many rows of lines it left. */
+  async settle(): Promise<{ readonly lines: number }> {
+    await super.alarm();
+    return this.ctx.storage.sql.exec<{ lines: number }>("SELECT count(*) AS lines FROM lines").one();
+  }
+}
+
+export class LedgerRoot extends Root {
+  override alarm(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  settle(): Promise<void> {
+    return super.alarm();
+  }
+}
+
+/** As above, with every row, every call of R2 and every call of a shelf counted: no figure of speed comes from it. */
+export class CountedShard extends LedgerShard {
+  constructor(ctx: DurableObjectState, env: Env) {
+    countRows(ctx.storage.sql, "shard");
+    super(ctx, {
+      ...env,
+      LEDGER_BUCKET: countCalls(env.LEDGER_BUCKET, "bucket"),
+      ACCOUNTING_SHELF: { getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf") } as never, // all that a shard uses of it
+    });
+  }
+
+  /** Appends that come in one turn of the event loop, and so stand in one frame. */
+  async appendAtOnce(appends: readonly Parameters<Shard["append"]>[0][]): Promise<void> {
+    await Promise.all(appends.map((events) => this.append(events)));
+  }
+
+  counts(): Counts {
+    return { ...countsSoFar(), storedBytes: this.ctx.storage.sql.databaseSize };
+  }
+}
+
+export class CountedShelf extends AccountingShelf {
+  constructor(ctx: DurableObjectState, env: Env) {
+    countRows(ctx.storage.sql, "shelf");
+    super(ctx, env);
+  }
+
+  /** Puts made-up lines of as many patients, as shards bring them. */
+  async countLines(many: number): Promise<ShelfCounted> {
+    const key = new Secret(crypto.getRandomValues(new Uint8Array(32)));
+    const lineOf = (index: number): ShelvedLine => {
+      const [content = new Uint8Array()] = appendOf("read", "5e1f", index, Date.now()).flatMap((event) => accountingLines(event, key));
+      const [subject, salt] = [readLine(content)?.subject ?? new Uint8Array(), crypto.getRandomValues(new Uint8Array(32))];
+      return { subject, log: "s17-2026h2", index, line: 0, lines: 1, content, salt, path: [] };
+    };
+    const put = (first: number) => this.put(Array.from({ length: 100 }, (_, i) => lineOf(first + i)));
+    await put(0); // makes the tables
+    const [before] = [this.ctx.storage.sql.databaseSize, countsSoFar()];
+    for (let first = 100; first < many; first += 100) await put(first);
+    const lines = many - 100;
+    const rows = countsSoFar()["shelf.rows"] ?? Number.NaN;
+    return { rowsPerLine: rows / lines, storedBytesPerLine: (this.ctx.storage.sql.databaseSize - before) / lines };
+  }
+}
+
+export class CountedRoot extends LedgerRoot {
+  constructor(ctx: DurableObjectState, env: Env & { readonly WITNESSES: unknown }) {
+    countRows(ctx.storage.sql, "root");
+    super(ctx, { ...env, LEDGER_BUCKET: countCalls(env.LEDGER_BUCKET, "rootBucket") });
+  }
+
+  counts(): Counts {
+    return { ...countsSoFar(), storedBytes: this.ctx.storage.sql.databaseSize };
+  }
+}
+
+export default {
+  fetch: (request, env) => serveLedger(request, { shards: env.LEDGER_SHARD, root: env.LEDGER_ROOT, count: readShardCount(env) }),
+} satisfies ExportedHandler<Env>;

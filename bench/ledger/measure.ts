@@ -1,0 +1,157 @@
+import { halfYearOf } from "#ledger/log-name";
+import { instant } from "#kernel/clock";
+import { median } from "../measure.ts";
+import type { Running } from "../process.ts";
+import { appendPeers, type Ask, type AskOutcome, type AppendPeer, served, type Served } from "./asks.ts";
+import type { AppendName } from "./events.ts";
+
+/** How fast one of those side by side takes one kind of append from so many callers at once. */
+export interface AppendFigure {
+  readonly append: AppendName;
+  readonly peer: AppendPeer;
+  readonly callers: number;
+  readonly appendsPerSecond: number;
+  readonly p50Milliseconds: number;
+  readonly p99Milliseconds: number;
+  /** Of the whole process: the caller's part and the call itself too, which `bare` shows alone. */
+  readonly cpuMicrosPerAppend: number;
+  /** Of the ledger: how many leaves went into one commit. */
+  readonly leavesPerFrame?: number;
+}
+
+/** What the ledger shows to anybody, asked by 16 callers. */
+export interface ServedFigure {
+  readonly what: Served;
+  readonly perSecond: number;
+  readonly cpuMicrosEach: number;
+}
+
+export interface LedgerPace {
+  readonly warmMilliseconds: number;
+  readonly milliseconds: number;
+}
+
+export const fullLedgerPace: LedgerPace = { warmMilliseconds: 300, milliseconds: 1_500 };
+export const shortLedgerPace: LedgerPace = { warmMilliseconds: 30, milliseconds: 100 };
+
+export const measuredAppends: readonly AppendName[] = ["read", "list", "refusal"];
+const callerCounts = [1, 16, 64, 256];
+const serveCallers = 16;
+
+/** The driver in the measured runtime, and how much CPU time that has taken. */
+export interface Driver {
+  readonly process: Running;
+  readonly ledgerUrl: string;
+  ask<T>(ask: Ask): Promise<T>;
+  /** A log that no other part of the run uses. */
+  log(shard: number): string;
+  /** Hex digits that no event had before. */
+  newRun(): string;
+}
+
+export function driverOf(running: Running): Driver {
+  const { driver = "", ledger = "" } = running.ready;
+  let runs = 0;
+  return {
+    process: running,
+    ledgerUrl: ledger,
+    async ask<T>(ask: Ask) {
+      const response = await fetch(driver, { method: "POST", body: JSON.stringify(ask) });
+      if (!response.ok) throw new Error(`the ledger's driver: ${await response.text()}`);
+      return (await response.json()) as T; // what the driver answers to that kind
+    },
+    log: (shard) => `s${shard}-${halfYearOf(instant(Date.now()))}`,
+    newRun: () => (0x1000 + runs++).toString(16),
+  };
+}
+
+/** Every append of every peer in turn, so that whatever else the machine does meets all of them alike. Each round has logs of its own. */
+export async function appendRound(driver: Driver, log: string, pace: LedgerPace): Promise<AppendFigure[]> {
+  const figures: AppendFigure[] = [];
+  for (const append of measuredAppends)
+    for (const callers of callerCounts)
+      for (const peer of appendPeers) figures.push(await measureAppend(driver, { kind: "append", peer, append, log, callers }, pace));
+  return figures;
+}
+
+async function measureAppend(
+  driver: Driver,
+  asked: Omit<Extract<Ask, { kind: "append" }>, "run" | "milliseconds">,
+  { warmMilliseconds, milliseconds }: LedgerPace,
+): Promise<AppendFigure> {
+  const run = (milliseconds: number) => driver.ask<AskOutcome>({ ...asked, run: driver.newRun(), milliseconds });
+  const warm = await run(warmMilliseconds);
+  const [before, cpuBefore] = [await reach(driver, asked), driver.process.cpuMicros()];
+  const outcome = await run(milliseconds);
+  const cpu = driver.process.cpuMicros() - cpuBefore;
+  const after = await reach(driver, asked);
+  const { peer, append, callers } = asked;
+  if (warm.wrong + outcome.wrong > 0) throw new Error(`${peer}: ${warm.wrong + outcome.wrong} wrong answers to ${append}`);
+  if (after !== undefined && before !== undefined && after.size - before.size < outcome.answers)
+    throw new Error(`${after.size - before.size} leaves for ${outcome.answers} answers`);
+  return {
+    append,
+    peer,
+    callers,
+    appendsPerSecond: outcome.answers / outcome.seconds,
+    p50Milliseconds: outcome.p50Milliseconds,
+    p99Milliseconds: outcome.p99Milliseconds,
+    cpuMicrosPerAppend: cpu / outcome.answers,
+    ...(before && after && { leavesPerFrame: (after.size - before.size) / (after.frames - before.frames) }),
+  };
+}
+
+interface LogReach {
+  readonly size: number;
+  readonly frames: number;
+  readonly copied: number;
+}
+
+async function reach(driver: Driver, { peer, log }: { readonly peer: AppendPeer; readonly log: string }): Promise<LogReach | undefined> {
+  return peer === "ledger" ? driver.ask<LogReach>({ kind: "status", log }) : undefined;
+}
+
+/** Grows a log by appends of one kind, to so many leaves at least. Answers its size. */
+export async function fill(driver: Driver, log: string, append: AppendName, leaves: number): Promise<number> {
+  for (let size = 0; ;) {
+    if (size >= leaves) return size;
+    await driver.ask({ kind: "append", peer: "ledger", append, log, run: driver.newRun(), callers: 64, milliseconds: 50 });
+    ({ size } = await driver.ask<LogReach>({ kind: "status", log }));
+  }
+}
+
+/** What a log costs after its appends were answered: CPU microseconds until all of it is copied to R2 and all of its lines are shelved. */
+export async function settle(driver: Driver, log: string): Promise<number> {
+  const before = driver.process.cpuMicros();
+  for (;;) {
+    const { lines } = await driver.ask<{ readonly lines: number }>({ kind: "settle", log });
+    const { size, copied } = await driver.ask<LogReach>({ kind: "status", log });
+    if (lines === 0 && copied === size) return driver.process.cpuMicros() - before;
+  }
+}
+
+export async function serveRound(driver: Driver, log: string, size: number, pace: LedgerPace): Promise<ServedFigure[]> {
+  const figures: ServedFigure[] = [];
+  for (const what of served) {
+    const asked = { kind: "serve", what, log, size, callers: serveCallers } as const;
+    await driver.ask({ ...asked, milliseconds: pace.warmMilliseconds });
+    const before = driver.process.cpuMicros();
+    const { answers, wrong, seconds } = await driver.ask<AskOutcome>({ ...asked, milliseconds: pace.milliseconds });
+    if (wrong > 0) throw new Error(`the ledger did not show ${wrong} of its ${what}`);
+    figures.push({ what, perSecond: answers / seconds, cpuMicrosEach: (driver.process.cpuMicros() - before) / answers });
+  }
+  return figures;
+}
+
+/** The median of each number over the figures that are about the same. */
+export function mediansOf<T extends object>(figures: readonly T[], about: (figure: T) => string): T[] {
+  return [...Map.groupBy(figures, about).values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const entries = Object.entries(first).map(([name, value]): [string, unknown] => [
+      name,
+      typeof value === "number" ? median(group.map((figure) => Number(Reflect.get(figure, name)))) : value,
+    ]);
+    return [Object.fromEntries(entries) as T]; // the same members, their numbers being medians
+  });
+}

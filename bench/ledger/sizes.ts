@@ -1,0 +1,76 @@
+import { instant } from "#kernel/clock";
+import { concat } from "#ledger/bytes";
+import { emptyHead } from "#ledger/commit";
+import { encodeFrame, firstPrevious } from "#ledger/frame";
+import { HASH_BYTES, rangeWidth } from "#ledger/merkle";
+import { sealBatch } from "#platform/durable/ledger-batch";
+import { readLedgerConfig } from "#platform/durable/ledger-config";
+import { draftAppend } from "#platform/durable/ledger-draft";
+import { Epoch } from "#platform/durable/ledger-epoch";
+import { packRecent } from "#platform/durable/ledger-recent";
+import { appendNames, appendOf, type AppendName } from "./events.ts";
+import { ledgerEnvironment } from "./environment.ts";
+
+/** Bytes of one append, made by the ledger's own code. */
+export interface AppendSizes {
+  readonly records: number;
+  /** As JSON, which is what a plain audit table would keep. */
+  readonly jsonBytes: number;
+  /** CBOR before it is padded. */
+  readonly plaintextBytes: number;
+  readonly leafBytes: number;
+  readonly lines: number;
+  /** What it adds to the row of lines of its commit; 0 without lines. */
+  readonly lineBytes: number;
+}
+
+export interface Sizes {
+  readonly appends: Readonly<Record<AppendName, AppendSizes>>;
+  /** What a frame has beside its leaves, by how many appends of one leaf it holds; `recent` and its row's other columns are not in it. */
+  readonly frameOverhead: Readonly<Record<number, number>>;
+  /** The packed (id, step, position) of one append, in the frame's row but in no copy of the frame. */
+  readonly recentBytes: number;
+  readonly keyEpochLeafBytes: number;
+}
+
+// A log of 699,050 leaves: half of its size's bits are set, as half of them are on average.
+const sizeAfter = 0b1010_1010_1010_1010_1010;
+// One that tells of no particular moment; each number has the length that it has for ages.
+const at = Date.UTC(2026, 10, 26);
+
+/** Makes every kind of append once. Lengths alone are looked at, and these do not change from run to run. */
+export async function measureSizes(): Promise<Sizes> {
+  const config = readLedgerConfig(ledgerEnvironment());
+  const origin = `${config.name}/s17-2026h2`;
+  const epoch = await Epoch.begin(config, origin, 1_000, instant(at));
+  const sizesOf = (name: AppendName): AppendSizes => {
+    const events = appendOf(name, "5e", 700_000, at);
+    const draft = draftAppend(events, config.subjectKey);
+    const { leaves, lines } = sealBatch(config, { ...emptyHead(origin), size: sizeAfter }, epoch.number, epoch, [draft]);
+    const contents = lines.reduce((sum, { contents }) => sum + contents.length, 0);
+    return {
+      records: draft.records.length,
+      jsonBytes: JSON.stringify(events).length,
+      plaintextBytes: draft.records.reduce((sum, { plaintext }) => sum + plaintext.length, 0),
+      leafBytes: concat(leaves).length,
+      lines: contents,
+      lineBytes: contents === 0 ? 0 : epoch.sealLines(100_000, lines).box.length - epoch.sealLines(100_000, []).box.length,
+    };
+  };
+  const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<AppendName, AppendSizes>; // each name, once
+  const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
+  const place = { log: "s17-2026h2", frame: 1, frameHash: firstPrevious, index: sizeAfter, count: 1, leafHash: firstPrevious };
+  return {
+    appends,
+    frameOverhead: Object.fromEntries([1, 8, 64].map((count) => [count, frameOverhead(origin, count)])),
+    recentBytes: packRecent([{ draft, recorded: place }]).length,
+    keyEpochLeafBytes: epoch.leaf.length,
+  };
+}
+
+function frameOverhead(origin: string, count: number): number {
+  const range = Array.from({ length: rangeWidth(sizeAfter) }, () => new Uint8Array(HASH_BYTES));
+  const leaves = Array.from({ length: count }, () => new Uint8Array(1_000));
+  const [number, first, seconds] = [100_000, sizeAfter - count, Math.floor(at / 1000)];
+  return encodeFrame({ origin, number, first, previous: firstPrevious, size: sizeAfter, range, seconds, leaves }).length - count * 1_000;
+}

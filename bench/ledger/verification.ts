@@ -1,0 +1,56 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { endedChildrenMicros } from "../cpu.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** CPU microseconds for each 1,000 leaves, what a command takes for an empty log left out. The Python verifier: null where there is no Python 3. */
+export interface Verification {
+  readonly export: number;
+  readonly verify: number;
+  readonly python: number | null;
+}
+
+/** One exported and verified log. */
+interface Log {
+  readonly key: string;
+  readonly size: number;
+}
+
+/** Takes the difference between a long log and a short one, both checked as an outsider with the public key does. Throws when one does not verify. */
+export function measureVerification(url: string, folder: string, short: Log, long: Log): Verification {
+  const [few, many] = [short, long].map((log, i) => costs(url, join(folder, `export-${i}`), log));
+  if (few === undefined || many === undefined) throw new Error("nothing was verified");
+  const each = (of: (cost: Costs) => number) => ((of(many) - of(few)) / (long.size - short.size)) * 1_000;
+  const hasPython = few.python !== undefined && many.python !== undefined;
+  return {
+    export: each((cost) => cost.export),
+    verify: each((cost) => cost.verify),
+    python: hasPython ? each((cost) => cost.python ?? 0) : null,
+  };
+}
+
+interface Costs {
+  readonly export: number;
+  readonly verify: number;
+  readonly python: number | undefined;
+}
+
+function costs(url: string, folder: string, { key }: Log): Costs {
+  mkdirSync(folder);
+  const phylax = (...args: readonly string[]) => cpuOf(process.execPath, [join(root, "cli/main.ts"), "ledger", ...args, "--key", key]);
+  const hasPython = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0;
+  return {
+    export: phylax("export", folder, url),
+    verify: phylax("verify", folder),
+    python: hasPython ? cpuOf("python3", [join(root, "scripts/verify-ledger.py"), folder, "--key", key]) : undefined,
+  };
+}
+
+function cpuOf(program: string, args: readonly string[]): number {
+  const before = endedChildrenMicros();
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${args.join(" ")}: ${stdout}${stderr}`);
+  return endedChildrenMicros() - before;
+}
