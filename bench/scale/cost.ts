@@ -1,0 +1,152 @@
+import type { AppendName } from "../ledger/events.ts";
+import type { Sizes } from "../ledger/sizes.ts";
+import { simulateCommits } from "./group-commit.ts";
+import { measured } from "./measured.ts";
+import { monthSeconds, monthsKept, objectGigabytes, prices } from "./prices.ts";
+
+/** Requests of one kind each second, over so many shards alike. */
+export interface Load {
+  readonly perSecond: number;
+  readonly shards: number;
+}
+
+/** What each kind of request appends. */
+export const requestKinds = {
+  read: ["read"],
+  search: ["search"],
+  list: ["list"],
+  write: ["intent", "written"],
+} as const satisfies Record<string, readonly AppendName[]>;
+export type RequestKind = keyof typeof requestKinds;
+
+/** Nobody measured a commit on Cloudflare: so long one is taken to last, and a shelf's answer as long. */
+export const commitMilliseconds = 10;
+/** CPU of an append in the shard. */
+export const appendMilliseconds = 0.3;
+
+// The ledger's own constants: what a flush takes and when, the drain's rows and bytes at once, shelves, the root log's turns.
+export const flushSeconds = 45;
+const flushBytes = 8_388_608;
+export const drainRows = 256;
+const drainBytes = 2_097_152;
+export const shelves = 4_096;
+const bundleLeaves = 256;
+const rowsPerFlush = 3; // planned, done, and which range was copied
+const keptBytes = 256e6; // the newest frames, which stay in the shard
+const rootSeconds = 10;
+const shareSeconds = 0.6;
+const rootLeafBytes = 300; // a checkpoint: origin, size, root, frame, signature
+const witnesses = 2;
+
+/** Dollars for a million requests, by what they go for. */
+export type Cost = Readonly<Record<CostItem, number>>;
+export const costItems = [
+  "object requests",
+  "rows: frames",
+  "rows: accounting lines",
+  "rows: tiles, flushes",
+  "duration",
+  "R2 writes and reads",
+  "R2 storage: bundles, tiles",
+  "R2 storage: frame copies",
+  "shelf storage",
+  "shard storage",
+  "root log",
+] as const;
+export type CostItem = (typeof costItems)[number];
+
+/** What one request of a kind leaves in the ledger, and how often a shard does what it does for many at once. */
+export interface Flow {
+  readonly appends: number;
+  readonly leaves: number;
+  readonly leafBytes: number;
+  readonly lines: number;
+  readonly appendsPerCommit: number;
+  readonly commits: number;
+  /** Bytes that frames add to their leaves. */
+  readonly overheadBytes: number;
+  readonly flushes: number;
+  readonly shelfCalls: number;
+  readonly perShard: number; // requests a second
+}
+
+export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Sizes): Flow {
+  const names: readonly AppendName[] = requestKinds[kind];
+  const sum = (of: (size: Sizes["appends"][AppendName]) => number) => names.reduce((total, name) => total + of(sizes.appends[name]), 0);
+  const [leaves, leafBytes, lines, lineBytes] = [
+    sum((size) => size.records),
+    sum((size) => size.leafBytes),
+    sum((size) => size.lines),
+    sum((size) => size.lineBytes),
+  ];
+  const perShard = perSecond / shards;
+  const { appendsPerCommit } = simulateCommits(perShard * names.length, commitMilliseconds, appendMilliseconds);
+  const commits = names.length / appendsPerCommit;
+  const overheadBytes = commits * (sizes.frameOverhead[1] ?? 0) + leaves * 2;
+  const flushesPerSecond = Math.max(1 / flushSeconds, (perShard * (leafBytes + overheadBytes)) / flushBytes);
+  const linesAtOnce = Math.min((perShard * lines) / flushesPerSecond, (drainRows * lines) / commits, (drainBytes * lines) / lineBytes);
+  return {
+    appends: names.length,
+    leaves,
+    leafBytes,
+    lines,
+    appendsPerCommit,
+    commits,
+    overheadBytes,
+    flushes: flushesPerSecond / perShard,
+    shelfCalls: lines === 0 ? 0 : (lines * shelvesMet(linesAtOnce)) / linesAtOnce,
+    perShard,
+  };
+}
+
+/** How many shelves so many lines of different patients meet. */
+export const shelvesMet = (lines: number): number => shelves * (1 - (1 - 1 / shelves) ** lines);
+
+/** How often a log's checkpoint is handed to the root log, in seconds. */
+export const handOverSeconds = (shards: number): number => Math.max(rootSeconds, shards * shareSeconds);
+
+export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
+  const flow = flowOf(kind, load, sizes);
+  const { leaves, leafBytes, lines, commits, flushes, shelfCalls, perShard } = flow;
+  const handOvers = 1 / (perShard * handOverSeconds(load.shards));
+  const frames = commits * 2 * measured.rowsPerFrame; // written, and deleted once it is copied
+  const lineRows = lines === 0 ? 0 : commits * (measured.rowsPerLinesRow + measured.rowsPerDrainedFrame);
+  const stored = (bytes: number, price: number) => (bytes / 1e9) * 1e6 * price * monthsKept;
+  const calls = flow.appends + shelfCalls + flushes + handOvers;
+  const gigabyteSeconds = objectGigabytes * (1 / perShard + (shelfCalls * commitMilliseconds) / 1_000);
+  return {
+    "object requests": calls * prices.objectRequests,
+    "rows: frames": frames * prices.rowsWritten,
+    "rows: accounting lines": (lineRows + lines * measured.rowsPerShelvedLine) * prices.rowsWritten,
+    "rows: tiles, flushes": ((2 * leaves) / bundleLeaves + flushes * rowsPerFlush) * prices.rowsWritten,
+    duration: gigabyteSeconds * prices.objectDuration,
+    "R2 writes and reads":
+      ((2 * leaves) / bundleLeaves + leaves / bundleLeaves ** 2 + 2 * flushes) * prices.bucketWrites + flushes * prices.bucketReads,
+    "R2 storage: bundles, tiles": stored(leafBytes + leaves * (2 + 32 * (1 + 1 / bundleLeaves)), prices.bucketStorage),
+    "R2 storage: frame copies": stored(leafBytes + flow.overheadBytes, prices.bucketStorage),
+    "shelf storage": stored(lines * measured.storedBytesPerLine, prices.objectStorage),
+    "shard storage": ((keptBytes / 1e9) * prices.objectStorage) / ((perShard * monthSeconds) / 1e6),
+    "root log": rootLogMonth(load.shards) / ((load.perSecond * monthSeconds) / 1e6),
+  };
+}
+
+export const total = (cost: Cost): number => costItems.reduce((sum, item) => sum + cost[item], 0);
+
+/** What the root log costs a month, whatever the number of requests. */
+export function rootLogMonth(shards: number): number {
+  const handOvers = shards / handOverSeconds(shards);
+  const frames = Math.min(handOvers, 1 / rootSeconds);
+  // One more: frames are deleted once they are copied.
+  const rows = handOvers * measured.rowsPerHandOver + frames * (measured.rowsPerRootFrame + 1 + witnesses);
+  const calls = handOvers + frames;
+  const writes = 2 * frames + (2 * handOvers) / bundleLeaves;
+  const each =
+    (rows * prices.rowsWritten +
+      calls * prices.objectRequests +
+      writes * prices.bucketWrites +
+      frames * prices.bucketReads +
+      objectGigabytes * prices.objectDuration) /
+    1e6;
+  const stored = ((handOvers * monthSeconds * rootLeafBytes * 2) / 1e9) * prices.bucketStorage * monthsKept;
+  return each * monthSeconds + stored;
+}

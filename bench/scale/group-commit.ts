@@ -1,0 +1,42 @@
+import { randomFrom } from "./random.ts";
+
+/** The rule of the ledger's writer; a test holds these to its source. */
+export const commitRule = { crowd: 8, crowdWaitMilliseconds: 2, appendsMax: 254 } as const;
+
+export interface GroupCommit {
+  readonly appendsPerCommit: number;
+  readonly p50Milliseconds: number;
+  readonly p99Milliseconds: number;
+}
+
+/**
+ * A log's queue under appends that come by chance (Poisson), when each commit takes so long: one commit at a time, which takes what waits,
+ * after two milliseconds more where a crowd does. `appendMilliseconds`: CPU of each append, which one thread does for all.
+ */
+export function simulateCommits(perSecond: number, commitMilliseconds: number, appendMilliseconds: number, appends = 20_000): GroupCommit {
+  const random = randomFrom(perSecond + commitMilliseconds * 1_000);
+  const came: number[] = [];
+  for (let at = 0; came.length < appends;) came.push((at += (-Math.log(1 - random()) / perSecond) * 1_000));
+  const took: number[] = [];
+  let [now, commits, last] = [0, 0, 0];
+  for (let first = 0; first < came.length;) {
+    const waiting = (): number => countUpTo(came, first, now);
+    if (waiting() === 0) [now, last] = [came[first] ?? now, 0]; // the writer slept
+    if (waiting() >= commitRule.crowd || last >= commitRule.crowd) now += commitRule.crowdWaitMilliseconds;
+    last = Math.min(waiting(), commitRule.appendsMax);
+    now += commitMilliseconds + last * appendMilliseconds;
+    for (let i = first; i < first + last; i++) took.push(now - (came[i] ?? now));
+    first += last;
+    commits += 1;
+  }
+  const sorted = Float64Array.from(took).sort();
+  const quantile = (q: number) => sorted[Math.floor(sorted.length * q)] ?? Number.NaN;
+  return { appendsPerCommit: came.length / commits, p50Milliseconds: quantile(0.5), p99Milliseconds: quantile(0.99) };
+}
+
+/** How many had come by then, from the `first` on. */
+function countUpTo(came: readonly number[], first: number, now: number): number {
+  let after = first;
+  while (after < came.length && (came[after] ?? now) <= now) after++;
+  return after - first;
+}

@@ -1,0 +1,29 @@
+import { instant } from "#kernel/clock";
+import { chooseLog } from "#ledger/shard-choice";
+
+/** How unequal a ledger's shards are loaded: the busiest one's share of the requests as a multiple of the mean. */
+export interface Balance {
+  readonly peak: number;
+  /** The busiest client's share of all requests. */
+  readonly largestClient: number;
+}
+
+// Of a client so many requests are placed: of the larger ones enough to meet all of their shards about alike.
+const requestsOf = (rank: number): number => (rank < 50 ? 256 : 8);
+const at = instant(Date.UTC(2026, 10, 26));
+
+/** Places the requests of clients whose shares fall as 1/rank^`skew` by the ledger's own rule. */
+export function simulateBalance(clients: number, skew: number, shards: number, spread: number): Balance {
+  const weights = Array.from({ length: clients }, (_, rank) => (rank + 1) ** -skew);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const loads = new Map<string, number>();
+  for (const [number, weight] of weights.entries()) {
+    const requests = requestsOf(number);
+    for (let request = 0; request < requests; request++) {
+      const requestId = `${number}-${request}`;
+      const log = chooseLog({ kind: "client", client: `client-${number}`, requestId, spread }, shards, at);
+      loads.set(log, (loads.get(log) ?? 0) + weight / requests / total);
+    }
+  }
+  return { peak: Math.max(...loads.values()) * shards, largestClient: (weights[0] ?? 0) / total };
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "vitest";
+import { measureSizes } from "../../bench/ledger/sizes.ts";
+import { commitRule, simulateCommits } from "../../bench/scale/group-commit.ts";
+import { simulateBalance } from "../../bench/scale/shard-balance.ts";
+import { pricesOf } from "../../bench/scale/prices.ts";
+import { scaleTables, sustained } from "../../bench/scale/tables.ts";
+
+const root = join(import.meta.dirname, "../..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+
+/** The rows of a page's tables, cell by cell, without the lines of dashes. */
+const tablesOf = (page: string) =>
+  page
+    .split("\n\n")
+    .filter((part) => part.startsWith("|"))
+    .map((part) =>
+      part
+        .trim()
+        .split("\n")
+        .map(cellsOf)
+        .filter(([first = ""]) => !/^:?-+:?$/u.test(first)),
+    );
+const cellsOf = (line: string) =>
+  line
+    .split("|")
+    .slice(1, -1)
+    .map((cell) => cell.trim());
+
+test(
+  "every table of docs/scale.md is what the ledger's own code, its prices and the simulations give",
+  { timeout: 120_000 },
+  async ({ expect }) => {
+    const page = read("docs/scale.md");
+    const tables = tablesOf(page);
+    const made = scaleTables(await measureSizes());
+    for (const table of made) expect(tables).toContainEqual(table);
+    expect(page).toContain(pricesOf);
+    expect(page).toContain(`${sustained} disclosures a second`);
+  },
+);
+
+test("the simulated commits follow the writer's own rule", ({ expect }) => {
+  const writer = read("src/platform/durable/ledger-writer.ts");
+  expect(writer).toContain(`const CROWD = ${commitRule.crowd};`);
+  expect(writer).toContain(`const CROWD_WAIT_MS = ${commitRule.crowdWaitMilliseconds};`);
+  expect(read("src/platform/durable/ledger-draft.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
+  expect(commitRule.appendsMax).toBe(254);
+});
+
+test("alone an append waits for one commit, and under load each commit takes more", ({ expect }) => {
+  const alone = simulateCommits(1, 10, 0, 1_000);
+  expect(alone.appendsPerCommit).toBeLessThan(1.05);
+  expect(alone.p50Milliseconds).toBeCloseTo(10);
+  const [some, many] = [simulateCommits(400, 10, 0, 5_000), simulateCommits(2_000, 10, 0, 5_000)];
+  expect(many.appendsPerCommit).toBeGreaterThan(2 * some.appendsPerCommit);
+  expect(some.appendsPerCommit).toBeGreaterThan(2 * alone.appendsPerCommit);
+});
+
+test("a client that is spread wider leaves its busiest shard with less", ({ expect }) => {
+  const [two, eight] = [2, 8].map((spread) => simulateBalance(300, 1, 50, spread).peak);
+  expect(eight).toBeLessThan((two ?? 0) / 2);
+  expect(simulateBalance(300, 0, 1, 2).peak).toBeCloseTo(1); // all on one
+});
