@@ -1,5 +1,6 @@
 import { instant } from "#kernel/clock";
-import { concat } from "#ledger/bytes";
+import { concat, utf8 } from "#ledger/bytes";
+import { checkpointText } from "#ledger/checkpoint";
 import { emptyHead } from "#ledger/commit";
 import { encodeFrame, firstPrevious } from "#ledger/frame";
 import { HASH_BYTES, rangeWidth } from "#ledger/merkle";
@@ -8,6 +9,7 @@ import { readLedgerConfig } from "#platform/durable/ledger-config";
 import { draftAppend } from "#platform/durable/ledger-draft";
 import { Epoch } from "#platform/durable/ledger-epoch";
 import { packRecent } from "#platform/durable/ledger-recent";
+import { signText } from "#platform/durable/ledger-signer";
 import { appendNames, appendOf, type AppendName } from "./events.ts";
 import { ledgerEnvironment } from "./environment.ts";
 
@@ -31,6 +33,8 @@ export interface Sizes {
   /** The packed (id, step, position) of one append, in the frame's row but in no copy of the frame. */
   readonly recentBytes: number;
   readonly keyEpochLeafBytes: number;
+  /** A shard's signed checkpoint, which is a leaf of the root log. */
+  readonly rootLeafBytes: number;
 }
 
 // A log of 699,050 leaves: half of its size's bits are set, as half of them are on average.
@@ -59,12 +63,14 @@ export async function measureSizes(): Promise<Sizes> {
   };
   const appends = Object.fromEntries(appendNames.map((name) => [name, sizesOf(name)])) as Record<AppendName, AppendSizes>; // each name, once
   const draft = draftAppend(appendOf("read", "5e", 1, at), config.subjectKey);
+  const checkpoint = { origin, size: sizeAfter, root: firstPrevious, frame: { number: 100_000, hash: firstPrevious } };
   const place = { log: "s17-2026h2", frame: 1, frameHash: firstPrevious, index: sizeAfter, count: 1, leafHash: firstPrevious };
   return {
     appends,
     frameOverhead: Object.fromEntries([1, 8, 64].map((count) => [count, frameOverhead(origin, count)])),
     recentBytes: packRecent([{ draft, recorded: place }]).length,
     keyEpochLeafBytes: epoch.leaf.length,
+    rootLeafBytes: utf8(signText(config, origin, checkpointText(checkpoint))).length,
   };
 }
 

@@ -70,7 +70,7 @@ function sizeTable({ sizes }: LedgerReport): string {
     return row(name, [jsonBytes, plaintextBytes, records, leafBytes, lines, lineBytes].map(String));
   });
   const overhead = Object.entries(sizes.frameOverhead).map(([leaves, bytes]) => `${bytes} with ${leaves}`);
-  const rest = `a frame has beside its leaves ${overhead.join(", ")}; its row ${sizes.recentBytes} more for each append; a key epoch ${sizes.keyEpochLeafBytes}`;
+  const rest = `a frame has beside its leaves ${overhead.join(", ")}; its row ${sizes.recentBytes} more for each append; a key epoch ${sizes.keyEpochLeafBytes}; a leaf of the root log ${sizes.rootLeafBytes}`;
   return `${textTable([head, ...rows])}\n${rest}`;
 }
 

@@ -1,5 +1,6 @@
+import { registryLimits } from "#platform/d1/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
-import { commitMilliseconds, flowOf, handOverSeconds, shelves, type Flow } from "./cost.ts";
+import { commitMilliseconds, flowOf, handOverSeconds, ledgerRules, shelves, type Flow } from "./cost.ts";
 import { measured } from "./measured.ts";
 import { monthSeconds, monthsKept } from "./prices.ts";
 
@@ -9,14 +10,12 @@ const perShardBudget = 400;
 const objectBytes = 10e9;
 // Each client is taken to ask so often; its guard reads the revocations every two seconds, for one issuer.
 const perClient = 100;
-const guardReadSeconds = 2;
+export const guardReadSeconds = 2;
 // And to meet so many isolates, each of which reads it again every five seconds in one batch (registry-limits, client-directory).
 const isolatesPerClient = 10;
-const refreshSeconds = 5;
+const refreshSeconds = registryLimits.freshMilliseconds / 1_000;
 const queriesPerClient = 6;
-const callsAtOnce = 6;
-const drainCallsMax = 600;
-const drainPauseSeconds = 1;
+const { callsAtOnce, drainCalls, backlogSeconds } = ledgerRules;
 
 /** What each part of the ledger meets at a rate of requests that each read one record of one patient. */
 export interface Ceiling {
@@ -75,6 +74,6 @@ export const sustainedLines = shelfLines / ((monthsKept + 6) * monthSeconds);
  */
 export function drainAt(perShard: number, sizes: Sizes): { readonly flow: Flow; readonly linesPerSecond: number } {
   const flow = flowOf("read", { perSecond: perShard, shards: 1 }, sizes);
-  const seconds = (drainCallsMax / callsAtOnce) * (commitMilliseconds / 1_000) + drainPauseSeconds;
-  return { flow, linesPerSecond: drainCallsMax / (flow.shelfCalls / flow.lines) / seconds };
+  const seconds = (drainCalls / callsAtOnce) * (commitMilliseconds / 1_000) + backlogSeconds;
+  return { flow, linesPerSecond: drainCalls / (flow.shelfCalls / flow.lines) / seconds };
 }

@@ -24,18 +24,23 @@ export const commitMilliseconds = 10;
 /** CPU of an append in the shard. */
 export const appendMilliseconds = 0.3;
 
-// The ledger's own constants: what a flush takes and when, the drain's rows and bytes at once, shelves, the root log's turns.
-export const flushSeconds = 45;
-const flushBytes = 8_388_608;
-export const drainRows = 256;
-const drainBytes = 2_097_152;
-export const shelves = 4_096;
+/** Of the ledger's own code; a test compares them with it. */
+export const ledgerRules = {
+  flushSeconds: 45,
+  flushBytes: 8_388_608,
+  drainRows: 256,
+  drainBytes: 2_097_152,
+  drainCalls: 600,
+  callsAtOnce: 6,
+  backlogSeconds: 1,
+  handOverSeconds: 10,
+  shareMilliseconds: 600,
+} as const;
+const { flushSeconds, flushBytes, drainRows, drainBytes } = ledgerRules;
+export const shelves = 4_096; // 12 bits of the subject key
 const bundleLeaves = 256;
 const rowsPerFlush = 3; // planned, done, and which range was copied
 const keptBytes = 256e6; // the newest frames, which stay in the shard
-const rootSeconds = 10;
-const shareSeconds = 0.6;
-const rootLeafBytes = 300; // a checkpoint: origin, size, root, frame, signature
 const witnesses = 2;
 
 /** Dollars for a million requests, by what they go for. */
@@ -103,7 +108,8 @@ export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Si
 export const shelvesMet = (lines: number): number => shelves * (1 - (1 - 1 / shelves) ** lines);
 
 /** How often a log's checkpoint is handed to the root log, in seconds. */
-export const handOverSeconds = (shards: number): number => Math.max(rootSeconds, shards * shareSeconds);
+export const handOverSeconds = (shards: number): number =>
+  Math.max(ledgerRules.handOverSeconds, (shards * ledgerRules.shareMilliseconds) / 1_000);
 
 export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
   const flow = flowOf(kind, load, sizes);
@@ -126,16 +132,16 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
     "R2 storage: frame copies": stored(leafBytes + flow.overheadBytes, prices.bucketStorage),
     "shelf storage": stored(lines * measured.storedBytesPerLine, prices.objectStorage),
     "shard storage": ((keptBytes / 1e9) * prices.objectStorage) / ((perShard * monthSeconds) / 1e6),
-    "root log": rootLogMonth(load.shards) / ((load.perSecond * monthSeconds) / 1e6),
+    "root log": rootLogMonth(load.shards, sizes) / ((load.perSecond * monthSeconds) / 1e6),
   };
 }
 
 export const total = (cost: Cost): number => costItems.reduce((sum, item) => sum + cost[item], 0);
 
 /** What the root log costs a month, whatever the number of requests. */
-export function rootLogMonth(shards: number): number {
+export function rootLogMonth(shards: number, { rootLeafBytes }: Sizes): number {
   const handOvers = shards / handOverSeconds(shards);
-  const frames = Math.min(handOvers, 1 / rootSeconds);
+  const frames = Math.min(handOvers, 1 / ledgerRules.handOverSeconds);
   // One more: frames are deleted once they are copied.
   const rows = handOvers * measured.rowsPerHandOver + frames * (measured.rowsPerRootFrame + 1 + witnesses);
   const calls = handOvers + frames;
@@ -147,6 +153,6 @@ export function rootLogMonth(shards: number): number {
       frames * prices.bucketReads +
       objectGigabytes * prices.objectDuration) /
     1e6;
-  const stored = ((handOvers * monthSeconds * rootLeafBytes * 2) / 1e9) * prices.bucketStorage * monthsKept;
+  const stored = ((handOvers * monthSeconds * (rootLeafBytes + 2) * 2) / 1e9) * prices.bucketStorage * monthsKept;
   return each * monthSeconds + stored;
 }

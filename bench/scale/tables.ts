@@ -7,7 +7,7 @@ import {
   appendMilliseconds,
   costItems,
   costOf,
-  drainRows,
+  ledgerRules,
   flowOf,
   type Load,
   requestKinds,
@@ -108,7 +108,7 @@ const drainTable = (sizes: Sizes): Table => [
   ["reads each second on one shard", "lines in 256 frames", "calls of shelves for each line", "lines drained each second"],
   ...[50, 100, 200, 300, 400, 1_000].map((perShard) => {
     const { flow, linesPerSecond } = drainAt(perShard, sizes);
-    return row(count(perShard), [count(drainRows * flow.appendsPerCommit), flow.shelfCalls.toFixed(2), count(linesPerSecond)]);
+    return row(count(perShard), [count(ledgerRules.drainRows * flow.appendsPerCommit), flow.shelfCalls.toFixed(2), count(linesPerSecond)]);
   }),
 ];
 

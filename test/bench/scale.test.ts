@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
 import { measureSizes } from "../../bench/ledger/sizes.ts";
+import { guardReadSeconds } from "../../bench/scale/ceilings.ts";
+import { ledgerRules } from "../../bench/scale/cost.ts";
 import { commitRule, simulateCommits } from "../../bench/scale/group-commit.ts";
 import { simulateBalance } from "../../bench/scale/shard-balance.ts";
 import { pricesOf } from "../../bench/scale/prices.ts";
@@ -47,6 +49,25 @@ test("the simulated commits follow the writer's own rule", ({ expect }) => {
   expect(writer).toContain(`const CROWD_WAIT_MS = ${commitRule.crowdWaitMilliseconds};`);
   expect(read("src/platform/durable/ledger-draft.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
   expect(commitRule.appendsMax).toBe(254);
+});
+
+test("the arithmetic's constants are the ledger's own", ({ expect }) => {
+  const durable = "src/platform/durable";
+  for (const [file, constant, value] of [
+    ["src/ledger/flush.ts", "FLUSH_BYTES_MAX", ledgerRules.flushBytes],
+    [`${durable}/ledger-flush.ts`, "FLUSH_EVERY_MS", ledgerRules.flushSeconds * 1_000],
+    [`${durable}/ledger-flush.ts`, "BACKLOG_MS", ledgerRules.backlogSeconds * 1_000],
+    [`${durable}/ledger-line-rows.ts`, "ROWS_MAX", ledgerRules.drainRows],
+    [`${durable}/ledger-line-rows.ts`, "BYTES_MAX", ledgerRules.drainBytes],
+    [`${durable}/ledger-drain.ts`, "CALLS_MAX", ledgerRules.drainCalls],
+    [`${durable}/ledger-drain.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
+    [`${durable}/guard-epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
+    [`${durable}/ledger-root-link.ts`, "HAND_OVER_EVERY_MS", ledgerRules.handOverSeconds * 1_000],
+    [`${durable}/ledger-root-link.ts`, "SHARE_MS", ledgerRules.shareMilliseconds],
+  ] as const) {
+    const written = new RegExp(`const ${constant} = ([\\d_]+);`, "u").exec(read(file))?.[1];
+    expect(Number(written?.replaceAll("_", "")), constant).toBe(value);
+  }
 });
 
 test("alone an append waits for one commit, and under load each commit takes more", ({ expect }) => {
