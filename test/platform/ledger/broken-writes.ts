@@ -1,0 +1,145 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { ROOT_LOG } from "#ledger/root-log";
+import { originOf } from "./bucket.ts";
+import { ledger, shard } from "./worker.ts";
+
+/** The writes by which a record becomes provable, in their order. */
+export const writes = [
+  "frame insert",
+  "sync",
+  "stage",
+  "bundle PUT",
+  "tile0 PUT",
+  "tile1 PUT",
+  "checkpoint publish",
+  "root append",
+] as const;
+export type Write = (typeof writes)[number];
+/** An error either way: it was not done, or it was. */
+export const losses = ["lost", "persisted, but an error"] as const;
+export type Loss = (typeof losses)[number];
+
+const fault = () => new Error("made to fail by the test");
+
+/**
+ * Makes the next such write of the object that runs now go wrong, once. What is broken is the object's own storage, which ends with it,
+ * or a binding, which `mend` puts right. `hit`: whether it went wrong.
+ */
+export async function breakNext(
+  log: string,
+  write: Write,
+  loss: Loss,
+): Promise<{ readonly hit: () => boolean; readonly mend: () => void }> {
+  const broken = { hit: false };
+  const once = (): boolean => !broken.hit && (broken.hit = true);
+  if (write === "root append") breakRoot(once, loss);
+  else if (write in keys) breakPut(keyOf(write, log), once, loss);
+  else
+    await runInDurableObject(shard(log), (_, state) => {
+      if (write === "frame insert") breakInsert(state, once, loss);
+      if (write === "sync") breakSync(state, once, loss);
+      if (write === "stage") breakPlan(state, once, loss);
+    });
+  return {
+    hit: () => broken.hit,
+    mend() {
+      Reflect.deleteProperty(ledger.LEDGER_BUCKET, "put");
+      Reflect.deleteProperty(ledger.LEDGER_ROOT, "getByName");
+    },
+  };
+}
+
+/** The object starts anew from what is stored. */
+export async function reload(log: string): Promise<void> {
+  await scheduler.wait(50); // one that is about to end does so first
+  await evictDurableObject(shard(log)).catch(() => undefined); // one that broke has ended already
+}
+
+function breakInsert(state: DurableObjectState, once: () => boolean, loss: Loss): void {
+  const { storage } = state;
+  const [exec, transactionSync, abort] = [
+    storage.sql.exec.bind(storage.sql),
+    storage.transactionSync.bind(storage),
+    state.abort.bind(state),
+  ];
+  if (loss === "lost") {
+    storage.sql.exec = ((query: string, ...values: unknown[]) => {
+      if (query.startsWith("INSERT INTO frames") && once()) throw fault();
+      return exec(query, ...values);
+    }) as typeof exec; // generic in its rows, which this leaves as they are
+    return;
+  }
+  storage.transactionSync = (run) => {
+    const before = frames(storage);
+    const done = transactionSync(run);
+    if (frames(storage) === before || !once()) return done;
+    // Whoever tears the object down now does so once the disk has it: that is what is to be tried.
+    state.abort = (reason) => void storage.sync().then(() => abort(reason));
+    throw fault();
+  };
+}
+
+function frames({ sql }: DurableObjectStorage): number {
+  if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'frames'").toArray().length === 0) return 0;
+  return sql.exec<{ n: number }>("SELECT count(*) AS n FROM frames").one().n;
+}
+
+function breakSync(state: DurableObjectState, once: () => boolean, loss: Loss): void {
+  const { storage } = state;
+  const sync = storage.sync.bind(storage);
+  storage.sync = async () => {
+    if (!once()) return sync();
+    if (loss === "lost") state.abort("made to end by the test before the disk has it");
+    else await sync();
+    throw fault();
+  };
+}
+
+/** The row that says what a flush is about to do; the one that says that it is done has no note. */
+function breakPlan({ storage }: DurableObjectState, once: () => boolean, loss: Loss): void {
+  const exec = storage.sql.exec.bind(storage.sql);
+  storage.sql.exec = ((query: string, ...values: unknown[]) => {
+    const isPlan = query.startsWith("INSERT OR REPLACE INTO flush") && values.at(-1) !== null && once();
+    if (isPlan && loss === "lost") throw fault();
+    const rows = exec(query, ...values);
+    if (isPlan) throw fault();
+    return rows;
+  }) as typeof exec; // as above
+}
+
+const keys: Partial<Record<Write, string>> = {
+  "bundle PUT": "/tile/entries/",
+  "tile0 PUT": "/tile/0/",
+  "tile1 PUT": "/tile/1/",
+  "checkpoint publish": "",
+};
+const keyOf = (write: Write, log: string): string =>
+  write === "checkpoint publish" ? `checkpoint/${originOf(log)}` : `log/${originOf(log)}${keys[write] ?? ""}`;
+
+function breakPut(prefix: string, once: () => boolean, loss: Loss): void {
+  const bucket = ledger.LEDGER_BUCKET;
+  const put = bucket.put.bind(bucket) as (key: string, ...rest: unknown[]) => Promise<R2Object | null>;
+  bucket.put = (async (key: string, ...rest: unknown[]) => {
+    const isHit = key.startsWith(prefix) && once();
+    if (isHit && loss === "lost") throw fault();
+    const done = await put(key, ...rest);
+    if (isHit) throw fault();
+    return done;
+  }) as typeof bucket.put; // overloaded by its options, which this leaves as they are
+}
+
+function breakRoot(once: () => boolean, loss: Loss): void {
+  const namespace = ledger.LEDGER_ROOT;
+  const getByName = namespace.getByName.bind(namespace);
+  const asked = {
+    open: (log: string) => getByName(ROOT_LOG).open(log),
+    async add(...given: Parameters<ReturnType<typeof getByName>["add"]>) {
+      const isHit = once();
+      if (isHit && loss === "lost") throw fault();
+      const taken = await getByName(ROOT_LOG).add(...given);
+      if (isHit) throw fault();
+      return taken;
+    },
+  };
+  namespace.getByName = (() => asked) as unknown as typeof getByName; // the two calls that a log makes
+}
