@@ -111,7 +111,7 @@ export class LedgerFlush {
     this.wake();
   }
 
-  /** Has the alarm come as after a commit. */
+  /** Has the alarm come as after a commit, for something else that waits for it than a frame. */
   wake(): void {
     if (this.#alarm !== "soon") this.#arm(this.#everyMs);
   }
@@ -128,8 +128,9 @@ export class LedgerFlush {
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
     const pruned = this.#prune();
     this.#measure();
+    const isIdle = this.#stop === undefined && this.#oldest === undefined && this.#drain.waitingFrame === undefined;
     if (!pruned) this.#arm(BACKLOG_MS);
-    else if (this.#oldest === undefined && this.#drain.waitingFrame === undefined) this.#rest();
+    else if (isIdle) this.#rest();
     else if (!copied || drained === "failed") this.#arm(RETRY_MS);
     else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : this.#everyMs);
   }

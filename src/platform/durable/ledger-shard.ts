@@ -191,7 +191,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     await this.#start();
     const closed = this.#stopped !== undefined || (await this.#close());
     await this.#flush.run();
-    const rooted = this.#stopped !== undefined || (await this.#root.settle(instant(Date.now())));
+    // Also while the root log was not asked yet: settling asks.
+    const rooted = this.#flush.stopped !== undefined || (await this.#root.settle(instant(Date.now())));
     if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
   }
 

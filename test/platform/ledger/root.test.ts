@@ -1,5 +1,5 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { fromUtf8, utf8 } from "#ledger/bytes";
 import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
 import { checkpointKey } from "#ledger/flush";
@@ -12,6 +12,7 @@ import { LedgerRoot } from "#platform/durable/ledger-root";
 import { LedgerShard } from "#platform/durable/ledger-shard";
 import { signText } from "#platform/durable/ledger-signer";
 import { bucket, flush } from "./bucket.ts";
+import { bucketIsAway, rootIsAway } from "./outages.ts";
 import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
 
 const root = () => ledger.LEDGER_ROOT.getByName(ROOT_LOG);
@@ -53,6 +54,31 @@ test(
     expect(await standing(log)).toEqual([0, 5, 405, 407]);
   },
 );
+
+test("what a log had not handed over when it restarted while the root log or R2 was away is handed over by its alarm, without another record", async ({
+  expect,
+}) => {
+  for (const isAway of [rootIsAway, bucketIsAway]) {
+    const log = ownLog();
+    await fill(log, 1);
+    await flush(log);
+    await fill(log, 7);
+    rootIsAway(true);
+    await runDurableObjectAlarm(shard(log)); // copied, and not handed over
+    rootIsAway(false);
+    expect(await shard(log).status()).toMatchObject({ size: 10, copied: 10 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+    expect(await shard(log).status(), "and so it is not late with its copy").toMatchObject({ health: "good" });
+    vi.useRealTimers();
+    isAway(true);
+    await evictDurableObject(shard(log));
+    expect(await runDurableObjectAlarm(shard(log))).toBe(true);
+    isAway(false);
+    expect(await runDurableObjectAlarm(shard(log)), "it comes again").toBe(true);
+    expect(sizeOf(await root().open(log))).toBe("10");
+    expect(await runDurableObjectAlarm(shard(log)), "and not once it is done").toBe(false);
+  }
+});
 
 test("in one round of ten seconds all logs' checkpoints are one frame", async ({ expect }) => {
   const logs = [ownLog(), ownLog(), ownLog()];
