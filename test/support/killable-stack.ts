@@ -3,35 +3,44 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-/** A whole stack in a process group of its own, whose runtime can be killed like a machine that loses its power. */
+/** A whole stack in a process group of its own, which can be killed like a machine that loses its power: nothing is written any more, nobody is told. */
 export interface KillableStack {
-  /** SIGKILL to workerd: nothing is written any more, nobody is told. */
+  /** Resolves when it answers; rejects with what it printed when it ended before. */
+  readonly ready: Promise<void>;
+  /** SIGKILL to workerd alone, if it runs; the stack then ends by itself. */
   killRuntime(): void;
-  /** SIGTERM to what is left, and SIGKILL when it does not end. */
+  /** SIGKILL to all of its processes; resolves when none is left. */
+  killAll(): Promise<void>;
+  /** SIGTERM, and SIGKILL to what does not end. */
   end(): Promise<void>;
 }
 
 const root = join(import.meta.dirname, "../..");
 
-/** Starts it on a state folder, as `npm start` does, and resolves when it is ready. */
-export async function startKillable(port: number, state: string): Promise<KillableStack> {
-  const child = spawn(process.execPath, ["sandbox/start.ts", "--port", String(port), "--state", state], { cwd: root, detached: true });
+/** Starts one on a state folder, as `npm start` does, in front of a FHIR server that outlives it. */
+export function startKillable(port: number, state: string, origin: string): KillableStack {
+  const options = ["--port", String(port), "--state", state, "--origin", origin];
+  const child = spawn(process.execPath, ["sandbox/start.ts", ...options], { cwd: root, detached: true });
   const { pid: group = 0 } = child;
-  const end = async () => {
-    if (isLeft(group)) process.kill(-group, "SIGTERM");
-    for (const until = Date.now() + 10_000; isLeft(group) && Date.now() < until;) await wait(50);
-    if (isLeft(group)) process.kill(-group, "SIGKILL"); // what waits for a runtime that is no more
-    while (isLeft(group)) await wait(50);
+  const killAll = async () => {
+    while (isLeft(group)) {
+      process.kill(-group, "SIGKILL");
+      await wait(20);
+    }
   };
-  await ready(child).catch(async (fault: unknown) => {
-    await end();
-    throw fault;
-  });
+  const started = ready(child);
+  started.catch(() => undefined); // most of those that are killed early have nobody who waits for them
   return {
+    ready: started,
     killRuntime() {
       for (const pid of workerdOf(group)) process.kill(pid, "SIGKILL");
     },
-    end,
+    killAll,
+    async end() {
+      if (isLeft(group)) process.kill(-group, "SIGTERM");
+      for (const until = Date.now() + 10_000; isLeft(group) && Date.now() < until;) await wait(50);
+      await killAll(); // what waits for a runtime that is no more
+    },
   };
 }
 
@@ -39,8 +48,8 @@ async function ready(child: ChildProcess): Promise<void> {
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   for (const until = Date.now() + 120_000; !/^ready/mu.test(said);) {
-    if (child.exitCode !== null || Date.now() > until) throw new Error(`not ready: ${said}`);
-    await wait(100);
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > until) throw new Error(`not ready: ${said}`);
+    await wait(50);
   }
 }
 

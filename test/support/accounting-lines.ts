@@ -1,0 +1,30 @@
+import type { AuditEvent, Counts, PatientCounts } from "#audit/event";
+
+/** As much of an accounting's AuditEvent as the law asks for (45 CFR 164.528(b)(2)). */
+export interface AccountedEvent {
+  readonly recorded: string;
+  readonly purposeOfEvent: readonly { readonly coding: readonly { readonly code: string }[] }[];
+  readonly agent: readonly { readonly requestor: boolean; readonly who: { readonly identifier?: { readonly value: string } } }[];
+  readonly entity: readonly {
+    readonly what?: { readonly reference: string };
+    readonly detail?: readonly { readonly type: string; readonly valueString?: string }[];
+  }[];
+}
+
+/** When, to whom, what for, what: as an opened record says it of one of its patients. */
+export const disclosureLine = ({ at, who, why }: AuditEvent, { counts }: PatientCounts): string =>
+  lineText(at, who?.client, why?.purposes, counts);
+
+/** The same as the accounting says it. */
+export function accountingLine({ recorded, purposeOfEvent, agent, entity }: AccountedEvent): string {
+  const disclosed = entity.flatMap(({ detail = [] }) => detail).find(({ type }) => type === "disclosed")?.valueString ?? "";
+  const counts = disclosed === "that nothing was found" ? [] : disclosed.split(", ").map((text) => text.split(" "));
+  const codes = purposeOfEvent.flatMap(({ coding }) => coding.map(({ code }) => code));
+  const client = agent.find(({ requestor }) => requestor)?.who.identifier?.value;
+  return lineText(Date.parse(recorded), client, codes, Object.fromEntries(counts.map(([type = "", n]) => [type, Number(n)])));
+}
+
+function lineText(at: number, client: string | undefined, purposes: readonly string[] | undefined, counts: Counts): string {
+  const disclosed = Object.entries(counts).map(([type, n]) => `${type} ${n}`);
+  return [new Date(at).toISOString(), client, purposes?.join(), disclosed.toSorted().join(", ")].join(" | ");
+}

@@ -1,0 +1,173 @@
+import { expect } from "vitest";
+import type { AuditEvent } from "#audit/event";
+import type { Checkpoint } from "#ledger/checkpoint";
+import { openCheckpoint } from "#ledger/checkpoint";
+import { parseReceipt, type Receipt } from "#ledger/receipt";
+import { RootLeaves } from "#ledger/root-log";
+import { parseVerifierKey, type Verifier } from "#ledger/signed-note";
+import { verifyLog } from "#ledger/verify";
+import { accessToken } from "../../cli/access-token.ts";
+import { clientOf, type DevFile } from "../../cli/dev-file.ts";
+import { httpLog } from "../../cli/http-log.ts";
+import { send } from "../../cli/mutual-tls.ts";
+import { accountingLine, type AccountedEvent, disclosureLine } from "./accounting-lines.ts";
+import { openLedger } from "./auditor.ts";
+import { newOnes, type Told } from "./mixed-load.ts";
+
+const proofSeconds = 40; // a proof is good for a minute: one of these is refused for nothing but its use
+
+/** What clients were told over all the lives of one stack, and whether the ledger, the FHIR server and the accountings keep to it. */
+export class KeptPromises {
+  readonly #told: Told[] = [];
+  readonly #receipts: Receipt[] = [];
+  readonly #checkpoints = new Map<string, Checkpoint[]>(); // every one that was verified, by log
+  #replays = 0;
+
+  get summary(): { readonly receipts: number; readonly created: number; readonly replays: number } {
+    const created = this.#told.filter(({ creates, status }) => creates.length > 0 && status !== undefined && status < 300).length;
+    return { receipts: this.#receipts.length, created, replays: this.#replays };
+  }
+
+  /** Takes in what was told until a kill. Whoever was told of something holds a receipt. */
+  take(told: readonly Told[]): void {
+    for (const one of told) {
+      this.#told.push(one);
+      const receipt = one.headers["phylax-receipt"];
+      if (receipt === undefined) {
+        expect(one.status === undefined || one.status >= 400, `${one.method} ${one.path}: ${one.status} without a receipt`).toBe(true);
+        continue;
+      }
+      const read = parseReceipt(String(receipt));
+      if (!read.ok) throw new Error(`not a receipt: ${String(receipt)}`);
+      this.#receipts.push(read.value);
+    }
+    expect(new Set(this.#receipts.map(({ log, index }) => `${log} ${index}`)).size, "each answer has a record of its own").toBe(
+      this.#receipts.length,
+    );
+  }
+
+  /** Every log verifies, has every receipt, and extends every checkpoint that was seen of it before or stands in the root log. */
+  async verify(dev: DevFile): Promise<void> {
+    const leaves = new RootLeaves(verifierOf(dev.root));
+    const root = httpLog(dev.ledger, "root");
+    // A ledger that was killed before its first record has none yet.
+    if (this.#receipts.length > 0 || (await root.checkpoint()) !== undefined)
+      expect(await verifyLog(root, verifierOf(dev.root), {}, leaves), "root").toMatchObject({ ok: true });
+    for (const [log, key] of Object.entries(dev.logs)) {
+      const [verifier, reader] = [verifierOf(key), httpLog(dev.ledger, log)];
+      const [own, seen] = [this.#receipts.filter((receipt) => receipt.log === log), this.#checkpoints.get(log) ?? []];
+      const since = [...seen, ...(leaves.seen.get(log) ?? [])].filter(({ size }) => size > 0);
+      const note = (await reader.checkpoint()) ?? new Uint8Array();
+      expect(await verifyLog(reader, verifier, { receipts: own, since }), log).toMatchObject({ ok: true });
+      const checkpoint = openCheckpoint(note, verifier);
+      if (checkpoint.ok) this.#checkpoints.set(log, [...seen, checkpoint.value]);
+    }
+  }
+
+  /** A proof that was used up before the kill is used up after it. */
+  async replay(dev: DevFile): Promise<void> {
+    const used = this.#told.filter(
+      ({ proof, status, at }) => proof !== undefined && status === 200 && Date.now() - at < proofSeconds * 1_000,
+    );
+    for (const { path, method, authorization, proof = "" } of used.slice(-3)) {
+      const { status } = await send(dev, undefined, `${dev.fhir}/${path}`, { method, headers: { authorization, dpop: proof } });
+      expect(status, `a used proof for ${path}`).toBe(401);
+      this.#replays++;
+    }
+  }
+
+  /** Opens every leaf, as an auditor: each answer is on record with every patient it told of, each write as it ended, each accounting is whole. */
+  async count(dev: DevFile): Promise<{ readonly records: number; readonly lines: number }> {
+    const events = (await openLedger(dev)).map(({ event }) => event);
+    this.#answersAreOnRecord(Map.groupBy(events, ({ id }) => id));
+    await this.#writesAreAsRecorded(
+      dev,
+      Map.groupBy(events, ({ traceId }) => traceId),
+    );
+    return { records: events.length, lines: await accountingsAreWhole(dev, events) };
+  }
+
+  #answersAreOnRecord(byRequest: ReadonlyMap<string, readonly AuditEvent[]>): void {
+    for (const { headers, status = 0, text, method, path } of this.#told) {
+      if (headers["phylax-receipt"] === undefined) continue;
+      const own = byRequest.get(String(headers["x-request-id"])) ?? [];
+      expect(own.length, `${method} ${path} is on record`).toBeGreaterThan(0);
+      const named = new Set(own.flatMap(({ kind, patients }) => (kind === "disclosure" ? patients.map(({ patient }) => patient) : [])));
+      const seen = status < 300 ? new Set(text.match(/\b(?:load|large)-\d+/gu)) : new Set<string>(); // also in what broke off
+      expect(
+        [...seen].filter((id) => !named.has(`main/Patient/${id}`)),
+        `${method} ${path} told of them`,
+      ).toEqual([]);
+    }
+  }
+
+  /** At the origin once if it was acknowledged, at most once if not, and never without an intent. */
+  async #writesAreAsRecorded(dev: DevFile, byTrace: ReadonlyMap<string | undefined, readonly AuditEvent[]>): Promise<void> {
+    const held = await namesAt(dev.origin);
+    expect(new Set(held).size, "nothing was written twice").toBe(held.length);
+    const there = new Set(held);
+    for (const { creates, traceId, method, path, whole, status, text } of this.#told) {
+      const own = byTrace.get(traceId) ?? [];
+      const done = own.filter(({ kind, outcome }) => kind === "write" && outcome?.status === 201).length;
+      const found = creates.filter((name) => there.has(name)).length;
+      const acknowledged =
+        !whole || creates.length === 0 ? 0 : status === 201 ? 1 : status === 200 ? [...text.matchAll(/"status":"201/gu)].length : 0;
+      expect(found, `${method} ${path}: what was acknowledged is there`).toBeGreaterThanOrEqual(acknowledged);
+      expect(done, `${method} ${path}: what was acknowledged is on record`).toBeGreaterThanOrEqual(acknowledged);
+      expect(found, `${method} ${path}: what is on record as done is there`).toBeGreaterThanOrEqual(done);
+      const intended = own.filter(({ kind }) => kind === "intent").length;
+      expect(intended, `${method} ${path}: nothing is there without an intent`).toBeGreaterThanOrEqual(Math.min(found, 1));
+    }
+  }
+}
+
+function verifierOf(key: string): Verifier {
+  const verifier = parseVerifierKey(key);
+  if (!verifier.ok) throw new Error(verifier.error);
+  return verifier.value;
+}
+
+interface Page {
+  readonly entry?: readonly { readonly resource: { readonly identifier: readonly { readonly value: string }[] } }[];
+  readonly link?: readonly { readonly relation: string; readonly url: string }[];
+}
+
+/** The names of everything that was created through the gateway, as the FHIR server itself has them. */
+async function namesAt(origin: string): Promise<string[]> {
+  const names: string[] = [];
+  let next: string | undefined = `${origin}/Observation?identifier=${encodeURIComponent(`${newOnes}|`)}&_count=1000`;
+  while (next !== undefined) {
+    const { entry = [], link }: Page = await (await fetch(next)).json();
+    names.push(...entry.flatMap(({ resource }) => resource.identifier.map(({ value }) => value)));
+    next = link?.find(({ relation }) => relation === "next")?.url;
+  }
+  return names;
+}
+
+/** Each patient's accounting is what the opened leaves tell of them, line by line. How many lines there were. */
+async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]): Promise<number> {
+  const counted = new Map<string, string[]>();
+  for (const event of events) {
+    if (event.kind !== "disclosure") continue;
+    for (const one of event.patients) counted.set(one.patient, [...(counted.get(one.patient) ?? []), disclosureLine(event, one)]);
+  }
+  const officer = clientOf(dev, "privacy-officer");
+  const headers = { authorization: `Bearer ${await accessToken(dev, officer)}` };
+  const snapshot = new Date().toISOString(); // an accounting of one record of a person is a disclosure of the others
+  let lines = 0;
+  for (const [patient, expected] of counted) {
+    const id = patient.slice(patient.lastIndexOf("/") + 1);
+    const { status, text } = await send(dev, officer, `${dev.fhir}/Patient/${id}/$disclosures?all=true`, { headers });
+    expect(status, text.slice(0, 500)).toBe(200);
+    const { entry } = JSON.parse(text) as {
+      readonly entry: readonly { readonly search: { readonly mode: string }; readonly resource: AccountedEvent }[];
+    };
+    const own = entry.flatMap(({ search, resource }) => {
+      const isOwn = search.mode === "match" && resource.entity[0]?.what?.reference === `Patient/${id}`;
+      return isOwn && resource.recorded < snapshot ? [accountingLine(resource)] : [];
+    });
+    expect(own.toSorted(), patient).toEqual(expected.toSorted());
+    lines += own.length;
+  }
+  return lines;
+}
