@@ -9,6 +9,8 @@ const auditors = ["auditor-1", "auditor-2"].map((kid) => {
 });
 const secret = (): string => randomBytes(32).toString("base64url");
 
+const seed = process.env["PHYLAX_MODEL_SEED"];
+
 /** The ledger worker in workerd, with storage that ends with the run. */
 export default defineProject({
   plugins: [
@@ -24,6 +26,7 @@ export default defineProject({
           ACCOUNTING_KEY: secret(),
           SUBJECT_KEY: secret(),
           AUDITOR_PRIVATE_KEYS: auditors.map((one) => one.private),
+          MODEL: { runs: Number(process.env["PHYLAX_MODEL"] ?? 20), seed: seed === undefined ? null : Number(seed) },
         },
       },
     }),

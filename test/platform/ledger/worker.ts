@@ -26,6 +26,7 @@ export const ledger = env as unknown as LedgerEnv & {
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
+  readonly MODEL: { readonly runs: number; readonly seed: number | null };
 };
 
 export const config = readLedgerConfig(ledger);

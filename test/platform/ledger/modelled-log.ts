@@ -1,0 +1,313 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { createHash } from "node:crypto";
+import { expect, vi } from "vitest";
+import type { AuditEvent } from "#audit/event";
+import type { Recorded } from "#audit/ports";
+import { fromUtf8, utf8 } from "#ledger/bytes";
+import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
+import { checkpointKey } from "#ledger/flush";
+import { openInclusionNote } from "#ledger/inclusion-note";
+import { verifyLog } from "#ledger/verify";
+import { breakNext, type Loss, reload } from "./broken-writes.ts";
+import { bucketReader, type Fault, faultyBucket, flushWith, originOf } from "./bucket.ts";
+import { bucketIsAway, readBucket, rootIsAway, rootLog } from "./outages.ts";
+import { putBack, type Rows, rowsOf } from "./rows.ts";
+import { disclosureOf, failure, newId, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+
+const REMEMBERED_MS = 130_000; // a proof, and whose an event is
+const DEGRADED_MS = 120_000;
+const REFUSE_MS = 1_800_000;
+const ROUNDING_MS = 10_000; // frames tell their time in steps of this
+const secondHistory = /the bucket holds another|a shelf holds another/u;
+
+interface Acknowledged {
+  readonly events: readonly AuditEvent[];
+  readonly proof: string | undefined;
+  readonly at: Recorded;
+  readonly times: readonly [earliest: number, latest: number]; // of its commit, by the clock or by its frame
+  readonly clock: number; // what it told
+}
+
+/** What the model has to go back to, if the object goes back. */
+interface Moment {
+  readonly rows: Rows;
+  readonly size: number;
+}
+
+/** A log that things happen to, and what must be true of it. Each thing that happens ends with `look`. */
+export class ModelledLog {
+  readonly #log: string;
+  #acknowledged: Acknowledged[] = [];
+  #shown: Checkpoint[] = []; // every checkpoint that was seen anywhere: served, in R2, in the root log
+  #moment: Moment | undefined;
+  #now: number;
+  #latest: number; // what the clock told at most, ever
+  #latestFrame = 0; // frames never go back
+  #copied = 0; // leaves, when it was last asked
+  #isBucketAway = false;
+  #isRootAway = false;
+  /** It runs and has seen both since it started. */
+  #sawBucket = false;
+  #sawRoot = false;
+  /** It went back to where nobody can tell: from here on two histories are possible, and the bucket may hold objects of the other. */
+  #isForked = false;
+  #unsure = 0; // commits whose answer was lost: how many frames there may be that nobody was told of
+
+  constructor(log: string, now: number) {
+    [this.#log, this.#now, this.#latest] = [log, now, now];
+    vi.setSystemTime(now);
+  }
+
+  /** Stopped for good, rightly: only after it forked. */
+  isOver = false;
+
+  async append(count: number, proven: boolean): Promise<void> {
+    const events = [disclosureOf(1), ...Array.from({ length: count - 1 }, () => refusal())];
+    await this.#append(events, proven ? createHash("sha256").update(newId()).digest("base64url") : undefined);
+  }
+
+  /** The same events come again, as after a lost answer; they get their first position for as long as it is remembered. */
+  async appendAgain(which: number): Promise<void> {
+    const one = this.#acknowledged[which % Math.max(this.#acknowledged.length, 1)];
+    if (one === undefined) return;
+    const answer = await this.#append(one.events, one.proof);
+    if (answer !== undefined && this.#latest <= one.clock + REMEMBERED_MS) expect(answer, "the same position").toEqual(one.at);
+  }
+
+  /** Another request comes with a proof that was used up. */
+  async replay(which: number): Promise<void> {
+    const used = this.#acknowledged.filter(({ proof }) => proof !== undefined);
+    const one = used[which % Math.max(used.length, 1)];
+    if (one === undefined || this.#latest > one.clock + REMEMBERED_MS) return;
+    expect(await this.#append([refusal()], one.proof, true), "a proof is used once").toBeUndefined();
+  }
+
+  async breakWrite(write: "frame insert" | "sync" | "stage", loss: Loss): Promise<void> {
+    if (!(await this.#runs())) return;
+    const { hit } = await breakNext(this.#log, write, loss);
+    if (write === "stage") await runDurableObjectAlarm(shard(this.#log));
+    else await this.#append([refusal()], undefined, false, hit);
+    await this.#restart(() => reload(this.#log));
+  }
+
+  async breakFlush(nth: number, fault: Fault): Promise<void> {
+    if (this.#isBucketAway || !(await this.#runs())) return;
+    const { bucket } = await runInDurableObject(shard(this.#log), (_, state) =>
+      faultyBucket(nth, fault, () => state.abort("a crash made by the test")),
+    );
+    await this.#restart(() => flushWith(this.#log, bucket));
+  }
+
+  async kill(): Promise<void> {
+    await this.#restart(async () => {
+      await runInDurableObject(shard(this.#log), (_, state) => state.abort("killed by the test")).catch(() => undefined);
+    });
+  }
+
+  /** With appends on their way: each is answered or it is not. */
+  async killAmidAppends(count: number): Promise<void> {
+    const answers = Array.from({ length: count }, () => this.#append([refusal()], undefined, false, () => true));
+    await scheduler.wait(count % 4);
+    await Promise.all([...answers, this.kill()]);
+  }
+
+  async evict(): Promise<void> {
+    await this.#restart(() => reload(this.#log));
+  }
+
+  async bucketOutage(isAway: boolean): Promise<void> {
+    this.#isBucketAway = isAway;
+    bucketIsAway(isAway);
+  }
+
+  async rootOutage(isAway: boolean): Promise<void> {
+    this.#isRootAway = isAway;
+    rootIsAway(isAway);
+  }
+
+  async clock(milliseconds: number): Promise<void> {
+    this.#now += milliseconds;
+    this.#latest = Math.max(this.#latest, this.#now);
+    vi.setSystemTime(this.#now);
+  }
+
+  /** The log's alarm comes, if it is set. It must be while something waits for its copy. */
+  async alarm(): Promise<void> {
+    const wasSet = await runDurableObjectAlarm(shard(this.#log));
+    const { size, copied, why } = await shard(this.#log).status();
+    if (why === null && copied < size) expect(wasSet, "an alarm is set while a record has no copy").toBe(true);
+  }
+
+  async rootAlarm(): Promise<void> {
+    await runDurableObjectAlarm(rootLog());
+  }
+
+  async remember(): Promise<void> {
+    if (!(await this.#runs())) return;
+    const { size } = await shard(this.#log).status();
+    this.#moment = { rows: await rowsOf(this.#log), size };
+  }
+
+  /**
+   * The object goes back to the remembered moment. When more was published or handed over it must refuse, and shows nothing until its rows
+   * are brought forward again; when nothing was, nobody can know: what came after is forgotten by all.
+   */
+  async rollBack(): Promise<void> {
+    const moment = this.#moment;
+    if (moment === undefined || !(await this.#runs())) return;
+    await this.bucketOutage(false);
+    await this.rootOutage(false);
+    const [published, standing] = [await this.#published(), await this.#standing()];
+    const later = await rowsOf(this.#log);
+    await putBack(this.#log, moment.rows);
+    await this.#restart(() => reload(this.#log));
+    if (Math.max(published?.size ?? 0, standing?.size ?? 0) <= moment.size) {
+      this.#isForked = true;
+      this.#unsure = 0;
+      this.#acknowledged = this.#acknowledged.filter(({ at }) => at.index < moment.size);
+      this.#shown = this.#shown.filter(({ size }) => size <= moment.size);
+      return;
+    }
+    const where = (published?.size ?? 0) > moment.size ? "was published" : "stands in the root log";
+    const why = `a checkpoint ${where} that this log does not extend`;
+    expect(await shard(this.#log).status()).toMatchObject({ health: "refusing", why });
+    expect(await failure(() => shard(this.#log).append([refusal()]))).toContain(why);
+    const reader = publicReader(this.#log);
+    expect([await reader.checkpoint(), await reader.frame(0), await reader.entries(0, 1), await reader.tile(0, 0, 1)]).toEqual(
+      Array.from({ length: 4 }, () => undefined),
+    );
+    await putBack(this.#log, later);
+    await this.#restart(() => reload(this.#log));
+    expect(await shard(this.#log).status(), "brought forward again it goes on").toMatchObject({ why: null });
+  }
+
+  /** What must be true at every moment. */
+  async look(): Promise<void> {
+    await this.clock(1_500); // a checkpoint is signed once a second
+    const { size, copied, health, why } = await shard(this.#log).status();
+    this.#explain(why);
+    if (why !== null) {
+      expect(health).toBe("refusing");
+      expect(await publicReader(this.#log).checkpoint(), "what is stopped shows nothing").toBeUndefined();
+      return;
+    }
+    this.#copied = copied;
+    if (copied === size) this.#unsure = 0;
+    const [certain, possible] = this.#late(copied);
+    if (certain > REFUSE_MS) expect(health).toBe("refusing");
+    else if (certain > DEGRADED_MS) expect(health).not.toBe("good");
+    if (possible < DEGRADED_MS && this.#unsure === 0) expect(health).not.toBe("refusing");
+    const last = this.#acknowledged.reduce((most, { at }) => Math.max(most, at.index + at.count), 0);
+    expect(size, "what was acknowledged is there").toBeGreaterThanOrEqual(last);
+    const served = await publicReader(this.#log).checkpoint();
+    for (const one of [served && this.#read(served), await this.#published(), await this.#standing()]) {
+      if (one === undefined || one.size === 0) continue;
+      const same = this.#shown.find((earlier) => earlier.size === one.size);
+      if (same === undefined) this.#shown.push(one);
+      else expect(one, "one root a size").toEqual(same);
+    }
+  }
+
+  /** Everything that was away is back: after some alarms all is well, and all that was acknowledged or shown is in one history. */
+  async settle(): Promise<void> {
+    await this.bucketOutage(false);
+    await this.rootOutage(false);
+    for (let i = 0; i < 6 && !this.isOver; i++) {
+      await this.clock(50_000);
+      await this.alarm();
+      await this.look();
+    }
+    if (this.isOver) return;
+    const { size, ...status } = await shard(this.#log).status();
+    expect(status).toMatchObject({ copied: size, health: "good", why: null });
+    expect((await this.#standing())?.size, "in the root log").toBe(size);
+    const claims = { receipts: this.#acknowledged.map(({ at }) => at), since: this.#shown };
+    for (const reader of [publicReader(this.#log), bucketReader(this.#log)])
+      expect(await verifyLog(reader, verifierOf(this.#log), claims)).toMatchObject({ ok: true, value: { size } });
+    const proofs = await shard(this.#log).proofs(this.#acknowledged.map(({ at }) => at.index));
+    for (const [i, { at }] of this.#acknowledged.entries())
+      expect(openInclusionNote(proofs[i] ?? new Uint8Array(), at.leafHash, verifierOf(this.#log)), "its leaf").toMatchObject({
+        ok: true,
+        value: { index: at.index },
+      });
+  }
+
+  /** Answers the position; undefined when it was refused, rightly. */
+  async #append(events: readonly AuditEvent[], proof: string | undefined, isReplay = false, broken = never): Promise<Recorded | undefined> {
+    const [now, late] = [this.#now, this.#late(this.#copied)];
+    const answer = await shard(this.#log)
+      .append(events, proof)
+      .catch((fault: Error) => fault);
+    if (answer instanceof Error) {
+      if (broken()) this.#unsure++;
+      else if (answer.message.includes("too far behind its copy")) expect(late[1] > REFUSE_MS || this.#unsure > 0).toBe(true);
+      else this.#explain(answer.message.replace("ledger: ", ""));
+      return undefined;
+    }
+    if (answer === "replayed" && isReplay) return undefined;
+    if (answer === "replayed" || answer === "counted") throw new Error(`${answer}, and it was not`);
+    expect(late[0], "not so far behind its copy").toBeLessThanOrEqual(REFUSE_MS);
+    if (broken === never) [this.#sawBucket, this.#sawRoot] = [true, true];
+    if (this.#acknowledged.some(({ at }) => at.index === answer.index)) return answer; // told again
+    this.#latestFrame = Math.max(this.#latestFrame, Math.floor(now / ROUNDING_MS) * ROUNDING_MS);
+    const times = [Math.min(now, this.#latestFrame), Math.max(now, this.#latestFrame)] as const;
+    this.#acknowledged.push({ events, proof, at: answer, times, clock: now });
+    return answer;
+  }
+
+  /** Whether a stop is what the model says it is. */
+  #explain(why: string | null): void {
+    const mustStop = (this.#isBucketAway && !this.#sawBucket) || (this.#isRootAway && !this.#sawRoot);
+    if (why !== null && this.#isForked && secondHistory.test(why)) {
+      this.isOver = true;
+      return;
+    }
+    if (mustStop)
+      expect([
+        ...(this.#isBucketAway && !this.#sawBucket ? ["the published checkpoint cannot be read"] : []),
+        ...(this.#isRootAway && !this.#sawRoot ? ["the root log cannot be asked"] : []),
+      ]).toContain(why);
+    else expect(why).toBeNull();
+    if (!this.#isBucketAway) this.#sawBucket = true;
+    if (!this.#isRootAway) this.#sawRoot = true;
+  }
+
+  /** For how long the oldest record without a copy has waited, at least and at most. */
+  #late(copied: number): readonly [certain: number, possible: number] {
+    const waiting = this.#acknowledged.filter(({ at }) => at.index >= copied).map(({ times }) => times);
+    if (waiting.length === 0) return [0, 0];
+    const [first] = waiting;
+    return [Math.max(0, this.#now - (first?.[1] ?? this.#now)), this.#now - Math.min(...waiting.map(([earliest]) => earliest))];
+  }
+
+  async #runs(): Promise<boolean> {
+    const { why } = await shard(this.#log).status();
+    this.#explain(why);
+    return why === null && !this.isOver;
+  }
+
+  async #restart(how: () => Promise<void>): Promise<void> {
+    await how();
+    [this.#sawBucket, this.#sawRoot] = [false, false];
+  }
+
+  async #published(): Promise<Checkpoint | undefined> {
+    const note = await (await readBucket(checkpointKey(originOf(this.#log))))?.bytes();
+    return note && this.#read(note);
+  }
+
+  async #standing(): Promise<Checkpoint | undefined> {
+    const [note] = await runInDurableObject(rootLog(), (_, { storage: { sql } }) =>
+      sql.exec<{ note: string }>("SELECT note FROM root_logs WHERE log = ?", this.#log).toArray(),
+    );
+    return note && this.#read(utf8(note.note));
+  }
+
+  #read(note: Uint8Array): Checkpoint {
+    const checkpoint = openCheckpoint(note, verifierOf(this.#log));
+    if (!checkpoint.ok) throw new Error(`${checkpoint.error}: ${fromUtf8(note)}`);
+    return checkpoint.value;
+  }
+}
+
+const never = (): boolean => false;
