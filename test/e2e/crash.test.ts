@@ -11,7 +11,8 @@ import { seeded } from "../../sandbox/synthetic/random.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 import { KeptPromises } from "../support/kept-promises.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
-import { loadedResources, mixedLoad } from "../support/mixed-load.ts";
+import { loadedResources } from "../support/load-wishes.ts";
+import { mixedLoad } from "../support/mixed-load.ts";
 import { freePort } from "../support/stack.ts";
 
 // The full form kills fifty times (PHYLAX_CRASH=full, or a number of kills); PHYLAX_CRASH_SEED repeats the moments and what is asked.

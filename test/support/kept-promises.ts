@@ -12,7 +12,8 @@ import { httpLog } from "../../cli/http-log.ts";
 import { send } from "../../cli/mutual-tls.ts";
 import { accountingLine, type AccountedEvent, disclosureLine } from "./accounting-lines.ts";
 import { openLedger } from "./auditor.ts";
-import { newOnes, type Told } from "./mixed-load.ts";
+import { newOnes } from "./load-wishes.ts";
+import type { Told } from "./mixed-load.ts";
 
 const proofSeconds = 40; // a proof is good for a minute: one of these is refused for nothing but its use
 

@@ -4,11 +4,11 @@ import { Agent, request } from "node:https";
 import { setTimeout as wait } from "node:timers/promises";
 import type { IncomingHttpHeaders } from "node:http";
 import type { JWK } from "jose";
-import type { Resource } from "@medplum/fhirtypes";
 import { accessToken } from "../../cli/access-token.ts";
 import { clientOf, type DevClient, type DevFile } from "../../cli/dev-file.ts";
 import { keyProof } from "../../cli/key-proof.ts";
-import { seeded, type Random } from "../../sandbox/synthetic/random.ts";
+import { seeded } from "../../sandbox/synthetic/random.ts";
+import { type Wish, wishes } from "./load-wishes.ts";
 
 /** One request, and as much of its answer as came; `whole` when all of it did. */
 export interface Told {
@@ -27,87 +27,8 @@ export interface Told {
   whole: boolean;
 }
 
-export const newOnes = "urn:phylax:load";
-const plain = Array.from({ length: 60 }, (_, n) => `load-${n}`);
-const large = ["large-0", "large-1", "large-2"]; // a search of one's observations is more than 1 MiB
 const askersAtOnce = 16;
 const tokenSeconds = 60; // each client gets a new token this often: tokens are load, too
-
-/** What the origin holds beside the demonstration's data: patients enough that none of them has more lines than one accounting holds. */
-export function loadedResources(): Resource[] {
-  const observation = (patient: string, n: number, bytes: number): Resource => ({
-    resourceType: "Observation",
-    id: `${patient}-o${n}`,
-    status: "final",
-    code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
-    subject: { reference: `Patient/${patient}` },
-    ...(bytes > 0 && { note: [{ text: "n".repeat(bytes) }] }),
-  });
-  const everyone = [...plain, ...large];
-  return [
-    ...everyone.map((id): Resource => ({ resourceType: "Patient", id, name: [{ family: id }] })),
-    ...everyone.flatMap((id) => Array.from({ length: 4 }, (_, n) => observation(id, n, large.includes(id) ? 400_000 : 0))),
-  ];
-}
-
-interface Wish {
-  readonly client: string;
-  readonly path: string;
-  readonly method?: string;
-  readonly body?: object;
-  readonly creates?: readonly string[];
-}
-
-const newObservation = (patient: string, name: string) => ({
-  resourceType: "Observation",
-  status: "final",
-  identifier: [{ system: newOnes, value: name }],
-  category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] }],
-  code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
-  subject: { reference: `Patient/${patient}` },
-  effectiveDateTime: "2026-01-05",
-});
-
-/** Reads, searches, refusals, streams, writes, batches and accountings, by every kind of client that the demonstration has. */
-const wishes: readonly ((random: Random, dev: DevFile) => Wish)[] = [
-  (random) => ({ client: "telehealth", path: `Patient/${random.int(0, 59) === 0 ? "nobody" : one(random)}` }),
-  (random) => ({ client: "payer", path: `Patient?_id=${one(random)},${one(random)},${one(random)}` }),
-  (random) => ({ client: "public-health", path: `Observation?patient=${one(random)}` }),
-  (random) => ({ client: "operations", path: `Patient?_id=${one(random)},${one(random)}` }),
-  (random) => ({ client: "research", path: `Observation?patient=${one(random)}` }),
-  (random) => ({ client: "telehealth-mobile", path: `Observation?patient=${one(random)}` }),
-  (random) => ({ client: "telehealth-mobile", path: `Patient/${one(random)}` }),
-  (random) => ({ client: "telehealth", path: `Observation?patient=${random.pick(["large-0", "large-1", "large-2"])}` }),
-  (random) => ({ client: "patient-app", path: `Patient/${one(random)}` }), // nearly always another one's: refused
-  (random) => ({ client: "lapsed", path: `Patient/${one(random)}` }), // it has no token
-  (random) => ({ client: "patient-app", path: `MedicinalProduct/${random.int(0, 9)}` }),
-  (random) => ({ client: "privacy-officer", path: `Patient/${one(random)}/$disclosures` }),
-  (_, dev) => ({ client: "patient-app", path: `Patient/${clientOf(dev, "patient-app").patient ?? ""}/$disclosures` }),
-  (random) => creates("charting", one(random)),
-  (_, dev) => creates("diary", clientOf(dev, "diary").patient ?? ""),
-  (random) => {
-    const names = [randomUUID(), randomUUID()];
-    const entry = names.map((name) => ({
-      resource: newObservation(one(random), name),
-      request: { method: "POST", url: "Observation" },
-    }));
-    const read = { request: { method: "GET", url: `Patient/${one(random)}` } };
-    const type = random.pick(["batch", "transaction"]);
-    return {
-      client: "charting",
-      path: "",
-      method: "POST",
-      body: { resourceType: "Bundle", type, entry: [...entry, read] },
-      creates: names,
-    };
-  },
-];
-const one = (random: Random): string => plain[random.int(0, plain.length - 1)] ?? "";
-
-function creates(client: string, patient: string): Wish {
-  const name = randomUUID();
-  return { client, path: "Observation", method: "POST", body: newObservation(patient, name), creates: [name] };
-}
 
 export interface MixedLoad {
   /** Everything that was asked since it began, in the order of asking. */
