@@ -35,6 +35,7 @@ const happenings = {
   bucketOutage: happening(2, fc.boolean(), (log, isAway) => log.bucketOutage(isAway)),
   rootOutage: happening(2, fc.boolean(), (log, isAway) => log.rootOutage(isAway)),
   clock: happening(3, fc.constantFrom(...jumps), (log, milliseconds) => log.clock(milliseconds)),
+  halfYearEnds: happening(1, nothing, (log) => log.halfYearEnds()),
   remember: happening(2, nothing, (log) => log.remember()),
   rollBack: happening(2, nothing, (log) => log.rollBack()),
 };

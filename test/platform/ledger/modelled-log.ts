@@ -7,6 +7,8 @@ import { fromUtf8, utf8 } from "#ledger/bytes";
 import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
 import { checkpointKey } from "#ledger/flush";
 import { openInclusionNote } from "#ledger/inclusion-note";
+import { overAt, SWITCH_SLACK_MS } from "#ledger/log-name";
+import { TILE_WIDTH } from "#ledger/tile";
 import { verifyLog } from "#ledger/verify";
 import { breakNext, type Loss, reload } from "./broken-writes.ts";
 import { bucketReader, type Fault, faultyBucket, flushWith, originOf } from "./bucket.ts";
@@ -43,6 +45,7 @@ export class ModelledLog {
   #now: number;
   #latest: number; // what the clock told at most, ever
   #latestFrame = 0; // frames never go back
+  #isSealed = false;
   #copied = 0; // leaves, when it was last asked
   #isBucketAway = false;
   #isRootAway = false;
@@ -138,6 +141,11 @@ export class ModelledLog {
     if (why === null && copied < size) expect(wasSet, "an alarm is set while a record has no copy").toBe(true);
   }
 
+  /** The clock stands past the moment from which an alarm seals it. It may go back: what is sealed stays so. */
+  async halfYearEnds(): Promise<void> {
+    await this.clock(Math.max(0, overOf(this.#log) + 1_000 - this.#now));
+  }
+
   async rootAlarm(): Promise<void> {
     await runDurableObjectAlarm(rootLog());
   }
@@ -163,6 +171,7 @@ export class ModelledLog {
     await this.#restart(() => reload(this.#log));
     if (Math.max(published?.size ?? 0, standing?.size ?? 0) <= moment.size) {
       this.#isForked = true;
+      this.#isSealed = false;
       this.#unsure = 0;
       this.#acknowledged = this.#acknowledged.filter(({ at }) => at.index < moment.size);
       this.#shown = this.#shown.filter(({ size }) => size <= moment.size);
@@ -184,15 +193,18 @@ export class ModelledLog {
   /** What must be true at every moment. */
   async look(): Promise<void> {
     await this.clock(1_500); // a checkpoint is signed once a second
-    const { size, copied, health, why } = await shard(this.#log).status();
+    const { size, copied, health, why, sealed } = await shard(this.#log).status();
     this.#explain(why);
+    if (this.#isSealed) expect([sealed, size % TILE_WIDTH], "what is sealed stays so").toEqual([true, 0]);
+    this.#isSealed = sealed;
     if (why !== null) {
       expect(health).toBe("refusing");
       expect(await publicReader(this.#log).checkpoint(), "what is stopped shows nothing").toBeUndefined();
       return;
     }
     this.#copied = copied;
-    if (copied === size) this.#unsure = 0;
+    // The seal is a commit, too, that nobody is told of.
+    if (copied === size) this.#unsure = sealed || this.#latest < overOf(this.#log) ? 0 : 1;
     const [certain, possible] = this.#late(copied);
     if (certain > REFUSE_MS) expect(health).toBe("refusing");
     else if (certain > DEGRADED_MS) expect(health).not.toBe("good");
@@ -219,7 +231,7 @@ export class ModelledLog {
     }
     if (this.isOver) return;
     const { size, ...status } = await shard(this.#log).status();
-    expect(status).toMatchObject({ copied: size, health: "good", why: null });
+    expect(status).toMatchObject({ copied: size, health: "good", why: null, sealed: this.#isSealed || this.#now >= overOf(this.#log) });
     expect((await this.#standing())?.size, "in the root log").toBe(size);
     const claims = { receipts: this.#acknowledged.map(({ at }) => at), since: this.#shown };
     for (const reader of [publicReader(this.#log), bucketReader(this.#log)])
@@ -241,11 +253,14 @@ export class ModelledLog {
     if (answer instanceof Error) {
       if (broken()) this.#unsure++;
       else if (answer.message.includes("too far behind its copy")) expect(late[1] > REFUSE_MS || this.#unsure > 0).toBe(true);
+      else if (answer.message.includes("this log is not open"))
+        expect(this.#isSealed || now >= overOf(this.#log) - SWITCH_SLACK_MS).toBe(true);
       else this.#explain(answer.message.replace("ledger: ", ""));
       return undefined;
     }
     if (answer === "replayed" && isReplay) return undefined;
-    if (answer === "replayed" || answer === "counted") throw new Error(`${answer}, and it was not`);
+    if (typeof answer === "string") throw new Error(`${answer}, and it was not`);
+    expect(this.#isSealed, "nothing is added to what is sealed").toBe(false);
     expect(late[0], "not so far behind its copy").toBeLessThanOrEqual(REFUSE_MS);
     if (broken === never) [this.#sawBucket, this.#sawRoot] = [true, true];
     if (this.#acknowledged.some(({ at }) => at.index === answer.index)) return answer; // told again
@@ -311,3 +326,4 @@ export class ModelledLog {
 }
 
 const never = (): boolean => false;
+const overOf = (log: string): number => overAt(log) ?? 0;

@@ -21,6 +21,7 @@ export default defineProject({
         bindings: {
           LEDGER_NAME: "ledger.test",
           LEDGER_SHARDS: "64",
+          LEDGER_KEEP_MIB: "0", // what R2 has is freed as soon as it may be: everything must hold without it
           AUDITOR_KEYS: { keys: auditors.map((one) => one.public) },
           CHECKPOINT_KEY: JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" })),
           ACCOUNTING_KEY: secret(),
