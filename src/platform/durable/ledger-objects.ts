@@ -9,9 +9,12 @@ import { fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
 import type { LedgerBucket } from "./ledger-bucket.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { entriesOf, tileHashes } from "./ledger-view.ts";
+import { Turns } from "./turns.ts";
 
 // Objects of frames that are held in memory, of up to 8 MiB each: who reads a log from its beginning asks for frame after frame.
 const OBJECTS_HELD = 2;
+// Anyone may ask for many at once, of up to 16 MiB each, and the Durable Object that takes the records has 128 MiB.
+const FETCHES_AT_ONCE = 3;
 
 /**
  * The objects of a log, wherever they are: in its rows, or in the second copy, which has everything whose rows were freed. Each throws when
@@ -21,6 +24,7 @@ export class LedgerObjects {
   readonly #store: LedgerStore;
   readonly #bucket: LedgerBucket;
   readonly #head: () => Head;
+  readonly #turns = new Turns(FETCHES_AT_ONCE);
   readonly #held = new Map<number, Promise<readonly Uint8Array[]>>(); // by number of the first frame, the one used last at the end
 
   constructor(store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
@@ -78,7 +82,7 @@ export class LedgerObjects {
   async #copiedFrame(number: number): Promise<Uint8Array> {
     const range = this.#store.copied.holding(number);
     if (range === undefined) throw missing();
-    const held = this.#held.get(range.first) ?? this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? []);
+    const held = this.#held.get(range.first) ?? this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? refuse());
     this.#held.delete(range.first);
     this.#held.set(range.first, held);
     const [oldest = range.first] = this.#held.keys();
@@ -87,12 +91,13 @@ export class LedgerObjects {
       if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next one asks again
       throw fault;
     });
-    return frames[number - range.first] ?? refuse();
+    // Copied out: an answer over RPC is sent with all the bytes that it is a view of.
+    return frames[number - range.first]?.slice() ?? refuse();
   }
 
   async #copied(object: CopiedObject): Promise<Uint8Array> {
     const key = objectKey(this.#head().origin, object);
-    const read = await this.#bucket.read(key);
+    const read = await this.#turns.take(() => this.#bucket.read(key));
     if (read !== undefined) return read.bytes;
     console.error(JSON.stringify({ event: "ledger_copy_missing", key }));
     throw missing();
