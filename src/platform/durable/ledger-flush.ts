@@ -126,7 +126,7 @@ export class LedgerFlush {
     const [copied, drained] = await Promise.all([this.#stop === undefined && this.#copy(), this.#drain.run()]);
     // As with the bucket: another line in the place of one of ours tells of a second history.
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
-    const pruned = this.#prune();
+    const pruned = copied !== true || this.#stop !== undefined || this.#prune(); // rows go only right after R2 took what it was given
     this.#measure();
     const isIdle = this.#stop === undefined && this.#oldest === undefined && this.#drain.waitingFrame === undefined;
     if (!pruned) this.#arm(BACKLOG_MS);
@@ -164,9 +164,7 @@ export class LedgerFlush {
   #copyAgainFrom(there: Reach): void {
     const { storage, store } = this.#parts;
     const { freed } = store.copied;
-    // The bundle that its last leaves are in was full, and copied, before its first frame went.
-    const bundled = { frames: freed.frames, size: Math.ceil(freed.size / TILE_WIDTH) * TILE_WIDTH };
-    const done = there.frames < freed.frames ? bundled : there;
+    const done = there.frames < freed.frames ? freed : there;
     storage.transactionSync(() => {
       this.#rows.save({ done });
       store.copied.forgetFrom(done.frames);
@@ -186,6 +184,7 @@ export class LedgerFlush {
   async #tried(): Promise<boolean> {
     try {
       await this.#flush();
+      await this.#noteOldest();
       return true;
     } catch (fault) {
       if (fault instanceof Forked) this.#stop = { why: fault.message, again: false };
@@ -204,7 +203,9 @@ export class LedgerFlush {
       this.#state = { done, pending: plan };
       await storage.sync();
     }
-    const objects = objectsBetween(done, plan.to);
+    // A bundle whose first leaves have no rows any more was copied before these went.
+    const isFreed = (one: CopiedObject) => one.kind === "entries" && one.index * TILE_WIDTH < store.copied.freed.size;
+    const objects = objectsBetween(done, plan.to).filter((one) => !isFreed(one));
     while (objects.length > 0) {
       const kept = await Promise.allSettled(objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object))); // none still writes after it
       const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
@@ -218,6 +219,19 @@ export class LedgerFlush {
       store.copied.add({ first, last, size: plan.to.size, bytes });
     });
     this.#state = { done: plan.to };
+  }
+
+  /** Frames that were copied without a note of where, by an earlier version: once more, newest first, under names that are noted. */
+  async #noteOldest(): Promise<void> {
+    const { storage, store } = this.#parts;
+    const { frames } = store.copied.freed;
+    for (let end = store.copied.oldestKept(1)[0]?.first ?? this.#state.done.frames; end > frames;) {
+      const [last, first] = [end - 1, (flushEnd(store.framesBefore(end))?.frames ?? end) - 1]; // the rule of a flush, backwards
+      await this.#keep({ kind: "frames", first, last });
+      const [size, bytes] = [store.frame(last)?.size ?? 0, store.bytesOfFrames(first, last)];
+      storage.transactionSync(() => store.copied.add({ first, last, size, bytes }));
+      end = first;
+    }
   }
 
   async #keep(object: CopiedObject): Promise<void> {
@@ -235,7 +249,6 @@ export class LedgerFlush {
 
   /** Whether everything is freed that may be. */
   #prune(): boolean {
-    if (this.#stop !== undefined) return true;
     const needed = { done: this.#state.done, waitingFrame: this.#drain.waitingFrame, keepBytes: this.#parts.keepBytes() };
     return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
   }

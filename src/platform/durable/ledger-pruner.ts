@@ -6,7 +6,9 @@ import { RECENT_MS } from "./ledger-recent.ts";
 import type { CheckpointSigner } from "./ledger-signer.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 
-const RANGES_AT_ONCE = 16; // up to 128 MiB of frames
+// Appends wait while rows are deleted.
+const RANGES_AT_ONCE = 512;
+const BYTES_AT_ONCE = 67_108_864;
 
 /** What must stay in the rows, whatever the copy has. */
 interface Needed {
@@ -33,23 +35,25 @@ export class LedgerPruner {
 
   /** True when nothing is left to do. */
   run(head: Head, { done, waitingFrame, keepBytes }: Needed, now: Instant): boolean {
-    let tooMany = this.#store.copied.keptBytes() - keepBytes;
+    const { copied } = this.#store;
+    // Frames are no more than everything: most logs are told by this, without a look at their ranges.
+    if (this.#storage.sql.databaseSize <= keepBytes) return true;
+    const tooMany = copied.keptBytes() - keepBytes;
     if (tooMany <= 0) return true;
     // What was signed last would be freed one day; a newer one covers it. Signed at most once a second, so it may be the same.
     const { size: signed } = this.#signer.sign(head, now);
     const inBundles = fullTiles(0, done.size) * TILE_WIDTH;
-    const ranges = this.#store.copied.oldestKept(RANGES_AT_ONCE);
-    let to: Reach | undefined;
-    for (const { last, size, bytes } of ranges) {
+    let [to, bytes, isStuck] = [copied.freed, 0, true];
+    for (const range of copied.oldestKept(RANGES_AT_ONCE)) {
+      const { first, last, size } = range;
       const isFree = last + 1 < done.frames && size <= inBundles && size < signed && last < (waitingFrame ?? Infinity);
-      if (tooMany <= 0 || !isFree || this.#isRecent(last, now)) break;
-      to = { frames: last + 1, size };
-      tooMany -= bytes;
+      isStuck = first > to.frames || !isFree || this.#isRecent(last, now); // a frame that no object is known of must not go
+      if (isStuck) break;
+      [to, bytes] = [{ frames: last + 1, size }, bytes + range.bytes];
+      if (bytes >= Math.min(tooMany, BYTES_AT_ONCE)) break;
     }
-    if (to === undefined) return true;
-    const reach = to;
-    this.#storage.transactionSync(() => this.#store.free(reach));
-    return tooMany <= 0 || reach.frames < (ranges.at(-1)?.last ?? 0) + 1;
+    if (bytes > 0) this.#storage.transactionSync(() => this.#store.free(to));
+    return isStuck || bytes >= tooMany;
   }
 
   /** Frame times are rounded down to 10 s. */

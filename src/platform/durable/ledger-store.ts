@@ -89,6 +89,12 @@ export class LedgerStore {
     yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
   }
 
+  /** The ones before that number, backwards. */
+  *framesBefore(number: number): Generator<{ readonly number: number; readonly size: number; readonly bytes: number }> {
+    const query = "SELECT number, size, length(body) AS bytes FROM frames WHERE number < ? ORDER BY number DESC";
+    yield* this.#sql.exec<{ number: number; size: number; bytes: number }>(query, number);
+  }
+
   /** Bytes of the frames from one number to another, both included. */
   bytesOfFrames(first: number, last: number): number {
     const query = "SELECT sum(length(body)) AS bytes FROM frames WHERE number BETWEEN ? AND ?";

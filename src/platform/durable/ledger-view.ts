@@ -86,6 +86,7 @@ function leavesOf(store: LedgerStore, from: number, to: number, last: number): U
   if (from === to) return leaves;
   for (let number = store.frameHolding(from, last); leaves.length < to - from; number++) {
     const frame = readStored(bodyOf(store, number));
+    if (frame.first > from + leaves.length) missing(); // its row was freed
     leaves.push(...frame.leaves.slice(Math.max(0, from - frame.first), to - frame.first));
   }
   return leaves;
