@@ -5,6 +5,7 @@ import type { Head } from "#ledger/commit";
 import { type CopiedObject, type CopyHealth, copyHealth, flushEnd, nothing, objectKey, objectsBetween, type Reach } from "#ledger/flush";
 import { keptUntil } from "#ledger/root-log";
 import { TILE_WIDTH } from "#ledger/tile";
+import { LedgerAlarm, RETRY_MS } from "./ledger-alarm.ts";
 import type { LedgerBucket } from "./ledger-bucket.ts";
 import type { LedgerConfig } from "./ledger-config.ts";
 import type { LedgerDrain } from "./ledger-drain.ts";
@@ -19,10 +20,12 @@ import { within } from "./within.ts";
 
 // A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
 const FLUSH_EVERY_MS = 45_000;
-const RETRY_MS = 5_000;
 const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
 const START_MS = 15_000; // a start may take 30 s, then the object is reset: what a crash left goes on beside the first records
 const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
+
+/** Why a log is stopped whose objects are gone from R2 when they may be. */
+export const REMOVED = "this log was removed after its six years";
 
 /** Why a log must not go on; `again` when a later look may find otherwise. */
 interface Stop {
@@ -62,6 +65,7 @@ export class LedgerFlush {
   readonly #published: PublishedCheckpoint;
   readonly #pruner: LedgerPruner;
   readonly #drain: Drain;
+  readonly #alarm: LedgerAlarm;
   readonly #everyMs: number;
   #state: FlushState;
   #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
@@ -69,12 +73,12 @@ export class LedgerFlush {
   #copying: Promise<boolean> | undefined;
   #oldest: Instant | undefined; // when the oldest frame without a copy was committed
   #storedBytes = 0;
-  #alarm: "soon" | "late" | "none" = "soon"; // until the start has looked
 
   constructor(parts: FlushParts) {
     this.#parts = parts;
     this.#drain = parts.drain ?? nothingToDrain;
     this.#everyMs = parts.everyMs ?? FLUSH_EVERY_MS;
+    this.#alarm = new LedgerAlarm(parts.storage, this.#everyMs, parts.idleUntil ?? (() => undefined));
     this.#rows = new FlushRows(parts.storage.sql);
     this.#published = new PublishedCheckpoint(parts);
     this.#pruner = new LedgerPruner(parts.storage, parts.store, parts.signer);
@@ -105,15 +109,15 @@ export class LedgerFlush {
     return this.#starting;
   }
 
-  /** Says that a frame was committed. Sets the alarm only when none is set soon: moving one would make the next commit wait for it. */
+  /** Says that a frame was committed. */
   committed(now: Instant): void {
     this.#oldest ??= now;
-    this.wake();
+    this.#alarm.wake();
   }
 
   /** Has the alarm come as after a commit, for something else that waits for it than a frame. */
   wake(): void {
-    if (this.#alarm !== "soon") this.#arm(this.#everyMs);
+    this.#alarm.wake();
   }
 
   /**
@@ -128,11 +132,11 @@ export class LedgerFlush {
     if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
     const pruned = copied !== true || this.#stop !== undefined || this.#prune(); // rows go only right after R2 took what it was given
     this.#measure();
-    const isIdle = this.#stop === undefined && this.#oldest === undefined && this.#drain.waitingFrame === undefined;
-    if (!pruned) this.#arm(BACKLOG_MS);
-    else if (isIdle) this.#rest();
-    else if (!copied || drained === "failed") this.#arm(RETRY_MS);
-    else this.#arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : this.#everyMs);
+    const isIdle = this.#stop === undefined && !this.#isBehind;
+    if (!pruned) this.#alarm.arm(BACKLOG_MS);
+    else if (isIdle) this.#alarm.rest();
+    else if (!copied || drained === "failed") this.#alarm.arm(RETRY_MS);
+    else this.#alarm.arm(drained === "more" || this.#isBacklog() ? BACKLOG_MS : this.#everyMs);
   }
 
   async #begin(): Promise<void> {
@@ -140,11 +144,10 @@ export class LedgerFlush {
     if (this.#stop === undefined && this.#state.pending !== undefined)
       await within(START_MS, this.#copy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
     this.#measure();
-    const at = await this.#parts.storage.getAlarm();
-    this.#alarm = at === null ? "none" : at <= Date.now() + this.#everyMs ? "soon" : "late";
-    const isBehind = this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
-    if (isBehind && this.#alarm !== "soon") this.#arm(this.#state.pending === undefined ? this.#everyMs : RETRY_MS);
-    else if (this.#alarm === "none") this.#rest();
+    await this.#alarm.resume();
+    // What should have been copied by now is at once: it may be so late that the log takes no records meanwhile.
+    const isLate = this.#state.pending !== undefined || Date.now() - (this.#oldest ?? Infinity) > this.#everyMs;
+    if (this.#isBehind) this.#alarm.wake(isLate ? RETRY_MS : this.#everyMs);
   }
 
   async #compare(): Promise<Stop | undefined> {
@@ -153,7 +156,7 @@ export class LedgerFlush {
     if (checkpoint instanceof Forked) return { why: checkpoint.message, again: false };
     const { origin } = this.#parts.head();
     const isGone = checkpoint === undefined && Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
-    if (isGone && this.#state.done.frames > 0) return { why: "this log was removed after its six years", again: false };
+    if (isGone && this.#state.done.frames > 0) return { why: REMOVED, again: false };
     // A bucket that shows less than it was given has lost something: copy again from where it stands.
     const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
     if (there.frames < this.#state.done.frames) this.#copyAgainFrom(there);
@@ -265,15 +268,8 @@ export class LedgerFlush {
     return end !== undefined && end.frames <= (this.#parts.head().frame?.number ?? -1);
   }
 
-  #arm(milliseconds: number): void {
-    this.#alarm = "soon";
-    void this.#parts.storage.setAlarm(Date.now() + milliseconds); // a write that fails breaks the object, like any other
-  }
-
-  /** Until the log has something to do again. What was to be done and was not is tried again soon. */
-  #rest(): void {
-    const at = this.#parts.idleUntil?.();
-    this.#alarm = at === undefined ? "none" : "late";
-    if (at !== undefined) void this.#parts.storage.setAlarm(Math.max(at, Date.now() + RETRY_MS));
+  /** Whether frames are to be copied, or lines to be drained. */
+  get #isBehind(): boolean {
+    return this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
   }
 }

@@ -2,6 +2,7 @@ import { type Address, type AddressProblem, readAddress } from "#ledger/address"
 import { TILE_WIDTH } from "#ledger/tile";
 import { parseLogName } from "#ledger/log-name";
 import { keptUntil, ROOT_LOG } from "#ledger/root-log";
+import { REMOVED } from "./ledger-flush.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 
@@ -25,8 +26,7 @@ export async function serveLedger(request: Request, { shards, root, count }: Led
   if (log !== ROOT_LOG && (parseLogName(log)?.shard ?? count) >= count) return problem(404, "no-such-address");
   const object = log === ROOT_LOG ? root.getByName(log) : shards.getByName(log);
   const bytes = await read(object, address.value).catch(() => null); // the object's own log says why
-  // What was removed after its six years cannot be read any more, and is not missed.
-  if (bytes === undefined || (bytes === null && Date.now() >= (keptUntil(log) ?? Infinity))) return problem(404, "not-found");
+  if (bytes === undefined || (bytes === null && (await isGone(object, log)))) return problem(404, "not-found");
   if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
   const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
   return new Response(request.method === "HEAD" ? null : bytes, { headers });
@@ -45,6 +45,13 @@ function read(shard: DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRo
     case "proof":
       return shard.proof(address.index);
   }
+}
+
+/** What was removed after its six years cannot be read any more, and is not missed: not so what cannot be read for another reason. */
+async function isGone(object: DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot>, log: string): Promise<boolean> {
+  if (Date.now() < (keptUntil(log) ?? Infinity)) return false;
+  const { why } = await object.status().catch(() => ({ why: null }));
+  return why === REMOVED;
 }
 
 function headersOf(address: Address): Record<string, string> {
