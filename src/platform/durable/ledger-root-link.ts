@@ -51,6 +51,16 @@ export class LedgerRootLink {
     return this.#stop?.why;
   }
 
+  /** Whether what stands in the root log is not of this log's past: no later look will find otherwise. */
+  get isForked(): boolean {
+    return this.#stop?.again === false;
+  }
+
+  /** Whether another log takes records by the root log's clock. Throws when the root log cannot be asked. */
+  async opens(log: string): Promise<boolean> {
+    return (await within(PATIENCE_MS, this.#root().open(log), "ledger: no answer in time")) !== undefined;
+  }
+
   /** Whether the root log opened this log: before that it takes no record. */
   get isOpened(): boolean {
     return this.#known !== undefined;

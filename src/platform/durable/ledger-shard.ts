@@ -1,18 +1,17 @@
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "#audit/event";
 import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
-import { instant, type Instant } from "#kernel/clock";
-import { utf8 } from "#ledger/bytes";
+import { instant } from "#kernel/clock";
 import type { CopyHealth } from "#ledger/flush";
-import { sha256 } from "#ledger/hash";
-import { halfYearOf, logName, overAt, parseLogName } from "#ledger/log-name";
+import { overAt, parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
 import { TILE_WIDTH } from "#ledger/tile";
 import type { AccountingShelf } from "./accounting-shelf.ts";
 import { ledgerConfigurationRecord } from "./configuration-record.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
-import { type LedgerEnv, readLedgerConfig, readShardCount } from "./ledger-config.ts";
+import { LedgerClosing } from "./ledger-closing.ts";
+import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
 import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
 import { LedgerObjects } from "./ledger-objects.ts";
@@ -22,7 +21,6 @@ import type { LedgerRoot } from "./ledger-root.ts";
 import { LedgerRootLink } from "./ledger-root-link.ts";
 import { CheckpointSigner } from "./ledger-signer.ts";
 import { LedgerStore } from "./ledger-store.ts";
-import { tallyEvent } from "./ledger-tally.ts";
 import { restore } from "./ledger-view.ts";
 import { LedgerWriter } from "./ledger-writer.ts";
 
@@ -59,6 +57,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #flush: LedgerFlush;
   readonly #root: LedgerRootLink;
   readonly #drain: LedgerDrain;
+  readonly #closing: LedgerClosing;
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void>;
 
@@ -90,11 +89,19 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     this.#flush = new LedgerFlush({
       ...parts,
       drain: this.#drain,
-      keepBytes: () => (this.#writer.isSealed ? 0 : config.keepBytes),
+      // Of a log that is stopped somebody may want every row.
+      keepBytes: () => (this.#stopped !== undefined ? Infinity : this.#writer.isSealed ? 0 : config.keepBytes),
       idleUntil: () => (this.#writer.isSealed || head().size === 0 ? undefined : overAt(this.#log)),
     });
     const own = { log: this.#log, append: (events: readonly AuditEvent[]) => this.#writer.append(events) };
     this.#configured = ledgerConfigurationRecord(config, env.LEDGER_SHARD, own);
+    this.#closing = new LedgerClosing({
+      log: this.#log,
+      shards: config.shards,
+      writer: this.#writer,
+      root: this.#root,
+      append: (log, event) => env.LEDGER_SHARD.getByName(log).append([event]),
+    });
     void ctx.blockConcurrencyWhile(() => this.#start());
   }
 
@@ -189,33 +196,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   /** Ends a log whose time is over, copies to R2, drains accounting lines, frees rows. The runtime calls it; as an RPC it is refused. */
   override async alarm(): Promise<void> {
     await this.#start();
-    const closed = this.#stopped !== undefined || (await this.#close());
+    if (this.#root.isForked) return; // only a restart may look again
+    const closed = this.#stopped !== undefined || (await this.#closing.run());
     await this.#flush.run();
     // Also while the root log was not asked yet: settling asks.
     const rooted = this.#flush.stopped !== undefined || (await this.#root.settle(instant(Date.now())));
     if (!closed || !rooted) this.#flush.wake(); // the next alarm tries again
-  }
-
-  /** What no append does: counts go on record, and a log whose time is over is sealed. False when that is still to be done. Never throws. */
-  async #close(): Promise<boolean> {
-    const now = instant(Date.now());
-    if (this.#writer.isSealed || now < (overAt(this.#log) ?? Infinity)) return this.#writer.settleCounts();
-    try {
-      const counts = this.#writer.counts;
-      if (Object.keys(counts).length > 0) await this.#leave(counts, now);
-      return this.#writer.head.size === 0 || (await this.#writer.seal(counts));
-    } catch {
-      console.error(JSON.stringify({ event: "ledger_seal_failed", log: this.#log }));
-      return false;
-    }
-  }
-
-  /** The log that takes records now has the counts that this one has no time left for: the same event each time, so readers count it once. */
-  async #leave(counts: Readonly<Record<string, number>>, now: Instant): Promise<void> {
-    const id = Buffer.from(sha256(utf8(`refusals counted in ${this.#log}`)).subarray(0, 16)).toString("hex");
-    const shard = (parseLogName(this.#log)?.shard ?? 0) % readShardCount(this.env);
-    const heir = this.env.LEDGER_SHARD.getByName(logName({ shard, halfYear: halfYearOf(now) }));
-    await heir.append([tallyEvent(id, overAt(this.#log) ?? now, counts)]);
   }
 
   get #stopped(): string | undefined {

@@ -1,14 +1,30 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { checkpointKey } from "#ledger/flush";
+import { checkpointText } from "#ledger/checkpoint";
 import { leafKinds } from "#ledger/leaf";
 import { instant } from "#kernel/clock";
 import { halfYearOf, overAt } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { verifyLog } from "#ledger/verify";
 import type { LedgerShard } from "#platform/durable/ledger-shard";
-import { bucket, bucketReader, flush, keysOf, originOf, startWith } from "./bucket.ts";
-import { disclosureOf, failure, leavesOf, ledger, openAll, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import { signText } from "#platform/durable/ledger-signer";
+import { bucket, bucketReader, bytesAt, flush, keysOf, originOf, startWith } from "./bucket.ts";
+import {
+  config,
+  disclosureOf,
+  failure,
+  leavesOf,
+  ledger,
+  openAll,
+  own,
+  ownLog,
+  publicReader,
+  refusal,
+  seen,
+  shard,
+  verifierOf,
+} from "./worker.ts";
 
 const refusals = (count: number) => Array.from({ length: count }, () => refusal());
 const after = (log: string): number => (overAt(log) ?? 0) + 1000;
@@ -75,6 +91,42 @@ test("a log is not sealed while its successor may still ask it whose a proof is,
   await shard(empty).status();
   await seal(empty);
   expect(await shard(empty).status()).toMatchObject({ sealed: false, size: 0 });
+});
+
+test("one clock that runs ahead seals no log: the root log's has to say the same", async ({ expect }) => {
+  const log = ownLog();
+  own(await shard(log).append([refusal()]));
+  const rootInTime = {
+    getByName: (name: string) => {
+      const root = ledger.LEDGER_ROOT.getByName(name);
+      return {
+        open: async (one: string) => (one === log ? root.open(one) : undefined), // by its clock the next half-year is far off
+        add: (...given: Parameters<typeof root.add>) => root.add(...given),
+      };
+    },
+  } as unknown as typeof ledger.LEDGER_ROOT; // the two calls that a log makes
+  await at(log, after(log), async (_, state) => {
+    const ahead = await startWith(state, bucket, { LEDGER_ROOT: rootInTime } as object);
+    await ahead.alarm();
+    expect(await ahead.status()).toMatchObject({ sealed: false, why: null });
+  });
+  await evictDurableObject(shard(log));
+  own(await shard(log).append([refusal()]));
+});
+
+test("a log that the root log knows otherwise neither copies nor seals, and its alarm comes no more", async ({ expect }) => {
+  const log = ownLog();
+  own(await shard(log).append([refusal()]));
+  const other = { origin: originOf(log), size: 9, root: new Uint8Array(32), frame: { number: 7, hash: new Uint8Array(32) } };
+  const open = async () => signText(config, originOf(log), checkpointText(other));
+  const LEDGER_ROOT = { getByName: () => ({ open }) } as unknown as typeof ledger.LEDGER_ROOT; // the one call of a start
+  await at(log, after(log), async (_, state) => {
+    const stopped = await startWith(state, bucket, { LEDGER_ROOT } as object);
+    await state.storage.deleteAlarm();
+    await stopped.alarm();
+    expect(await stopped.status()).toMatchObject({ sealed: false, copied: 0, health: "refusing" });
+    expect(await state.storage.getAlarm()).toBeNull();
+  });
 });
 
 test("an idle log wakes when its time is over, and a sealed one never again", async ({ expect }) => {
@@ -166,6 +218,11 @@ test("a log that was removed whole after six years is absent, not missed, and is
   expect(await statuses()).toEqual([200, 200, 200, 200, 200]);
   vi.useFakeTimers({ toFake: ["Date"], now: after(log) + 6 * 366 * 86_400_000 });
   try {
+    const note = (await bytesAt(checkpointKey(originOf(log)))) ?? new Uint8Array();
+    await bucket.put(checkpointKey(originOf(log)), "another text");
+    await evictDurableObject(shard(log)).catch(() => undefined);
+    expect(await statuses(), "it may be gone by then, but it is not").toEqual([503, 503, 503, 503, 503]);
+    await bucket.put(checkpointKey(originOf(log)), note);
     await remove();
     expect(await statuses()).toEqual([404, 404, 404, 404, 404]);
     await runDurableObjectAlarm(shard(log));
