@@ -112,7 +112,8 @@ export class LedgerRootLink {
       this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
       return;
     }
-    const isPast = checkpoint === undefined || (await this.#objects.extends(checkpoint.value).catch(() => null));
+    const extended = checkpoint === undefined || within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
+    const isPast = await Promise.resolve(extended).catch(() => null);
     if (note === null || isPast === null) {
       // A log that runs goes on without the root log, whose word it has; one that starts does not.
       if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };

@@ -4,9 +4,15 @@ import { formatReceipt } from "#ledger/receipt";
 import { checkpointKey } from "#ledger/flush";
 import { overAt } from "#ledger/log-name";
 import { verifyLog } from "#ledger/verify";
+import { LedgerBucket } from "#platform/durable/ledger-bucket";
+import { LedgerFlush } from "#platform/durable/ledger-flush";
+import { LedgerObjects } from "#platform/durable/ledger-objects";
+import { CheckpointSigner } from "#platform/durable/ledger-signer";
+import { LedgerStore } from "#platform/durable/ledger-store";
+import { restore } from "#platform/durable/ledger-view";
 import { takesRecords } from "#platform/readiness";
 import { bucket, bucketReader, bytesAt, type Fault, faultyBucket, flush, flushWith, keysOf, originOf, startWith } from "./bucket.ts";
-import { disclosureOf, failure, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
+import { config, disclosureOf, failure, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
 
 const fill = (log: string, count: number) =>
   shard(log)
@@ -165,6 +171,30 @@ test("while R2 cannot be read a shard does not start; each request looks again, 
     broken = false;
     expect(await started.append([refusal()])).toMatchObject({ frame: 1 });
     expect(await started.status()).toMatchObject({ health: "good", why: null });
+  });
+});
+
+test("a bucket that takes nine seconds for each answer keeps no start waiting until the object is reset, after 30", async ({ expect }) => {
+  const log = ownLog();
+  await fill(log, 5);
+  await runInDurableObject(shard(log), async (_, { storage }) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const late = <T>(answer: T) => new Promise<T>((resolve) => setTimeout(() => resolve(answer), 9_000));
+      const object = { etag: "x", bytes: () => late(new Uint8Array()) };
+      const slow = new LedgerBucket({ get: () => late(object) } as unknown as R2Bucket); // all a start needs
+      const store = new LedgerStore(storage.sql);
+      const head = () => restore(store, originOf(log)).head;
+      const [objects, signer] = [new LedgerObjects(store, slow, head), new CheckpointSigner(config, store, head())];
+      const started = new LedgerFlush({ storage, config, store, bucket: slow, objects, signer, head, keepBytes: () => 0 });
+      const over = started.start().then(() => "over");
+      await vi.advanceTimersByTimeAsync(13_000);
+      vi.useRealTimers();
+      expect(await Promise.race([over, scheduler.wait(100)])).toBe("over");
+      expect(started.stopped).toBe("the published checkpoint cannot be read");
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 
