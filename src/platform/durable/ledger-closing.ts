@@ -43,16 +43,17 @@ export class LedgerClosing {
 
   async #seal(over: Instant, now: Instant): Promise<boolean> {
     const { log, writer, root, shards } = this.#parts;
-    if (writer.head.size === 0) return true;
+    const { counts, head } = writer;
+    const isCounted = Object.keys(counts).length > 0;
+    if (head.size === 0 && !isCounted) return true;
     const heir = logName({ shard: (parseLogName(log)?.shard ?? 0) % shards, halfYear: halfYearOf(now) });
     // Nothing opens a sealed log again, so one clock that runs ahead must not seal it: the root log's has to say the same.
     if (!(await root.opens(heir))) return false;
-    const { counts } = writer;
-    if (Object.keys(counts).length > 0) {
+    if (isCounted) {
       // The same event each time, so readers count it once.
       const id = Buffer.from(sha256(utf8(`refusals counted in ${log}`)).subarray(0, 16)).toString("hex");
       await within(PATIENCE_MS, this.#parts.append(heir, tallyEvent(id, over, counts)), "ledger: no answer in time");
     }
-    return writer.seal(counts);
+    return head.size === 0 || writer.seal(counts);
   }
 }

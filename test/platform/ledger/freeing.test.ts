@@ -167,6 +167,21 @@ test("frames stay while their accounting lines are on no shelf", async ({ expect
   expect((await rowsOf(log)).frames).toEqual([3]);
 });
 
+test("when freeing fails in its midst every row is still there, the alarm comes again, and it is done then", async ({ expect }) => {
+  const log = ownLog();
+  for (const count of [254, 254, 254]) {
+    await fill(log, count);
+    await flush(log);
+  }
+  const execute = (statement: string) => runInDurableObject(shard(log), (_, { storage: { sql } }) => void sql.exec(statement));
+  await execute("CREATE TRIGGER broken BEFORE INSERT ON freed BEGIN SELECT RAISE(FAIL, 'made to fail by the test'); END");
+  await free(log);
+  expect((await rowsOf(log)).frames).toEqual([0, 1, 2]);
+  await execute("DROP TRIGGER broken");
+  await free(log);
+  expect((await rowsOf(log)).frames).toEqual([2]);
+});
+
 test("what was signed long ago does not keep a log from starting, nor do its frames stay for that", async ({ expect }) => {
   const log = ownLog();
   await fill(log, 254);
