@@ -1,0 +1,67 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { test, vi } from "vitest";
+import type { Recorded } from "#audit/ports";
+import { splitEntries } from "#ledger/frame";
+import { openInclusionNote } from "#ledger/inclusion-note";
+import { leafHash } from "#ledger/merkle";
+import { verifyLog } from "#ledger/verify";
+import { bucket, startWith } from "./bucket.ts";
+import { own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";
+
+const APPENDS = 120;
+const slowly = async <T>(call: () => Promise<T>): Promise<T> => {
+  await scheduler.wait(3);
+  return call();
+};
+/** A bucket that lets others go on while it answers. */
+const slow = {
+  get: (key: string) => slowly(() => bucket.get(key)),
+  head: (key: string) => slowly(() => bucket.head(key)),
+  put: (key: string, bytes: Uint8Array, options: R2PutOptions) => slowly(() => bucket.put(key, bytes, options)),
+} as unknown as R2Bucket; // the three calls that the ledger makes
+
+test(
+  "appends, copies, freeing and reads all at once: every frame, entry and proof that is asked for is right",
+  { timeout: 60_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    const receipts: Recorded[] = [];
+    await runInDurableObject(shard(log), async (_, state) => {
+      const began = Date.now();
+      vi.useFakeTimers({ toFake: ["Date"], now: began });
+      try {
+        const instance = await startWith(state, slow, { LEDGER_KEEP_MIB: "0" });
+        const run = { isOver: false };
+        const alarms = async () => {
+          for (; !run.isOver; await scheduler.wait(1)) await instance.alarm();
+        };
+        const reads = async () => {
+          for (let i = 0; !run.isOver; i += 7, await scheduler.wait(1)) {
+            const receipt = receipts[i % Math.max(1, receipts.length)];
+            if (receipt === undefined) continue;
+            const { frame, index, leafHash: hash } = receipt;
+            expect(await instance.frame(frame)).toBeDefined();
+            const entries = splitEntries((await instance.entries(Math.floor(index / 256), (index % 256) + 1)) ?? new Uint8Array());
+            expect(leafHash(entries?.at(-1) ?? new Uint8Array())).toEqual(hash);
+            const note = await instance.proof(index);
+            if (note !== undefined) expect(openInclusionNote(note, hash, verifierOf(log))).toMatchObject({ ok: true, value: { index } });
+          }
+        };
+        const running = Promise.all([alarms(), reads(), reads()]);
+        for (let i = 0; i < APPENDS; i++) {
+          vi.setSystemTime(began + i * 20_000); // so that what was appended a moment ago may be freed
+          receipts.push(own(await instance.append(Array.from({ length: 100 + (i % 3) * 70 }, () => refusal()))));
+          await scheduler.wait(10);
+        }
+        run.isOver = true;
+        await running;
+        const first = state.storage.sql.exec<{ n: number }>("SELECT min(number) AS n FROM frames").one().n;
+        expect(first, "rows were freed meanwhile").toBeGreaterThan(APPENDS / 2);
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+    await evictDurableObject(shard(log));
+    expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
+  },
+);
