@@ -28,7 +28,7 @@ export const appendMilliseconds = 0.3;
 export const ledgerRules = {
   flushSeconds: 45,
   flushBytes: 8_388_608,
-  drainRows: 256,
+  drainRows: 4_096,
   drainBytes: 2_097_152,
   drainCalls: 600,
   callsAtOnce: 6,
@@ -72,6 +72,8 @@ export interface Flow {
   readonly overheadBytes: number;
   readonly flushes: number;
   readonly shelfCalls: number;
+  /** That one look at the waiting rows takes to their shelves. */
+  readonly linesAtOnce: number;
   readonly perShard: number; // requests a second
 }
 
@@ -99,6 +101,7 @@ export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Si
     commits,
     overheadBytes,
     flushes: flushesPerSecond / perShard,
+    linesAtOnce,
     shelfCalls: lines === 0 ? 0 : (lines * shelvesMet(linesAtOnce)) / linesAtOnce,
     perShard,
   };

@@ -13,6 +13,7 @@ export type Drained = "done" | "more" | "failed" | "other";
 const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 const CALLS_MAX = 600; // of the thousand that one invocation may make
 const LINES_PER_CALL = 500; // about 300 KB
+const ROWS_A_TURN = 32; // a few milliseconds: appends wait no longer for the lines of others
 const PATIENCE_MS = 10_000;
 
 /**
@@ -86,7 +87,8 @@ export class LedgerDrain {
     callsMax: number,
   ): Promise<{ readonly calls: number; readonly upTo: string | undefined } | "other"> {
     const byShelf = new Map<string, ShelvedLine[]>();
-    for (const row of rows) {
+    for (const [i, row] of rows.entries()) {
+      if (i % ROWS_A_TURN === ROWS_A_TURN - 1) await scheduler.wait(0);
       for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
         for (const [shelf, line] of this.#linesOf(leaf, isMeant)) {
           const lines = byShelf.get(shelf) ?? [];

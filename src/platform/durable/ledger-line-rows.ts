@@ -9,9 +9,10 @@ export interface LineRow extends LineBox {
   readonly frame: number;
 }
 
-// So many bytes of lines are held in memory at once; one row alone may be as long.
+// So many bytes of lines are held in memory at once; one row alone may be as long. The more there are the fewer calls of shelves a line
+// takes: 0.3 with these, against nearly one with 256 rows.
 const BYTES_MAX = 2_097_152;
-const ROWS_MAX = 256;
+const ROWS_MAX = 4_096;
 
 /** The lines of a shard that are on no shelf yet: the commits write them, the drain takes them away. */
 export class LineRows {
