@@ -1,13 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { readLine } from "#audit/accounting";
 import { type Instant, instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
 import type { Hold } from "#audit/accounting-hold";
 import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes";
 import { fromCbor, toCbor } from "#ledger/cbor";
 import { lineCommitment } from "#ledger/lines";
 import { halfYearOf } from "#ledger/log-name";
 import { openRow, sealRow } from "./accounting-box.ts";
-import { type LedgerEnv, readLedgerConfig, type LedgerConfig } from "./ledger-config.ts";
+import { type LedgerEnv, readAccountingKey } from "./ledger-config.ts";
 
 /** A line on its way to its shelf, with what proves it. */
 export interface ShelvedLine {
@@ -37,12 +38,12 @@ const schema = `
  * worker has a binding to it: shards bring lines, the recorded entry point `Disclosures` reads them.
  */
 export class AccountingShelf extends DurableObject<LedgerEnv> {
-  readonly #config: LedgerConfig;
+  readonly #accountingKey: Secret<Uint8Array>;
   #swept: string | undefined;
 
   constructor(ctx: DurableObjectState, env: LedgerEnv) {
     super(ctx, env);
-    this.#config = readLedgerConfig(env);
+    this.#accountingKey = readAccountingKey(env); // and no more of the configuration: thousands of shelves start with each drain
   }
 
   /** Keeps lines, all or none. "other": one is here already with another content, and nothing was kept. Kept again is kept. */
@@ -56,7 +57,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       for (const { line, commitment, there } of wanted) {
         if (there !== undefined) continue;
         const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
-        const { salt, box } = sealRow(this.#config.accountingKey, placeOf(line), plaintext);
+        const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
         sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.subject, line.log, line.index, line.line, commitment, salt, box);
       }
     });
@@ -83,7 +84,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const found: { readonly at: number; readonly line: ShelvedLine }[] = [];
     for (const { log, leaf, line, ...sealed } of rows) {
       const place = { subject, log, index: leaf, line };
-      const [content, salt, lines, path] = readRow(openRow(this.#config.accountingKey, placeOf(place), boxOf(sealed)));
+      const [content, salt, lines, path] = readRow(openRow(this.#accountingKey, placeOf(place), boxOf(sealed)));
       const { at = from, recipient = "" } = readLine(content) ?? {}; // of a later version: shown whatever is asked, rather than left out
       // Left out before they are counted: how many there are must neither cut an answer short nor show in it.
       if (at >= from && at <= to && !without.includes(recipient)) found.push({ at, line: { ...place, content, salt, lines, path } });
@@ -96,7 +97,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   async hold(subject: Uint8Array, hold: Hold): Promise<void> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
-    const { salt, box } = sealRow(this.#config.accountingKey, ["hold", subject, hold.id], utf8(JSON.stringify(hold)));
+    const { salt, box } = sealRow(this.#accountingKey, ["hold", subject, hold.id], utf8(JSON.stringify(hold)));
     sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
   }
 
@@ -108,7 +109,7 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
       subject,
     );
     return rows.toArray().map(({ id, ...sealed }) => {
-      const text = fromUtf8(openRow(this.#config.accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
+      const text = fromUtf8(openRow(this.#accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
       return JSON.parse(text) as Hold; // what `hold` wrote: the seal says so
     });
   }

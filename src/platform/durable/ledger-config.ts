@@ -86,7 +86,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     keepBytes: readKeepMebibytes(env) * 1_048_576,
     auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
     ...checkpointKeys(jwk.data),
-    accountingKey: key32("ACCOUNTING_KEY", env.ACCOUNTING_KEY),
+    accountingKey: readAccountingKey(env),
     subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
     described: () => describeConfiguration("ledger", env, tellings, "ACCOUNTING_KEY"), // auditors have the subject key: it guards nothing from them
   };
@@ -98,6 +98,10 @@ function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
     ? Number(LEDGER_KEEP_MIB)
     : bad("LEDGER_KEEP_MIB: mebibytes, 0 to 4096");
 }
+
+/** The key that lines are sealed under until and on their shelves. Throws like `readLedgerConfig`. */
+export const readAccountingKey = ({ ACCOUNTING_KEY }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> =>
+  key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
 
 /** How many shards the ledger has. Throws like `readLedgerConfig`. */
 export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
