@@ -27,17 +27,18 @@ const withheldPaths = (
 export function appendOf(name: AppendName, run: string, n: number, at: number): readonly AuditEvent[] {
   const base = { ...common, id: hex(run, n), at: instant(at) };
   const patient = { patient: `main/Patient/${patientId(run, n)}`, counts: {} };
+  const resident = { ...patient, state: "MA" }; // whose Patient the gateway had in hand
   switch (name) {
     case "read":
-      return [{ ...base, ...payment, ...disclosed("Patient", [patient]), what: read(patientId(run, n)), withheld }];
+      return [{ ...base, ...payment, ...disclosed("Patient", [resident]), what: read(patientId(run, n)), withheld }];
     case "treatment":
-      return [{ ...base, ...treatment, ...disclosed("Patient", [patient]), what: read(patientId(run, n)), withheld: nothingWithheld }];
+      return [{ ...base, ...treatment, ...disclosed("Patient", [resident]), what: read(patientId(run, n)), withheld: nothingWithheld }];
     case "search": {
       const patients = [{ ...patient, counts: { Observation: 20 } }];
       return [{ ...base, ...treatment, ...shown, patients, counts: { Observation: 20 }, what: search(run, n), withheld: nothingWithheld }];
     }
     case "list": {
-      const patients = Array.from({ length: 20 }, (_, i) => ({ ...patient, patient: `main/Patient/${patientId(run, n * 20 + i)}` }));
+      const patients = Array.from({ length: 20 }, (_, i) => ({ ...resident, patient: `main/Patient/${patientId(run, n * 20 + i)}` }));
       return [{ ...base, ...payment, ...disclosed("Patient", patients), what: list, withheld }];
     }
     case "refusal":
@@ -94,7 +95,7 @@ const nothingWithheld = { paths: [], resources: 0 };
 const disclosed = (type: string, patients: readonly PatientCounts[], status = 200) => ({
   kind: "disclosure",
   outcome: { status },
-  patients: patients.map(({ patient }) => ({ patient, counts: { [type]: 1 } })),
+  patients: patients.map((one) => ({ ...one, counts: { [type]: 1 } })),
   counts: { [type]: patients.length },
 });
 
