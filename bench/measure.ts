@@ -18,7 +18,7 @@ export interface Pace {
 
 export const fullPace: Pace = { warmSeconds: 0.5, closedSeconds: 2, openSeconds: 6 };
 // Long enough for an answer of each, far too short for a figure.
-export const shortPace: Pace = { warmSeconds: 0.1, closedSeconds: 0.4, openSeconds: 0.4 };
+export const shortPace: Pace = { warmSeconds: 0.1, closedSeconds: 0.2, openSeconds: 0.2 };
 
 // Below half of what the slowest of them serves on one core, so that nothing queues for long; connections enough that none waits for one.
 const openLoop: Load = { connections: 64, perSecond: 50 };

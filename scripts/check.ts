@@ -7,7 +7,7 @@ const steps: readonly (readonly string[])[] = [
   ["oxlint", "--type-aware", "--deny-warnings"],
   ["oxfmt", "--check"],
   ["knip"],
-  ["vitest", "run"],
+  ["node", "scripts/test.ts"],
 ];
 
 for (const [command = "", ...args] of steps) {

@@ -205,6 +205,7 @@ const requests = [
   ...searches,
   "Observation/1",
   "Encounter/1",
+  "Encounter", // which a policy may permit that shows nothing behind any parameter
   "Encounter?patient=1",
   "Encounter?class=urn%3Aclass%7CAMB",
   "Location/1",

@@ -40,18 +40,19 @@ export class LedgerPruner {
     if (this.#storage.sql.databaseSize <= keepBytes) return true;
     const tooMany = copied.keptBytes() - keepBytes;
     if (tooMany <= 0) return true;
-    // What was signed last would be freed one day; a newer one covers it. Signed at most once a second, so it may be the same.
-    const { size: signed } = this.#signer.sign(head, now);
     const inBundles = fullTiles(0, done.size) * TILE_WIDTH;
     let [to, bytes, isStuck] = [copied.freed, 0, true];
     for (const range of copied.oldestKept(RANGES_AT_ONCE)) {
       const { first, last, size } = range;
-      const isFree = last + 1 < done.frames && size <= inBundles && size < signed && last < (waitingFrame ?? Infinity);
+      const isFree = last + 1 < done.frames && size <= inBundles && last < (waitingFrame ?? Infinity);
       isStuck = first > to.frames || !isFree || this.#isRecent(last, now); // a frame that no object is known of must not go
       if (isStuck) break;
       [to, bytes] = [{ frames: last + 1, size }, bytes + range.bytes];
       if (bytes >= Math.min(tooMany, BYTES_AT_ONCE)) break;
     }
+    // A start compares itself with what was signed last: something newer is signed before its frame goes, a second later if need be.
+    const signed = this.#signer.signedSize ?? Infinity;
+    if (signed <= to.size && this.#signer.sign(head, now).size <= to.size) return false;
     if (bytes > 0) this.#storage.transactionSync(() => this.#store.free(to));
     return isStuck || bytes >= tooMany;
   }

@@ -33,6 +33,11 @@ export class CheckpointSigner {
     this.#last = { checkpoint: checkpoint.value, note: signText(config, head.origin, signed.text), at: signed.at };
   }
 
+  /** Leaves of the last one that was signed; undefined before the first. */
+  get signedSize(): number | undefined {
+    return this.#last?.checkpoint.size;
+  }
+
   /** A checkpoint of this committed head, or the last one while it is less than a second old. */
   sign(head: Head, now: Instant): SignedCheckpoint {
     const last = this.#last;

