@@ -23,7 +23,9 @@ function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
 const projects = (names: readonly string[]) => names.flatMap((name) => ["--project", name]);
 
 const asked = process.argv.slice(2);
-if (asked.length > 0) process.exit((await vitest(asked, true)).code);
-const [beside, shown] = await Promise.all([vitest(projects(working), false), vitest(projects(waiting), true)]);
-process.stdout.write(beside.said);
-process.exit(beside.code || shown.code);
+if (asked.length > 0) process.exitCode = (await vitest(asked, true)).code;
+else {
+  const [beside, shown] = await Promise.all([vitest(projects(working), false), vitest(projects(waiting), true)]);
+  process.stdout.write(beside.said);
+  process.exitCode = beside.code || shown.code;
+}
