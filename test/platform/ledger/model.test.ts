@@ -43,7 +43,7 @@ const anything = fc.oneof(...Object.entries(happenings).map(([name, { weight, na
 
 // More with PHYLAX_MODEL=<runs>, and PHYLAX_MODEL_SEED=<seed> for the same again.
 const { runs: numRuns, seed } = ledger.MODEL;
-const shards = 63; // of 64: a log for each run, in one half-year after the other
+const shards = 59; // of 64: a log for each run, in one half-year after the other; those before take configurations, and must not be sealed
 let runs = 0;
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"] }));
@@ -59,7 +59,7 @@ test(
     await fc.assert(
       fc.asyncProperty(fc.array(anything, { minLength: 5, maxLength: 25 }), async (sequence) => {
         const half = Math.floor(runs / shards) + 1;
-        const name = { shard: 1 + (runs++ % shards), halfYear: `${2027 + Math.floor(half / 2)}h${(half % 2) + 1}` };
+        const name = { shard: 5 + (runs++ % shards), halfYear: `${2027 + Math.floor(half / 2)}h${(half % 2) + 1}` };
         for (const isAway of [bucketIsAway, rootIsAway]) isAway(false); // a run that failed may have left them so
         const log = new ModelledLog(logName(name), Date.UTC(2027 + Math.floor(half / 2), (half % 2) * 6 + 3));
         await log.append(1, false);

@@ -9,7 +9,9 @@ import { checkpointKey } from "#ledger/flush";
 import { openInclusionNote } from "#ledger/inclusion-note";
 import { overAt, SWITCH_SLACK_MS } from "#ledger/log-name";
 import { TILE_WIDTH } from "#ledger/tile";
+import { instant } from "#kernel/clock";
 import { verifyLog } from "#ledger/verify";
+import { configurationLogs } from "#platform/durable/ledger-sink";
 import { breakNext, type Loss, reload } from "./broken-writes.ts";
 import { bucketReader, type Fault, faultyBucket, flushWith, originOf } from "./bucket.ts";
 import { bucketIsAway, readBucket, rootIsAway, rootLog } from "./outages.ts";
@@ -19,6 +21,7 @@ import { disclosureOf, failure, newId, publicReader, refusal, shard, verifierOf 
 const REMEMBERED_MS = 130_000; // a proof, and whose an event is
 const DEGRADED_MS = 120_000;
 const REFUSE_MS = 1_800_000;
+const SHARDS = 64;
 const ROUNDING_MS = 10_000; // frames tell their time in steps of this
 const secondHistory = /the bucket holds another|a shelf holds another/u;
 
@@ -132,6 +135,8 @@ export class ModelledLog {
     this.#now += milliseconds;
     this.#latest = Math.max(this.#latest, this.#now);
     vi.setSystemTime(this.#now);
+    if (milliseconds < 50_000 || this.#isBucketAway) return;
+    for (const log of configurationLogs(SHARDS, instant(this.#now))) await runDurableObjectAlarm(shard(log)); // or they are late with their copies
   }
 
   /** The log's alarm comes, if it is set. It must be while something waits for its copy. */
@@ -251,7 +256,7 @@ export class ModelledLog {
       .append(events, proof)
       .catch((fault: Error) => fault);
     if (answer instanceof Error) {
-      if (broken()) this.#unsure++;
+      if (broken() || !(await this.#takesConfigurations())) this.#unsure++;
       else if (answer.message.includes("too far behind its copy")) expect(late[1] > REFUSE_MS || this.#unsure > 0).toBe(true);
       else if (answer.message.includes("this log is not open"))
         expect(this.#isSealed || now >= overOf(this.#log) - SWITCH_SLACK_MS).toBe(true);
@@ -268,6 +273,13 @@ export class ModelledLog {
     const times = [Math.min(now, this.#latestFrame), Math.max(now, this.#latestFrame)] as const;
     this.#acknowledged.push({ events, proof, at: answer, times, clock: now });
     return answer;
+  }
+
+  /** A log that has restarted takes nothing while no log takes down what it started with. */
+  async #takesConfigurations(): Promise<boolean> {
+    if (this.#isRootAway) return false; // one that was not opened yet cannot be
+    const logs = await Promise.all(configurationLogs(SHARDS, instant(this.#now)).map((log) => shard(log).status()));
+    return logs.some(({ open, health }) => open && health !== "refusing");
   }
 
   /** Whether a stop is what the model says it is. */
