@@ -34,13 +34,11 @@ if (named.length > 0) process.exitCode = (await vitest(named, true)).code;
 else {
   const runs = groups[lane].map(async (projects, index) => {
     const isShown = index === groups[lane].length - 1; // the last group's output is shown as it comes, the others' at the end
-    return {
+    const run = await vitest(
+      projects.flatMap((project) => ["--project", project]),
       isShown,
-      ...(await vitest(
-        projects.flatMap((project) => ["--project", project]),
-        isShown,
-      )),
-    };
+    );
+    return { ...run, isShown };
   });
   const ended = await Promise.all(runs);
   for (const { isShown, output } of ended) if (!isShown) process.stdout.write(output);

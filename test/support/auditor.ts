@@ -36,7 +36,7 @@ export async function openLedger(dev: DevFile): Promise<AuditRecord[]> {
 async function readOn(log: OpenedLog, url: string, origin: string, auditor: JWK): Promise<void> {
   for (;;) {
     const response = await fetch(`${url}/frame/${log.frames}`);
-    if (response.status === 404) return void (await response.body?.cancel());
+    if (response.status === 404) return response.body?.cancel();
     const frame = parseFrame(await response.bytes());
     if (!frame.ok) throw new Error(frame.error);
     log.frames += 1;
