@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { Origins } from "#fhir/ports";
 import type { Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
@@ -74,7 +75,7 @@ async function tell(
     const spent = await spendRecords(disclosure);
     return spent.ok ? { disclosure } : { reason: spent.error.reason };
   } catch {
-    return { reason: "answer_unavailable" };
+    return { reason: "answer_unavailable" satisfies RecordedOnly };
   }
 }
 
