@@ -104,20 +104,21 @@ export const renamedReasons: ReadonlyMap<string, string> = new Map([
   ["not_json", "body_not_json"],
 ]);
 
-const current = (reason: string): string => renamedReasons.get(reason) ?? reason;
+/** A reason as this version names it, by its old code or its new one. */
+export const currentReason = (reason: string): string => renamedReasons.get(reason) ?? reason;
 
 /** An event of any version with the reasons of this version: that of its outcome and those of a tally. Equal reasons are added up. */
 export function withCurrentReasons(event: AuditEvent): AuditEvent {
   const { outcome, tally } = event;
   return {
     ...event,
-    ...(outcome?.reason === undefined ? {} : { outcome: { ...outcome, reason: current(outcome.reason) } }),
+    ...(outcome?.reason === undefined ? {} : { outcome: { ...outcome, reason: currentReason(outcome.reason) } }),
     ...(tally === undefined ? {} : { tally: currentTally(tally) }),
   };
 }
 
 function currentTally(tally: Counts): Counts {
   const counts = new Map<string, number>();
-  for (const [reason, count] of Object.entries(tally)) counts.set(current(reason), (counts.get(current(reason)) ?? 0) + count);
+  for (const [reason, count] of Object.entries(tally)) counts.set(currentReason(reason), (counts.get(currentReason(reason)) ?? 0) + count);
   return Object.fromEntries(counts);
 }

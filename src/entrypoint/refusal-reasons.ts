@@ -60,7 +60,7 @@ const notFound = fhir(404, "not-found", "There is no such resource for this clie
 const unknownPath = fhir(
   404,
   "not-found",
-  "There is no such path. Paths are FHIR's, below the base: /Patient/123 or /Observation?patient=123.",
+  "There is no such path. Use a path of FHIR below the base, such as Patient/123 or Observation?patient=123.",
 );
 const jsonOnly = fhir(406, "not-supported", "Only JSON is answered. Accept application/fhir+json, and leave out any other _format.");
 const stale = fhir(
