@@ -326,11 +326,7 @@ export const refusalReasons = {
     "not-supported",
     "There is no such resource type in FHIR R4. Check the spelling: type names begin with a capital letter.",
   ),
-  resource_id_malformed: fhir(
-    400,
-    "value",
-    "The id is malformed. FHIR ids have 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop.",
-  ),
+  resource_id_malformed: fhir(400, "value", "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop."),
   query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
   query_malformed: fhir(400, "structure", "The query is malformed. Write it as UTF-8 in percent encoding."),
   too_many_parameters: fhir(400, "too-long", "There are too many parameters. Split the search."),
