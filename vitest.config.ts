@@ -25,6 +25,7 @@ export default defineConfig({
           name: "pure",
           include: ["test/**/*.test.ts"],
           exclude: [inWorkerd, "test/e2e/**", "test/slow/**"],
+          isolate: false, // a process for each file would take twice the processor time: loading modules
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
           testTimeout: 30_000,
         },

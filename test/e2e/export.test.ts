@@ -8,7 +8,7 @@ import { checkpointKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import { parseReceipt } from "#ledger/receipt";
 import { parseVerifierKey } from "#ledger/signed-note";
-import { phylaxIn } from "../cli/phylax.ts";
+import { phylaxIn, phylaxProcess } from "../cli/phylax.ts";
 import { pythonIsMissing, verifyLedger } from "../ledger/second-verifier.ts";
 import { inLane } from "../support/lane.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
@@ -36,7 +36,7 @@ afterAll(async () => {
 test("a running ledger is exported by its dev.json and verifies offline with a receipt, by either verifier; one flipped byte is named", async ({
   expect,
 }) => {
-  const exported = await phylaxIn(parent, "ledger", "export", "copy");
+  const exported = await phylaxProcess(parent, "ledger", "export", "copy");
   expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
   const logs = Object.keys(phylax.dev.logs);
   expect(readdirSync(join(parent, "copy")).sort()).toEqual(["keys", "root", ...logs].sort());
@@ -56,7 +56,7 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   const bytes = readFileSync(file);
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
   writeFileSync(file, bytes);
-  const { code, error } = await phylaxIn(parent, "ledger", "verify", "copy");
+  const { code, error } = await phylaxProcess(parent, "ledger", "verify", "copy");
   expect(code).toBe(1);
   expect(error).toMatch(/^s\d-\d{4}h[12]: WRONG: frame\/0 /);
 });
