@@ -15,7 +15,7 @@ interface Run {
  */
 const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
   fast: [["pure", "control", "guard", "jose", "ledger"], ["e2e"]],
-  slow: [["slow", "fuzz"]],
+  slow: [["slow", "fuzz", "ledger"]],
   long: [["slow", "fuzz", "ledger"]],
 };
 
