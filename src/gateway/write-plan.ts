@@ -122,6 +122,7 @@ async function planCreate(
     bases: { origin: base, public: base },
     sources: new WeakMap<JsonObject, JsonObject>(),
     viewInside: (inside: JsonObject) => grant.value.writableInside(inside, base),
+    mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
   };
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
@@ -177,7 +178,9 @@ function decideChange(
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
   const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
-  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
+  const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
+  const context = { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" };
+  const merged = mergeBody(submitted.value, { stored, shown }, view, context);
   if (!merged.ok) return merged;
   const result = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query

@@ -122,3 +122,21 @@ test("a policy that would have overwritten or deleted what may not be read is no
   expect(of("create").ok).toBe(true);
   expect(of("read", "update", "delete").ok).toBe(true);
 });
+
+test("a link is written to a Patient that its writer may read, or a create may make: to any with the whole system's scope", ({
+  expect,
+}) => {
+  const links = (kind: PlainWrite["kind"], scope: string, patient?: string) => {
+    const grant = granted(kind, "Patient", scope, patient);
+    if (typeof grant === "string") throw new Error(grant);
+    return ["amara", "bob"].map((id) => grant.mayLinkTo(to(`Patient/${id}`), origin));
+  };
+  expect(links("update", "system/*.rud")).toEqual([true, true]);
+  expect(links("create", "system/*.c")).toEqual([true, true]);
+  expect(links("update", "patient/*.rud", "amara")).toEqual([true, false]);
+  expect(links("create", "patient/*.c", "amara")).toEqual([true, false]);
+  const anonymous = granted("update", "Patient", "patient/*.rud", "amara");
+  expect(typeof anonymous === "object" && anonymous.mayLinkTo({ display: "bob" }, origin)).toBe(false);
+  const observations = granted("create", "Observation", "patient/Observation.c", "amara");
+  expect(typeof observations === "object" && observations.mayLinkTo(to("Patient/amara"), origin), "no Patient is in reach").toBe(false);
+});
