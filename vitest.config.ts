@@ -5,6 +5,7 @@ export default defineConfig({
     // End-to-end files wait more than they work (for alarms, leases, a whole stack): two at once keep `npm test` under ten minutes.
     maxWorkers: 2,
     projects: [
+      "test/door/vitest.config.ts",
       "test/platform/control/vitest.config.ts",
       "test/platform/guard/vitest.config.ts",
       "test/platform/jose/vitest.config.ts",
@@ -13,7 +14,7 @@ export default defineConfig({
         test: {
           name: "pure",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/platform/{control,guard,jose,ledger}/**", "test/e2e/**"],
+          exclude: ["test/platform/{control,guard,jose,ledger}/**", "test/door/**", "test/e2e/**"],
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
           testTimeout: 30_000,
         },

@@ -1,0 +1,274 @@
+import type { Resource } from "@medplum/fhirtypes";
+import type { MergeMode } from "#identity/merge-registry";
+import { instant } from "#kernel/clock";
+import { openLogs } from "#ledger/log-name";
+import type { AuditRecord } from "#audit/record";
+import { accessToken, type TokenRequest } from "../../../cli/access-token.ts";
+import { clientOf, type DevClient, type DevFile } from "../../../cli/dev-file.ts";
+import { demo } from "../../../sandbox/demo.ts";
+import { rootKey, verifierKeys } from "../../../sandbox/dev-json.ts";
+import { sandboxIssuer } from "../../../sandbox/issuer.ts";
+import { publicHalf } from "../../../sandbox/keys.ts";
+import { operators, type DemoOperator } from "../../../sandbox/operators.ts";
+import { loadFolder } from "../../../sandbox/load.ts";
+import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-origin.ts";
+import { readRegistryFile } from "../../../sandbox/registry-file.ts";
+import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
+import * as control from "../../../workers/control/index.ts";
+import type * as gatewayWorker from "../../../workers/gateway/index.ts";
+import * as ledger from "../../../workers/ledger/index.ts";
+import { openLedger } from "../auditor.ts";
+import { mentionsOf } from "../hidden-origin.ts";
+import { workDone, waitUntil } from "./cloudflare-workers.ts";
+import { doorKeys, type DoorKeys } from "./door-keys.ts";
+import { called, ObjectNamespace, stubOf } from "./durable-objects.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
+import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
+import { serveAt, type Handler } from "./network.ts";
+import { publicLeaves, type PublicLeaf } from "./public-leaves.ts";
+import { rateLimit } from "./rate-limit.ts";
+import { SqliteD1 } from "./sqlite-d1.ts";
+import { workerRateLimits, workerVariables } from "./worker-variables.ts";
+
+export interface DoorOptions {
+  /** A folder of FHIR bundles in place of the synthetic patients. */
+  readonly bundles?: string;
+  /** Likewise resources. */
+  readonly resources?: Iterable<Resource>;
+  /** FHIR base of a server that is there already: one on a socket, or one that `serveAt` answers for. */
+  readonly origin?: string;
+  /** A registry file to merge after the demonstration's. */
+  readonly registry?: string;
+  /** Texts of the gateway's variables and secrets beside those of a development stack. */
+  readonly gateway?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A whole Phylax in this process, without sockets and workerd: the real gateway, control and ledger workers over SQLite in memory, in front
+ * of the sandbox's origin. It answers to what test/support/stack.ts answers to.
+ */
+export interface Door {
+  readonly dev: DevFile;
+  /** Every request that reached the sandbox's FHIR server: `GET /fhir/Patient/x`. */
+  readonly forwarded: string[];
+  /** The sandbox's FHIR server, unless `origin` named another. */
+  readonly origin: MemoryOrigin;
+  client(id: string): DevClient;
+  token(id: string, request?: TokenRequest): Promise<string>;
+  /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
+  ask(id: string, path: string, sending?: Sending): Promise<Reply>;
+  /** Writes a registry document in place of what it names. Throws with a JSON pointer when it does not fit. */
+  applyRegistry(document: unknown): Promise<void>;
+  /** Every record of every log, opened by an auditor. */
+  records(): Promise<AuditRecord[]>;
+  /** What anyone may see of every leaf of every log. */
+  leaves(): Promise<PublicLeaf[]>;
+  /** Throws when any answer to anybody named the origin. */
+  close(): Promise<void>;
+}
+
+interface WorkerModule {
+  readonly default: { fetch(request: Request, env: object, context: object): Response | Promise<Response> };
+}
+type GatewayModule = WorkerModule & Pick<typeof gatewayWorker, "ClientGuard">;
+
+const ledgerName = "ledger.phylax.example";
+const ledgerShards = 4;
+const version = { id: "in-process", tag: "", timestamp: "" };
+// A loopback port below 1024: no server of a test listens there.
+let doors = 0;
+
+/** Opens a door of its own for a test file. */
+export async function startDoor(options: DoorOptions = {}): Promise<Door> {
+  const number = ++doors;
+  const keys = await doorKeys();
+  const gateway = `https://door-${number}.phylax.example`;
+  const [originHost, ledgerHost] = [`127.0.0.1:${100 + number}`, `127.0.0.1:${500 + number}`];
+  const closers: (() => unknown)[] = [];
+
+  const forwarded: string[] = [];
+  const url = options.origin ?? `http://${originHost}/fhir`;
+  const origin = memoryOrigin(`http://${originHost}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
+  const resources = options.origin === undefined ? await resourcesOf(options) : [];
+  origin.load(resources);
+  closers.push(serveAt(originHost, originHandler(origin)));
+
+  const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
+  const workers = await startWorkers(number, keys, {
+    PUBLIC_URL: gateway,
+    ORIGIN_HOSTS: [new URL(url).host, ...(file?.hosts ?? [])].join(" "),
+    IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
+    ACCOUNTING: JSON.stringify(accountingFacts),
+    ...file?.secrets,
+    ...options.gateway,
+  });
+  closers.push(() => workers.close(), serveAt(new URL(gateway).host, workers.gateway), serveAt(ledgerHost, workers.ledger));
+
+  const patients = [...resources].flatMap(({ resourceType, id }) => (resourceType === "Patient" && id !== undefined ? [id] : []));
+  const audience = `${gateway}/v1/fhir/main`;
+  const issuer = await sandboxIssuer(keys.state, "https://sign-in.phylax.example", audience);
+  const patient = patients.includes("amara-okafor") ? "amara-okafor" : patients[0];
+  const { registry, clients } = await demo({ ...keys, origin: { name: "main", url }, gateway, audience, patient, issuer });
+  await workers.apply(registry, "replace");
+  const { machine, person } = await operators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
+  for (const { entry } of [machine, person]) await workers.admit(entry);
+  if (file !== undefined) await workers.apply(file.document, "add");
+
+  const logs = verifierKeys(
+    { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint },
+    openLogs(ledgerShards, instant(Date.now())),
+  );
+  const dev = {
+    gateway,
+    fhir: audience,
+    audience,
+    tokenEndpoint: `${gateway}/oauth/token`,
+    ledger: `http://${ledgerHost}`,
+    origin: url,
+    ca: keys.ca,
+    clientCa: keys.clientCa,
+    ledgerName,
+    logs,
+    root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
+    witnesses: {},
+    pid: process.pid,
+    issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
+    auditors: keys.auditors.map(({ path }) => ({ key: path })),
+    operators: [devOperator(machine), devOperator(person)],
+    clients,
+  } as unknown as DevFile; // without those who sign in, for whom there is no door here
+
+  const naming = new Set<string>();
+  closers.push(
+    onExchange(({ method, url: asked }, _sent, { status, headers, text }) => {
+      if (!asked.startsWith(gateway)) return;
+      const [found] = mentionsOf(url, `${status} ${JSON.stringify(headers)}\n${text}`);
+      if (found !== undefined) naming.add(`${method} ${asked}: ${found}`);
+    }),
+  );
+  const tokens = new Map<string, Promise<string>>();
+  const client = (id: string) => clientOf(dev, id);
+  const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
+  return {
+    dev,
+    forwarded,
+    origin,
+    client,
+    token,
+    async ask(id, path, sending = {}) {
+      const kept = tokens.get(id) ?? token(id);
+      tokens.set(id, kept);
+      const headers = { authorization: `Bearer ${await kept}`, ...sending.headers };
+      return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, { ...sending, headers });
+    },
+    applyRegistry: (document) => workers.apply(document, "replace"),
+    records: () => openLedger(dev),
+    leaves: () => publicLeaves(dev),
+    async close() {
+      await workDone();
+      for (const end of closers.reverse()) await end();
+      if (naming.size > 0) throw new Error(`${url} stands in the answers to: ${[...naming].join("; ")}`);
+    },
+  };
+}
+
+const accountingFacts = {
+  recipients: {
+    "public-health": { name: "State Department of Health", address: "1 Health Plaza, Springfield" },
+    research: { name: "Northern University", address: "2 Campus Road, Springfield" },
+  },
+  agreements: { "research-agreement": "viii" },
+};
+
+const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id, roles, cert, key });
+
+let synthetic: readonly Resource[] | undefined;
+
+async function resourcesOf({ bundles, resources }: DoorOptions): Promise<readonly Resource[]> {
+  if (resources !== undefined) return [...resources];
+  return bundles === undefined ? (synthetic ??= syntheticResources()) : await loadFolder(bundles);
+}
+
+/** The sandbox's FHIR server as `fetch` finds it. */
+const originHandler =
+  (origin: MemoryOrigin): Handler =>
+  async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const asked = { method: request.method, path: pathname + search, headers: Object.fromEntries(request.headers) };
+    const { status, headers, body } = await origin.answer(asked, async () => Buffer.from(await request.bytes()));
+    return new Response(body === undefined ? null : new Uint8Array(body), { status, headers });
+  };
+
+type Env = Readonly<Record<string, unknown>>;
+
+/** The workers and what Cloudflare gives them, as their wrangler configurations bind it. */
+async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<Record<string, string>>) {
+  const REGISTRY = new SqliteD1();
+  const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  const namespaces: ObjectNamespace[] = [];
+  const namespace = (...of: ConstructorParameters<typeof ObjectNamespace>) => {
+    const made = new ObjectNamespace(...of);
+    namespaces.push(made);
+    return made;
+  };
+  // A module of its own, as each isolate has: it keeps what it opened first.
+  const gateway = (await import(/* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`)) as GatewayModule;
+  const service = (entry: new (context: never, env: never) => object, env: () => object) =>
+    stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args)); // bound below as the configurations say
+
+  const controlEnv: Env = {
+    ...workerVariables("workers/control/wrangler.toml"),
+    PUBLIC_URL: variables["PUBLIC_URL"],
+    REGISTRY,
+    REVOCATIONS: namespace(control.Revocations, () => controlEnv),
+  };
+  const ledgerEnv: Env = {
+    ...workerVariables("workers/ledger/wrangler.toml"),
+    LEDGER_NAME: ledgerName,
+    ...shards,
+    AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }),
+    WITNESSES: "[]",
+    VERSION: version,
+    CHECKPOINT_KEY: JSON.stringify(keys.checkpoint),
+    ACCOUNTING_KEY: keys.accounting,
+    SUBJECT_KEY: keys.subject,
+    LEDGER_SHARD: namespace(ledger.LedgerShard, () => ledgerEnv),
+    LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
+    ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
+    LEDGER_BUCKET: new MemoryBucket(),
+  };
+  const limits = [...workerRateLimits("wrangler.toml")].map(([name, of]) => [name, rateLimit(of)] as const);
+  const gatewayEnv: Env = {
+    ...workerVariables("wrangler.toml"),
+    ...shards,
+    VERSION: version,
+    TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
+    RESPONSE_SIGNING_KEY: JSON.stringify(keys.answers),
+    PAGING_KEY: keys.paging,
+    DPOP_NONCE_KEY: keys.dpopNonce,
+    ...variables,
+    ...Object.fromEntries(limits),
+    REGISTRY,
+    REVOCATION_FEED: service(control.RevocationFeed, () => controlEnv),
+    OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
+    DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
+    CLIENT_GUARD: namespace(gateway.ClientGuard, () => gatewayEnv),
+    LEDGER_SHARD: ledgerEnv["LEDGER_SHARD"],
+  };
+  const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
+  const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
+  const context = { waitUntil, passThroughOnException: () => {} };
+  return {
+    gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
+    ledger: (request: Request) => (ledger as WorkerModule).default.fetch(request, ledgerEnv, context),
+    async apply(document: unknown, mode: MergeMode) {
+      const applied = await desk.apply(document, mode);
+      if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
+    },
+    admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
+    close() {
+      for (const each of namespaces) each.close();
+      REGISTRY.close();
+    },
+  };
+}
