@@ -19,13 +19,14 @@ import type * as gatewayWorker from "../../../workers/gateway/index.ts";
 import * as ledger from "../../../workers/ledger/index.ts";
 import { openLedger } from "../auditor.ts";
 import { mentionsOf } from "../hidden-origin.ts";
+import { SecretWatch } from "../secret-watch.ts";
 import { workDone, waitUntil } from "./cloudflare-workers.ts";
 import { doorKeys, type DoorKeys } from "./door-keys.ts";
 import { called, ObjectNamespace, stubOf } from "./durable-objects.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
 import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
-import { serveAt, type Handler } from "./network.ts";
-import { publicLeaves, type PublicLeaf } from "./public-leaves.ts";
+import { among, serveAt, type Handler } from "./network.ts";
+import { LedgerReader, type PublicLeaf } from "../ledger-reader.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { SqliteD1 } from "./sqlite-d1.ts";
 import { workerRateLimits, workerVariables } from "./worker-variables.ts";
@@ -39,6 +40,12 @@ export interface DoorOptions {
   readonly origin?: string;
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string;
+  /**
+   * Names that other doors of this process have too: the door is then found through its own methods and `within` alone.
+   */
+  readonly hosts?: { readonly gateway: string; readonly origin: string; readonly ledger: string };
+  /** Called with each request to the origin's host, in place of the sandbox's FHIR server. */
+  readonly answer?: Handler;
   /** Texts of the gateway's variables and secrets beside those of a development stack. */
   readonly gateway?: Readonly<Record<string, string>>;
 }
@@ -57,13 +64,17 @@ export interface Door {
   token(id: string, request?: TokenRequest): Promise<string>;
   /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
   ask(id: string, path: string, sending?: Sending): Promise<Reply>;
+  /** Asks the gateway, with what `requestOf` says of the caller. */
+  fetch(request: Request): Promise<Response>;
+  /** Does something for which `fetch` and `send` find this door's hosts. */
+  within<T>(act: () => T): T;
   /** Writes a registry document in place of what it names. Throws with a JSON pointer when it does not fit. */
   applyRegistry(document: unknown): Promise<void>;
   /** Every record of every log, opened by an auditor. */
-  records(): Promise<AuditRecord[]>;
+  records(): Promise<readonly AuditRecord[]>;
   /** What anyone may see of every leaf of every log. */
-  leaves(): Promise<PublicLeaf[]>;
-  /** Throws when any answer to anybody named the origin. */
+  leaves(): Promise<readonly PublicLeaf[]>;
+  /** Throws when any answer to anybody named the origin, or a secret was printed or stood in an error. */
   close(): Promise<void>;
 }
 
@@ -75,23 +86,27 @@ type GatewayModule = WorkerModule & Pick<typeof gatewayWorker, "ClientGuard">;
 const ledgerName = "ledger.phylax.example";
 const ledgerShards = 4;
 const version = { id: "in-process", tag: "", timestamp: "" };
-// A loopback port below 1024: no server of a test listens there.
 let doors = 0;
 
 /** Opens a door of its own for a test file. */
 export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const number = ++doors;
   const keys = await doorKeys();
-  const gateway = `https://door-${number}.phylax.example`;
-  const [originHost, ledgerHost] = [`127.0.0.1:${100 + number}`, `127.0.0.1:${500 + number}`];
+  const secrets = new SecretWatch(keys.state); // before anything can print
+  // Loopback ports below 1024: no server of a test listens there.
+  const hosts = options.hosts ?? {
+    gateway: `door-${number}.phylax.example`,
+    origin: `127.0.0.1:${100 + number}`,
+    ledger: `127.0.0.1:${500 + number}`,
+  };
+  const gateway = `https://${hosts.gateway}`;
   const closers: (() => unknown)[] = [];
 
   const forwarded: string[] = [];
-  const url = options.origin ?? `http://${originHost}/fhir`;
-  const origin = memoryOrigin(`http://${originHost}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
+  const url = options.origin ?? `http://${hosts.origin}/fhir`;
+  const origin = memoryOrigin(`http://${hosts.origin}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
   const resources = options.origin === undefined ? await resourcesOf(options) : [];
   origin.load(resources);
-  closers.push(serveAt(originHost, originHandler(origin)));
 
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
   const workers = await startWorkers(number, keys, {
@@ -102,7 +117,14 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     ...file?.secrets,
     ...options.gateway,
   });
-  closers.push(() => workers.close(), serveAt(new URL(gateway).host, workers.gateway), serveAt(ledgerHost, workers.ledger));
+  closers.push(() => workers.close());
+  const places = new Map<string, Handler>([
+    [hosts.gateway, workers.gateway],
+    [hosts.origin, options.answer ?? handlerOf(origin)],
+    [hosts.ledger, workers.ledger],
+  ]);
+  if (options.hosts === undefined) for (const [host, handler] of places) closers.push(serveAt(host, handler));
+  const within = <T>(act: () => T): T => among(places, act);
 
   const patients = [...resources].flatMap(({ resourceType, id }) => (resourceType === "Patient" && id !== undefined ? [id] : []));
   const audience = `${gateway}/v1/fhir/main`;
@@ -123,7 +145,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     fhir: audience,
     audience,
     tokenEndpoint: `${gateway}/oauth/token`,
-    ledger: `http://${ledgerHost}`,
+    ledger: `http://${hosts.ledger}`,
     origin: url,
     ca: keys.ca,
     clientCa: keys.clientCa,
@@ -140,15 +162,16 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
 
   const naming = new Set<string>();
   closers.push(
-    onExchange(({ method, url: asked }, _sent, { status, headers, text }) => {
-      if (!asked.startsWith(gateway)) return;
+    onExchange(({ method, url: asked, headers: sentHeaders }, sent, { status, headers, text }) => {
+      if (new URL(asked).origin !== gateway) return;
+      secrets.exchange(`${method} ${asked.split("?")[0]}`, sentHeaders, sent, status, text);
       const [found] = mentionsOf(url, `${status} ${JSON.stringify(headers)}\n${text}`);
       if (found !== undefined) naming.add(`${method} ${asked}: ${found}`);
     }),
   );
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
-  const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
+  const token = (id: string, request: TokenRequest = {}) => within(() => accessToken(dev, client(id), request));
   return {
     dev,
     forwarded,
@@ -159,14 +182,18 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
       const kept = tokens.get(id) ?? token(id);
       tokens.set(id, kept);
       const headers = { authorization: `Bearer ${await kept}`, ...sending.headers };
-      return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, { ...sending, headers });
+      const url = path.startsWith("https:") ? path : `${dev.fhir}/${path}`;
+      return within(() => send(dev, client(id), url, { ...sending, headers }));
     },
+    fetch: async (request) => workers.gateway(request),
+    within,
     applyRegistry: (document) => workers.apply(document, "replace"),
-    records: () => openLedger(dev),
-    leaves: () => publicLeaves(dev),
+    records: () => within(() => openLedger(dev)),
+    leaves: async () => (await within(() => new LedgerReader(dev).read())).leaves,
     async close() {
       await workDone();
       for (const end of closers.reverse()) await end();
+      secrets.end();
       if (naming.size > 0) throw new Error(`${url} stands in the answers to: ${[...naming].join("; ")}`);
     },
   };
@@ -190,7 +217,7 @@ async function resourcesOf({ bundles, resources }: DoorOptions): Promise<readonl
 }
 
 /** The sandbox's FHIR server as `fetch` finds it. */
-const originHandler =
+export const handlerOf =
   (origin: MemoryOrigin): Handler =>
   async (request) => {
     const { pathname, search } = new URL(request.url);

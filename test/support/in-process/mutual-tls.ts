@@ -24,17 +24,27 @@ export async function send(
   trust: { readonly ca: string; readonly clientCa?: { readonly cert: string } },
   identity: { readonly cert: string } | undefined,
   url: string,
-  { method = "GET", headers = {}, body }: Sending = {},
+  sending: Sending = {},
 ): Promise<Reply> {
   const handler = handlerAt(new URL(url).host);
   if (handler === undefined) throw new Error(`no door of this process has the host ${new URL(url).host}`);
-  const request = new Request(url, { method, headers: headersOf(headers), ...(body !== undefined && { body: bytesOf(body) }) });
-  const cf = edgeFacts(identity?.cert, trust.clientCa?.cert ?? trust.ca.replace(/ca\.pem$/u, "client-ca.pem"));
-  Object.defineProperty(request, "cf", { value: cf });
+  const request = requestOf(trust.clientCa?.cert ?? trust.ca.replace(/ca\.pem$/u, "client-ca.pem"), identity?.cert, url, sending);
   const response = await handler(request);
   const reply = { status: response.status, headers: replyHeaders(response.headers), text: await response.text() };
-  for (const listener of listeners) listener(request, body === undefined ? "" : Buffer.from(body).toString("utf8"), reply);
+  for (const listener of listeners) listener(request, sending.body === undefined ? "" : Buffer.from(sending.body).toString("utf8"), reply);
   return reply;
+}
+
+/** The request as a worker gets it from the edge. `authority`, `certificate`: paths; undefined: the caller shows no certificate. */
+export function requestOf(
+  authority: string,
+  certificate: string | undefined,
+  url: string,
+  { method = "GET", headers = {}, body }: Sending,
+) {
+  const request = new Request(url, { method, headers: headersOf(headers), ...(body !== undefined && { body: bytesOf(body) }) });
+  Object.defineProperty(request, "cf", { value: edgeFacts(certificate, authority) });
+  return request;
 }
 
 /** There are no connections to end. */
