@@ -38,6 +38,8 @@ export interface DoorOptions {
   readonly resources?: Iterable<Resource>;
   /** FHIR base of a server that is there already: one on a socket, or one that `serveAt` answers for. */
   readonly origin?: string;
+  /** `host:port` of further servers that the gateway may ask. */
+  readonly originHosts?: readonly string[];
   /** A registry file to merge after the demonstration's. */
   readonly registry?: string;
   /**
@@ -111,7 +113,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
   const workers = await startWorkers(number, keys, {
     PUBLIC_URL: gateway,
-    ORIGIN_HOSTS: [new URL(url).host, ...(file?.hosts ?? [])].join(" "),
+    ORIGIN_HOSTS: [new URL(url).host, ...(options.originHosts ?? []), ...(file?.hosts ?? [])].join(" "),
     IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
     ACCOUNTING: JSON.stringify(accountingFacts),
     ...file?.secrets,
