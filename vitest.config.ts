@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           name: "pure",
           include: ["test/**/*.test.ts"],
-exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
+          exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
           testTimeout: 30_000,
         },
