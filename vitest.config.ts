@@ -7,7 +7,7 @@ const inWorkerd = "test/platform/{control,guard,jose,ledger}/**";
 
 /** The files that state properties: the fuzz project runs them again, each property with new seeds until its time is over. */
 const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".test.ts") && !/^(?:e2e|slow|platform\/(?:control|guard|jose|ledger))\//u.test(path))
+  .filter((path) => path.endsWith(".test.ts") && !/^(?:door|e2e|slow|platform\/(?:control|guard|jose|ledger))\//u.test(path))
   .map((path) => join("test", path))
   .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
@@ -16,6 +16,7 @@ export default defineConfig({
     // End-to-end files wait more than they work (for alarms, leases, a whole stack): two run at once.
     maxWorkers: 2,
     projects: [
+      "test/door/vitest.config.ts",
       "test/platform/control/vitest.config.ts",
       "test/platform/guard/vitest.config.ts",
       "test/platform/jose/vitest.config.ts",
@@ -24,7 +25,7 @@ export default defineConfig({
         test: {
           name: "pure",
           include: ["test/**/*.test.ts"],
-          exclude: [inWorkerd, "test/e2e/**", "test/slow/**"],
+          exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
           isolate: false, // a process for each file would take twice the processor time: loading modules
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
           testTimeout: 30_000,

@@ -43,7 +43,8 @@ export function keepDevFile<T extends object>(state: string, content: T, ledger:
   return { dev, close };
 }
 
-function verifierKeys({ ledgerName, checkpointKey }: DevLedger, names: Iterable<string>): Record<string, string> {
+/** Log name to the verifier key of its checkpoints. */
+export function verifierKeys({ ledgerName, checkpointKey }: DevLedger, names: Iterable<string>): Record<string, string> {
   const publicKey = publicBytes(checkpointKey);
   return Object.fromEntries(Array.from(names, (log) => [log, verifierKey(`${ledgerName}/${log}`, publicKey)]));
 }

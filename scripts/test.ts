@@ -14,7 +14,7 @@ interface Run {
  * files run alone, one after another.
  */
 const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
-  fast: [["pure", "control", "guard", "jose", "ledger"], ["e2e"]],
+  fast: [["pure", "door", "control", "guard", "jose", "ledger"], ["e2e"]],
   slow: [["slow", "fuzz", "ledger"]],
   long: [["slow", "fuzz", "ledger"]],
 };

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Bundle, BundleEntry } from "@medplum/fhirtypes";
 
 /** An answer that may take more than one page. */
@@ -49,7 +48,7 @@ export class Pages {
   }
 
   #keep(listing: Listing): string {
-    const id = randomUUID();
+    const id = crypto.randomUUID();
     this.#kept.set(id, { listing, until: Date.now() + this.#keptMilliseconds });
     this.#forget();
     return id;
@@ -67,7 +66,7 @@ export class Pages {
     const entry = entries(offset, offset + count);
     return {
       resourceType: "Bundle",
-      id: randomUUID(),
+      id: crypto.randomUUID(),
       meta: { lastUpdated: new Date().toISOString() },
       type,
       ...((total || count === 0) && { total: length }), // the total alone is all that a count of 0 asks for

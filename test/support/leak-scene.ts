@@ -1,14 +1,12 @@
 import type { ExpectStatic } from "vitest";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { Resource } from "@medplum/fhirtypes";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { startHeedlessOrigin, type HeedlessOrigin } from "./heedless-origin.ts";
 import { leakPolicy } from "./leak-policy.ts";
 import { leakWorld } from "./leak-world.ts";
 import { certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint, type Outsider } from "./outside.ts";
-import { startTestStack, type TestStack } from "./stack.ts";
+import { startDoor, type Door } from "./in-process/door.ts";
 
 /** The two origins that hold the same world: one answers for real, the other ignores whatever it is asked. */
 export const origins = ["main", "heedless"] as const;
@@ -75,9 +73,9 @@ export async function expectAbsent(
   for (const path of paths) expect(faceOf(await scene.ask(origin, "reader", path)), path).toEqual(gone);
 }
 
-/** All workers in front of two origins with one world, and clients with the same policy. */
+/** All workers, in this process, in front of two origins with one world, and clients with the same policy. */
 export interface LeakScene {
-  readonly phylax: TestStack;
+  readonly phylax: Door;
   readonly heedless: HeedlessOrigin;
   /** `path` is taken below the origin's FHIR base; a whole URL as it is. */
   ask(origin: OriginName, who: Who, path: string, sending?: Sending): Promise<Reply>;
@@ -91,16 +89,11 @@ export interface LeakScene {
 }
 
 export async function startLeakScene(): Promise<LeakScene> {
-  const folder = mkdtempSync(join(tmpdir(), "phylax-leaks-"));
   const heedless = await startHeedlessOrigin(leakWorld);
-  const entry = leakWorld("https://origin.example/fhir").map((resource) => ({
-    fullUrl: `https://origin.example/fhir/${resource.resourceType}/${resource.id}`,
-    resource,
-  }));
-  writeFileSync(join(folder, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
-  const registry = join(folder, "registry-file");
-  writeFileSync(registry, JSON.stringify({ origins: [{ name: "heedless", url: heedless.url, credentials: { kind: "none" } }] }));
-  const phylax = await startTestStack({ bundles: folder, registry });
+  const phylax = await startDoor({
+    resources: leakWorld("https://origin.example/fhir") as Iterable<Resource>, // strict R4, but for what an origin would not check
+    originHosts: [new URL(heedless.url).host],
+  });
   const issuer = await outsider("https://leaks.example", "phylax");
   const certificates = new Map<string, CertificateFiles>();
   const entries = [];
@@ -121,8 +114,15 @@ export async function startLeakScene(): Promise<LeakScene> {
       const { grants, ...own } = clientEntries(client, "PATRQT", "leaks", scopes[who]);
       entries.push(own, { grants: grants.map((grant) => Object.assign(grant, { origin })) });
     }
-  await phylax.stack.runtime.applyRegistry(
-    joined({ issuers: [issuerEntry(issuer)], policies: [{ name: "leaks", body: leakPolicy }] }, ...entries),
+  await phylax.applyRegistry(
+    joined(
+      {
+        origins: [{ name: "heedless", url: heedless.url, credentials: { kind: "none" } }],
+        issuers: [issuerEntry(issuer)],
+        policies: [{ name: "leaks", body: leakPolicy }],
+      },
+      ...entries,
+    ),
   );
   const base = (origin: OriginName) => `${phylax.dev.gateway}/v1/fhir/${origin}`;
   const askWith = askAt(phylax, issuer, certificates, base);
@@ -137,13 +137,12 @@ export async function startLeakScene(): Promise<LeakScene> {
     async close() {
       await phylax.close();
       await heedless.close();
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
 function askAt(
-  phylax: TestStack,
+  phylax: Door,
   issuer: Outsider,
   certificates: ReadonlyMap<string, CertificateFiles>,
   base: (origin: OriginName) => string,

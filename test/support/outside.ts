@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { DevFile } from "../../cli/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { issueClientCertificate, x5tS256, type CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
-import type { TestStack } from "./stack.ts";
 
 /** Somebody else's identity provider: Phylax knows its public key from the registry and nothing more. */
 export interface Outsider {
@@ -30,7 +30,7 @@ export const issuerEntry = ({ iss, audience, key }: Outsider, more: object = {})
 });
 
 /** A client's certificate, by the authority that the front trusts. */
-export function certificateFor({ dev }: TestStack, name: string): Promise<CertificateFiles> {
+export function certificateFor({ dev }: { readonly dev: DevFile }, name: string): Promise<CertificateFiles> {
   return issueClientCertificate(dirname(dev.clientCa.cert), name, `O=Outside, CN=${name}`);
 }
 
@@ -97,7 +97,7 @@ export function outsideToken(
 }
 
 export function askAs(
-  { dev }: TestStack,
+  { dev }: { readonly dev: DevFile },
   certificate: CertificateFiles | undefined,
   token: string,
   path: string,

@@ -51,6 +51,19 @@ export class SecretWatch {
     this.#printed.push(line);
   }
 
+  /** An exchange that came through no front: the headers and body of the request, and its answer. */
+  exchange(where: string, headers: Headers, question: string, status: number, body: string): void {
+    this.#learn(headers.get("authorization")?.replace(/^\S+ +/u, ""));
+    this.#learn(headers.get("dpop") ?? undefined);
+    this.#hearAnswer(where, question, status, body);
+  }
+
+  #hearAnswer(where: string, question: string, status: number, body: string): void {
+    this.#learn(/(?:^|&)client_assertion=(?<jws>[^&]+)/u.exec(question)?.groups?.["jws"]);
+    if (status >= 400) this.#errors.push({ where, body });
+    else for (const { groups } of body.matchAll(/"(?:access|refresh|id)_token":\s*"(?<token>[^"]+)"/gu)) this.#learn(groups?.["token"]);
+  }
+
   #learn(text: string | undefined): void {
     const parts = (text ?? "").split(".");
     for (const part of parts.length === 1 ? parts : parts.slice(1)) for (const run of runsOf(part)) this.#travelled.add(run);
@@ -67,9 +80,7 @@ export class SecretWatch {
       if (over) return;
       over = true;
       const [question = "", body = ""] = [asked, answered].map((parts) => Buffer.concat(parts).toString("utf8"));
-      this.#learn(/(?:^|&)client_assertion=(?<jws>[^&]+)/u.exec(question)?.groups?.["jws"]);
-      if (response.statusCode >= 400) this.#errors.push({ where: `${request.method} ${request.url?.split("?")[0]}`, body });
-      else for (const { groups } of body.matchAll(/"(?:access|refresh|id)_token":\s*"(?<token>[^"]+)"/gu)) this.#learn(groups?.["token"]);
+      this.#hearAnswer(`${request.method} ${request.url?.split("?")[0]}`, question, response.statusCode, body);
     };
     this.#around(response, "write", (chunk) => void answered.push(bytesOf(chunk)));
     this.#around(response, "end", (chunk) => {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Bundle } from "@medplum/fhirtypes";
 import type { Answer, Call } from "../call.ts";
 import { refusalOf } from "../refusal.ts";
@@ -21,5 +20,5 @@ export function batch(bundle: unknown, call: Call, base: string, carry: Carry): 
 }
 
 export function responseOf(type: "batch-response" | "transaction-response", entry: NonNullable<Bundle["entry"]>): Bundle {
-  return { resourceType: "Bundle", id: randomUUID(), type, ...(entry.length > 0 && { entry }) };
+  return { resourceType: "Bundle", id: crypto.randomUUID(), type, ...(entry.length > 0 && { entry }) };
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { resourceOf, type Answer, type Call } from "../call.ts";
 import { readQuery } from "../query.ts";
 import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
@@ -50,7 +49,7 @@ function planOf(entry: Entry, store: Store): Plan {
     const condition = headers["if-none-exist"];
     const match = condition === undefined ? undefined : onlyMatch(store, path, conditionIn(condition));
     if (match !== undefined) return { ...entry, place: placeOf(match), answer: written(200, match, headers) };
-    const assignedId = randomUUID();
+    const assignedId = crypto.randomUUID();
     // Its condition is met; met again, it would find what another entry created.
     return {
       ...entry,
@@ -66,7 +65,7 @@ function planOf(entry: Entry, store: Store): Plan {
   if (method === "DELETE") return { ...entry, answer: { status: 204 } };
   if (method === "PATCH") throw notFound();
   const named = field(resourceOf({ ...entry.call, params: {} }), "id");
-  const id = typeof named === "string" ? named : randomUUID();
+  const id = typeof named === "string" ? named : crypto.randomUUID();
   if (store.shelf.get(path, id) !== undefined) throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
   return at(entry, id, `${path}/${id}`);
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { resourceOf, type Answer, type Call } from "../call.ts";
 import { readPreference } from "../prefer.ts";
 import { badRequest, notFound, OriginRefusal } from "../refusal.ts";
@@ -16,7 +15,7 @@ export function create(call: Call, { store }: Site): Answer {
   const condition = call.headers["if-none-exist"];
   const match = condition === undefined ? undefined : onlyMatch(store, type, conditionIn(condition));
   if (match !== undefined) return written(200, match, call.headers);
-  return written(201, store.put({ ...resource, id: call.assignedId ?? randomUUID() }, "POST"), call.headers);
+  return written(201, store.put({ ...resource, id: call.assignedId ?? crypto.randomUUID() }, "POST"), call.headers);
 }
 
 /** R4 http.html#update: the next version, or the first one under an id of the client's choosing. */
@@ -36,7 +35,7 @@ export function conditionalUpdate(call: Call, site: Site): Answer {
   if (match !== undefined && named !== undefined && named !== match.id) throw badRequest("What matches has another id.");
   if (match === undefined && named !== undefined && site.store.shelf.get(type, named) !== undefined)
     throw new OriginRefusal(409, "conflict", "Nothing matches, and the id is in use.");
-  return putAt(resource, match?.id ?? named ?? call.assignedId ?? randomUUID(), call, site);
+  return putAt(resource, match?.id ?? named ?? call.assignedId ?? crypto.randomUUID(), call, site);
 }
 
 function putAt(

@@ -1,7 +1,8 @@
 import type { Bundle, CapabilityStatement, OperationOutcome, Patient, Resource } from "@medplum/fhirtypes";
 import { afterAll, test } from "vitest";
 import { parseExact } from "../../../sandbox/origin/exact-json.ts";
-import { startOrigin, type OriginRequest } from "../../../sandbox/origin/server.ts";
+import type { OriginRequest } from "../../../sandbox/origin/memory-origin.ts";
+import { startOrigin } from "../../../sandbox/origin/server.ts";
 
 const requests: OriginRequest[] = [];
 const origin = await startOrigin({ onRequest: (request) => requests.push(request) });

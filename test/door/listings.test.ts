@@ -4,15 +4,15 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
 import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
-import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
-let phylax: TestStack;
+let phylax: Door;
 let certificate: CertificateFiles;
 const issuer = await outsider("https://archive.example", "phylax");
 // The starter policies keep some rows of every type from everybody; this one keeps none of a place.
 const archive = policy(rule(["Location"], "everything"));
 beforeAll(async () => {
-  phylax = await sharedTestStack();
+  phylax = await startDoor();
   certificate = await certificateFor(phylax, "archive");
   const client = {
     id: "archive",
@@ -22,7 +22,7 @@ beforeAll(async () => {
     externalClientId: "archive",
     certificates: [thumbprint(certificate)],
   };
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "archive", body: archive }] },
       clientEntries(client, "TREAT", "archive", "system/*.rs"),

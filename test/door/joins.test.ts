@@ -16,7 +16,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // Two families' records at one clinic: what joins could leak between them.
 const to = (reference: string) => ({ reference });
@@ -107,13 +107,13 @@ const policy = {
 };
 
 const folder = mkdtempSync(join(tmpdir(), "phylax-joins-"));
-let phylax: TestStack;
+let phylax: Door;
 let issuer: Outsider | undefined;
 let app: CertificateFiles | undefined;
 beforeAll(async () => {
   const entry = world.map((resource) => ({ fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`, resource }));
   writeFileSync(join(folder, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
-  phylax = await startTestStack({ bundles: folder });
+  phylax = await startDoor({ bundles: folder });
   issuer = await outsider("https://clinic.issuer.example", "phylax");
   app = await certificateFor(phylax, "clinic-app");
   const client = {
@@ -124,7 +124,7 @@ beforeAll(async () => {
     externalClientId: "app",
     certificates: [thumbprint(app)],
   };
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [policy] },
       clientEntries(client, "PATRQT", "joins", "patient/*.rs user/*.rs system/Practitioner.rs"),

@@ -14,8 +14,8 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { breakLedger, inEachShard } from "../support/shards.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { breakLedger } from "../support/shards.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // What a write meets when the origin fails, lies, or answers more than it was asked.
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -46,7 +46,7 @@ const policy = {
 };
 
 let origin: Awaited<ReturnType<typeof startMoodyOrigin>>;
-let phylax: TestStack;
+let phylax: Door;
 let issuer: Outsider;
 let certificate: CertificateFiles;
 let token: string;
@@ -58,7 +58,7 @@ beforeAll(async () => {
     observation("unversioned", "amara", { meta: {} }),
     observation("strange", "amara", { meta: { versionId: '7" or "8' } }),
   ]);
-  phylax = await startTestStack({ origin: origin.url });
+  phylax = await startDoor({ origin: origin.url });
   issuer = await outsider("https://faults.example", "phylax");
   certificate = await certificateFor(phylax, "app");
   const client = {
@@ -69,7 +69,7 @@ beforeAll(async () => {
     externalClientId: "app",
     certificates: [thumbprint(certificate)],
   };
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] },
       clientEntries(client, "PATRQT", "writer", "patient/*.cruds"),
@@ -169,9 +169,9 @@ test(
     const from = origin.written.length;
     const answer = send("PATCH", "Observation/a", change);
     await expect.poll(() => origin.written.length, { timeout: 4_000 }).toBe(from + 1);
-    await inEachShard(phylax, breakLedger);
+    phylax.inEachShard(breakLedger);
     const reply = await answer;
-    await inEachShard(phylax, "DROP TRIGGER broken");
+    phylax.inEachShard("DROP TRIGGER broken");
     expect(reply.status).toBe(503);
     expect(reply.headers).not.toHaveProperty("phylax-receipt");
     const events = await eventsOf(reply);

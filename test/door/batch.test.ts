@@ -19,7 +19,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const to = (reference: string) => ({ reference });
 const code = { coding: [{ system: "http://loinc.org", code: "8867-4" }] };
@@ -70,14 +70,14 @@ type Who = "clinic" | "app" | "loader";
 const scopes = { clinic: "system/*.cruds", app: "patient/*.cruds", loader: "system/*.cruds" } as const;
 const bundles = mkdtempSync(join(tmpdir(), "phylax-batch-"));
 const certificates = new Map<Who, CertificateFiles>();
-let phylax: TestStack;
+let phylax: Door;
 let issuer: Outsider;
 beforeAll(async () => {
   writeFileSync(
     join(bundles, "world.json"),
     JSON.stringify({ resourceType: "Bundle", type: "collection", entry: world.map((resource) => ({ resource })) }),
   );
-  phylax = await startTestStack({ bundles });
+  phylax = await startDoor({ bundles });
   issuer = await outsider("https://batch.example", "phylax");
   const clients = [];
   for (const who of Object.keys(scopes) as Who[]) {
@@ -94,7 +94,7 @@ beforeAll(async () => {
     clients.push(clientEntries(client, "PATRQT", who === "loader" ? "loader" : "writer", scopes[who]));
   }
   const policies = [writer, loader].map((body) => ({ name: body.name, body }));
-  await phylax.stack.runtime.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...clients));
+  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer)], policies }, ...clients));
 }, 120_000);
 afterAll(async () => {
   await phylax.close();

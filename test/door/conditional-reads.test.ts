@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
-let phylax: TestStack;
+let phylax: Door;
 beforeAll(async () => {
-  phylax = await sharedTestStack();
+  phylax = await startDoor();
 }, 120_000);
 afterAll(() => phylax.close());
 

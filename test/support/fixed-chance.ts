@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { vi } from "vitest";
+
+/**
+ * The clock and the chance of this process as a test sets them: `Date`, `crypto.getRandomValues`, `crypto.randomUUID`, `Math.random`. What
+ * node:crypto draws (the seeds and keys of the ledger) stays random. Timers go on by real time.
+ */
+export class FixedChance {
+  #seed = "";
+  #drawn = 0;
+
+  constructor(at: number) {
+    vi.useFakeTimers({ toFake: ["Date"], now: at });
+    vi.spyOn(crypto, "getRandomValues").mockImplementation((array) => {
+      if (array !== null) this.#fill(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+      return array;
+    });
+    vi.spyOn(crypto, "randomUUID").mockImplementation(() => {
+      const hex = Buffer.from(this.#fill(new Uint8Array(16))).toString("hex");
+      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
+    });
+    vi.spyOn(Math, "random").mockImplementation(() => (this.#fill(new Uint8Array(1))[0] ?? 0) / 256);
+  }
+
+  /** From now on it is this time, and what is drawn follows from this seed alone. */
+  set(at: number, seed: string): void {
+    vi.setSystemTime(at);
+    this.#seed = seed;
+    this.#drawn = 0;
+  }
+
+  end(): void {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  }
+
+  #fill(bytes: Uint8Array): Uint8Array {
+    for (let from = 0; from < bytes.length; from += 32) {
+      const block = createHash("sha256")
+        .update(`${this.#seed} ${this.#drawn++}`)
+        .digest();
+      bytes.set(block.subarray(0, bytes.length - from), from);
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,320 @@
+import type { Resource } from "@medplum/fhirtypes";
+import type { MergeMode } from "#identity/merge-registry";
+import { instant } from "#kernel/clock";
+import { openLogs } from "#ledger/log-name";
+import type { AuditRecord } from "#audit/record";
+import { accessToken, type TokenRequest } from "../../../cli/access-token.ts";
+import { clientOf, type DevClient, type DevFile } from "../../../cli/dev-file.ts";
+import { demo } from "../../../sandbox/demo.ts";
+import { rootKey, verifierKeys } from "../../../sandbox/dev-json.ts";
+import { sandboxIssuer } from "../../../sandbox/issuer.ts";
+import { publicHalf } from "../../../sandbox/keys.ts";
+import { operators, type DemoOperator } from "../../../sandbox/operators.ts";
+import { loadFolder } from "../../../sandbox/load.ts";
+import { openFhirServer } from "../../../sandbox/fhir-server.ts";
+import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-origin.ts";
+import { readRegistryFile } from "../../../sandbox/registry-file.ts";
+import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
+import * as control from "../../../workers/control/index.ts";
+import type * as gatewayWorker from "../../../workers/gateway/index.ts";
+import * as ledger from "../../../workers/ledger/index.ts";
+import { openLedger } from "../auditor.ts";
+import { mentionsOf } from "../hidden-origin.ts";
+import { SecretWatch } from "../secret-watch.ts";
+import { workDone, waitUntil } from "./cloudflare-workers.ts";
+import { doorKeys, type DoorKeys } from "./door-keys.ts";
+import { called, ObjectNamespace, stubOf } from "./durable-objects.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
+import { onExchange, send, type Reply, type Sending } from "./mutual-tls.ts";
+import { among, serveAt, type Handler } from "./network.ts";
+import { LedgerReader, type PublicLeaf } from "../ledger-reader.ts";
+import { rateLimit } from "./rate-limit.ts";
+import { SqliteD1 } from "./sqlite-d1.ts";
+import { workerRateLimits, workerVariables } from "./worker-variables.ts";
+
+export interface DoorOptions {
+  /** A folder of FHIR bundles in place of the synthetic patients. */
+  readonly bundles?: string;
+  /** Likewise resources. */
+  readonly resources?: Iterable<Resource>;
+  /** FHIR base of a server that is there already: one on a socket, or one that `serveAt` answers for. */
+  readonly origin?: string;
+  /** `host:port` of further servers that the gateway may ask. */
+  readonly originHosts?: readonly string[];
+  /** A registry file to merge after the demonstration's. */
+  readonly registry?: string;
+  /**
+   * Names that other doors of this process have too: the door is then found through its own methods and `within` alone.
+   */
+  readonly hosts?: { readonly gateway: string; readonly origin: string; readonly ledger: string };
+  /** Called with each request to the origin's host, in place of the sandbox's FHIR server. */
+  readonly answer?: Handler;
+  /** Texts of the gateway's variables and secrets beside those of a development stack. */
+  readonly gateway?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A whole Phylax in this process, without sockets and workerd: the real gateway, control and ledger workers over SQLite in memory, in front
+ * of the sandbox's origin. It answers to what test/support/stack.ts answers to.
+ */
+export interface Door {
+  readonly dev: DevFile;
+  /** Every request that reached the sandbox's FHIR server: `GET /fhir/Patient/x`. */
+  readonly forwarded: string[];
+  /** The sandbox's FHIR server, unless `origin` named another. */
+  readonly origin: MemoryOrigin;
+  client(id: string): DevClient;
+  token(id: string, request?: TokenRequest): Promise<string>;
+  /** As a client with its own certificate and a token of its own; a path is taken below the FHIR base. */
+  ask(id: string, path: string, sending?: Sending): Promise<Reply>;
+  /** Asks the gateway, with what `requestOf` says of the caller. */
+  fetch(request: Request): Promise<Response>;
+  /** Does something for which `fetch` and `send` find this door's hosts. */
+  within<T>(act: () => T): T;
+  /** Writes a registry document in place of what it names. Throws with a JSON pointer when it does not fit. */
+  applyRegistry(document: unknown): Promise<void>;
+  /** Merges a registry file: all of it, or nothing and what stands against it. */
+  addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
+  /** Runs SQL inside every shard of the ledger that has frames. */
+  inEachShard(sql: string): void;
+  /** Every record of every log, opened by an auditor. */
+  records(): Promise<readonly AuditRecord[]>;
+  /** What anyone may see of every leaf of every log. */
+  leaves(): Promise<readonly PublicLeaf[]>;
+  /** Throws when any answer to anybody named the origin, or a secret was printed or stood in an error. */
+  close(): Promise<void>;
+}
+
+interface WorkerModule {
+  readonly default: { fetch(request: Request, env: object, context: object): Response | Promise<Response> };
+}
+type GatewayModule = WorkerModule & Pick<typeof gatewayWorker, "ClientGuard">;
+
+const ledgerName = "ledger.phylax.example";
+const ledgerShards = 4;
+const version = { id: "in-process", tag: "", timestamp: "" };
+let doors = 0;
+
+/** Opens a door of its own for a test file. */
+export async function startDoor(options: DoorOptions = {}): Promise<Door> {
+  const number = ++doors;
+  const keys = await doorKeys();
+  const secrets = new SecretWatch(keys.state); // before anything can print
+  // Loopback ports below 1024: no server of a test listens there.
+  const hosts = options.hosts ?? {
+    gateway: `door-${number}.phylax.example`,
+    origin: `127.0.0.1:${100 + number}`,
+    ledger: `127.0.0.1:${500 + number}`,
+  };
+  const gateway = `https://${hosts.gateway}`;
+  const closers: (() => unknown)[] = [];
+
+  const forwarded: string[] = [];
+  const there = options.origin === undefined ? undefined : await openFhirServer({ bundles: undefined, origin: options.origin });
+  const url = there?.url ?? `http://${hosts.origin}/fhir`;
+  const origin = memoryOrigin(`http://${hosts.origin}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
+  const resources = there === undefined ? await resourcesOf(options) : [];
+  origin.load(resources);
+
+  const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
+  const workers = await startWorkers(number, keys, {
+    PUBLIC_URL: gateway,
+    ORIGIN_HOSTS: [new URL(url).host, ...(options.originHosts ?? []), ...(file?.hosts ?? [])].join(" "),
+    IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
+    ACCOUNTING: JSON.stringify(accountingFacts),
+    ...file?.secrets,
+    ...options.gateway,
+  });
+  closers.push(() => workers.close());
+  const places = new Map<string, Handler>([
+    [hosts.gateway, workers.gateway],
+    [hosts.origin, options.answer ?? handlerOf(origin)],
+    [hosts.ledger, workers.ledger],
+  ]);
+  if (options.hosts === undefined) for (const [host, handler] of places) closers.push(serveAt(host, handler));
+  const within = <T>(act: () => T): T => among(places, act);
+
+  const patients = [...resources].flatMap(({ resourceType, id }) => (resourceType === "Patient" && id !== undefined ? [id] : []));
+  const audience = `${gateway}/v1/fhir/main`;
+  const issuer = await sandboxIssuer(keys.state, "https://sign-in.phylax.example", audience);
+  const patient = there?.patient ?? (patients.includes("amara-okafor") ? "amara-okafor" : patients[0]);
+  const { registry, clients } = await demo({ ...keys, origin: { name: "main", url }, gateway, audience, patient, issuer });
+  await workers.apply(registry, "replace");
+  const { machine, person } = await operators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
+  for (const { entry } of [machine, person]) await workers.admit(entry);
+  if (file !== undefined) await workers.apply(file.document, "add");
+
+  const logs = verifierKeys(
+    { ledgerName, shards: ledgerShards, checkpointKey: keys.checkpoint },
+    openLogs(ledgerShards, instant(Date.now())),
+  );
+  const dev = {
+    gateway,
+    fhir: audience,
+    audience,
+    tokenEndpoint: `${gateway}/oauth/token`,
+    ledger: `http://${hosts.ledger}`,
+    origin: url,
+    ca: keys.ca,
+    clientCa: keys.clientCa,
+    ledgerName,
+    logs,
+    root: rootKey({ ledgerName, checkpointKey: keys.checkpoint }),
+    witnesses: {},
+    pid: process.pid,
+    issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
+    auditors: keys.auditors.map(({ path }) => ({ key: path })),
+    operators: [devOperator(machine), devOperator(person)],
+    clients,
+  } as unknown as DevFile; // without those who sign in, for whom there is no door here
+
+  const naming = new Set<string>();
+  closers.push(
+    onExchange(({ method, url: asked, headers: sentHeaders }, sent, { status, headers, text }) => {
+      if (new URL(asked).origin !== gateway) return;
+      secrets.exchange(`${method} ${asked.split("?")[0]}`, sentHeaders, sent, status, text);
+      const [found] = mentionsOf(url, `${status} ${JSON.stringify(headers)}\n${text}`);
+      if (found !== undefined) naming.add(`${method} ${asked}: ${found}`);
+    }),
+  );
+  const tokens = new Map<string, Promise<string>>();
+  const client = (id: string) => clientOf(dev, id);
+  const token = (id: string, request: TokenRequest = {}) => within(() => accessToken(dev, client(id), request));
+  return {
+    dev,
+    forwarded,
+    origin,
+    client,
+    token,
+    async ask(id, path, sending = {}) {
+      const kept = tokens.get(id) ?? token(id);
+      tokens.set(id, kept);
+      const headers = { authorization: `Bearer ${await kept}`, ...sending.headers };
+      const url = path.startsWith("https:") ? path : `${dev.fhir}/${path}`;
+      return within(() => send(dev, client(id), url, { ...sending, headers }));
+    },
+    fetch: async (request) => workers.gateway(request),
+    within,
+    applyRegistry: (document) => workers.apply(document, "replace"),
+    addRegistry: (document) => workers.add(document),
+    inEachShard: (sql) => workers.inEachShard(sql),
+    records: () => within(() => openLedger(dev)),
+    leaves: async () => (await within(() => new LedgerReader(dev).read())).leaves,
+    async close() {
+      await workDone();
+      for (const end of closers.reverse()) await end();
+      secrets.end();
+      if (naming.size > 0) throw new Error(`${url} stands in the answers to: ${[...naming].join("; ")}`);
+    },
+  };
+}
+
+const accountingFacts = {
+  recipients: {
+    "public-health": { name: "State Department of Health", address: "1 Health Plaza, Springfield" },
+    research: { name: "Northern University", address: "2 Campus Road, Springfield" },
+  },
+  agreements: { "research-agreement": "viii" },
+};
+
+const devOperator = ({ entry: { id, roles }, cert, key }: DemoOperator) => ({ id, roles, cert, key });
+
+let synthetic: readonly Resource[] | undefined;
+
+async function resourcesOf({ bundles, resources }: DoorOptions): Promise<readonly Resource[]> {
+  if (resources !== undefined) return [...resources];
+  return bundles === undefined ? (synthetic ??= syntheticResources()) : await loadFolder(bundles);
+}
+
+/** The sandbox's FHIR server as `fetch` finds it. */
+export const handlerOf =
+  (origin: MemoryOrigin): Handler =>
+  async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const asked = { method: request.method, path: pathname + search, headers: Object.fromEntries(request.headers) };
+    const { status, headers, body } = await origin.answer(asked, async () => Buffer.from(await request.bytes()));
+    return new Response(body === undefined ? null : new Uint8Array(body), { status, headers });
+  };
+
+type Env = Readonly<Record<string, unknown>>;
+
+/** The workers and what Cloudflare gives them, as their wrangler configurations bind it. */
+async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<Record<string, string>>) {
+  const REGISTRY = new SqliteD1();
+  const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  const namespaces: ObjectNamespace[] = [];
+  const namespace = (...of: ConstructorParameters<typeof ObjectNamespace>) => {
+    const made = new ObjectNamespace(...of);
+    namespaces.push(made);
+    return made;
+  };
+  // A module of its own, as each isolate has: it keeps what it opened first.
+  const gateway = (await import(/* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`)) as GatewayModule;
+  const service = (entry: new (context: never, env: never) => object, env: () => object) =>
+    stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args)); // bound below as the configurations say
+
+  const controlEnv: Env = {
+    ...workerVariables("workers/control/wrangler.toml"),
+    PUBLIC_URL: variables["PUBLIC_URL"],
+    REGISTRY,
+    REVOCATIONS: namespace(control.Revocations, () => controlEnv),
+  };
+  const shardObjects = namespace(ledger.LedgerShard, () => ledgerEnv);
+  const ledgerEnv: Env = {
+    ...workerVariables("workers/ledger/wrangler.toml"),
+    LEDGER_NAME: ledgerName,
+    ...shards,
+    AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }),
+    WITNESSES: "[]",
+    VERSION: version,
+    CHECKPOINT_KEY: JSON.stringify(keys.checkpoint),
+    ACCOUNTING_KEY: keys.accounting,
+    SUBJECT_KEY: keys.subject,
+    LEDGER_SHARD: shardObjects,
+    LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
+    ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
+    LEDGER_BUCKET: new MemoryBucket(),
+  };
+  const limits = [...workerRateLimits("wrangler.toml")].map(([name, of]) => [name, rateLimit(of)] as const);
+  const gatewayEnv: Env = {
+    ...workerVariables("wrangler.toml"),
+    ...shards,
+    VERSION: version,
+    TOKEN_SIGNING_KEY: JSON.stringify(keys.token),
+    RESPONSE_SIGNING_KEY: JSON.stringify(keys.answers),
+    PAGING_KEY: keys.paging,
+    DPOP_NONCE_KEY: keys.dpopNonce,
+    ...variables,
+    ...Object.fromEntries(limits),
+    REGISTRY,
+    REVOCATION_FEED: service(control.RevocationFeed, () => controlEnv),
+    OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
+    DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
+    CLIENT_GUARD: namespace(gateway.ClientGuard, () => gatewayEnv),
+    LEDGER_SHARD: shardObjects,
+  };
+  const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
+  const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
+  const context = { waitUntil, passThroughOnException: () => {} };
+  return {
+    gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
+    ledger: (request: Request) => (ledger as WorkerModule).default.fetch(request, ledgerEnv, context),
+    async apply(document: unknown, mode: MergeMode) {
+      const applied = await desk.apply(document, mode);
+      if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
+    },
+    add: (document: unknown) => desk.apply(document, "add"),
+    admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
+    inEachShard(sql: string) {
+      for (const log of openLogs(ledgerShards, instant(Date.now()))) {
+        const storage = shardObjects.storageOf(log);
+        const [frames] = storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
+        if (frames?.["n"] === 1) storage?.exec(sql);
+      }
+    },
+    close() {
+      for (const each of namespaces) each.close();
+      REGISTRY.close();
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import { MemorySql } from "./sql-storage.ts";
+
+/** Milliseconds that a timer of Node can wait at most; a longer one would fire at once. */
+const TIMER_MAX = 2_147_483_647;
+const ALARM_RETRY_MS = 2_000;
+
+type ObjectClass = new (ctx: DurableObjectState, env: never) => object;
+
+/**
+ * A Durable Object namespace in this process. Each object has a SQLite database in memory, which outlives the object itself, takes no call
+ * before the work it blocked its start with is done, and is torn down by `abort`. Arguments and answers are copies, as over RPC.
+ */
+export class ObjectNamespace {
+  readonly #objects = new Map<string, MemoryObject>();
+  readonly #make: (ctx: DurableObjectState) => object;
+
+  /** `env` is asked for when an object starts: the bindings of workers name each other. */
+  constructor(objectClass: ObjectClass, env: () => object) {
+    this.#make = (ctx) => new objectClass(ctx, env() as never); // the worker's own class, with the bindings that its configuration names
+  }
+
+  getByName(name: string): object {
+    const object = this.#objects.get(name) ?? new MemoryObject(name, this.#make);
+    this.#objects.set(name, object);
+    return stubOf((method, args) => object.call(method, args));
+  }
+
+  /** Runs SQL in an object's storage, behind its back. Undefined: no object of that name has started. */
+  storageOf(name: string): Pick<MemorySql, "exec"> | undefined {
+    return this.#objects.get(name)?.sql;
+  }
+
+  /** Ends every object and its timers. */
+  close(): void {
+    for (const object of this.#objects.values()) object.close();
+    this.#objects.clear();
+  }
+}
+
+/** Calls any method by RPC. Not a thenable, so that it can be awaited. */
+export function stubOf(call: (method: string, args: readonly unknown[]) => Promise<unknown>): object {
+  return new Proxy(
+    {},
+    {
+      get: (_target, method) =>
+        typeof method === "string" && method !== "then" ? (...args: readonly unknown[]) => call(method, args) : undefined,
+    },
+  );
+}
+
+/** Calls a method with copies, as RPC does; what cannot be copied throws. */
+export async function called(object: object, method: string, args: readonly unknown[]): Promise<unknown> {
+  const found: unknown = Reflect.get(object, method);
+  if (typeof found !== "function") throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
+  const answer: unknown = await Reflect.apply(found, object, structuredClone(args));
+  return structuredClone(answer);
+}
+
+interface Running {
+  readonly object: object;
+  readonly started: Promise<unknown>;
+  /** Rejects when the object is torn down. */
+  readonly broken: Promise<never>;
+}
+
+class MemoryObject {
+  readonly #name: string;
+  readonly #make: (ctx: DurableObjectState) => object;
+  readonly sql = new MemorySql();
+  #running: Running | undefined;
+  #alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
+
+  constructor(name: string, make: (ctx: DurableObjectState) => object) {
+    this.#name = name;
+    this.#make = make;
+  }
+
+  async call(method: string, args: readonly unknown[]): Promise<unknown> {
+    if (method === "alarm") throw new TypeError("alarm is called by the runtime alone");
+    const running = (this.#running ??= this.#start());
+    const answer = running.started.then(() => called(running.object, method, args));
+    return await Promise.race([answer, running.broken]);
+  }
+
+  close(): void {
+    clearTimeout(this.#alarm?.timer);
+    this.sql.close();
+  }
+
+  #start(): Running {
+    let isTornDown = false;
+    let breaks: (fault: Error) => void = () => {};
+    const broken = new Promise<never>((_resolve, reject) => (breaks = reject));
+    broken.catch(() => {});
+    const tearDown = (reason: string) => {
+      isTornDown = true;
+      this.#running = undefined;
+      breaks(Object.assign(new Error(reason), { durableObjectReset: true, retryable: true }));
+    };
+    let started: Promise<unknown> = Promise.resolve();
+    const living = <A extends readonly unknown[], R>(act: (...args: A) => R) => {
+      return (...args: A): R => {
+        if (isTornDown) throw new Error("this object was torn down");
+        return act(...args);
+      };
+    };
+    const sql = { exec: living(this.sql.exec.bind(this.sql)) };
+    Object.defineProperty(sql, "databaseSize", { get: () => this.sql.databaseSize });
+    const storage = {
+      sql,
+      sync: async () => {},
+      transactionSync: living(<T>(steps: () => T) => this.sql.transaction(steps)),
+      getAlarm: living(async () => this.#alarm?.at ?? null),
+      setAlarm: living(async (at: number) => this.#setAlarm(at)),
+    };
+    const ctx = {
+      id: { name: this.#name },
+      storage,
+      abort: (reason = "aborted") => tearDown(reason),
+      waitUntil: (work: Promise<unknown>) => void work.catch(() => {}),
+      blockConcurrencyWhile: (start: () => Promise<unknown>) => (started = start()),
+    };
+    const object = this.#make(ctx as unknown as DurableObjectState); // what the objects of this repository use of it
+    started.catch((fault: unknown) => tearDown(fault instanceof Error ? fault.message : "the start failed"));
+    return { object, started, broken };
+  }
+
+  #setAlarm(at: number): void {
+    clearTimeout(this.#alarm?.timer);
+    const left = at - Date.now();
+    const wait = () => (left > TIMER_MAX ? this.#setAlarm(at) : void this.#ring());
+    this.#alarm = { at, timer: setTimeout(wait, Math.min(Math.max(left, 0), TIMER_MAX)).unref() };
+  }
+
+  async #ring(): Promise<void> {
+    this.#alarm = undefined;
+    try {
+      const running = (this.#running ??= this.#start());
+      await running.started;
+      const alarm: unknown = Reflect.get(running.object, "alarm");
+      if (typeof alarm === "function") await Promise.race([Reflect.apply(alarm, running.object, []), running.broken]);
+    } catch {
+      if (this.#alarm === undefined) this.#setAlarm(Date.now() + ALARM_RETRY_MS);
+    }
+  }
+}

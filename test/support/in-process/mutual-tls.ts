@@ -1,0 +1,65 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Reply, Sending } from "../../../cli/mutual-tls.ts";
+import { edgeFacts } from "./edge-facts.ts";
+import { handlerAt } from "./network.ts";
+
+export type { Reply, Sending };
+
+/** Called with each exchange that came through `send`. */
+export type Listener = (request: Request, sent: string, reply: Reply) => void;
+
+const listeners = new Set<Listener>();
+
+/** Hears of each exchange from now on; answers how to end that. */
+export function onExchange(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/**
+ * `cli/mutual-tls.ts` for doors in this process: the request goes to the handler of its host, with the facts that the edge would tell of the
+ * caller's certificate. test/door/vitest.config.ts puts this file in the place of the other.
+ */
+export async function send(
+  trust: { readonly ca: string; readonly clientCa?: { readonly cert: string } },
+  identity: { readonly cert: string } | undefined,
+  url: string,
+  sending: Sending = {},
+): Promise<Reply> {
+  const handler = handlerAt(new URL(url).host);
+  if (handler === undefined) throw new Error(`no door of this process has the host ${new URL(url).host}`);
+  const request = requestOf(trust.clientCa?.cert ?? trust.ca.replace(/ca\.pem$/u, "client-ca.pem"), identity?.cert, url, sending);
+  const response = await handler(request);
+  const reply = { status: response.status, headers: replyHeaders(response.headers), text: await response.text() };
+  for (const listener of listeners) listener(request, sending.body === undefined ? "" : Buffer.from(sending.body).toString("utf8"), reply);
+  return reply;
+}
+
+/** The request as a worker gets it from the edge. `authority`, `certificate`: paths; undefined: the caller shows no certificate. */
+export function requestOf(
+  authority: string,
+  certificate: string | undefined,
+  url: string,
+  { method = "GET", headers = {}, body }: Sending,
+) {
+  const request = new Request(url, { method, headers: headersOf(headers), ...(body !== undefined && { body: bytesOf(body) }) });
+  Object.defineProperty(request, "cf", { value: edgeFacts(certificate, authority) });
+  return request;
+}
+
+/** There are no connections to end. */
+export function closeConnections(): void {}
+
+function headersOf(headers: NonNullable<Sending["headers"]>): Headers {
+  const all = new Headers();
+  for (const [name, values] of Object.entries(headers)) for (const value of [values].flat()) all.append(name, value);
+  return all;
+}
+
+/** As Node's parser has them: of one name one value, but for cookies. */
+function replyHeaders(headers: Headers): IncomingHttpHeaders {
+  const cookies = headers.getSetCookie();
+  return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { "set-cookie": cookies }) };
+}
+
+const bytesOf = (body: string | Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(body));

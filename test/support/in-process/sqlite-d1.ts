@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+
+const folder = join(import.meta.dirname, "../../../migrations");
+const schema = readdirSync(folder)
+  .filter((name) => name.endsWith(".sql"))
+  .sort()
+  .map((name) => readFileSync(join(folder, name), "utf8"))
+  .join("\n")
+  .replaceAll("--> statement-breakpoint", "");
+
+/** The registry's D1 database over SQLite in memory, with the real migrations. */
+export class SqliteD1 {
+  readonly #database = new DatabaseSync(":memory:");
+  #writes = 0;
+
+  constructor() {
+    this.#database.exec(schema);
+  }
+
+  prepare(sql: string): Statement {
+    return new Statement(this.#database, sql, []);
+  }
+
+  /** All of them, or none when one fails. */
+  async batch(statements: readonly Statement[]): Promise<readonly unknown[]> {
+    this.#writes += 1;
+    this.#database.exec("BEGIN");
+    try {
+      const results = statements.map((statement) => statement.now());
+      this.#database.exec("COMMIT");
+      return results;
+    } catch (fault) {
+      this.#database.exec("ROLLBACK");
+      throw fault;
+    }
+  }
+
+  withSession() {
+    return {
+      prepare: (sql: string) => this.prepare(sql),
+      batch: (statements: readonly Statement[]) => this.batch(statements),
+      getBookmark: () => this.#writes.toString().padStart(8, "0"),
+    };
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+class Statement {
+  readonly #database: DatabaseSync;
+  readonly #sql: string;
+  readonly #values: readonly unknown[];
+
+  constructor(database: DatabaseSync, sql: string, values: readonly unknown[]) {
+    this.#database = database;
+    this.#sql = sql;
+    this.#values = values;
+  }
+
+  bind(...values: readonly unknown[]): Statement {
+    return new Statement(this.#database, this.#sql, values);
+  }
+
+  async all() {
+    return this.now();
+  }
+
+  async run() {
+    return this.now();
+  }
+
+  async first(column?: string): Promise<unknown> {
+    const [row] = this.now().results;
+    return row === undefined ? null : column === undefined ? row : row[column];
+  }
+
+  async raw(): Promise<readonly (readonly unknown[])[]> {
+    const statement = this.#database.prepare(this.#sql);
+    statement.setReturnArrays(true);
+    return statement.all(...this.#inputs()) as unknown as unknown[][]; // as `setReturnArrays` has it
+  }
+
+  now() {
+    const results: readonly Readonly<Record<string, unknown>>[] = this.#database.prepare(this.#sql).all(...this.#inputs());
+    return { success: true, results, meta: {} };
+  }
+
+  #inputs(): SQLInputValue[] {
+    return this.#values.map((value) => (typeof value === "boolean" ? Number(value) : (value as SQLInputValue))); // SQLite refuses any other
+  }
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import type { JWK } from "jose";
+import { decodeRecord, type AuditRecord } from "#audit/record";
+import { readKeyEpoch } from "#ledger/clear-body";
+import { parseFrame } from "#ledger/frame";
+import { leafKinds, parseLeaf } from "#ledger/leaf";
+import { isCommittedKey, openLeaf } from "#ledger/seal";
+import { unwrapForAuditor, type AuditorSecrets } from "#platform/durable/ledger-key-wrap";
+import type { DevFile } from "../../cli/dev-file.ts";
+
+/** What anyone may see of a leaf: no more than this and its bytes, which are sealed. */
+export interface PublicLeaf {
+  readonly log: string;
+  readonly frame: number;
+  /** `leafKinds` of src/ledger/leaf.ts. */
+  readonly kind: number;
+  /** Of the whole leaf, in bytes. */
+  readonly length: number;
+}
+
+/** What was added to the ledger: as anyone sees it, and as an auditor opens it. */
+export interface Added {
+  readonly leaves: readonly PublicLeaf[];
+  readonly records: readonly AuditRecord[];
+}
+
+/** Reads all logs of a ledger from its public side, and opens them with a private key that no worker has. */
+export class LedgerReader {
+  readonly #dev: Pick<DevFile, "auditors" | "logs" | "ledger" | "ledgerName">;
+  readonly #auditor: JWK;
+  readonly #next = new Map<string, number>();
+  readonly #secrets = new Map<string, AuditorSecrets | undefined>();
+
+  constructor(dev: Pick<DevFile, "auditors" | "logs" | "ledger" | "ledgerName">) {
+    this.#dev = dev;
+    this.#auditor = JSON.parse(readFileSync(dev.auditors[0]?.key ?? "", "utf8"));
+  }
+
+  /** All since the last call, log by log. Throws for what does not parse or open. */
+  async read(): Promise<Added> {
+    const [leaves, records]: [PublicLeaf[], AuditRecord[]] = [[], []];
+    for (const log of Object.keys(this.#dev.logs)) {
+      for (let number = this.#next.get(log) ?? 0; ; number++) {
+        this.#next.set(log, number);
+        const response = await fetch(`${this.#dev.ledger}/${log}/frame/${number}`);
+        if (response.status === 404) break;
+        const frame = parseFrame(await response.bytes());
+        if (!frame.ok) throw new Error(frame.error);
+        for (const bytes of frame.value.leaves) {
+          const { kind, record } = await this.#open(log, bytes);
+          leaves.push({ log, frame: number, kind, length: bytes.length });
+          if (record !== undefined) records.push(record);
+        }
+      }
+    }
+    return { leaves, records };
+  }
+
+  async #open(log: string, bytes: Uint8Array): Promise<{ readonly kind: number; readonly record: AuditRecord | undefined }> {
+    const origin = `${this.#dev.ledgerName}/${log}`;
+    const leaf = parseLeaf(bytes);
+    if (!leaf.ok) throw new Error(leaf.error);
+    const { kind, keyEpoch } = leaf.value;
+    if (kind === leafKinds.keyEpoch) {
+      const body = readKeyEpoch(leaf.value.body);
+      const secrets = body && (await unwrapForAuditor(body.wrapped, this.#auditor, origin, keyEpoch));
+      if (secrets && body && !isCommittedKey(secrets.dataKey, origin, keyEpoch, body.commitment)) throw new Error("not the committed key");
+      this.#secrets.set(log, secrets);
+    }
+    const secrets = this.#secrets.get(log);
+    if (kind !== leafKinds.sealed || secrets === undefined) return { kind, record: undefined };
+    const plaintext = openLeaf(secrets.dataKey, origin, leaf.value);
+    const record = plaintext.ok ? decodeRecord(plaintext.value) : plaintext;
+    if (!record.ok) throw new Error(record.error);
+    return { kind, record: record.value };
+  }
+}

@@ -1,0 +1,292 @@
+import type { Resource } from "@medplum/fhirtypes";
+import type { AuditRecord } from "#audit/record";
+import type { Sending } from "../../cli/mutual-tls.ts";
+import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
+import { FixedChance } from "./fixed-chance.ts";
+import { workDone } from "./in-process/cloudflare-workers.ts";
+import { handlerOf, startDoor, type Door } from "./in-process/door.ts";
+import { requestOf } from "./in-process/mutual-tls.ts";
+import type { Handler } from "./in-process/network.ts";
+import { LedgerReader } from "./ledger-reader.ts";
+
+/** What is behind a door, and what its registry says. */
+export interface World {
+  /** What the sandbox's FHIR server holds, or another server. */
+  readonly origin: Iterable<Resource> | Handler;
+  /** Entries that this world's registry has in place of what they name. They stay until others replace them. */
+  readonly registry?: object;
+}
+
+export interface Question extends Sending {
+  /** A client of the demonstration, with its certificate and a token of its own; or a caller with these. */
+  readonly by: string | { readonly certificate: string | undefined; readonly token: string };
+  /** Below the FHIR base; or a whole URL. */
+  readonly path: string;
+}
+
+/** A question, or how it follows from what the same world answered before: the next page, the version that was read. */
+export type Asking = Question | ((before: readonly Seen[]) => Question);
+
+/** All that a question showed to anybody: to the client, to the origin, to an auditor, to the public. */
+export interface Seen {
+  readonly status: number;
+  /** Of receipts and of signatures, which cover receipts, that they were there: their values are those of one ledger. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  /** What reached the origin, in order. */
+  readonly questions: readonly { readonly method: string; readonly path: string; readonly body: string }[];
+  /** In the order of ids and steps, without the random seed of each. */
+  readonly records: readonly Omit<AuditRecord, "seed">[];
+  /** In the order of the logs. */
+  readonly leaves: readonly { readonly kind: number; readonly length: number }[];
+}
+
+export const aspects = ["status", "headers", "body", "questions", "records", "leaves"] as const;
+export type Aspect = (typeof aspects)[number];
+
+/** A place at which two worlds differ. Sealed page links count by their length. */
+export interface Difference {
+  /** Which of the questions, from 0. */
+  readonly question: number;
+  readonly aspect: Aspect;
+  /** A JSON pointer into the aspect; of a body the number of the first byte that differs. */
+  readonly at: string;
+  readonly one: unknown;
+  readonly other: unknown;
+}
+
+export interface Comparison {
+  readonly one: readonly Seen[];
+  readonly other: readonly Seen[];
+  /** Empty: no client, origin, auditor or onlooker can tell the two worlds apart by these questions. */
+  readonly differences: readonly Difference[];
+}
+
+/** The differences that no exception covers: by aspect, the pointers that may differ. */
+export const beyond = (differences: readonly Difference[], allowed: Readonly<Partial<Record<Aspect, RegExp>>>): readonly Difference[] =>
+  differences.filter(({ aspect, at }) => allowed[aspect]?.test(at) !== true);
+
+const hosts = { gateway: "two-worlds.phylax.example", origin: "127.0.0.1:99", ledger: "127.0.0.1:98" };
+const SECOND_MS = 1_000;
+const TOKEN_MS = 200_000; // a token is good for 300 s
+const NEWS_MS = 10_000; // after which no part of a gateway goes by what its registry said before
+
+/**
+ * The two-worlds harness: what do a client, the origin, an auditor and an onlooker of the ledger learn that differs between two worlds?
+ * Two doors with the same names, keys, clients, clock and chance, which had the same questions so far. The worlds behind them are set by
+ * `compare`.
+ */
+export class TwoWorlds {
+  readonly #one: Side;
+  readonly #other: Side;
+  readonly #chance: FixedChance;
+  readonly #tokens = new Map<string, { readonly token: string; readonly until: number }>();
+  #now: number;
+  #asked = 0;
+
+  private constructor(one: Side, other: Side, chance: FixedChance, now: number) {
+    this.#one = one;
+    this.#other = other;
+    this.#chance = chance;
+    this.#now = now;
+  }
+
+  /** `registry`: entries that both have beside the demonstration's. Its grants need room for a question a second. */
+  static async open({ registry }: { readonly registry?: object } = {}): Promise<TwoWorlds> {
+    const now = Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
+    const chance = new FixedChance(now);
+    const sides = [];
+    for (let side = 0; side < 2; side++) {
+      chance.set(now, "open");
+      sides.push(await Side.open(registry));
+    }
+    const [one, other] = sides as [Side, Side]; // two were made
+    return new TwoWorlds(one, other, chance, now);
+  }
+
+  /** FHIR base, as clients call it. */
+  get base(): string {
+    return this.#one.door.dev.fhir;
+  }
+
+  get door(): Door {
+    return this.#one.door;
+  }
+
+  /** FHIR base of the origin, as the gateway calls it. */
+  get originBase(): string {
+    return this.#one.door.dev.origin;
+  }
+
+  /** Asks both worlds the same. */
+  async compare(one: World, other: World, questions: readonly Asking[]): Promise<Comparison> {
+    if (one.registry !== undefined || other.registry !== undefined) {
+      for (const [side, { registry }] of [[this.#one, one] as const, [this.#other, other] as const]) {
+        this.#chance.set(this.#now, "registry");
+        await side.apply(registry);
+      }
+      this.#now += NEWS_MS;
+    }
+    for (const asking of questions) if (typeof asking !== "function" && typeof asking.by === "string") await this.#token(asking.by);
+    const [here, there] = [await this.#ask(this.#one, one, questions), await this.#ask(this.#other, other, questions)];
+    this.#now += (questions.length + 1) * SECOND_MS;
+    this.#asked += questions.length;
+    return { one: here, other: there, differences: here.flatMap((seen, i) => differencesOf(seen, there[i] ?? seen, i)) };
+  }
+
+  async close(): Promise<void> {
+    this.#chance.end();
+    await this.#one.door.close();
+    await this.#other.door.close();
+  }
+
+  async #ask(side: Side, world: World, questions: readonly Asking[]): Promise<readonly Seen[]> {
+    this.#chance.set(this.#now, "world");
+    side.settle(world);
+    const seen: Seen[] = [];
+    for (const [i, asking] of questions.entries()) {
+      const question = typeof asking === "function" ? asking(seen) : asking;
+      const { certificate, token } =
+        typeof question.by === "string"
+          ? { certificate: this.#one.door.client(question.by).cert, token: await this.#token(question.by) }
+          : question.by;
+      this.#chance.set(this.#now + i * SECOND_MS, `question ${this.#asked + i}`);
+      seen.push(await side.ask(question, certificate, token));
+    }
+    return seen;
+  }
+
+  /** Of the first world's issuer; the other one issues one too, so that both remember the same. */
+  async #token(client: string): Promise<string> {
+    const known = this.#tokens.get(client);
+    if (known !== undefined && this.#now < known.until) return known.token;
+    const tokens = [];
+    for (const { door } of [this.#one, this.#other]) {
+      this.#chance.set(this.#now, `token ${client} ${this.#asked}`);
+      tokens.push(await door.token(client));
+    }
+    const [token = ""] = tokens;
+    this.#tokens.set(client, { token, until: this.#now + TOKEN_MS });
+    for (const side of [this.#one, this.#other]) await side.skip();
+    return token;
+  }
+}
+
+/** One of the two doors, and how it is looked at. */
+class Side {
+  readonly door: Door;
+  readonly #reader: LedgerReader;
+  readonly #behind: { answer: Handler };
+  #reached: { readonly method: string; readonly path: string; readonly body: string }[] = [];
+
+  private constructor(door: Door, behind: { answer: Handler }) {
+    this.door = door;
+    this.#reader = new LedgerReader(door.dev);
+    this.#behind = behind;
+  }
+
+  static async open(registry: object | undefined): Promise<Side> {
+    const behind: { answer: Handler } = { answer: () => new Response(null, { status: 503 }) };
+    const side: { opened?: Side } = {};
+    const door = await startDoor({ hosts, resources: [], answer: (request) => side.opened?.hear(request) ?? behind.answer(request) });
+    side.opened = new Side(door, behind);
+    if (registry !== undefined) await door.applyRegistry(registry);
+    return side.opened;
+  }
+
+  async hear(request: Request): Promise<Response> {
+    const { pathname, search } = new URL(request.url);
+    this.#reached.push({ method: request.method, path: pathname + search, body: await request.clone().text() });
+    return this.#behind.answer(request);
+  }
+
+  async apply(registry: object | undefined): Promise<void> {
+    if (registry !== undefined) await this.door.applyRegistry(registry);
+  }
+
+  settle({ origin }: World): void {
+    if (typeof origin === "function") {
+      this.#behind.answer = origin;
+      return;
+    }
+    const server = memoryOrigin(this.door.dev.origin);
+    server.load(origin);
+    this.#behind.answer = handlerOf(server);
+  }
+
+  async ask({ path, ...sending }: Question, certificate: string | undefined, token: string): Promise<Seen> {
+    const { dev } = this.door;
+    const url = path.startsWith("https:") ? path : `${dev.fhir}/${path}`;
+    const headers = { authorization: `Bearer ${token}`, ...sending.headers };
+    this.#reached = [];
+    const request = requestOf(dev.clientCa.cert, certificate, url, { ...sending, headers });
+    const response = await this.door.within(() => this.door.fetch(request));
+    const body = Buffer.from(await response.bytes());
+    await workDone();
+    const { leaves, records } = await this.door.within(() => this.#reader.read());
+    return {
+      status: response.status,
+      headers: Object.fromEntries([...response.headers].map(([name, value]) => [name, ofOneLedger.test(name) ? "present" : value])),
+      body,
+      questions: this.#reached,
+      records: records.map(({ seed: _seed, ...record }) => record).toSorted(byPlace),
+      leaves: leaves.map(({ kind, length }) => ({ kind, length })),
+    };
+  }
+
+  /** Leaves out what was added to the ledger so far. */
+  async skip(): Promise<void> {
+    await workDone();
+    await this.door.within(() => this.#reader.read());
+  }
+}
+
+const ofOneLedger = /^(?:phylax-receipt|signature)$/u;
+
+const byPlace = (a: Omit<AuditRecord, "seed">, b: Omit<AuditRecord, "seed">): number =>
+  a.event.id.localeCompare(b.event.id) || (a.event.step ?? 0) - (b.event.step ?? 0) || a.part - b.part;
+
+function differencesOf(here: Seen, there: Seen, question: number): Difference[] {
+  return aspects.flatMap((aspect) => {
+    const found = aspect === "body" ? bodyDifference(here.body, there.body) : [...differing("", here[aspect], there[aspect])];
+    return found.map(({ at, one, other }) => ({ question, aspect, at, one, other }));
+  });
+}
+
+type Place = Pick<Difference, "at" | "one" | "other">;
+
+/** Links to further pages are sealed under a nonce of chance: what nobody but the gateway reads is as long as it is. */
+const unsealed = (body: Buffer): Buffer =>
+  Buffer.from(
+    body.toString("latin1").replaceAll(/(?<=[?&]_page=)[\w-]+/gu, (link) => "-".repeat(link.length)),
+    "latin1",
+  );
+
+function bodyDifference(...bodies: readonly [Buffer, Buffer]): Place[] {
+  const [one, other] = bodies.map(unsealed) as [Buffer, Buffer]; // of two
+  if (one.equals(other)) return [];
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at++;
+  const near = (body: Buffer) => body.subarray(Math.max(0, at - 60), at + 60).toString("utf8");
+  return [{ at: String(at), one: near(one), other: near(other) }];
+}
+
+/** The places at which two values differ, by the deepest member. */
+function* differing(at: string, one: unknown, other: unknown): Generator<Place> {
+  if (Object.is(one, other)) return;
+  const [here, there] = [membersOf(one), membersOf(other)];
+  if (here === undefined || there === undefined) {
+    yield { at, one, other };
+    return;
+  }
+  for (const name of new Set([...here.keys(), ...there.keys()]))
+    yield* differing(`${at}/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`, here.get(name), there.get(name));
+}
+
+/** Undefined: the value has no parts. A member that is undefined is none. */
+function membersOf(value: unknown): ReadonlyMap<unknown, unknown> | undefined {
+  if (value instanceof Map) return value;
+  if (value instanceof Uint8Array) return new Map([["hex", Buffer.from(value).toString("hex")]]);
+  if (typeof value !== "object" || value === null) return undefined;
+  return new Map(Object.entries(value).filter(([, member]) => member !== undefined));
+}
