@@ -97,13 +97,13 @@ test("an origin that names itself by another base is paged to its end, each page
   expect(second.links).toEqual(["/DocumentReference?page=2"]);
   expect(idsOf(second.text)).toEqual(["a3"]);
   expect(second.next).toBeUndefined();
-  expect((await ask(asked, "DocumentReference")).refused, "no name is believed that is not registered").toBe("answer_link_elsewhere");
+  expect((await ask(asked, "DocumentReference")).refused, "no name is believed that is not registered").toBe("answer_link_outside_origin");
 });
 
 test("absolute references below any name say whose a row is", async ({ expect }) => {
   expect((await ask([asked, own], "DocumentReference/a1")).text).toContain('"a1"');
-  expect((await ask([asked, own], "DocumentReference/b1")).refused).toBe("row_out_of_reach");
-  expect((await ask(asked, "DocumentReference/a1")).refused).toBe("row_out_of_reach");
+  expect((await ask([asked, own], "DocumentReference/b1")).refused).toBe("row_outside_access");
+  expect((await ask(asked, "DocumentReference/a1")).refused).toBe("row_outside_access");
 });
 
 test("P8: no name of the origin leaves, in reference, address or text", async ({ expect }) => {

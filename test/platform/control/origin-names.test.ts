@@ -25,7 +25,7 @@ test("the other names of an origin are stored, added to one without, read back, 
   expect(await everything(registry)).toEqual(before);
   const other = withValue(file, "/origins/0/alsoKnownAs", ["http://other.internal/R4"]);
   expect(await applyRegistry(registry, other, "add", desk)).toMatchObject({
-    error: { reason: "clash", pointer: "/origins/0/alsoKnownAs" },
+    error: { reason: "conflict", pointer: "/origins/0/alsoKnownAs" },
   });
   expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
   expect(await read()).toBeUndefined();
