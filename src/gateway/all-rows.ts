@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import { readEntry } from "#fhir/bundle";
 import type { JsonObject } from "#fhir/json";
 import { linkBelow } from "#fhir/origin-link";
@@ -15,7 +16,7 @@ export type RowsRefusal =
 export interface Rows {
   readonly rows: readonly JsonObject[];
   /** FHIR base of the origin that answered. */
-  readonly base: string;
+  readonly base: FhirBase;
 }
 
 /** Asks the one origin of a request. */
@@ -35,7 +36,7 @@ export async function allRows(
   question: FhirQuestion,
   rowsMax: number,
   ask: Ask,
-  counts: (row: JsonObject, base: string) => boolean = () => true,
+  counts: (row: JsonObject, base: FhirBase) => boolean = () => true,
   pagesMax = pagesUsual,
 ): Promise<Result<Rows, RowsRefusal>> {
   const rows: JsonObject[] = [];

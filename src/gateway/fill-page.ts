@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
@@ -67,7 +68,7 @@ export async function fill<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
   ask: Ask,
-  open: (base: string) => P,
+  open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted } = start;
   let at = start;

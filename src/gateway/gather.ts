@@ -1,3 +1,5 @@
+import type { FhirBase } from "#fhir/reference";
+
 import type { PageLinks, PagePlace } from "#fhir/ports";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
@@ -77,7 +79,7 @@ export async function gather(asked: Gathering, ports: GatherPorts): Promise<Resu
 /** The whole body of an answer that is one resource. */
 export async function wholeOf(
   answer: Result<Answered, OriginRefusal>,
-): Promise<Result<{ readonly body: Uint8Array; readonly base: string }, OriginRefusal>> {
+): Promise<Result<{ readonly body: Uint8Array; readonly base: FhirBase }, OriginRefusal>> {
   if (!answer.ok) return answer;
   const body = await readWhole(answer.value.body);
   return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;

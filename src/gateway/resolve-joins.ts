@@ -1,5 +1,5 @@
 import { textAt, type JsonObject } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -52,7 +52,7 @@ async function leadOf(
   if (inner.value === undefined) return ok(new Set());
   const { parameters, joined } = inner.value;
   let discloser: Discloser | undefined;
-  const sees = (row: JsonObject, base: string) => {
+  const sees = (row: JsonObject, base: FhirBase) => {
     discloser ??= new Discloser(hop, { ...names, origin: base }, joined);
     return textAt(row, "resourceType") === hop.expects.type && discloser.sees(row);
   };

@@ -1,5 +1,5 @@
 import { isObject, property, readJson, textAt } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import { Discloser, type NamedBases } from "#phi/disclose";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
@@ -14,7 +14,7 @@ import { referredTo } from "./witnesses.ts";
 export async function behindContext(
   grant: Grant,
   { type, behind, whenContextIsSeen }: ReadExpectation,
-  { body, base }: { readonly body: Uint8Array; readonly base: string },
+  { body, base }: { readonly body: Uint8Array; readonly base: FhirBase },
   ask: Ask,
   names: Omit<NamedBases, "origin">,
 ): Promise<Grant> {

@@ -3,7 +3,7 @@ import { isResourceType } from "#fhir/elements";
 import { readCriteria } from "#fhir/interaction";
 import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
 import { readQuery } from "#fhir/query";
-import { isId } from "#fhir/reference";
+import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
 import { batchText, type EntryAnswer } from "./batch-answer.ts";
@@ -214,14 +214,14 @@ export function entryText(
 }
 
 /** Of what the origin says of an entry its place alone is taken, and told below the gateway's own base. */
-function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin: string): EntryAnswer {
+function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin: FhirBase): EntryAnswer {
   if (plan?.kind !== "send") return { status: 200 };
   const status = plan.write.method === "POST" ? 201 : plan.write.method === "PUT" ? 200 : 204;
   if (status === 204) return { status };
   const response = isObject(said) ? property(said, "response") : undefined;
   const location = isObject(response) ? textAt(response, "location") : undefined;
-  const below = location?.startsWith(`${origin}/`) === true ? location.slice(origin.length + 1) : location;
-  const [type, id = plan.id, history, version] = below?.split("/") ?? [plan.type];
+  const places = readingsBelow(location ?? plan.type, origin).map((below) => below.split("/"));
+  const [type, id = plan.id, history, version] = places.find(([type]) => type === plan.type) ?? [];
   if (type !== plan.type || id === undefined || !isId(id)) return { status };
   const at = history === "_history" && version !== undefined && isId(version) ? `/_history/${version}` : "";
   return { status, location: `${base}/${plan.type}/${id}${at}` };

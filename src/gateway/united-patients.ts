@@ -1,6 +1,6 @@
 import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json";
 import type { OriginQuestion } from "#fhir/ports";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import { ok, type Result } from "#kernel/result";
 import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
@@ -13,7 +13,7 @@ export type UniteRefusal = OriginRefusal | Withheld;
 
 interface Read {
   readonly body: Uint8Array;
-  readonly base: string;
+  readonly base: FhirBase;
 }
 
 // Merges of one patient's records that count as one.
@@ -86,7 +86,7 @@ function plainly(body: Uint8Array, id: string): JsonObject | undefined {
 }
 
 /** Ids of the origin's own patients to whom it links as another record of the same person that takes, or took, its place. */
-function linked(resource: JsonObject, base: string): readonly string[] {
+function linked(resource: JsonObject, base: FhirBase): readonly string[] {
   const links = property(resource, "link");
   if (!isArray(links)) return [];
   return links.flatMap((link) => {

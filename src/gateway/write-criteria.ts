@@ -1,6 +1,6 @@
 import { isAskedFor } from "#fhir/asked";
 import { meets, undecidable } from "#fhir/criteria";
-import { isId } from "#fhir/reference";
+import { isId, type FhirBase } from "#fhir/reference";
 import { textAt, type JsonObject } from "#fhir/json";
 import type { Search } from "#fhir/search";
 import { err, ok, type Result } from "#kernel/result";
@@ -56,7 +56,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
   const grant = evaluate(scene.policy, scene.access, { kind: "search", posted: true, ...criteria });
   if (!grant.ok) return grant;
   const { ask, viewOf, viewInside, mayLinkTo } = grant.value;
-  const counts = (row: JsonObject, base: string) => viewOf(row, base) !== undefined; // how many are hidden must not decide
+  const counts = (row: JsonObject, base: FhirBase) => viewOf(row, base) !== undefined; // how many are hidden must not decide
   const found = await allRows(ask, rowsMax, scene.ask, counts);
   if (!found.ok) return found;
   const { rows, base } = found.value;

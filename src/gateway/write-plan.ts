@@ -1,3 +1,5 @@
+import type { FhirBase } from "#fhir/reference";
+
 import { utf8 } from "#fhir/bytes";
 import { conditionalReferences } from "#fhir/batch";
 import { concernedBy, ownersOf } from "#fhir/compartment";
@@ -241,16 +243,12 @@ function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject, polic
   return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
 }
 
-function sameOwners(stored: JsonObject, result: JsonObject, base: string): boolean {
+function sameOwners(stored: JsonObject, result: JsonObject, base: FhirBase): boolean {
   const [before, after] = [ownersOf(stored, base), ownersOf(result, base)];
   return before.size === after.size && [...before].every((owner) => after.has(owner));
 }
 
-function allConcerned(
-  resources: readonly JsonObject[],
-  shown: ReadonlySet<string>,
-  bases: { origin: string; public: string },
-): ConcernedBy {
+function allConcerned(resources: readonly JsonObject[], shown: ReadonlySet<string>, bases: Bases): ConcernedBy {
   const each = resources.map((resource) => concernedBy(resource, [bases.origin, bases.public]));
   return { patients: new Set([...shown, ...each.flatMap(({ patients }) => patients)]), unnamed: each.some(({ unnamed }) => unnamed) };
 }

@@ -59,9 +59,10 @@ export const issuerEntry = ({
   endpoints,
 });
 
-export const originEntry = ({ name, url, credentials, forwardClientCert, signInAt }: Of<"origins">): OriginEntry => ({
+export const originEntry = ({ name, url, alsoKnownAs, credentials, forwardClientCert, signInAt }: Of<"origins">): OriginEntry => ({
   name,
   url,
+  alsoKnownAs,
   credentials,
   forwardClientCert,
   signInAt,

@@ -1,6 +1,7 @@
 import { elementsOf, isResourceType, type R4Element } from "#fhir/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { isSame, sameText } from "#fhir/same";
+import { baseNames } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ElementView, ObjectView } from "#policy/view";
@@ -421,6 +422,6 @@ class Merger {
     if (typeof value !== "string" || !value.startsWith(`${bases.public}/`)) return value;
     const below = value.slice(bases.public.length + 1);
     if (view.type === "Reference" && name === "reference") return below;
-    return urlTypes.has(type) ? `${bases.origin}/${below}` : value;
+    return urlTypes.has(type) ? `${baseNames(bases.origin)[0]}/${below}` : value;
   }
 }

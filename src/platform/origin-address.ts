@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { OriginEntry } from "#identity/registry-state";
 import { namedSecret, type SecretOf } from "./named-secret.ts";
 import type { OriginTokens } from "./origin-tokens.ts";
@@ -5,18 +6,19 @@ import type { OriginAddress } from "./upstream.ts";
 
 /** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment lacks it. */
 export function originAddress(
-  { url, credentials, forwardClientCert }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, forwardClientCert }: OriginEntry,
   secretOf: SecretOf,
   tokens: OriginTokens,
 ): OriginAddress {
+  const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
   switch (credentials.kind) {
     case "none":
-      return { base: url, bearer: undefined, forwardClientCert };
+      return { base, bearer: undefined, forwardClientCert };
     case "bearer":
-      return { base: url, bearer: namedSecret(credentials.secret, secretOf, "an origin's bearer token"), forwardClientCert };
+      return { base, bearer: namedSecret(credentials.secret, secretOf, "an origin's bearer token"), forwardClientCert };
     case "private_key_jwt": {
       const key = namedSecret(credentials.secret, secretOf, "a private JWK");
-      return { base: url, bearer: tokens(credentials, key), forwardClientCert };
+      return { base, bearer: tokens(credentials, key), forwardClientCert };
     }
     case "mtls":
       throw new Error("an origin is registered with credentials that this version cannot present");

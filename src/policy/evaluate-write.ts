@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { ResourceType } from "#fhir/elements";
 import { property, type JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
@@ -22,13 +23,13 @@ export interface WriteGrant {
    * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored one, and of what becomes of it
    * or is created: both must be such rows. `base`: the origin's.
    */
-  readonly writable: (resource: JsonObject, base: string) => ResourceView | undefined;
+  readonly writable: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
   /** Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it. `base`: the origin's. */
-  readonly mayLinkTo: (other: JsonObject, base: string) => boolean;
+  readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** Whether its writer would see more by what becomes of a stored row, or is created, than by what there was. */
   readonly widens: (stored: JsonObject | undefined, result: JsonObject) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
-  readonly writableInside: (resource: JsonObject, base: string) => ResourceView | undefined;
+  readonly writableInside: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
 }
 
 const grants = {
@@ -91,7 +92,7 @@ interface Writing {
 function insideBy(
   { policy, access, hold, interaction, permission }: Writing,
   resource: JsonObject,
-  base: string,
+  base: FhirBase,
 ): ResourceView | undefined {
   const type = property(resource, "resourceType");
   const held = typeof type === "string" ? holdOf(access, type, permission) : undefined;

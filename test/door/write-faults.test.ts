@@ -38,7 +38,8 @@ const policy = {
     {
       types: ["Observation"],
       interactions: ["read", "search", "create", "update", "delete"],
-      show: ["identifier", "status", "code", "subject"],
+      show: ["identifier", "status", "code", "component.code", "value[x]", "dataAbsentReason", "subject"],
+      deletes: "unseen",
       why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
       examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
     },

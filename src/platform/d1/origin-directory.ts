@@ -10,13 +10,20 @@ export interface OriginDirectory {
   find(name: string): Promise<OriginEntry | undefined>;
 }
 
+/** A row as an entry: what is not there is `undefined`. */
+export const originOf = ({ signInAt, alsoKnownAs, ...row }: typeof origins.$inferSelect): OriginEntry => ({
+  ...row,
+  signInAt: signInAt ?? undefined,
+  alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
+});
+
 export function originDirectory(registry: RegistryReader): OriginDirectory & Forgetful {
   const cache = registryCache<OriginEntry>(
     registry,
     (name) => `origin/${name}`,
     async (db, name) => {
       const [row] = await db.select().from(origins).where(eq(origins.name, name));
-      return row && { ...row, signInAt: row.signInAt ?? undefined };
+      return row && originOf(row);
     },
   );
   return {
