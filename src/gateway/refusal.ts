@@ -246,7 +246,6 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
     "throttled",
     "The quota of records of this window has less left than this answer holds: ask for fewer, or later.",
   ),
-  accounting_too_long: face(403, "too-costly", "More disclosures than one answer holds: ask for a shorter time, by start and end."),
   // write: what is wrong with the request whatever is stored
   precondition_malformed: face(400, "value", "If-Match is not a list of entity tags."),
   precondition_not_carried: face(412, "not-supported", "Of preconditions a write may have If-Match, and a create If-None-Exist."),
