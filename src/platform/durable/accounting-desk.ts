@@ -43,8 +43,10 @@ export class AccountingDesk implements Disclosures {
   readonly #config: LedgerConfig;
   readonly #clock: Clock;
   readonly #proofs: LineProofs;
+  readonly #rowsMax: number;
 
-  constructor(env: DeskEnv, clock: Clock) {
+  constructor(env: DeskEnv, clock: Clock, rowsMax = ROWS_MAX) {
+    this.#rowsMax = rowsMax;
     this.#env = env;
     this.#config = readLedgerConfig(env);
     this.#clock = clock;
@@ -98,7 +100,7 @@ export class AccountingDesk implements Disclosures {
         (after, left) =>
           this.#shelf(key).linesAfter({ subject: key, after, filter, without }, left),
     );
-    const rows = Math.floor(ROWS_MAX / subjects.length);
+    const rows = Math.floor(this.#rowsMax / subjects.length);
     return mergeLines(sources, after, { rows, withheld: rows }, ({ log, index, line, lines, content, salt, path }, source) =>
       take({ patient: subjects[source]?.patient ?? "", log, index, line, lines, content, salt, path }),
     );
