@@ -56,8 +56,8 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
   /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
     for (let batches = this.#batchesAfter(0); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0)) {
-      const { failed } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
-      if (failed.size > 0) throw new Error("ledger: the lines are not on their shelves");
+      const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
+      if (left.length > 0) throw new Error("ledger: the lines are not on their shelves");
     }
   }
 
@@ -66,8 +66,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     const last = this.#lastId(); // of those that are here: none that comes meanwhile
     let isBehind = false;
     for (let batches = this.#batchesAfter(0, last); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0, last)) {
-      const { failed, contradicted } = await this.#pass(batches, () => true);
-      const left = batches.flatMap(({ lines }) => lines.filter(({ subject }) => failed.has(shelfOf(subject))));
+      const { left, contradicted } = await this.#pass(batches, () => true);
       isBehind ||= left.length > 0;
       const done = batches.map(({ id }) => id);
       this.ctx.storage.transactionSync(() => {
@@ -81,32 +80,30 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     if (isBehind || isFull || this.#lastId() > 0) await this.#arm(isBehind ? RETRY_MS : isFull ? SOON_MS : LATE_MS);
   }
 
-  /** `failed`: shelves that did not keep all of theirs. `contradicted`: logs of lines in whose places others are. */
+  /** `left`: lines that their shelves did not keep. `contradicted`: logs of lines in whose places others are. */
   async #pass(
     batches: readonly Batch[],
     isMeant: (shelf: string) => boolean,
-  ): Promise<{ readonly failed: ReadonlySet<string>; readonly contradicted: ReadonlySet<string> }> {
+  ): Promise<{ readonly left: readonly ShelvedLine[]; readonly contradicted: ReadonlySet<string> }> {
     const lines = batches.flatMap((batch) => batch.lines).filter(({ subject }) => isMeant(shelfOf(subject)));
-    const failed = new Set<string>();
+    const left: ShelvedLine[] = [];
     const mixed: ShelvedLine[] = []; // nothing of a call was kept that one log's line contradicts
     const shelfNamed = (name: string) => this.env.ACCOUNTING_SHELF.getByName(name.slice(0, shelfDigits));
     await putLines(
       Map.groupBy(lines, ({ subject }) => shelfOf(subject)),
       shelfNamed,
-      (shelf, some, ended) => {
-        if (ended === "failed") failed.add(shelf);
-        if (ended === "other") mixed.push(...some);
+      (_, some, ended) => {
+        if (ended !== "kept") (ended === "other" ? mixed : left).push(...some);
       },
     );
     const contradicted = new Set<string>();
     const byLog = Map.groupBy(mixed, ({ subject, log }) => `${shelfOf(subject)} ${log}`);
-    await putLines(byLog, shelfNamed, (name, [line], ended) => {
-      if (ended === "other" && line !== undefined) contradicted.add(line.log);
-      if (ended !== "kept") failed.add(name.slice(0, shelfDigits));
+    await putLines(byLog, shelfNamed, (_, some, ended) => {
+      if (ended !== "kept") left.push(...some);
+      if (ended === "other") for (const { log } of some) contradicted.add(log);
     });
-    if (failed.size > 0)
-      console.error(JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, shelves: failed.size }));
-    return { failed, contradicted };
+    if (left.length > 0) console.error(JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }));
+    return { left, contradicted };
   }
 
   /** Has the alarm come after so long, or before. */

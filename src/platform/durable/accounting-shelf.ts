@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Hold } from "#audit/accounting-hold";
 import type { LineFilter } from "#audit/disclosures";
 import { judgeLine } from "#audit/line-filter";
-import { compareLogs, type LinePlace } from "#audit/line-place";
+import { compareLogs, type LinePlace, placeText } from "#audit/line-place";
 import type { LinePart, RowBudget } from "#audit/merge-lines";
 import { type Instant, instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
@@ -64,10 +64,19 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     this.#sweep(instant(Date.now()));
-    const wanted = lines.map((line) => ({ line, commitment: lineCommitment(line.salt, line.content), there: this.#commitmentAt(line) }));
-    if (wanted.some(({ commitment, there }) => there !== undefined && !sameBytes(there, commitment))) return "other";
+    const wanted = new Map<
+      string,
+      { readonly line: ShelvedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
+    >();
+    for (const line of lines) {
+      const commitment = lineCommitment(line.salt, line.content);
+      const place = `${Buffer.from(line.subject).toString("hex")}/${placeText(line)}`;
+      const there = wanted.get(place)?.commitment ?? this.#commitmentAt(line); // one that came twice may be here twice
+      if (there !== undefined && !sameBytes(there, commitment)) return "other";
+      if (!wanted.has(place)) wanted.set(place, { line, commitment, there });
+    }
     this.ctx.storage.transactionSync(() => {
-      for (const { line, commitment, there } of wanted) {
+      for (const { line, commitment, there } of wanted.values()) {
         if (there !== undefined) continue;
         const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
         const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);

@@ -63,6 +63,101 @@ const batchesIn = (name: string) =>
       : sql.exec<{ n: number }>("SELECT count(*) AS n FROM batches").one().n,
   );
 
+test("a look at an intake that nothing was put into leaves no trace", async ({ expect }) => {
+  await intake("3f").shelve(["fff"]);
+  const tables = await runInDurableObject(intake("3f"), (_, { storage: { sql } }) =>
+    sql.exec("SELECT name FROM sqlite_master WHERE name = 'batches'").toArray(),
+  );
+  expect(tables).toEqual([]);
+  expect(own(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
+});
+
+test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({ expect }) => {
+  const name = "0a7";
+  const lines = linesFor(name, ownLog(), 3);
+  await intake(intakeOf(name)).put(lines);
+  expect(await linesOn(lines[0] as ShelvedLine)).toEqual([]);
+  await runInDurableObject(intake(intakeOf(name)), async (instance, { storage }) => {
+    storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END");
+    expect(await failure(() => instance.alarm())).toContain("crash");
+    storage.sql.exec("DROP TRIGGER kept");
+  });
+  await evictDurableObject(intake(intakeOf(name)));
+  expect(await batchesIn(intakeOf(name))).toBe(1);
+  expect(await runDurableObjectAlarm(intake(intakeOf(name))), "it was to come, though late").toBe(true);
+  expect(await batchesIn(intakeOf(name))).toBe(0);
+  for (const line of lines) expect(await linesOn(line)).toEqual([line]);
+});
+
+test("a line that an intake has twice is on its shelf once, and two lines of one place are a contradiction", async ({ expect }) => {
+  const name = "5e9";
+  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  for (let i = 0; i < 2; i++) await intake(intakeOf(name)).put([line]);
+  await intake(intakeOf(name)).shelve([name]);
+  expect(await linesOn(line)).toEqual([line]);
+  const [fresh] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  expect(await shelf(name).put([fresh, { ...fresh, salt: new Uint8Array(32).fill(1) }])).toBe("other");
+  expect(await linesOn(fresh), "nothing was kept").toEqual([]);
+});
+
+test("an intake with two mebibytes has its alarm within seconds", { timeout: 60_000 }, async ({ expect }) => {
+  const name = "14b";
+  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  const wide = Array.from({ length: 200 }, (_, index) => ({ ...line, index, path: Array.from({ length: 9 }, () => new Uint8Array(32)) }));
+  const at = () => runInDurableObject(intake(intakeOf(name)), (_, { storage }) => storage.getAlarm());
+  await intake(intakeOf(name)).put(wide.slice(0, 1));
+  expect((await at()) ?? 0).toBeGreaterThan(Date.now() + 86_400_000);
+  for (let i = 1; i <= 30; i++) await intake(intakeOf(name)).put(wide.map((one) => ({ ...one, index: i * 1_000 + one.index })));
+  expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
+});
+
+test("another line in the place of one is found when it is passed on: it stays, its log stops, and other logs' lines go on", async ({
+  expect,
+}) => {
+  const [log, other, name] = [ownLog(), ownLog(), "2c3"];
+  const [there] = linesFor(name, log, 1, "payer") as [ShelvedLine];
+  const [line, innocent] = [
+    { ...(linesFor(name, log, 1)[0] as ShelvedLine), subject: there.subject },
+    linesFor(name, other, 1)[0] as ShelvedLine,
+  ];
+  expect(await shelf(name).put([there])).toBe("kept");
+  const forged = { ...line, content: Uint8Array.from([...line.content.subarray(0, 4), ...there.subject, ...line.content.subarray(36)]) };
+  const own = intake(intakeOf(name));
+  expect(await own.put([forged])).toBe("kept");
+  expect(await own.put([innocent])).toBe("kept");
+  await runDurableObjectAlarm(own);
+  expect(await linesOn(innocent)).toHaveLength(1);
+  expect(await batchesIn(intakeOf(name)), "neither is lost").toBe(1);
+  expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
+  expect(await own.put([innocent])).toBe("kept");
+  expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain("not on their shelves");
+});
+
+test("what an intake keeps of a line shows neither whose nor to whom it is, and a batch in another's place does not open", async ({
+  expect,
+}) => {
+  const name = "3d5";
+  await intake(intakeOf(name)).put(linesFor(name, ownLog(), 2));
+  const told = await runInDurableObject(intake(intakeOf(name)), (instance, { storage: { sql } }) => {
+    const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
+    const text = rows.flatMap((row) =>
+      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
+    );
+    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
+    sql.exec("UPDATE batches SET id = 77");
+    return failure(() => instance.shelve([name]));
+  });
+  expect(told).toContain("does not open");
+});
+
+test("each shelf has one intake, of its first six bits", ({ expect }) => {
+  const shelves = Array.from({ length: 4_096 }, (_, i) => i.toString(16).padStart(3, "0"));
+  const byIntake = Map.groupBy(shelves, intakeOf);
+  expect(byIntake.size).toBe(64);
+  expect([...byIntake.values()].every((names) => names.length === 64)).toBe(true);
+});
+
+// From here on: tests that leave lines in every intake.
 test(
   "4,000 made-up patients in an append start no shelf: their lines are in 64 calls where they wait, and others' with them",
   {
@@ -133,87 +228,4 @@ test("lines of a shelf that does not answer wait in its intake, and hold up no o
   expect(await drain(log, { ...keepers, shelves })).toEqual(["done"]);
   expect(await batchesIn(intakeOf(ill))).toBeGreaterThan(0);
   for (let i = 0; i < 12; i++) expect((await found(patientOf(event, i))).lines, `patient ${i}`).toHaveLength(1);
-});
-
-test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({ expect }) => {
-  const name = "0a7";
-  const lines = linesFor(name, ownLog(), 3);
-  await intake(intakeOf(name)).put(lines);
-  expect(await linesOn(lines[0] as ShelvedLine)).toEqual([]);
-  await runInDurableObject(intake(intakeOf(name)), async (instance, { storage }) => {
-    storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END");
-    expect(await failure(() => instance.alarm())).toContain("crash");
-    storage.sql.exec("DROP TRIGGER kept");
-  });
-  await evictDurableObject(intake(intakeOf(name)));
-  expect(await batchesIn(intakeOf(name))).toBe(1);
-  expect(await runDurableObjectAlarm(intake(intakeOf(name))), "it was to come, though late").toBe(true);
-  expect(await batchesIn(intakeOf(name))).toBe(0);
-  for (const line of lines) expect(await linesOn(line)).toEqual([line]);
-});
-
-test("an intake with two mebibytes has its alarm within seconds", { timeout: 60_000 }, async ({ expect }) => {
-  const name = "0b1";
-  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
-  const wide = Array.from({ length: 200 }, (_, index) => ({ ...line, index, path: Array.from({ length: 9 }, () => new Uint8Array(32)) }));
-  const at = () => runInDurableObject(intake(intakeOf(name)), (_, { storage }) => storage.getAlarm());
-  await intake(intakeOf(name)).put(wide.slice(0, 1));
-  expect((await at()) ?? 0).toBeGreaterThan(Date.now() + 86_400_000);
-  for (let i = 1; i <= 30; i++) await intake(intakeOf(name)).put(wide.map((one) => ({ ...one, index: i * 1_000 + one.index })));
-  expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
-});
-
-test("another line in the place of one is found when it is passed on: it stays, its log stops, and other logs' lines go on", async ({
-  expect,
-}) => {
-  const [log, other, name] = [ownLog(), ownLog(), "0c3"];
-  const [there] = linesFor(name, log, 1, "payer") as [ShelvedLine];
-  const [line, innocent] = [
-    { ...(linesFor(name, log, 1)[0] as ShelvedLine), subject: there.subject },
-    linesFor(name, other, 1)[0] as ShelvedLine,
-  ];
-  expect(await shelf(name).put([there])).toBe("kept");
-  const forged = { ...line, content: Uint8Array.from([...line.content.subarray(0, 4), ...there.subject, ...line.content.subarray(36)]) };
-  const own = intake(intakeOf(name));
-  expect(await own.put([forged])).toBe("kept");
-  expect(await own.put([innocent])).toBe("kept");
-  await runDurableObjectAlarm(own);
-  expect(await linesOn(innocent)).toHaveLength(1);
-  expect(await batchesIn(intakeOf(name)), "neither is lost").toBe(1);
-  expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
-  expect(await own.put([innocent])).toBe("kept");
-  expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain("not on their shelves");
-});
-
-test("what an intake keeps of a line shows neither whose nor to whom it is, and a batch in another's place does not open", async ({
-  expect,
-}) => {
-  const name = "0d5";
-  await intake(intakeOf(name)).put(linesFor(name, ownLog(), 2));
-  const told = await runInDurableObject(intake(intakeOf(name)), (instance, { storage: { sql } }) => {
-    const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
-    const text = rows.flatMap((row) =>
-      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
-    );
-    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
-    sql.exec("UPDATE batches SET id = 77");
-    return failure(() => instance.shelve([name]));
-  });
-  expect(told).toContain("does not open");
-});
-
-test("a look at an intake that nothing was put into leaves no trace", async ({ expect }) => {
-  await intake("3f").shelve(["fff"]);
-  const tables = await runInDurableObject(intake("3f"), (_, { storage: { sql } }) =>
-    sql.exec("SELECT name FROM sqlite_master WHERE name = 'batches'").toArray(),
-  );
-  expect(tables).toEqual([]);
-  expect(own(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
-});
-
-test("each shelf has one intake, of its first six bits", ({ expect }) => {
-  const shelves = Array.from({ length: 4_096 }, (_, i) => i.toString(16).padStart(3, "0"));
-  const byIntake = Map.groupBy(shelves, intakeOf);
-  expect(byIntake.size).toBe(64);
-  expect([...byIntake.values()].every((names) => names.length === 64)).toBe(true);
 });

@@ -144,13 +144,13 @@ test("a page ends where its proofs have no more room, and none is lost", { timeo
     ];
     return { ...event, patients };
   };
-  for (let i = 0; i < 12; i++) await shard(log).append(Array.from({ length: 10 }, wide));
+  for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
   const asked = asking(patient, { count: 1_000 });
   const all = await pages(asked);
   expect(all.length).toBeGreaterThan(1);
   const bytes = all.map((page) => page.reduce((sum, { proven }) => sum + (proven?.leaf.length ?? 0) + (proven?.note.length ?? 0), 0));
   expect(Math.max(...bytes)).toBeLessThanOrEqual(3_145_728);
-  expect(new Set(places(all)).size).toBe(120);
+  expect(new Set(places(all)).size).toBe(70);
   expect(all.flat().every(({ proven }) => proven !== undefined)).toBe(true);
 });
 
@@ -170,9 +170,9 @@ test("lines of several records of one individual are merged, and a fault on one 
   const asked = asking(patients[0] ?? "", { patients });
   const shown: string[] = [];
   let faults = 0;
-  for (let after: LinePlace | undefined, isDone = false; !isDone;) {
+  for (let after: LinePlace | undefined, isDone = false; !isDone && faults < 20;) {
     try {
-      const page = await flakyDesk.linesOf({ ...asked, after });
+      const page = await flakyDesk.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
       shown.push(...page.lines.toSorted(comparePlaces).map(placeText));
       after = page.next;
       isDone = after === undefined;
