@@ -48,15 +48,15 @@ export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<
   for (const { name, value } of pairs) {
     if (!names.includes(name) && !isOfPresentation(name)) {
       const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
-      return err(parameter === undefined ? { reason: "malformed_parameter" } : { reason: "parameter_not_carried", parameter });
+      return err(parameter === undefined ? { reason: "parameter_malformed" } : { reason: "parameter_not_supported", parameter });
     }
-    if (read.has(name)) return err({ reason: "repeated_parameter", parameter: name });
+    if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
     const isOwn = name === "_format" ? Object.hasOwn(formats, value.toLowerCase()) : names.includes(name);
     const refusal = isOwn ? undefined : refusePresentation(name, value);
     if (refusal !== undefined) return err(refusal);
   }
-  const malformed = (parameter: string) => err({ reason: "malformed_value", parameter } as const);
+  const malformed = (parameter: string) => err({ reason: "parameter_value_malformed", parameter } as const);
   const isMalformed = (name: string, pattern: RegExp) => !pattern.test(read.get(name) ?? "") && read.has(name);
   const [start, end] = [read.get("start"), read.get("end")];
   const from = start === undefined ? undefined : timeAt(start, "start");

@@ -23,9 +23,9 @@ import { unitedPatients, type UniteRefusal } from "./united-patients.ts";
 export type AccountRefusal =
   | UniteRefusal
   /** The token names another patient: the same as one who is not there, without asking. */
-  | { readonly reason: "row_out_of_reach" }
+  | { readonly reason: "row_outside_access" }
   /** What was one individual's records on the page before is not now. */
-  | { readonly reason: "page_link_gone" | "page_link_too_long" };
+  | { readonly reason: "page_link_target_absent" | "page_link_too_long" };
 
 export interface AccountPorts {
   readonly disclosures: Disclosures;
@@ -57,13 +57,13 @@ const countUsual = 500;
  */
 export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
   const { asked, grant, origin, base, at, residences, who } = scene;
-  if (!grant.reaches(asked.id)) return err({ reason: "row_out_of_reach" });
+  if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
   const united = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const place = asked.place === undefined ? undefined : readPagePlace(asked.place);
   const records = recordsDigest(ids);
-  if (place !== undefined && place.records !== records) return err({ reason: "page_link_gone" });
+  if (place !== undefined && place.records !== records) return err({ reason: "page_link_target_absent" });
   const { from, to } = timesOf(asked, at);
   const found = await ports.disclosures.linesOf({
     patients: ids.map((id) => `${origin}/Patient/${id}`),

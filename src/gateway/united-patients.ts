@@ -77,7 +77,7 @@ export async function unitedPatients(
 
 /** What is no row's doing, and passes: to ask again is better than an accounting that may lack a record's lines. */
 const isFault = ({ reason }: OriginRefusal): boolean =>
-  reason === "origin_unknown" || reason === "origin_unreachable" || reason === "origin_timed_out" || reason === "origin_resting";
+  reason === "origin_unknown" || reason === "origin_unreachable" || reason === "origin_timed_out" || reason === "origin_circuit_open";
 
 const readPatient = async (question: OriginQuestion, ask: Ask) => wholeOf(await ask(question));
 

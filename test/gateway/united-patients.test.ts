@@ -71,7 +71,7 @@ test("a policy that shows some Patients only is asked by the row: then one that 
 }) => {
   const some = { ...granted, needsRow: true };
   expect(await united({}, {}, some)).toBe("absent");
-  expect(await united({ p0: [] }, { p0: { security: [{ code: "x" }] } }, some)).toBe("row_out_of_reach");
+  expect(await united({ p0: [] }, { p0: { security: [{ code: "x" }] } }, some)).toBe("row_outside_access");
   expect(await united({ p0: [] }, {}, some)).toMatchObject({ ids: ["p0"], isWhole: true });
 });
 
