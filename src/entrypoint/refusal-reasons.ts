@@ -463,11 +463,6 @@ export const refusalReasons = {
   ),
   origin_timed_out: fhir(504, "timeout", "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later."),
   origin_circuit_open: fhir(503, "transient", wait("The FHIR server behind the gateway is not available at present.")),
-  too_many_disclosures: fhir(
-    403,
-    "too-costly",
-    "There are more disclosures than one answer has room for. Ask for a shorter time, by start and end.",
-  ),
 
   // Writes: what is wrong with the request whatever is stored
   precondition_malformed: fhir(400, "value", "If-Match is malformed. Send the ETag of the version that was read."),

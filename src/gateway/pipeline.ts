@@ -134,7 +134,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     const permitted = evaluateAccounting(policy, access.value, { purpose: who.purpose, asked: interaction });
     if (!permitted.ok) return trail.refuse(permitted.error);
     const accounted = await account(
-      { asked: interaction, grant: permitted.value, ask, origin, base, at, caller: trail.caller, residences },
+      { asked: interaction, grant: permitted.value, ask, origin, base, at, who, caller: trail.caller, residences },
       ports,
     );
     return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);

@@ -12,7 +12,14 @@ import { holdOf, type Access } from "./hold.ts";
 export interface AccountingGrant {
   /** To the individual (45 CFR 164.528(a)), or to who answers for the entity. */
   readonly toldTo: "individual" | "officer";
-  /** To read a patient: about one who may not be seen is told what is told about nobody. */
+  /**
+   * Whose accounting it may be: of the one patient whom an individual's token names, of any patient for an officer. Decided without that
+   * patient's row: what was disclosed of a patient is told whether or not there is a row, or it may be seen.
+   */
+  readonly reaches: (id: string) => boolean;
+  /** The policy shows some Patient rows only: then the row decides, and one that may not be seen is the same as one that is not there. */
+  readonly needsRow: boolean;
+  /** To read a patient. */
   readonly patient: (id: string) => Grant;
 }
 
@@ -41,7 +48,9 @@ export function evaluateAccounting(
     const grant = read(id);
     return grant.ok ? grant.value : first.value; // decided from type and policy alone, so that none is refused now
   };
-  return ok({ toldTo, patient });
+  const reaches = (id: string) => toldTo === "officer" || id === access.patient;
+  const needsRow = policy.rulesFor("Patient").every(({ interactions, conditions }) => !interactions.has("read") || conditions.length > 0);
+  return ok({ toldTo, reaches, needsRow, patient });
 }
 
 function isOperations(purpose: string): boolean {
