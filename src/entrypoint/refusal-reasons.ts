@@ -594,6 +594,7 @@ export const recordedOnly = {
   answer_unavailable: "The write was done, and its answer has a status alone, since the resource could not be read.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
   too_many_revocations: "The revocation was not taken: the client has as many in force as it may have.",
+  too_many_disclosures: "An earlier version refused an accounting of more than 2,000 disclosures; today it is paged.",
 } as const;
 
 export type RecordedOnly = keyof typeof recordedOnly;
