@@ -9,7 +9,7 @@ export interface Ran {
 /** Runs `phylax` in this process, as in a folder: below it, `.phylax/dev.json` is found. A door's is its `home`. One at a time. */
 export async function commandIn(folder: string, ...args: readonly string[]): Promise<Ran> {
   const { log, error } = console;
-  const { cwd } = process;
+  const cwd = Object.getOwnPropertyDescriptor(process, "cwd") ?? {};
   const before = process.env["INIT_CWD"];
   const [said, complained]: [string[], string[]] = [[], []];
   console.log = (...words: unknown[]) => void said.push(`${words.map(String).join(" ")}\n`);
@@ -21,7 +21,7 @@ export async function commandIn(folder: string, ...args: readonly string[]): Pro
     return { code, out: said.join(""), error: complained.join("") };
   } finally {
     Object.assign(console, { log, error });
-    process.cwd = cwd;
+    Object.defineProperty(process, "cwd", cwd);
     if (before === undefined) delete process.env["INIT_CWD"];
     else process.env["INIT_CWD"] = before;
   }

@@ -331,7 +331,7 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
   const context = { waitUntil, passThroughOnException: () => {} };
   return {
     gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
-    async ops(request: Request) {
+    ops: async (request: Request) => {
       const ops = (await import(/* @vite-ignore */ `../../../workers/ops/index.ts?door=${number}`)) as WorkerModule;
       return ops.default.fetch(request, opsEnv, context);
     },
