@@ -1,15 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { phylaxIn } from "../cli/phylax.ts";
+import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // None but the registry may see an address. Of the synthetic patients Amara Okafor lives in Massachusetts, as her home address says.
 const desk = policy(
@@ -41,12 +38,11 @@ const world = [
   })),
 ];
 
-const home = mkdtempSync(join(tmpdir(), "phylax-residence-"));
 const watch = new LogWatch([canary]);
 const issuer = await outsider("https://residence.example", "phylax");
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
-let phylax: TestStack;
+let phylax: Door;
 
 /** At the origin, behind the gateway's back. */
 async function store(resource: { readonly resourceType: string; readonly id: string }): Promise<void> {
@@ -59,7 +55,7 @@ async function store(resource: { readonly resourceType: string; readonly id: str
 }
 
 beforeAll(async () => {
-  phylax = await startTestStack({ state: join(home, ".phylax") });
+  phylax = await startDoor();
   for (const resource of world) await store(resource);
   const entries = [];
   for (const who of Object.keys(policies) as Who[]) {
@@ -70,11 +66,10 @@ beforeAll(async () => {
     entries.push({ policies: [{ name: who, body: policies[who] }] });
     entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, "system/*.cruds"));
   }
-  await phylax.stack.runtime.applyRegistry(joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries));
+  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries));
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
-  rmSync(home, { recursive: true, force: true });
   watch.end();
 });
 
@@ -99,9 +94,9 @@ async function named(reply: Reply): Promise<string[]> {
 }
 
 async function scopeOf(client: string) {
-  const key = join(home, ".phylax/auditors/auditor-1.jwk.json");
+  const key = phylax.dev.auditors[0]?.key ?? "";
   const when = ["--from", "2020-01-01", "--to", "2099-12-31", "--discovered", "2026-11-24"];
-  const { code, out, error } = await phylaxIn(home, "breach-scope", "--client", client, ...when, "--key", key, "--json");
+  const { code, out, error } = await commandIn(phylax.home, "breach-scope", "--client", client, ...when, "--key", key, "--json");
   if (code !== 0) throw new Error(error);
   return JSON.parse(out) as { byState: Record<string, number>; affected: { patient: string; state: string; stateRecord?: number }[] };
 }

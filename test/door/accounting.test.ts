@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { checkLine, readProof } from "#audit/accounting-proof";
 import { readJson, type JsonObject } from "#fhir/json";
 import { validateResource } from "#fhir/validate";
 import { parseVerifierKey } from "#ledger/signed-note";
-import { phylax as command } from "../cli/phylax.ts";
+import { commandIn } from "../support/in-process/command.ts";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
@@ -41,15 +41,16 @@ interface Line {
   }[];
 }
 
-let phylax: TestStack;
+let phylax: Door;
 beforeAll(async () => {
-  phylax = await startTestStack({ bundles });
+  phylax = await startDoor({ bundles });
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
   rmSync(bundles, { recursive: true, force: true });
 });
 
+const command = (...args: readonly string[]) => commandIn(bundles, ...args);
 const ask = (client: string, path: string) => phylax.ask(client, path);
 async function accounting(
   client: string,
@@ -183,7 +184,7 @@ describe("an accounting of disclosures", () => {
     const file = join(bundles, "suspension.json");
     const suspend = async (document: object) => {
       writeFileSync(file, JSON.stringify(document));
-      return command("accounting", "suspend", file, "--state", dirname(phylax.dev.auditors[0]?.key ?? "") + "/..");
+      return command("accounting", "suspend", file, "--state", join(phylax.home, ".phylax"));
     };
     expect(await command("accounting", "suspend", file)).toEqual({ code: 2, out: "", error: `${file} is not there\n` });
     expect(await suspend(held)).toMatchObject({ code: 2, error: expect.stringContaining("/statement") });
