@@ -5,13 +5,12 @@ import { joinBytes, utf8 } from "#fhir/bytes";
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
-import type { Residences } from "#phi/residences";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "./accounting-csv.ts";
 import { accountingBundle } from "./accounting-fhir.ts";
 import { accountingPage, pagePolicy } from "./accounting-html.ts";
 import { tellAccounting, type Accounting } from "./accounting-told.ts";
-import type { Ask } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { unitedPatients, type UniteRefusal } from "./united-patients.ts";
 
 export type AccountRefusal =
@@ -27,12 +26,9 @@ export interface AccountPorts {
 interface Scene {
   readonly asked: AccountingAsked;
   readonly grant: AccountingGrant;
-  readonly ask: Ask;
-  readonly origin: string;
-  readonly base: string;
+  readonly origin: OriginSession;
   readonly at: Instant;
   readonly caller: AccountingCaller;
-  readonly residences: Residences;
 }
 
 // 45 CFR 164.528(a)(1): in the six years before the date of the request.
@@ -40,8 +36,9 @@ const yearsBack = 6;
 
 /** A patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers. */
 export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
-  const { asked, grant, origin, base, at, residences } = scene;
-  const united = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
+  const { asked, grant, at } = scene;
+  const { name: origin } = scene.origin;
+  const united = await unitedPatients(asked.id, grant, scene.origin);
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const [from, to] = daysOf(asked, at);
@@ -75,12 +72,12 @@ function daysOf({ start, end }: AccountingAsked, at: Instant): readonly [string,
 
 function written(
   accounting: Accounting,
-  { asked, base, caller, origin }: Scene,
+  { asked, caller, origin: { name, base } }: Scene,
 ): { readonly text: string; readonly headers: Record<string, string> } {
   switch (asked.format) {
     case "json": {
       const self = `${base}/Patient/${asked.id}/$disclosures?start=${accounting.from}&end=${accounting.to}&all=${asked.all}${asked.forIndividual ? "&for=individual" : ""}`;
-      return { text: JSON.stringify(accountingBundle(accounting, { self, site: origin, requestId: caller.id })), headers: {} };
+      return { text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })), headers: {} };
     }
     case "csv":
       return {

@@ -3,7 +3,7 @@ import type { JsonObject } from "#fhir/json";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginQuestion } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { Answered, OriginRefusal } from "./forward.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type RowsRefusal =
@@ -18,9 +18,6 @@ export interface Rows {
   readonly base: string;
 }
 
-/** Asks the one origin of a request. */
-export type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
-
 // Servers cap their pages at fifty rows and more, whatever is asked for.
 const pagesUsual = 20;
 
@@ -34,7 +31,7 @@ const pagesUsual = 20;
 export async function allRows(
   question: FhirQuestion,
   rowsMax: number,
-  ask: Ask,
+  origin: Pick<OriginSession, "ask">,
   counts: (row: JsonObject, base: string) => boolean = () => true,
   pagesMax = pagesUsual,
 ): Promise<Result<Rows, RowsRefusal>> {
@@ -42,7 +39,7 @@ export async function allRows(
   let next: OriginQuestion = question;
   let room = rowsMax;
   for (let page = 1; page <= pagesMax; page += 1) {
-    const read = await rowsOf(next, ask);
+    const read = await rowsOf(next, origin);
     if (!read.ok) return read;
     const { base } = read.value;
     rows.push(...read.value.rows.filter((row) => counts(row, base)));
@@ -59,10 +56,10 @@ export async function allRows(
 /** The matches of one page, and the origin's link to the next one, as it wrote it. */
 export async function rowsOf(
   question: OriginQuestion,
-  ask: Ask,
+  origin: Pick<OriginSession, "ask">,
 ): Promise<Result<Rows & { readonly next: string | undefined }, RowsRefusal>> {
   const rows: JsonObject[] = [];
-  const answer = await ask(question);
+  const answer = await origin.ask(question);
   if (!answer.ok) return answer;
   const { body, base } = answer.value;
   const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {

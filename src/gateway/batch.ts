@@ -1,13 +1,14 @@
 import type { Batch, BatchEntry } from "#fhir/batch";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
+import type { PageLinks } from "#fhir/ports";
 import type { Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { batchText, refusedEntry, type EntryAnswer } from "./batch-answer.ts";
 import { readAsked, type AskedEntry } from "./batch-entry.ts";
 import { etagOf } from "./etag.ts";
-import { gather, type GatherPorts } from "./gather.ts";
+import { gather } from "./gather.ts";
 import { onRecord } from "./on-record.ts";
 import { disclosedParts, refusedPart, writePart, type Part } from "./parts.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
@@ -22,9 +23,7 @@ export interface BatchScene extends WriteScene {
   readonly at: Instant;
   /** `Prefer` of the whole request. */
   readonly prefer: string | null;
-  readonly ports: GatherPorts;
-  /** Spends what further requests cost. */
-  readonly spendRequests: (many: number) => Promise<Result<unknown, GatewayRefusal>>;
+  readonly pages: PageLinks;
 }
 
 /** An entry on its way. */
@@ -45,21 +44,25 @@ const order = ["DELETE", "POST", "PUT", "PATCH"] as const; // FHIR R4 http §3.1
 
 /** A batch: each entry is a request of its own, permitted, refused and recorded as one; none depends on another. */
 export async function answerBatch({ entries: asked }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
-  const spent = await scene.spendRequests(asked.length - 1);
+  const spent = await scene.gate.spendRequests(asked.length - 1);
   if (!spent.ok) return trail.refuse(spent.error);
-  const entries = asked.map((entry): Entry => ({ entry, asked: readAsked(entry, entry.resource, scene.base, scene.prefer), parts: [] }));
+  const entries = asked.map((entry): Entry => ({
+    entry,
+    asked: readAsked(entry, entry.resource, scene.origin.base, scene.prefer),
+    parts: [],
+  }));
   for (const one of entries) await plan(one, scene);
 
   const sending = order.flatMap((method) => entries.filter(({ entry, plan }) => entry.method === method && plan?.kind === "send"));
   if (sending.length > 0) {
-    const still = await scene.still();
+    const still = await scene.gate.stillGood();
     if (!still.ok) return trail.refuse(still.error);
     const refused = await trail.intendParts(sending.flatMap((one) => intentOf(one, scene)));
     if (refused !== undefined) return refused;
   }
   for (const one of sending) {
     // Fifty writes may take longer than a lease lives, and who was denied meanwhile writes no more.
-    const still = await scene.still();
+    const still = await scene.gate.stillGood();
     if (still.ok) await send(one, scene);
     else refuse(one, still.error, scene);
   }
@@ -91,7 +94,8 @@ function refuse(one: Entry, refusal: GatewayRefusal, { origin }: BatchScene): vo
   one.answer = refusedEntry(refusal);
   const [what, { status }] = [whatOf(one), one.answer];
   const about = "concerned" in refusal ? refusal.concerned : undefined;
-  const { patients, unnamed } = about === undefined ? { patients: [], unnamed: [] } : writePart("write", what, about, { origin });
+  const { patients, unnamed } =
+    about === undefined ? { patients: [], unnamed: [] } : writePart("write", what, about, { origin: origin.name });
   one.parts.push({ ...refusedPart(what, status, refusal.reason), patients, unnamed });
 }
 
@@ -102,7 +106,9 @@ function whatOf({ entry, asked }: Pick<Entry, "entry" | "asked">) {
 }
 
 function intentOf(one: Entry, { origin }: BatchScene): readonly Part[] {
-  return one.plan?.kind === "send" ? [writePart("intent", { ...whatOf(one), ...placeOf(one.plan) }, one.plan.concerned, { origin })] : [];
+  return one.plan?.kind === "send"
+    ? [writePart("intent", { ...whatOf(one), ...placeOf(one.plan) }, one.plan.concerned, { origin: origin.name })]
+    : [];
 }
 
 const placeOf = ({ type, id }: { readonly type: string; readonly id: string | undefined }) => (id === undefined ? { type } : { type, id });
@@ -110,15 +116,15 @@ const placeOf = ({ type, id }: { readonly type: string; readonly id: string | un
 async function send(one: Entry, scene: BatchScene): Promise<void> {
   if (one.plan?.kind !== "send" || !one.asked.ok || one.asked.value.kind !== "writing") return;
   const { concerned } = one.plan;
-  const { origin, base } = scene;
-  const sent = await sendWrite(one.plan, scene.origins, origin, scene.clientCert);
+  const { name: origin, base } = scene.origin;
+  const sent = await sendWrite(one.plan, scene.origin);
   if (!sent.ok) {
     one.answer = refusedEntry(sent.error);
     const outcome = { status: one.answer.status, reason: sent.error.reason };
     one.parts.push(writePart("write", { ...whatOf(one), ...placeOf(one.plan) }, concerned, { origin, outcome }));
     return;
   }
-  noteWritten(one.plan, scene.residences);
+  noteWritten(one.plan, scene.origin.residences);
   const { status, type, id, version } = sent.value;
   one.parts.push(writePart("write", { ...whatOf(one), ...placeOf({ type, id }) }, concerned, { origin, outcome: { status } }));
   const at = status === 204 || id === undefined ? undefined : `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
@@ -130,12 +136,12 @@ async function send(one: Entry, scene: BatchScene): Promise<void> {
 async function showWritten(one: Entry, scene: BatchScene): Promise<void> {
   const returns = one.asked.ok && one.asked.value.kind === "writing" ? one.asked.value.write.conditions.returns : undefined;
   if (one.done === undefined || returns !== "representation") return;
-  const disclosure = await represent(one.done, returns, scene, scene.origin).catch(() => undefined);
+  const disclosure = await represent(one.done, returns, scene).catch(() => undefined);
   if (disclosure !== undefined) show(one, disclosure, scene);
 }
 
 /** Nothing had to be done: what was to be created is there, what was to be deleted is not. */
-function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" }>, { origin, base }: BatchScene): void {
+function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" }>, { origin: { name: origin, base } }: BatchScene): void {
   const { type } = planned;
   const status = planned.kind === "found" ? 200 : 204;
   one.answer = planned.kind === "found" ? { status, location: `${base}/${type}/${planned.id}` } : { status };
@@ -163,10 +169,10 @@ export const bytesOf = ({ windows }: Disclosure): number => windows.reduce((sum,
 
 async function read(one: Entry, scene: BatchScene): Promise<void> {
   if (!one.asked.ok || one.asked.value.kind !== "reading") return;
-  const { policy, access, origin, at, who, clientCert, ports, residences } = scene;
+  const { policy, access, origin, at, who, pages } = scene;
   const grant = evaluate(policy, access, one.asked.value.interaction);
   if (!grant.ok) return refuse(one, grant.error, scene);
-  const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert, residences }, ports);
+  const disclosed = await gather({ origin, at, who, grant: grant.value, place: undefined }, pages);
   if (!disclosed.ok) return refuse(one, disclosed.error, scene);
   const { isHead, interaction } = one.asked.value;
   one.answer = { status: 200, bodiless: isHead };
@@ -187,13 +193,13 @@ function show(one: Entry, disclosure: Disclosure, scene: Pick<BatchScene, "polic
  */
 async function release(entries: readonly Entry[], scene: BatchScene): Promise<void> {
   const showing = entries.filter(({ answer }) => answer?.disclosure !== undefined);
-  const still = showing.length === 0 ? undefined : await scene.still();
+  const still = showing.length === 0 ? undefined : await scene.gate.stillGood();
   let room = answerBytesMax;
   for (const one of showing) {
     const { answer } = one;
     if (answer?.disclosure === undefined) continue;
     const bytes = bytesOf(answer.disclosure);
-    const spent = still?.ok === true && bytes <= room ? await scene.spendRecords(answer.disclosure) : still;
+    const spent = still?.ok === true && bytes <= room ? await scene.gate.spendRecords(answer.disclosure) : still;
     if (spent?.ok === true && bytes <= room) {
       room -= bytes;
       one.parts.push(...disclosedParts(whatOf(one), answer.status, answer.disclosure));

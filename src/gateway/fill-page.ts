@@ -2,11 +2,12 @@ import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { Joined, NamedBases, Withheld } from "#phi/disclose";
+import type { Joined, Withheld } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { Ask, RowsRefusal } from "./all-rows.ts";
+import type { RowsRefusal } from "./all-rows.ts";
 import type { OriginRefusal } from "./forward.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type PageRefusal =
@@ -53,20 +54,19 @@ export async function fillPage(
   grant: Grant,
   expects: SearchExpectation,
   place: PagePlace | undefined,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
   joined: readonly Joined[] = [],
 ): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill({ ask: grant.ask, type: "searchset" }, start, ask, (origin) => new Page(grant, expects, { ...names, origin }, joined));
+  return fill({ ask: grant.ask, type: "searchset" }, start, origin, (base) => new Page(grant, expects, origin.basesAt(base), joined));
 }
 
 /** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
 export async function fill<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
-  ask: Ask,
+  origin: OriginSession,
   open: (base: string) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted } = start;
@@ -74,7 +74,7 @@ export async function fill<P extends Fillable>(
   let page: P | undefined;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
-    const answer = await ask(at.link === undefined ? first.ask : { link: at.link });
+    const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);

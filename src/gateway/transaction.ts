@@ -40,13 +40,13 @@ interface Ready {
  * its client may see, so that the origin is asked nothing but to write, by the versions that were judged, all or nothing.
  */
 export async function transact({ entries }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
-  const spent = await scene.spendRequests(entries.length - 1);
+  const spent = await scene.gate.spendRequests(entries.length - 1);
   if (!spent.ok) return trail.refuse(spent.error);
   const ready = await prepare(entries, scene);
   if (!ready.ok) return trail.refuse(ready.error);
   const writes = ready.value.filter(({ plan }) => plan !== undefined);
   const sending = writes.filter(({ plan }) => plan?.kind === "send");
-  const still = await scene.still();
+  const still = await scene.gate.stillGood();
   if (!still.ok) return trail.refuse(still.error);
 
   const done = new Map<Ready, EntryAnswer>();
@@ -63,7 +63,7 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
     }
     for (const [index, one] of sending.entries()) {
       done.set(one, sent.value[index] ?? { status: 200 });
-      if (one.plan?.kind === "send") noteWritten(one.plan, scene.residences);
+      if (one.plan?.kind === "send") noteWritten(one.plan, scene.origin.residences);
     }
     await trail.noteParts(sending.map((one) => partOf("write", one, scene, { status: done.get(one)?.status ?? 200 })));
   }
@@ -76,7 +76,7 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
     else if (plan.kind === "send") answers.push(done.get(one) ?? { status: 200 });
     else {
       const status = plan.kind === "found" ? 200 : 204;
-      answers.push(plan.kind === "found" ? { status, location: `${scene.base}/${plan.type}/${plan.id}` } : { status });
+      answers.push(plan.kind === "found" ? { status, location: `${scene.origin.base}/${plan.type}/${plan.id}` } : { status });
       parts.push(partOf("write", one, scene, { status }));
     }
   }
@@ -99,7 +99,7 @@ async function prepare(entries: readonly BatchEntry[], scene: BatchScene): Promi
   const ready: Ready[] = [];
   for (const entry of entries) {
     const resource = entry.resource && referringTo(entry.resource, places.value);
-    const asked = readAsked(entry, resource, scene.base, scene.prefer);
+    const asked = readAsked(entry, resource, scene.origin.base, scene.prefer);
     if (!asked.ok) return asked;
     if (asked.value.kind === "reading") {
       const grant = evaluate(scene.policy, scene.access, asked.value.interaction);
@@ -157,11 +157,16 @@ async function findOne(type: string, query: string, scene: BatchScene): Promise<
   if (!isResourceType(type)) return err({ reason: "unknown_type" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
-  const criteria = readCriteria(type, pairs.value, scene.base);
+  const criteria = readCriteria(type, pairs.value, scene.origin.base);
   return criteria.ok ? findByCriteria(criteria.value, scene) : criteria;
 }
 
-function partOf(kind: "intent" | "write", { entry, asked, plan }: Ready, { origin }: BatchScene, outcome?: Part["outcome"]): Part {
+function partOf(
+  kind: "intent" | "write",
+  { entry, asked, plan }: Ready,
+  { origin: { name: origin } }: BatchScene,
+  outcome?: Part["outcome"],
+): Part {
   const interaction = asked.kind === "writing" ? asked.write.interaction : asked.interaction;
   const place = plan === undefined || plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
@@ -177,7 +182,7 @@ function partOf(kind: "intent" | "write", { entry, asked, plan }: Ready, { origi
 async function send(sending: readonly Ready[], scene: BatchScene): Promise<Result<readonly EntryAnswer[], GatewayRefusal>> {
   const entries = sending.map(({ entry, plan }) => (plan?.kind === "send" ? entryText(entry, plan) : ""));
   const body = `{"resourceType":"Bundle","type":"transaction","entry":[${entries.join(",")}]}`;
-  const answer = await scene.origins.send(scene.origin, { method: "POST", path: "", body }, scene.clientCert);
+  const answer = await scene.origin.send({ method: "POST", path: "", body });
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });
@@ -194,7 +199,7 @@ async function send(sending: readonly Ready[], scene: BatchScene): Promise<Resul
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the writes
       const read = whole.ok ? readJson(whole.value) : undefined;
       const said = read?.ok === true && isObject(read.value) ? (property(read.value, "entry") ?? []) : [];
-      return ok(sending.map((one, index) => answerOf(one, isArray(said) ? said[index] : undefined, scene.base, answer.base)));
+      return ok(sending.map((one, index) => answerOf(one, isArray(said) ? said[index] : undefined, scene.origin.base, answer.base)));
     }
   }
 }
@@ -229,16 +234,16 @@ function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin:
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
 async function read(one: Ready, scene: BatchScene, parts: Part[], room: { bytes: number }): Promise<EntryAnswer> {
-  const { policy, access, origin, at, who, clientCert, ports, residences } = scene;
+  const { policy, access, origin, at, who, pages } = scene;
   if (one.asked.kind !== "reading") return { status: 200 };
   const { interaction, isHead } = one.asked;
   const what = { ...onRecord(interaction), method: one.entry.method, path: one.entry.segments.join("/") };
   const grant = evaluate(policy, access, interaction);
-  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert, residences }, ports) : grant;
+  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages) : grant;
   const fits = !found.ok || bytesOf(found.value) <= room.bytes;
   const disclosed = fits ? found : err({ reason: "answer_too_large" } as const);
-  const still = disclosed.ok ? await scene.still() : disclosed;
-  const spent = disclosed.ok && still.ok ? await scene.spendRecords(disclosed.value) : still;
+  const still = disclosed.ok ? await scene.gate.stillGood() : disclosed;
+  const spent = disclosed.ok && still.ok ? await scene.gate.spendRecords(disclosed.value) : still;
   if (!disclosed.ok || !spent.ok) {
     const refusal: GatewayRefusal = !disclosed.ok ? disclosed.error : spent.ok ? { reason: "answer_too_large" } : spent.error;
     const { status } = faceOf(refusal);

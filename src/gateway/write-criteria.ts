@@ -6,12 +6,12 @@ import type { Search } from "#fhir/search";
 import { err, ok, type Result } from "#kernel/result";
 import { originUrls } from "#phi/origin-urls";
 import { cutResource } from "#phi/redact";
-import type { Residences } from "#phi/residences";
 import type { CompiledPolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyRefusal } from "#policy/grant";
 import type { Access } from "#policy/hold";
-import { allRows, type Ask, type RowsRefusal } from "./all-rows.ts";
+import { allRows, type RowsRefusal } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
 
 export type CriteriaRefusal =
   | PolicyRefusal
@@ -23,10 +23,7 @@ export type CriteriaRefusal =
 export interface CriteriaScene {
   readonly policy: CompiledPolicy;
   readonly access: Access;
-  /** FHIR base that the client calls. */
-  readonly base: string;
-  readonly ask: Ask;
-  readonly residences: Residences;
+  readonly origin: OriginSession;
 }
 
 // Criteria that find more name no resource.
@@ -57,13 +54,13 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
   if (!grant.ok) return grant;
   const { ask, viewOf, viewInside, mayLinkTo } = grant.value;
   const counts = (row: JsonObject, base: string) => viewOf(row, base) !== undefined; // how many are hidden must not decide
-  const found = await allRows(ask, rowsMax, scene.ask, counts);
+  const found = await allRows(ask, rowsMax, scene.origin, counts);
   if (!found.ok) return found;
   const { rows, base } = found.value;
-  const bases = { origin: base, public: scene.base };
+  const bases = { origin: base, public: scene.origin.base };
   const matches = new Map<string, FoundRow>();
   for (const row of rows) {
-    scene.residences.note(row);
+    scene.origin.residences.note(row);
     const view = isAskedFor(row, criteria.parameters, base) ? viewOf(row, base) : undefined;
     const reach = {
       viewInside: (inside: JsonObject) => viewInside(inside, base),
@@ -74,7 +71,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
     if (cut?.ok !== true || textAt(row, "resourceType") !== criteria.type || id === undefined || !isId(id)) continue;
     const { resource, patients, unnamed } = cut.value;
     // By what may be seen of it: a value that is hidden finds nothing.
-    const isMatch = meets(resource, criteria.parameters, base) || meets(resource, criteria.parameters, scene.base);
+    const isMatch = meets(resource, criteria.parameters, base) || meets(resource, criteria.parameters, scene.origin.base);
     if (isMatch) matches.set(id, { id, concerned: { patients, unnamed } });
   }
   const [only, ...others] = matches.values();

@@ -16,7 +16,7 @@ import type { ResourceView } from "#policy/compile";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import { etagOf } from "./etag.ts";
-import { readWhole, type OriginRefusal } from "./forward.ts";
+import type { OriginRefusal } from "./forward.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow, type CriteriaRefusal, type CriteriaScene } from "./write-criteria.ts";
 
@@ -76,7 +76,7 @@ export async function planWrite(
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, scene);
       const pairs = readQuery(conditions.ifNoneExist);
       if (!pairs.ok) return pairs;
-      const criteria = readCriteria(type, pairs.value, scene.base);
+      const criteria = readCriteria(type, pairs.value, scene.origin.base);
       if (!criteria.ok) return criteria;
       const found = await findRow(criteria.value, scene);
       if (!found.ok) return found;
@@ -108,7 +108,7 @@ const ofId = (body: WriteBody, id: string): WriteBody =>
 async function planCreate(
   write: Extract<PlainWrite, { kind: "create" }>,
   body: WriteBody,
-  { policy, access, base }: CriteriaScene,
+  { policy, access, origin: { base } }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = write;
   const grant = evaluateWrite(policy, access, write);
@@ -138,18 +138,17 @@ async function planChange(
   write: Exclude<PlainWrite, { kind: "create" }>,
   body: WriteBody,
   conditions: WriteConditions,
-  { policy, access, ask, base, residences }: CriteriaScene,
+  { policy, access, origin }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
-  const answer = await ask({ path: `${type}/${id}`, query: "" });
-  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
-  if (!answer.ok || !bytes.ok) return bytes.ok ? err({ reason: "absent" }) : bytes;
-  const found = standingIn(bytes.value, write, grant.value, { origin: answer.value.base, public: base });
+  const answer = await origin.read({ path: `${type}/${id}`, query: "" });
+  if (!answer.ok) return answer;
+  const bases = { origin: answer.value.base, public: origin.base };
+  const found = standingIn(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
-  residences.note(found.value.stored);
-  const bases = { origin: answer.value.base, public: base };
+  origin.residences.note(found.value.stored);
   const planned = decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
   return planned.ok ? planned : err({ ...planned.error, concerned: allConcerned([found.value.stored], found.value.patients, bases) });
 }

@@ -1,7 +1,7 @@
 import { utf8 } from "#fhir/bytes";
 import type { ResourceType } from "#fhir/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json";
-import type { Origins, OriginWritten } from "#fhir/ports";
+import type { OriginWritten } from "#fhir/ports";
 import { isId } from "#fhir/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
@@ -10,6 +10,7 @@ import type { Disclosure } from "#phi/disclosure";
 import type { Residences } from "#phi/residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "./forward.ts";
+import type { OriginSession } from "./origin-session.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
 import type { PlannedWrite } from "./write-plan.ts";
 
@@ -43,12 +44,10 @@ export function noteWritten({ type, write }: Extract<PlannedWrite, { kind: "send
 /** Sends a write, once. */
 export async function sendWrite(
   planned: Extract<PlannedWrite, { kind: "send" }>,
-  origins: Pick<Origins, "send">,
-  origin: string,
-  clientCert: string | undefined,
+  origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {
   const { write, type } = planned;
-  const answer = await origins.send(origin, write, clientCert);
+  const answer = await origin.send(write);
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });
@@ -101,21 +100,18 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,
-  { policy, access, base: publicBase, ask, residences }: CriteriaScene,
-  origin: string,
+  { policy, access, origin }: CriteriaScene,
 ): Promise<Disclosure | undefined> {
   if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
   const grant = evaluate(policy, access, { kind: "read", type, id });
   if (!grant.ok) return undefined;
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
-  const disclose = (bytes: Uint8Array, from: string) =>
-    new Discloser(grant.value, { origin: from, public: publicBase, name: origin, residences }).read(bytes, type, id);
+  const disclose = (bytes: Uint8Array, from: string) => new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
   const said = body && disclose(body, base);
   if (said?.ok === true) return said.value;
-  const answer = await ask(grant.value.ask);
-  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
-  if (!answer.ok || !bytes.ok) return undefined;
-  const read = disclose(bytes.value, answer.value.base);
+  const answer = await origin.read(grant.value.ask);
+  if (!answer.ok) return undefined;
+  const read = disclose(answer.value.body, answer.value.base);
   return read.ok ? read.value : undefined;
 }

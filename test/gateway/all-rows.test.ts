@@ -23,7 +23,7 @@ async function found(visible: readonly boolean[], size: number, rowsMax: number)
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, link: next })),
     });
   };
-  const rows = await allRows({ path: "Patient", query: "" }, rowsMax, ask, (row) => property(row, "active") === true);
+  const rows = await allRows({ path: "Patient", query: "" }, rowsMax, { ask }, (row) => property(row, "active") === true);
   return rows.ok ? rows.value.rows.length : rows.error.reason;
 }
 

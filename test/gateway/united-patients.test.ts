@@ -4,12 +4,11 @@ import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { unitedPatients } from "#gateway/united-patients";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
+import { sessionOf } from "../support/origin-session.ts";
 
 const document = parsePolicyDocument(JSON.parse(readFileSync(join(import.meta.dirname, "../../policies/privacy-office.json"), "utf8")));
 const scopes = parseScopes("system/*.rs");
@@ -33,11 +32,7 @@ async function united(links: Readonly<Record<string, readonly string[]>>) {
     const link = own.map((other) => ({ type: "replaces", other: { reference: `Patient/${other}` } }));
     return ok({ kind: "answered" as const, base: "https://origin.internal/fhir", body: body({ resourceType: "Patient", id, link }) });
   };
-  const found = await unitedPatients("p0", grant.ok ? grant.value : never(), ask, {
-    public: "https://gateway.test/v1/fhir/main",
-    name: "main",
-    residences: new Residences(instant(0)),
-  });
+  const found = await unitedPatients("p0", grant.ok ? grant.value : never(), sessionOf(ask));
   return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
 }
 const never = (): never => {
