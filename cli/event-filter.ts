@@ -31,7 +31,7 @@ export function eventFilter({ from, to, patient, client, kind }: FilterAsked): (
     event.at <= last &&
     (kind === undefined || event.kind === kind) &&
     (client === undefined || event.who?.client === client) &&
-    (patient === undefined || event.patients.some((one) => one.patient === patient));
+    (patient === undefined || event.patients.some((one) => one.patient === patient) || event.asked?.includes(patient) === true);
 }
 
 /** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */

@@ -2,6 +2,7 @@ import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
+import type { DecidingRow } from "#phi/also-concerned";
 import type { Joined, Withheld } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
@@ -22,6 +23,8 @@ export type PageRefusal =
 
 /** A client's page in the making, of whatever list. Its rows have keys by which a further page finds its place. */
 export interface Fillable {
+  /** The rows that may be seen and were gone through for it. */
+  readonly taken: readonly DecidingRow[];
   /** Key of the last row that was taken. */
   readonly last: string | undefined;
   /** Key of a row on the way past this page; nothing for what is no row. */
@@ -64,6 +67,18 @@ export async function fillPage(
 
 /** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
 export async function fill<P extends Fillable>(
+  first: { readonly ask: FhirQuestion; readonly type: ListType },
+  start: PagePlace,
+  origin: OriginSession,
+  open: (base: string) => P,
+): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
+  let page: P | undefined;
+  const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
+  if (!filled.ok) for (const row of page?.taken ?? []) origin.concerned.decide(row);
+  return filled;
+}
+
+async function fillFrom<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
   origin: OriginSession,

@@ -54,7 +54,7 @@ export async function gather(asked: Gathering, pages: PageLinks): Promise<Result
       const discloser = new Discloser(known.value, origin.basesAt(current.value.base));
       if (old.ok) return discloser.version(old.value.body, current.value.body, expects);
       // How an origin fails at a version must not tell that there is a row which is not to be seen.
-      const seen = discloser.read(current.value.body, expects.type, expects.id);
+      const seen = origin.standing(known.value, current.value, expects.type, expects.id);
       return seen.ok ? old : seen;
     }
     case "search":

@@ -1,7 +1,6 @@
 import type { JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser } from "#phi/disclose";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import { allRows } from "./all-rows.ts";
@@ -24,9 +23,7 @@ export async function listEverything(
   origin: OriginSession,
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
   const answer = await origin.read(grant.patient.ask);
-  const patient = answer.ok
-    ? new Discloser(grant.patient, origin.basesAt(answer.value.base)).current(answer.value.body, "Patient", grant.id)
-    : answer;
+  const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
   if (!patient.ok) {
     await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
     return patient;

@@ -1,7 +1,6 @@
 import { property, textAt, type JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
 import type { Result } from "#kernel/result";
-import { Discloser } from "#phi/disclose";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
 import { allRows, type RowsRefusal } from "./all-rows.ts";
@@ -24,7 +23,7 @@ export async function listHistory(
   if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
 
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
-  const now = answer.ok ? new Discloser(read, origin.basesAt(answer.value.base)).current(answer.value.body, type, id) : answer;
+  const now = answer.ok ? origin.standing(read, answer.value, type, id) : answer;
   const isGone = !now.ok && now.error.reason === "absent";
   if (!now.ok && !(isGone && showsDeleted)) {
     await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));

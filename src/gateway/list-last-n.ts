@@ -1,5 +1,5 @@
-import { patientsAsked } from "#fhir/asked";
 import { listText } from "#fhir/bundle";
+import type { JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Linked } from "#phi/beside";
 import { Discloser } from "#phi/disclose";
@@ -19,19 +19,32 @@ const [rowsMax, pagesMax] = [10_000, 20];
  * it would leave a gap that tells so.
  */
 export async function listLastN({ search, question, max }: LastNGrant, origin: OriginSession): Promise<Result<Disclosure, GatherRefusal>> {
-  const found = await allRows(search.ask, rowsMax, origin, (row, base) => search.viewOf(row, base) !== undefined, pagesMax);
-  if (!found.ok) return found;
+  const counted: { readonly row: JsonObject; readonly base: string }[] = [];
+  const counts = (row: JsonObject, base: string) => {
+    const isVisible = search.viewOf(row, base) !== undefined;
+    if (isVisible) counted.push({ row, base });
+    return isVisible;
+  };
+  /** All of the rows decided that there is no answer. */
+  const refused = <R>(refusal: R): R => {
+    for (const { row, base } of counted) {
+      const seen = new Discloser(search, origin.basesAt(base)).seen(row);
+      if (seen !== undefined) origin.concerned.decide(seen);
+    }
+    return refusal;
+  };
+  const found = await allRows(search.ask, rowsMax, origin, counts, pagesMax);
+  if (!found.ok) return refused(found);
   const discloser = new Discloser(search, origin.basesAt(found.value.base));
   const visible: Linked[] = [];
   for (const row of found.value.rows) {
     const decided = discloser.row(row, "Observation");
-    if (!decided.ok) return decided;
+    if (!decided.ok) return refused(decided);
     if (decided.value.kind === "match") visible.push(decided.value);
   }
   const rows = lastOfEach(visible, max).map(({ released }) => released);
-  if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax) return err({ reason: "answer_too_large" });
+  if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax) return refused(err({ reason: "answer_too_large" }));
   const tally = new Tally(origin.name);
-  for (const patient of patientsAsked("Observation", search.asked)) tally.name(patient);
   tally.withhold(found.value.rows.length - visible.length);
   const self = `${origin.base}/Observation/$lastn?${question}`;
   tally.writeList(listText({ self, next: undefined, total: rows.length }, rows.length > 0), rows);

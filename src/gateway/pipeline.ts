@@ -1,4 +1,5 @@
 import { isListing, isTold, isWriting } from "#fhir/interaction";
+import { patientsNamed } from "#fhir/patients-named";
 import type { Origins, PageLinks } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
@@ -77,11 +78,6 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
-
-  const policy = await ports.policies.byDigest(who.grant.policyDigest);
-  if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
-  trail.learn({ policyDigest: who.grant.policyDigest });
-
   const { at } = call.value;
   const origin = new OriginSession(ports.origins, {
     name: call.value.origin,
@@ -90,9 +86,18 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     clientCert: clientCertField(call.value.tlsClientAuth, who.certificate),
   });
   trail.learn({ origin });
+  const named = patientsNamed(interaction);
+  origin.nameUnjudged(named);
+
+  const policy = await ports.policies.byDigest(who.grant.policyDigest);
+  if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
+  trail.learn({ policyDigest: who.grant.policyDigest });
+
   const related = await relate(who, policy.users, origin, at);
   if (!related.ok) return trail.refuse(related.error);
   const access = related.value;
+  const naming = origin.nameAsked(named, access);
+  if (!naming.ok) return trail.refuse(naming.error);
 
   if (isTold(interaction)) {
     const told = await tell(interaction, { call: call.value, policy, access, message }, ports);
@@ -113,7 +118,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const release = async (disclosed: Disclosure) => {
     const still = await gate.stillGood();
     if (!still.ok) return trail.refuse(still.error);
-    const credits = await gate.spendRecords(disclosed);
+    const credits = await gate.spendRecords(disclosed, origin.concerned);
     if (!credits.ok) return trail.refuse(credits.error);
     return trail.release(disclosed, async () => {
       if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");

@@ -8,7 +8,7 @@ import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { onRecord } from "./on-record.ts";
 import type { OriginSession } from "./origin-session.ts";
-import { inAppends, withheldPathsMax, type Part } from "./parts.ts";
+import { inAppends, nobody, refusalNames, windowNames, withheldPathsMax, writeNames, type Named, type Part } from "./parts.ts";
 import type { BreakReason } from "./windows.ts";
 import { withStates } from "./with-states.ts";
 import type { WriteOutcome } from "./write-answer.ts";
@@ -68,10 +68,10 @@ export class Recorder {
     return { id, at, who, from, why, traceId };
   }
 
-  /** @param about whom a refusal that tells of a row concerns. */
-  refusal(status: number, reason: string, about: ConcernedBy | undefined): Promise<Appended> {
-    const named = about === undefined ? { patients: this.#askedInVain(status) } : this.#named(about);
-    return this.#first([{ ...this.#event("refusal", { status, reason }), ...named }]);
+  /** @param decidedBy beside it, what the refusal tells of rows. */
+  refusal(status: number, reason: string, decidedBy: DisclosedWindow | undefined): Promise<Appended> {
+    const refusal = { ...this.#event("refusal", { status, reason }), ...refusalNames(this.#facts.origin) };
+    return this.#first(decidedBy === undefined ? [refusal] : [refusal, { ...this.#disclosed(decidedBy, [], status), step: 1 }]);
   }
 
   /** An answer with nothing of the origin's in it. */
@@ -85,11 +85,11 @@ export class Recorder {
   }
 
   /** The intent of an answer in windows, and its first window. */
-  firstWindow({ windows, withheldPaths }: Disclosure, status: number): Promise<Appended> {
-    const [first] = windows;
+  firstWindow(disclosure: Disclosure, status: number): Promise<Appended> {
+    const [first] = disclosure.windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
-    const intent: AuditEvent = { ...this.#event("intent", { status }), withheld: { paths: withheldPaths.slice(0, withheldPathsMax) } };
-    return this.#first([intent, this.#numbered(first, 1, { windows, withheldPaths }, status)]);
+    const withheld = { paths: disclosure.withheldPaths.slice(0, withheldPathsMax) };
+    return this.#first([{ ...this.#event("intent", { status }), withheld }, this.#numbered(first, 1, disclosure, status)]);
   }
 
   /** A further window. */
@@ -105,7 +105,7 @@ export class Recorder {
 
   /** A write is about to be sent, with whom it is about. */
   async intent(concerned: ConcernedBy): Promise<Appended> {
-    const recorded = await this.#first([{ ...this.#event("intent", {}), ...this.#named(concerned) }]);
+    const recorded = await this.#first([{ ...this.#event("intent", {}), ...this.#written(concerned, onRecord(this.#facts.interaction)) }]);
     if (recorded !== "replayed") this.#intended = recorded;
     return recorded;
   }
@@ -114,14 +114,25 @@ export class Recorder {
   async written({ status, type, id, reason, disclosure, concerned }: WriteOutcome): Promise<Appended> {
     const step = this.#intended === undefined ? 0 : 1;
     const event = this.#event("write", { status, reason });
-    const written: AuditEvent = { ...event, ...this.#named(concerned), what: { ...event.what, type, id }, step };
-    const [window] = disclosure?.windows ?? []; // of one resource there is one
-    const events =
-      window === undefined || disclosure === undefined
-        ? [written]
-        : [written, { ...this.#disclosed(window, disclosure.withheldPaths, status), what: written.what, step: step + 1 }];
-    const recorded = await this.#first(events);
+    const what = { ...event.what, type, id };
+    const about = this.#disclosedBeside(disclosure).map(({ window, withheldPaths }, index) => ({
+      ...this.#disclosed(window, withheldPaths, status),
+      what,
+      step: step + 1 + index,
+    }));
+    const recorded = await this.#first([{ ...event, ...this.#written(concerned, what), what, step }, ...about]);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
+  }
+
+  /** What the answer to a write tells of rows: those that it shows, and those that decided it. */
+  #disclosedBeside(disclosure: Disclosure | undefined): readonly { window: DisclosedWindow; withheldPaths: readonly string[] }[] {
+    const concerned = this.#facts.origin?.concerned;
+    const joined = disclosure && (concerned?.join(disclosure) ?? disclosure);
+    const alone = joined === undefined || joined === disclosure ? concerned?.alone() : undefined;
+    return [
+      ...(joined?.windows ?? []).map((window) => ({ window, withheldPaths: joined?.withheldPaths ?? [] })),
+      ...(alone === undefined ? [] : [{ window: alone, withheldPaths: [] }]),
+    ];
   }
 
   /** The writes of a batch or a transaction that are about to be sent. */
@@ -181,16 +192,16 @@ export class Recorder {
       ...this.#disclosed(window, withheldPaths, status),
       step: number, // the intent is step 0
       window: { number, complete: number === windows.length },
+      ...(number > 1 && { asked: [] }), // said once
     };
   }
 
-  #disclosed(
-    { patients, unnamed, counts, withheldResources }: DisclosedWindow,
-    withheldPaths: readonly string[],
-    status: number,
-  ): AuditEvent {
-    const withheld = { paths: withheldPaths.slice(0, withheldPathsMax), resources: withheldResources };
-    return { ...this.#event("disclosure", { status }), patients, unnamed, counts, withheld };
+  #disclosed(window: DisclosedWindow, withheldPaths: readonly string[], status: number): AuditEvent {
+    return { ...this.#event("disclosure", { status }), ...windowNames(window, withheldPaths) };
+  }
+
+  #written(concerned: ConcernedBy, what: NonNullable<AuditEvent["what"]>): Named {
+    return writeNames(concerned, this.#facts.call?.origin ?? "", what);
   }
 
   #event(kind: EventKind, outcome: AuditEvent["outcome"]): AuditEvent {
@@ -220,27 +231,12 @@ export class Recorder {
         grant: `${principal.client.id}/${principal.grant.origin}/${principal.grant.purpose}`,
       },
       outcome,
-      patients: [],
-      unnamed: [],
-      counts: {},
+      ...nobody,
+      // Of a caller who is not known no row was looked at.
+      reserve: principal === undefined ? undefined : nobody.reserve,
+      asked: this.#facts.origin?.asked,
       traceId: call?.traceId,
     };
-  }
-
-  #named({ patients, unnamed }: ConcernedBy): Pick<AuditEvent, "patients" | "unnamed"> {
-    const { call, interaction } = this.#facts;
-    const { type, id } = onRecord(interaction);
-    return {
-      patients: [...patients].map((patient) => ({ patient: `${call?.origin}/Patient/${patient}`, counts: {} })),
-      unnamed: unnamed && type !== undefined ? [id === undefined ? type : `${type}/${id}`] : [],
-    };
-  }
-
-  /** That a patient is not there tells about that patient, if only that somebody asked. */
-  #askedInVain(status: number): AuditEvent["patients"] {
-    const { call, interaction } = this.#facts;
-    if (status !== 404 || call === undefined || interaction === undefined || !("id" in interaction)) return [];
-    return interaction.type === "Patient" ? [{ patient: `${call.origin}/Patient/${interaction.id}`, counts: {} }] : [];
   }
 
   get #address(): string {

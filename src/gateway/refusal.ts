@@ -8,6 +8,7 @@ import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
 import type { BatchBodyRefusal } from "./batch-entry.ts";
+import type { NamingRefusal } from "./origin-session.ts";
 import type { RelateRefusal } from "./relate.ts";
 import type { TransactionRefusal } from "./transaction.ts";
 import type { TellRefusal } from "./tell.ts";
@@ -24,6 +25,7 @@ export type GatewayRefusal =
   | PrincipalDenied
   | InterpretRefusal
   | { readonly reason: "body_too_slow" | "policy_missing" }
+  | NamingRefusal
   | PolicyRefusal
   | RelateRefusal
   | BatchBodyRefusal
@@ -184,6 +186,11 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   repeated_parameter: face(400, "invalid", "A parameter that may stand once is repeated."),
   too_many_values: face(400, "too-long", "A parameter has too many values."),
   malformed_value: face(400, "value", "A parameter's value is malformed."),
+  too_many_patients: face(
+    400,
+    "too-costly",
+    "The question names more patients than one question may: 20, or 100 where the token has a system scope. Ask about fewer at a time.",
+  ),
   subject_missing: face(400, "required", "Say whose observations: patient or subject."),
   criteria_missing: face(412, "invalid", "A conditional request needs a criterion."),
   format_not_carried: face(406, "not-supported", "Only JSON is answered."),

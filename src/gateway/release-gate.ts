@@ -3,10 +3,11 @@ import type { Principal } from "#identity/principal";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import type { Budget, Limiter } from "#limits/ports";
+import type { AlsoConcerned } from "#phi/also-concerned";
 import type { Disclosure } from "#phi/disclosure";
 import type { Authenticated } from "./authenticate.ts";
 import type { GatewayRefusal } from "./refusal.ts";
-import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
+import { clientSpend, recordsOf, recordSpends, requestSpends } from "./spends.ts";
 
 type Passed = Result<unknown, GatewayRefusal>;
 
@@ -49,10 +50,21 @@ export class ReleaseGate {
     return this.#limiter.spend(many < 1 ? [] : requestSpends(this.#who, many), this.#denied);
   }
 
-  /** Spends what the records of an answer cost. */
-  async spendRecords(disclosure: Disclosure): Promise<Passed> {
-    const spent = await this.#limiter.spend(recordSpends(this.#who, disclosure), this.#denied);
-    if (spent.ok) this.#budgets = [...this.#budgets.filter(({ policy }) => policy !== "records"), ...spent.value];
+  /** Spends what an answer costs: its records, and the names of those whom it concerns beside them. */
+  async spendRecords(disclosure: Disclosure, concerned: AlsoConcerned): Promise<Passed> {
+    return this.#spend(recordsOf(disclosure) + concerned.due(disclosure), concerned);
+  }
+
+  /** Spends what the names cost of those of whom a row decided an answer that shows none. */
+  async spendNames(concerned: AlsoConcerned): Promise<Passed> {
+    return this.#spend(concerned.due(), concerned);
+  }
+
+  async #spend(many: number, concerned: AlsoConcerned): Promise<Passed> {
+    const spent = await this.#limiter.spend(recordSpends(this.#who, many), this.#denied);
+    if (!spent.ok) return spent;
+    concerned.pay();
+    if (spent.value.length > 0) this.#budgets = [...this.#budgets.filter(({ policy }) => policy !== "records"), ...spent.value];
     return spent;
   }
 

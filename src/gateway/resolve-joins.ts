@@ -48,12 +48,16 @@ async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Pr
   if (inner.value === undefined) return ok(new Set());
   const { parameters, joined } = inner.value;
   let discloser: Discloser | undefined;
+  let hasRoom = true;
   const sees = (row: JsonObject, base: string) => {
     discloser ??= new Discloser(hop, origin.basesAt(base), joined);
-    return textAt(row, "resourceType") === hop.expects.type && discloser.sees(row);
+    const seen = textAt(row, "resourceType") === hop.expects.type ? discloser.seen(row) : undefined;
+    if (seen !== undefined) hasRoom = origin.concerned.decide(seen) && hasRoom;
+    return seen !== undefined;
   };
   const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
   if (!found.ok) return found;
+  if (!hasRoom) return err({ reason: "rows_too_many" });
   const { rows: seen, base } = found.value;
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();

@@ -1,6 +1,5 @@
 import { isObject, property, readJson, textAt } from "#fhir/json";
 import { parseReference } from "#fhir/reference";
-import { Discloser } from "#phi/disclose";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
 import type { OriginSession, WholeAnswer } from "./origin-session.ts";
@@ -24,6 +23,5 @@ export async function behindContext(
   if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return grant;
   const [answer, known] = await Promise.all([origin.read(other.value.ask), referredTo(other.value, other.value.expects, origin)]);
   if (!answer.ok || !known.ok) return grant;
-  const discloser = new Discloser(known.value, origin.basesAt(answer.value.base));
-  return discloser.current(answer.value.body, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
+  return origin.standing(known.value, answer.value, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
 }

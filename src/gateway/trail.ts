@@ -4,7 +4,7 @@ import type { ProofVerifier } from "#identity/proof";
 import { formatReceipt } from "#ledger/receipt";
 import { exhaustedHeaders, rateLimitHeaders } from "#limits/headers";
 import type { Budget } from "#limits/ports";
-import { windowBytes, type Disclosure } from "#phi/disclosure";
+import { windowBytes, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { Arrival, Call } from "./admit.ts";
 import { baseHeaders, outcomeAnswer } from "./answer.ts";
 import { asksForProof } from "./asks-for-proof.ts";
@@ -60,11 +60,18 @@ export class Trail {
     return this.#recorder.facts;
   }
 
+  /** A refusal that a row decided tells of that row: the names of those whom it concerns are paid for like those of an answer. */
   async refuse(refusal: GatewayRefusal): Promise<Response> {
+    const concerned = this.#facts.origin?.concerned;
+    const paid = concerned === undefined || concerned.due() === 0 ? undefined : await this.#gate?.spendNames(concerned);
+    return paid?.ok === false ? this.#refuse(paid.error) : this.#refuse(refusal, concerned?.alone());
+  }
+
+  async #refuse(refusal: GatewayRefusal, decidedBy?: DisclosedWindow): Promise<Response> {
     const { call, principal } = this.#facts;
     const face = faceOf(refusal);
-    const recorded = await this.#recorder.refusal(face.status, refusal.reason, "concerned" in refusal ? refusal.concerned : undefined);
-    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    const recorded = await this.#recorder.refusal(face.status, refusal.reason, decidedBy);
+    if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const headers = this.#headers(recorded);
     if ("nonce" in refusal) headers.set("dpop-nonce", refusal.nonce);
     if ("retryAfterSeconds" in refusal && "policy" in refusal) {
@@ -85,7 +92,7 @@ export class Trail {
   /** An answer with nothing of the origin's in it, on record all the same. */
   async tell(resource: object): Promise<Response> {
     const recorded = await this.#recorder.notice(200);
-    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const body = JSON.stringify(resource);
     const headers = this.#answerHeaders(recorded, 200);
     return this.#signed(new Response(this.#arrival.method === "HEAD" ? null : body, { status: 200, headers }), () => [utf8(body)]);
@@ -102,7 +109,7 @@ export class Trail {
   /** How a write ended, on record before the answer, in one append with what the answer discloses. Without an intent nothing was sent. */
   async conclude(outcome: WriteOutcome): Promise<Response> {
     const recorded = await this.#recorder.written(outcome);
-    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const answer = writeAnswer(outcome, {
       id: this.#arrival.id,
       mediaType: this.#mediaType,
@@ -125,7 +132,7 @@ export class Trail {
   /** The answer to a batch or a transaction, or why there is none, once all that it says and did is on record. */
   async concludeParts(parts: readonly Part[], said: Uint8Array<ArrayBuffer> | GatewayRefusal): Promise<Response> {
     const receipt = await this.#recorder.lastParts(parts);
-    if (receipt === "replayed") return this.refuse({ reason: "proof_replayed" });
+    if (receipt === "replayed") return this.#refuse({ reason: "proof_replayed" });
     if (said instanceof Uint8Array)
       return this.#signed(new Response(said, { status: 200, headers: this.#answerHeaders(receipt, 200) }), () => [said]);
     const headers = this.#headers(receipt);
@@ -135,7 +142,7 @@ export class Trail {
   }
 
   #unlessReplayed(recorded: Appended): Promise<Response> | undefined {
-    return recorded === "replayed" ? this.refuse({ reason: "proof_replayed" }) : undefined;
+    return recorded === "replayed" ? this.#refuse({ reason: "proof_replayed" }) : undefined;
   }
 
   /**
@@ -143,7 +150,9 @@ export class Trail {
    * Up to 1 MiB: one record before the first byte. Longer: the intent and the first window in one append, then each further window before
    * its own bytes. `stillGood` throws when the client may not be answered any longer.
    */
-  async release(disclosure: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
+  async release(released: Disclosure, stillGood: () => Promise<void>): Promise<Response> {
+    const disclosure = this.#facts.origin?.concerned.join(released);
+    if (disclosure === undefined) return this.refuse({ reason: "answer_too_large" });
     const { windows, representation, headers: own } = disclosure;
     const [first, ...further] = windows;
     if (first === undefined) throw new Error("a disclosure of nothing");
@@ -155,12 +164,12 @@ export class Trail {
 
     if (further.length === 0 && (bodiless || first.body.length <= windowBytes)) {
       const recorded = await this.#recorder.disclosure(first, disclosure, status);
-      if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+      if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
       const headers = this.#answerHeaders(recorded, status, validators, own);
       return this.#signed(new Response(bodiless ? null : first.body, { status, headers }), () => [first.body]);
     }
     const recorded = await this.#recorder.firstWindow(disclosure, status);
-    if (recorded === "replayed") return this.refuse({ reason: "proof_replayed" });
+    if (recorded === "replayed") return this.#refuse({ reason: "proof_replayed" });
     const answer = { status, headers: this.#answerHeaders(recorded, status, validators, own) };
     const { headers } = await this.#signed(answer, () => windows.map(({ body }) => body));
     if (bodiless) {

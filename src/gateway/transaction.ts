@@ -2,6 +2,7 @@ import { conditionalReferences, withReferences, type Batch, type BatchEntry } fr
 import { isResourceType } from "#fhir/elements";
 import { readCriteria } from "#fhir/interaction";
 import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
+import { patientsNamed } from "#fhir/patients-named";
 import { readQuery } from "#fhir/query";
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -12,20 +13,20 @@ import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
 import { readWhole } from "./forward.ts";
 import { gather } from "./gather.ts";
 import { onRecord } from "./on-record.ts";
-import { disclosedParts, writePart, type Part } from "./parts.ts";
+import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part } from "./parts.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import { findByCriteria } from "./write-criteria.ts";
-import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
 import { noteWritten, refusalOf } from "./write-send.ts";
 
 export type TransactionRefusal =
   /** A reference that is a search finds no resource that may be seen, or several (FHIR R4 http §3.1.0.11.2). */
   { readonly reason: "reference_unresolved" } | { readonly reason: "too_many_references" };
 
+const whole = { interaction: "transaction" } as const;
 // Each is a search of its own.
 const searchesMax = 100;
-const nobody: ConcernedBy = { patients: new Set(), unnamed: false };
 
 /** An entry that is permitted, and what it comes to. */
 interface Ready {
@@ -44,6 +45,8 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
   if (!spent.ok) return trail.refuse(spent.error);
   const ready = await prepare(entries, scene);
   if (!ready.ok) return trail.refuse(ready.error);
+  const paid = await scene.gate.spendNames(scene.origin.concerned);
+  if (!paid.ok) return trail.refuse(paid.error);
   const writes = ready.value.filter(({ plan }) => plan !== undefined);
   const sending = writes.filter(({ plan }) => plan?.kind === "send");
   const still = await scene.gate.stillGood();
@@ -56,10 +59,8 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
     const sent = await send(sending, scene);
     if (!sent.ok) {
       const outcome = { status: faceOf(sent.error).status, reason: sent.error.reason };
-      return trail.concludeParts(
-        sending.map((one) => partOf("write", one, scene, outcome)),
-        sent.error,
-      );
+      const parts = sending.map((one) => partOf("write", one, scene, outcome));
+      return trail.concludeParts([...parts, ...decidedParts(whole, outcome.status, scene.origin)], sent.error);
     }
     for (const [index, one] of sending.entries()) {
       done.set(one, sent.value[index] ?? { status: 200 });
@@ -67,7 +68,7 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
     }
     await trail.noteParts(sending.map((one) => partOf("write", one, scene, { status: done.get(one)?.status ?? 200 })));
   }
-  const parts: Part[] = [];
+  const parts: Part[] = [...decidedParts(whole, 200, scene.origin)];
   const answers: EntryAnswer[] = [];
   const room = { bytes: answerBytesMax };
   for (const one of ready.value) {
@@ -80,14 +81,7 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
       parts.push(partOf("write", one, scene, { status }));
     }
   }
-  const empty: Part = {
-    kind: "notice",
-    what: { interaction: "transaction" },
-    outcome: { status: 200 },
-    patients: [],
-    unnamed: [],
-    counts: {},
-  };
+  const empty: Part = { kind: "notice", what: whole, outcome: { status: 200 }, ...nobody };
   const last = parts.length === 0 && sending.length === 0 ? [empty] : parts;
   return trail.concludeParts(last, batchText("transaction", answers, scene.requestId));
 }
@@ -101,6 +95,9 @@ async function prepare(entries: readonly BatchEntry[], scene: BatchScene): Promi
     const resource = entry.resource && referringTo(entry.resource, places.value);
     const asked = readAsked(entry, resource, scene.origin.base, scene.prefer);
     if (!asked.ok) return asked;
+    const interaction = asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
+    const naming = scene.origin.nameAsked(patientsNamed(interaction), scene.access);
+    if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = evaluate(scene.policy, scene.access, asked.value.interaction);
       if (!grant.ok) return grant;
@@ -161,19 +158,14 @@ async function findOne(type: string, query: string, scene: BatchScene): Promise<
   return criteria.ok ? findByCriteria(criteria.value, scene) : criteria;
 }
 
-function partOf(
-  kind: "intent" | "write",
-  { entry, asked, plan }: Ready,
-  { origin: { name: origin } }: BatchScene,
-  outcome?: Part["outcome"],
-): Part {
+function partOf(kind: "intent" | "write", { entry, asked, plan }: Ready, { origin }: BatchScene, outcome?: Part["outcome"]): Part {
   const interaction = asked.kind === "writing" ? asked.write.interaction : asked.interaction;
   const place = plan === undefined || plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
   return writePart(
     kind,
     what,
-    plan === undefined || plan.kind === "nothing" ? nobody : plan.concerned,
+    plan === undefined || plan.kind === "nothing" ? concernsNobody : plan.concerned,
     outcome === undefined ? { origin } : { origin, outcome },
   );
 }
@@ -234,23 +226,28 @@ function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin:
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
 async function read(one: Ready, scene: BatchScene, parts: Part[], room: { bytes: number }): Promise<EntryAnswer> {
-  const { policy, access, origin, at, who, pages } = scene;
+  const { policy, access, at, who, pages } = scene;
+  const origin = scene.origin.forEntry();
   if (one.asked.kind !== "reading") return { status: 200 };
   const { interaction, isHead } = one.asked;
   const what = { ...onRecord(interaction), method: one.entry.method, path: one.entry.segments.join("/") };
-  const grant = evaluate(policy, access, interaction);
+  const naming = origin.nameAsked(patientsNamed(interaction), access);
+  const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
   const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages) : grant;
-  const fits = !found.ok || bytesOf(found.value) <= room.bytes;
-  const disclosed = fits ? found : err({ reason: "answer_too_large" } as const);
-  const still = disclosed.ok ? await scene.gate.stillGood() : disclosed;
-  const spent = disclosed.ok && still.ok ? await scene.gate.spendRecords(disclosed.value) : still;
-  if (!disclosed.ok || !spent.ok) {
-    const refusal: GatewayRefusal = !disclosed.ok ? disclosed.error : spent.ok ? { reason: "answer_too_large" } : spent.error;
+  const joined = found.ok && bytesOf(found.value) <= room.bytes ? origin.concerned.join(found.value) : undefined;
+  if (!found.ok || joined === undefined) return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
+  const still = await scene.gate.stillGood();
+  const spent = still.ok ? await scene.gate.spendRecords(found.value, origin.concerned) : still;
+  if (!spent.ok) return refuse(spent.error);
+  room.bytes -= bytesOf(found.value);
+  parts.push(...disclosedParts(what, 200, joined, origin));
+  return { status: 200, disclosure: found.value, bodiless: isHead };
+
+  async function refuse(decided: GatewayRefusal): Promise<EntryAnswer> {
+    const paid = await scene.gate.spendNames(origin.concerned);
+    const refusal = paid.ok ? decided : paid.error;
     const { status } = faceOf(refusal);
-    parts.push({ kind: "refusal", what, outcome: { status, reason: refusal.reason }, patients: [], unnamed: [], counts: {} });
+    parts.push(refusedPart(what, status, refusal.reason, origin), ...(paid.ok ? decidedParts(what, status, origin) : []));
     return { status, refusal };
   }
-  room.bytes -= bytesOf(disclosed.value);
-  parts.push(...disclosedParts(what, 200, disclosed.value));
-  return { status: 200, disclosure: disclosed.value, bodiless: isHead };
 }

@@ -30,11 +30,13 @@ async function hasWitness({ search, paths, reference }: Witness, origin: OriginS
   if (!found.ok) return isUnknown(found.error) ? ok(false) : found;
   const { rows, base } = found.value;
   const discloser = new Discloser(search, origin.basesAt(base));
-  return ok(
-    rows.some(
-      (row) => textAt(row, "resourceType") === search.expects.type && referredAt(row, paths, base).has(reference) && discloser.sees(row),
-    ),
-  );
+  for (const row of rows) {
+    const leads = textAt(row, "resourceType") === search.expects.type && referredAt(row, paths, base).has(reference);
+    const seen = leads ? discloser.seen(row) : undefined;
+    if (seen === undefined) continue;
+    return origin.concerned.decide(seen) ? ok(true) : err({ reason: "rows_too_many" });
+  }
+  return ok(false);
 }
 
 const isUnknown = (refusal: RowsRefusal) =>

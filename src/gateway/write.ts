@@ -4,14 +4,12 @@ import type { ReleaseGate } from "./release-gate.ts";
 import type { Trail } from "./trail.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
-import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite } from "./write-send.ts";
 
 export interface WriteScene extends CriteriaScene {
   readonly gate: ReleaseGate;
 }
-
-const nobody: ConcernedBy = { patients: new Set(), unnamed: false };
 
 /**
  * A write, from what was asked to the answer: all is decided, the intent is on record, the origin is asked once, the outcome is on record.
@@ -21,6 +19,8 @@ export async function write(asked: AskedWrite, scene: WriteScene, trail: Trail):
   const planned = await planWrite(asked, scene);
   if (!planned.ok) return trail.refuse(planned.error);
   const { returns } = asked.conditions;
+  const paid = await scene.gate.spendNames(scene.origin.concerned);
+  if (!paid.ok) return trail.refuse(paid.error);
   if (planned.value.kind !== "send") return answerUnsent(planned.value, asked, scene, trail);
 
   const { type, concerned } = planned.value;
@@ -56,14 +56,14 @@ function locationOf(
  */
 async function tell(
   shown: () => Promise<Disclosure | undefined>,
-  { gate }: WriteScene,
+  { gate, origin }: WriteScene,
 ): Promise<{ readonly disclosure?: Disclosure | undefined; readonly reason?: string }> {
   try {
     const disclosure = await shown();
     const may = await gate.stillGood();
     if (!may.ok) return { reason: may.error.reason };
     if (disclosure === undefined) return {};
-    const spent = await gate.spendRecords(disclosure);
+    const spent = await gate.spendRecords(disclosure, origin.concerned);
     return spent.ok ? { disclosure } : { reason: spent.error.reason };
   } catch {
     return { reason: "answer_unavailable" };
@@ -77,7 +77,7 @@ async function answerUnsent(
   trail: Trail,
 ): Promise<Response> {
   const { type } = planned;
-  if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: nobody });
+  if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: concernsNobody });
   const { id, concerned } = planned;
   const told = await tell(() => represent({ type, id, body: undefined, base: scene.origin.base }, returns, scene), scene);
   return trail.conclude({ status: 200, type, id, returns, location: `${scene.origin.base}/${type}/${id}`, concerned, ...told });

@@ -43,6 +43,7 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
     gate: {
       stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
       spendRecords: async () => ok(undefined),
+      spendNames: async () => ok(undefined),
       spendRequests: async () => ok(undefined),
     },
     requestId: "0".repeat(32),
