@@ -1,6 +1,6 @@
 import type { JsonObject } from "#fhir/json";
 import type { NamedPatient } from "#fhir/patients-named";
-import type { OriginQuestion, Origins, OriginWrite, OriginWritten } from "#fhir/ports";
+import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { AlsoConcerned } from "#phi/also-concerned";
@@ -43,12 +43,12 @@ export class OriginSession {
   readonly base: string;
   readonly residences: Residences;
   readonly concerned: AlsoConcerned;
-  readonly #origins: Pick<Origins, "ask" | "send">;
+  readonly #origins: Origins;
   readonly #scene: OriginSessionScene;
   /** Patients whom the question names, and nobody knows to be within the asker's reach. */
   readonly #beyond = new Set<string>();
 
-  constructor(origins: Pick<Origins, "ask" | "send">, scene: OriginSessionScene, residences = new Residences(scene.at)) {
+  constructor(origins: Origins, scene: OriginSessionScene, residences = new Residences(scene.at)) {
     this.name = scene.name;
     this.base = scene.base;
     this.residences = residences;
@@ -99,6 +99,11 @@ export class OriginSession {
     if (!answer.ok) return answer;
     const body = await readWhole(answer.value.body);
     return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
+  }
+
+  /** What this origin is known to do with writes. */
+  traits(): Promise<OriginTraits | undefined> {
+    return this.#origins.traits(this.name);
   }
 
   /** Sends a write, once. */

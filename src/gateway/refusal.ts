@@ -228,6 +228,8 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   origin_answer_too_large: tooLarge,
   origin_unreachable: badOrigin,
   origin_timed_out: face(504, "timeout", "The FHIR server behind the gateway did not answer in time."),
+  origin_throttled: face(429, "throttled", "The FHIR server behind the gateway takes no more just now: see Retry-After."),
+  origin_unavailable: face(503, "transient", "The FHIR server behind the gateway is not available just now: see Retry-After."),
   origin_resting: face(503, "transient", "The FHIR server behind the gateway is not available just now."),
   // gather
   page_link_gone: linkEnded,
@@ -284,6 +286,26 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   write_conflict: face(409, "conflict", "The resource is being changed by somebody else."),
   write_stale: stale,
   write_rejected: face(422, "processing", "The FHIR server behind the gateway does not take this resource."),
+  write_answer_unfit: face(
+    504,
+    "timeout",
+    "The FHIR server behind the gateway gave no answer to the write: whether it was done is not known.",
+  ),
+  transaction_incomplete: face(
+    502,
+    "incomplete",
+    "The FHIR server behind the gateway did a part of the transaction: each entry has an issue that says what became of it.",
+  ),
+  transaction_not_atomic: face(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to do a transaction as a whole: send its entries as a batch or by themselves.",
+  ),
+  delete_not_conditional: face(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE: nothing is deleted there.",
+  ),
   write_unanswered: face(504, "timeout", "The FHIR server behind the gateway did not answer: whether the write was done is not known."),
 };
 

@@ -78,8 +78,7 @@ export class Trail {
       // Of a quota: the others that were spent from are told beside it.
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, this.#budgets ?? [], this.#ports.jitter())))
         headers.set(name, value);
-    }
-    if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
+    } else if ("retryAfterSeconds" in refusal) headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "unsupported_method") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
     if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(call?.scheme, this.#arrival.method));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
@@ -137,7 +136,7 @@ export class Trail {
       return this.#signed(new Response(said, { status: 200, headers: this.#answerHeaders(receipt, 200) }), () => [said]);
     const headers = this.#headers(receipt);
     if ("retryAfterSeconds" in said) headers.set("retry-after", String(said.retryAfterSeconds));
-    const answer = outcomeAnswer(this.#arrival.id, faceOf(said), this.#mediaType, headers);
+    const answer = outcomeAnswer(this.#arrival.id, faceOf(said), this.#mediaType, headers, "issues" in said ? said.issues : []);
     return this.#signed(answer, async () => [await answer.clone().bytes()]);
   }
 

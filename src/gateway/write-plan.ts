@@ -37,6 +37,8 @@ export type PlanRefusal =
   | { readonly reason: "result_out_of_reach" | "result_moved" }
   /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
   | { readonly reason: "result_widens" }
+  /** The origin is not known to heed the version that a DELETE is held to. */
+  | { readonly reason: "delete_not_conditional" }
   /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
   | { readonly reason: "reference_conditional" };
 
@@ -70,6 +72,12 @@ export async function planWrite(
   scene: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = interaction;
+  if (interaction.kind === "delete" || interaction.kind === "conditional-delete") {
+    const permitted = evaluateWrite(scene.policy, scene.access, { kind: "delete", type, id: "any" });
+    if (!permitted.ok) return permitted;
+    // Before anything is asked of the origin: no row decides it.
+    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true) return err({ reason: "delete_not_conditional" });
+  }
   switch (interaction.kind) {
     case "create": {
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, scene);

@@ -17,10 +17,10 @@ import type { PlannedWrite } from "./write-plan.ts";
 /** What the origin made of a write that it was sent. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
-  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number }
+  | { readonly reason: "origin_resting" | "origin_throttled"; readonly retryAfterSeconds: number }
   | { readonly reason: "origin_refused" | "write_conflict" | "write_stale" | "write_rejected"; readonly status: number }
-  /** Nobody knows whether it was done: the origin did not answer, or the connection broke. */
-  | { readonly reason: "write_unanswered" };
+  /** Nobody knows whether it was done: the origin did not answer, the connection broke, or what it answered says neither that it was done nor that not. */
+  | { readonly reason: "write_unanswered" | "write_answer_unfit" };
 
 /** A write that was done. */
 export interface DoneWrite {
@@ -54,7 +54,7 @@ export async function sendWrite(
     case "absent":
       return err({ reason: "absent" });
     case "refused":
-      return err(refusalOf(answer.status));
+      return err(refusalOf(answer));
     case "unreachable":
     case "timed_out":
       return err({ reason: "write_unanswered" });
@@ -64,14 +64,40 @@ export async function sendWrite(
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
       const said = placeIn(answer, type, body);
+      if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id)) return err({ reason: "write_answer_unfit" });
       const status = write.method === "POST" ? 201 : write.method === "PUT" ? 200 : 204;
       return ok({ status, type, id: planned.id ?? said.id, version: said.version, body, base: answer.base });
     }
   }
 }
 
-/** 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. */
-export function refusalOf(status: number): SendRefusal {
+/**
+ * Whether a 200, 201 or 204 is an answer to the write: a page to sign in at is none. What was created is named; a body is the resource, or says
+ * how it went.
+ */
+function isAnswerTo(
+  { write, type, id }: Extract<PlannedWrite, { kind: "send" }>,
+  { status, isJson }: Pick<Extract<OriginWritten, { kind: "written" }>, "status" | "isJson">,
+  body: Uint8Array | "broken" | undefined,
+  created: string | undefined,
+): boolean {
+  if (write.method === "POST" && (created === undefined || status === 204)) return false;
+  if (body === undefined) return true;
+  if (!isJson) return false;
+  if (body === "broken") return true;
+  const read = readJson(body);
+  if (!read.ok || !isObject(read.value)) return false;
+  const said = property(read.value, "resourceType");
+  return said === "OperationOutcome" || (said === type && (id === undefined || textAt(read.value, "id") === id));
+}
+
+/**
+ * 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. 429: not now. 408, 5xx and
+ * whatever says neither yes nor no: nobody knows.
+ */
+export function refusalOf({ status, retryAfterSeconds = 1 }: Extract<OriginWritten, { kind: "refused" }>): SendRefusal {
+  if (status < 400 || status === 408 || status >= 500) return { reason: "write_unanswered" };
+  if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
   if (status === 409) return { reason: "write_conflict", status };
   if (status === 412) return { reason: "write_stale", status };
   if (status === 400 || status === 422) return { reason: "write_rejected", status };
@@ -84,8 +110,9 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
   const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
   const meta = resource && property(resource, "meta");
   const below = location?.startsWith(`${base}/`) === true ? location.slice(base.length + 1) : location;
+  // Below whatever path the server calls its base.
   const { of, id, at } =
-    /^(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ?? {};
+    /(?:^|\/)(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ?? {};
   const isPlace = of === type;
   const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;

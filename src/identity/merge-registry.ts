@@ -70,10 +70,10 @@ export function mergeRegistry(
   const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients.map(clientEntry);
   const agreementEntries = file.agreements.map(agreementEntry);
-  const originEntries = file.origins.map(originEntry);
+  const originEntries = file.origins.map(originEntry).map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
   const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
 
-  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, "endpoints");
+  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
   if (!issuers.ok) return issuers;
   const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
   if (!clients.ok) return clients;
@@ -81,7 +81,7 @@ export function mergeRegistry(
   if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, "signInAt");
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", ...traits]);
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;
@@ -117,9 +117,21 @@ export function mergeRegistry(
   });
 }
 
+const traits = ["transactions", "honoursIfMatchOnDelete"] as const;
+
+/** A file that adds and does not say what an origin does with writes leaves that as it is. */
+const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
+  mode === "replace" || known === undefined
+    ? entry
+    : {
+        ...entry,
+        transactions: entry.transactions ?? known.transactions,
+        honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
+      };
+
 /**
- * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: a field
- * that an entry may be given by `add`, too, if it has none.
+ * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: fields
+ * that an entry may be given by `add`, too, where it has none.
  */
 function weigh<T extends object>(
   list: string,
@@ -127,7 +139,7 @@ function weigh<T extends object>(
   key: (entry: T) => string,
   there: ReadonlyMap<string, T>,
   mode: MergeMode,
-  later?: keyof T & string,
+  later: readonly (keyof T & string)[] = [],
 ): Result<Changes<T>, RegistryProblem> {
   if (new Set(entries.map(key)).size < entries.length) return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
   const [added, changed]: [T[], T[]] = [[], []];
@@ -138,7 +150,8 @@ function weigh<T extends object>(
       continue;
     }
     const differing = differences(entry, known);
-    const clashing = differing.find((field) => field !== later || known[later] !== undefined);
+    const given = later.filter((field) => known[field] === undefined);
+    const clashing = differing.find((field) => !given.some((each) => each === field));
     if (clashing !== undefined && mode === "add") return err(clash([list, i, clashing], "differs from what is registered"));
     if (differing.length > 0) changed.push(entry);
   }

@@ -59,11 +59,21 @@ export const issuerEntry = ({
   endpoints,
 });
 
-export const originEntry = ({ name, url, credentials, forwardClientCert, signInAt }: Of<"origins">): OriginEntry => ({
+export const originEntry = ({
   name,
   url,
   credentials,
   forwardClientCert,
+  transactions,
+  honoursIfMatchOnDelete,
+  signInAt,
+}: Of<"origins">): OriginEntry => ({
+  name,
+  url,
+  credentials,
+  forwardClientCert,
+  transactions,
+  honoursIfMatchOnDelete,
   signInAt,
 });
 

@@ -102,7 +102,7 @@ const names = ({ records }: Seen, patient: string): boolean =>
   );
 
 test(
-  "where the answers of two worlds differ, the record names the patient of whom the one row more is",
+  "L40: where the answers of two worlds differ, the record names the patient of whom the one row more is",
   { timeout: 60_000 + scenes * 200 },
   async ({ expect }) => {
     let differing = 0;

@@ -108,7 +108,7 @@ const questions: Readonly<Record<string, Plain>> = {
 };
 
 test(
-  "nothing that a hidden row decides shows in the number or the length of public leaves",
+  "L41: nothing that a hidden row decides shows in the number or the length of public leaves",
   { timeout: 60_000 + scenes * 200 },
   async ({ expect }) => {
     const first = fc.nat({ max: classBytes - 1 });

@@ -37,7 +37,7 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
       base,
       send: async (_origin, { method, path }) => {
         sent.push(`${method} ${path}`);
-        return { kind: "written", location: `${origin}/${path}/new`, body: body(""), base: origin };
+        return { kind: "written", status: 201, isJson: true, location: `${origin}/${path}/new`, body: body(""), base: origin };
       },
     }),
     gate: {

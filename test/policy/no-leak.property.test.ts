@@ -79,7 +79,7 @@ async function disclose(
   };
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
-  const asking = { ...origin, send: async () => undefined };
+  const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
   const session = new OriginSession(asking, { name: "main", base: fhirBase, at: instant(0), clientCert: undefined });
   const asked = { origin: session, at: instant(0), who, place };
   if (isReading(interaction)) {

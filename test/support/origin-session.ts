@@ -1,4 +1,4 @@
-import type { OriginAnswer, OriginQuestion, Origins } from "#fhir/ports";
+import type { OriginAnswer, OriginQuestion, Origins, OriginTraits } from "#fhir/ports";
 import type { Answered, OriginRefusal } from "#gateway/forward";
 import { OriginSession } from "#gateway/origin-session";
 import { instant, type Instant } from "#kernel/clock";
@@ -13,9 +13,14 @@ export function sessionOf(
     at = instant(0),
     base = "https://api.example/v1/fhir/main",
     send = async () => undefined,
-  }: { readonly at?: Instant; readonly base?: string; readonly send?: Origins["send"] } = {},
+    traits = { transactions: "atomic", honoursIfMatchOnDelete: true },
+  }: { readonly at?: Instant; readonly base?: string; readonly send?: Origins["send"]; readonly traits?: OriginTraits } = {},
 ): OriginSession {
-  const origins = { ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)), send };
+  const origins = {
+    traits: async () => traits,
+    ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)),
+    send,
+  };
   return new OriginSession(origins, { name: "main", base, at, clientCert: undefined });
 }
 

@@ -10,13 +10,21 @@ export interface OriginDirectory {
   find(name: string): Promise<OriginEntry | undefined>;
 }
 
+/** A row as an entry: what is not there is `undefined`. */
+export const originOf = ({ signInAt, transactions, honoursIfMatchOnDelete, ...row }: typeof origins.$inferSelect): OriginEntry => ({
+  ...row,
+  signInAt: signInAt ?? undefined,
+  transactions: transactions ?? undefined,
+  honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
+});
+
 export function originDirectory(registry: RegistryReader): OriginDirectory & Forgetful {
   const cache = registryCache<OriginEntry>(
     registry,
     (name) => `origin/${name}`,
     async (db, name) => {
       const [row] = await db.select().from(origins).where(eq(origins.name, name));
-      return row && { ...row, signInAt: row.signInAt ?? undefined };
+      return row && originOf(row);
     },
   );
   return {

@@ -1,5 +1,6 @@
 import type { RegisteredCertificate } from "#identity/client";
 import { grantKey, type GrantEntry, type RegistryState } from "#identity/registry-state";
+import { originOf } from "./origin-directory.ts";
 import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import {
   agreementPurposes,
@@ -134,7 +135,7 @@ export async function readRegistryState(registry: RegistrySql): Promise<Registry
         },
       ]),
     ),
-    origins: new Map(everyOrigin.map((row) => [row.name, { ...row, signInAt: row.signInAt ?? undefined }])),
+    origins: new Map(everyOrigin.map((row) => [row.name, originOf(row)])),
   };
 }
 
