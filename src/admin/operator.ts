@@ -25,7 +25,7 @@ export type OperatorRefusal =
   | SignInProblem
   | CredentialDenied
   | TokenDenied
-  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_set" | "role_missing" };
+  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_registered" | "role_missing" };
 
 /** What became known of a caller before the verdict. */
 export interface Seen {
@@ -55,7 +55,7 @@ export async function authenticateOperator(
   seen.operator = operator.id;
   if (operator.status !== "active") return err({ reason: "operator_suspended" });
   if (operator.kind === "person") {
-    if (operator.signIn === undefined) return err({ reason: "sign_in_not_set" });
+    if (operator.signIn === undefined) return err({ reason: "sign_in_not_registered" });
     const signedIn = await proveSignIn(call, operator.signIn, certificate.value.x5t, ports, seen);
     if (!signedIn.ok) return signedIn;
   }

@@ -8,7 +8,7 @@ export type OriginRefusal =
   | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
   /** The gateway asks it nothing just now; or it says itself that it takes no more, or is not there. */
-  | { readonly reason: "origin_resting" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number };
+  | { readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number };
 
 /** An answer of the origin's that may be read on. */
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
@@ -33,8 +33,8 @@ export async function forward(
     case "unreachable":
     case "timed_out":
       return err(broken(answer));
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
   }
 }
 

@@ -43,7 +43,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   try {
     return await pass(arrival, trail, ports);
   } catch (fault) {
-    if (fault instanceof BodyTooSlow) return trail.refuse({ reason: "body_too_slow" }); // whoever was reading it
+    if (fault instanceof BodyTooSlow) return trail.refuse({ reason: "body_timed_out" }); // whoever was reading it
     throw fault;
   }
 }

@@ -32,7 +32,7 @@ export async function resolveJoins(
     const led = await leadOf(join, origin);
     if (!led.ok) return led;
     const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
-    if (among.length > rowsMax) return err({ reason: "rows_too_many" });
+    if (among.length > rowsMax) return err({ reason: "too_many_rows" });
     const parameter = parameterOf(join, among);
     if (among.length === 0 || parameter === undefined) return ok(undefined);
     parameters.push(parameter);
@@ -57,7 +57,7 @@ async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Pr
   };
   const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
   if (!found.ok) return found;
-  if (!hasRoom) return err({ reason: "rows_too_many" });
+  if (!hasRoom) return err({ reason: "too_many_rows" });
   const { rows: seen, base } = found.value;
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();

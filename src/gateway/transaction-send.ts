@@ -36,9 +36,9 @@ export async function sendTransaction(
       return err(refusalOf(answer));
     case "unreachable":
     case "timed_out":
-      return err({ reason: "write_unanswered" });
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: "write_outcome_unknown" });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const said = await entriesOf(answer);
       if (said === undefined || said.length !== sending.length) return err({ reason: "write_answer_unfit" });

@@ -118,7 +118,7 @@ function unfinished(ready: readonly Ready[], ends: ReadonlyMap<Ready, EntryEnd |
   return { reason: "transaction_incomplete", issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)) };
 }
 
-const isUnanswered = ({ reason }: SendRefusal) => reason === "write_unanswered" || reason === "write_answer_unfit";
+const isUnanswered = ({ reason }: SendRefusal) => reason === "write_outcome_unknown" || reason === "write_answer_unfit";
 
 function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
   if (one.kind === "reading") return { severity: "information", code: "informational", text: "It was not read.", expression };
@@ -215,7 +215,7 @@ const splitAt = (reference: string): readonly string[] => [
 ];
 
 async function findOne(type: string, query: string, scene: BatchScene): Promise<Result<string | undefined, GatewayRefusal>> {
-  if (!isResourceType(type)) return err({ reason: "unknown_type" });
+  if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
   const criteria = readCriteria(type, pairs.value, scene.origin.base);

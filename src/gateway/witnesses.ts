@@ -15,13 +15,13 @@ export async function referredTo(
   grant: Grant,
   { witnesses, referredBy }: ReadExpectation,
   origin: OriginSession,
-): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_out_of_reach" }>> {
+): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
   if (witnesses.length === 0) return ok(grant);
   const each = await Promise.all(witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })));
   const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
-  return failed[0] ?? err({ reason: "row_out_of_reach" });
+  return failed[0] ?? err({ reason: "row_outside_access" });
 }
 
 async function hasWitness({ search, paths, reference }: Witness, origin: OriginSession): Promise<Result<boolean, RowsRefusal>> {
@@ -34,7 +34,7 @@ async function hasWitness({ search, paths, reference }: Witness, origin: OriginS
     const leads = textAt(row, "resourceType") === search.expects.type && referredAt(row, paths, base).has(reference);
     const seen = leads ? discloser.seen(row) : undefined;
     if (seen === undefined) continue;
-    return origin.concerned.decide(seen) ? ok(true) : err({ reason: "rows_too_many" });
+    return origin.concerned.decide(seen) ? ok(true) : err({ reason: "too_many_rows" });
   }
   return ok(false);
 }

@@ -17,7 +17,7 @@ export type CriteriaRefusal =
   | PolicyRefusal
   | RowsRefusal
   | NamingRefusal
-  | { readonly reason: "criteria_not_carried"; readonly parameter: string }
+  | { readonly reason: "criteria_not_supported"; readonly parameter: string }
   /** More than one row that may be seen (FHIR R4 http §3.1.0.5.1). */
   | { readonly reason: "criteria_ambiguous" };
 
@@ -46,7 +46,7 @@ export async function findByCriteria(criteria: Search, scene: CriteriaScene): Pr
 export async function findRow(criteria: Search, scene: CriteriaScene): Promise<Result<DecidingRow | undefined, CriteriaRefusal>> {
   const { origin, policy, access } = scene;
   const parameter = undecidable(criteria);
-  if (parameter !== undefined) return err({ reason: "criteria_not_carried", parameter });
+  if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
   const naming = origin.nameAsked(namedBy(criteria), access);
   if (!naming.ok) return naming;
   const grant = evaluate(policy, access, { kind: "search", posted: true, ...criteria });
@@ -75,7 +75,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
     const isMatch = meets(seen.shown, criteria.parameters, base) || meets(seen.shown, criteria.parameters, origin.base);
     if (!isMatch) continue;
     matches.set(seen.id, seen);
-    if (!origin.concerned.decide(seen)) return err({ reason: "rows_too_many" });
+    if (!origin.concerned.decide(seen)) return err({ reason: "too_many_rows" });
   }
   const [only, ...others] = matches.values();
   return others.length > 0 ? err({ reason: "criteria_ambiguous" }) : ok(only);

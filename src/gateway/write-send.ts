@@ -17,10 +17,10 @@ import type { PlannedWrite } from "./write-plan.ts";
 /** What the origin made of a write that it was sent. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
-  | { readonly reason: "origin_resting" | "origin_throttled"; readonly retryAfterSeconds: number }
-  | { readonly reason: "origin_refused" | "write_conflict" | "write_stale" | "write_rejected"; readonly status: number }
+  | { readonly reason: "origin_circuit_open" | "origin_throttled"; readonly retryAfterSeconds: number }
+  | { readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected"; readonly status: number }
   /** Nobody knows whether it was done: the origin did not answer, the connection broke, or what it answered says neither that it was done nor that not. */
-  | { readonly reason: "write_unanswered" | "write_answer_unfit" };
+  | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" };
 
 /** A write that was done. */
 export interface DoneWrite {
@@ -57,9 +57,9 @@ export async function sendWrite(
       return err(refusalOf(answer));
     case "unreachable":
     case "timed_out":
-      return err({ reason: "write_unanswered" });
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: "write_outcome_unknown" });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
@@ -96,10 +96,10 @@ function isAnswerTo(
  * whatever says neither yes nor no: nobody knows.
  */
 export function refusalOf({ status, retryAfterSeconds = 1 }: Extract<OriginWritten, { kind: "refused" }>): SendRefusal {
-  if (status < 400 || status === 408 || status >= 500) return { reason: "write_unanswered" };
+  if (status < 400 || status === 408 || status >= 500) return { reason: "write_outcome_unknown" };
   if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
   if (status === 409) return { reason: "write_conflict", status };
-  if (status === 412) return { reason: "write_stale", status };
+  if (status === 412) return { reason: "write_precondition_failed", status };
   if (status === 400 || status === 422) return { reason: "write_rejected", status };
   return { reason: "origin_refused", status };
 }

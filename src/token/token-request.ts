@@ -20,14 +20,14 @@ export type ClientCredential =
 
 export type TokenRequestRefusal = {
   readonly reason:
-    | "form_not_expected"
+    | "form_type_not_supported"
     | "form_too_large"
     | "form_malformed"
     | "parameter_repeated"
     | "grant_type_missing"
-    | "grant_type_unsupported"
+    | "grant_type_not_supported"
     | "client_authentication_missing"
-    | "client_authentication_unsupported"
+    | "client_authentication_not_supported"
     | "token_parameter_missing";
 };
 
@@ -46,7 +46,7 @@ type Form = (name: string) => string | undefined;
 
 /** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
 function readForm(contentType: string | undefined, body: Uint8Array): Result<Form, TokenRequestRefusal> {
-  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_not_expected" });
+  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
   // Every value that is taken from here is ASCII: other bytes, escaped or not, mean that something else was sent.
@@ -73,7 +73,7 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
   const value = form.value;
   const grantType = value("grant_type");
   if (grantType === undefined) return err({ reason: "grant_type_missing" });
-  if (grantType !== "client_credentials") return err({ reason: "grant_type_unsupported" });
+  if (grantType !== "client_credentials") return err({ reason: "grant_type_not_supported" });
   const credential = readCredential(value);
   if (!credential.ok) return credential;
   return ok({
@@ -87,7 +87,7 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
 function readCredential(value: Form): Result<ClientCredential, TokenRequestRefusal> {
   const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
   if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
-    return err({ reason: "client_authentication_unsupported" });
+    return err({ reason: "client_authentication_not_supported" });
   }
   if (assertion !== undefined && type !== undefined) return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
   // Half an assertion is a mistake, not another method.

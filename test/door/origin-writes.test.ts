@@ -121,7 +121,7 @@ test("408 and 5xx after sending are not known, 429 is handed on as not done, and
       const seen = await ask(saying(status), asked);
       expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], `${asked.path} ${status}`).toEqual([
         504,
-        new Set(["write_unanswered"]),
+        new Set(["write_outcome_unknown"]),
       ]);
       await ask(
         writing(() => undefined),

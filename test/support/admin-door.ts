@@ -18,5 +18,5 @@ export const nobodySignsIn = {
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },
   proofs: { verify: () => Promise.resolve(err({ reason: "proof_missing" })), nonce: () => "" },
   configured: () => Promise.resolve(),
-  accountings: { hold: () => Promise.resolve(err({ reason: "bad_hold", field: "id" })) },
+  accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;
