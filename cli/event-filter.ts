@@ -1,5 +1,6 @@
 import { type AuditEvent, eventKinds } from "#audit/event";
 import { isPatient } from "#audit/check";
+import { currentReason } from "#audit/renamed-reasons";
 import { Misuse } from "./ledger-keys.ts";
 
 /** Options that choose among events. */
@@ -9,8 +10,9 @@ export const filterOptions = {
   patient: { type: "string" },
   client: { type: "string" },
   kind: { type: "string" },
+  reason: { type: "string" },
 } as const;
-export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND]";
+export const filterUsage = "[--from TIME] [--to TIME] [--patient ORIGIN/Patient/ID] [--client ID] [--kind KIND] [--reason CODE]";
 
 export interface FilterAsked {
   readonly from?: string | undefined;
@@ -18,18 +20,24 @@ export interface FilterAsked {
   readonly patient?: string | undefined;
   readonly client?: string | undefined;
   readonly kind?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
-/** Whether an event is among those that are asked for: by when its request arrived, both times included. Throws a Misuse. */
-export function eventFilter({ from, to, patient, client, kind }: FilterAsked): (event: AuditEvent) => boolean {
+/**
+ * Whether an event is among those that are asked for: by when its request arrived, both times included. A reason may be given by the code
+ * that an earlier version recorded; a tally of refusals is asked for by each reason that it counts. Throws a Misuse.
+ */
+export function eventFilter({ from, to, patient, client, kind, reason }: FilterAsked): (event: AuditEvent) => boolean {
   const [first, last] = [from === undefined ? 0 : timeOf(from, "from"), to === undefined ? Infinity : timeOf(to, "to")];
   if (last < first) throw new Misuse("--to is before --from");
   if (patient !== undefined && !isPatient(patient)) throw new Misuse("--patient is ORIGIN/Patient/ID, as records name patients");
   if (kind !== undefined && !Object.hasOwn(eventKinds, kind)) throw new Misuse(`--kind is one of ${Object.keys(eventKinds).join(", ")}`);
+  const asked = reason === undefined ? undefined : currentReason(reason);
   return (event) =>
     event.at >= first &&
     event.at <= last &&
     (kind === undefined || event.kind === kind) &&
+    (asked === undefined || event.outcome?.reason === asked || Object.hasOwn(event.tally ?? {}, asked)) &&
     (client === undefined || event.who?.client === client) &&
     (patient === undefined || event.patients.some((one) => one.patient === patient) || event.asked?.includes(patient) === true);
 }

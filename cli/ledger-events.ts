@@ -1,6 +1,7 @@
 import type { AuditEvent } from "#audit/event";
 import type { AuditRecord } from "#audit/record";
 import { goesOn, rejoin } from "#audit/rejoin";
+import { withCurrentReasons } from "#audit/renamed-reasons";
 import { toBase64 } from "#ledger/base64";
 import { utf8 } from "#ledger/bytes";
 import { sha256 } from "#ledger/hash";
@@ -22,6 +23,7 @@ export interface EventOnRecord {
   readonly frame: { readonly number: number; readonly hash: Uint8Array };
   readonly leaves: readonly { readonly index: number; readonly hash: Uint8Array }[];
   readonly parts: number;
+  /** With the reasons as this version names them. */
   readonly event: AuditEvent;
   /** Keys of its records that this version does not know. */
   readonly unknownKeys: readonly number[];
@@ -123,5 +125,5 @@ function* once(seen: Set<string>, log: CheckedLog, found: readonly Found[]): Gen
   seen.add(digest);
   const leaves = found.map(({ index, hash }) => ({ index, hash }));
   const unknownKeys = [...new Set(found.flatMap((one) => [...one.record.unknown.keys()]))];
-  yield { log, frame, leaves, parts: record.parts, event, unknownKeys };
+  yield { log, frame, leaves, parts: record.parts, event: withCurrentReasons(event), unknownKeys };
 }

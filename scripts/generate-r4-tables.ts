@@ -23,6 +23,7 @@ const structure = z.object({
   snapshot: z.object({ element: z.array(elementDefinition) }),
 });
 const searchParameter = z.object({
+  id: z.string(),
   code: z.string(),
   base: z.array(z.string()),
   type: z.string(),
@@ -35,7 +36,9 @@ const purposes = z.object({
 });
 
 const structures = lines("fhir/definitions/structuredefinitions-r4-base.ndjson.gz", structure).filter((s) => s.kind !== "logical");
-const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter);
+// HL7's package has its example resources among the definitions: one would have Condition's subject lead to organizations only.
+const isExample = (id: string) => /^example(?:-|$)/u.test(id);
+const parameters = lines("fhir/definitions/search-parameters-r4.ndjson.gz", searchParameter).filter(({ id }) => !isExample(id));
 
 type Element = z.infer<typeof elementDefinition>;
 const shortType = (code: string) => (code === "http://hl7.org/fhirpath/System.String" ? "string" : code);
@@ -81,6 +84,7 @@ for (const { name, kind, baseDefinition, snapshot } of structures) {
     const texts = children
       .filter(({ path }) => known?.has(path.slice(parent.length + 1)) !== true)
       .map((element) => elementText(element, parents.has(element.path)));
+    if (tables.has(parent)) throw new Error(`${parent} is defined twice`);
     tables.set(parent, [known === undefined ? "" : `<${root}`, ...texts].filter((text) => text !== "").join(" "));
   }
 }
@@ -149,11 +153,10 @@ function parameterText(base: string, parameter: z.infer<typeof searchParameter>)
 
 const search: Record<string, string> = {};
 for (const base of ["Resource", ...resourceTypes].sort()) {
-  const own = parameters
-    .filter((parameter) => parameter.base.includes(base))
-    // R4 binds this one to Patient and reads it from a DocumentReference: it can match nothing.
-    .filter((parameter) => parameter.code !== "part-agree");
-  if (own.length > 0) search[base] = [...new Set(own.map((parameter) => parameterText(base, parameter)))].join(" ");
+  const own = parameters.filter((parameter) => parameter.base.includes(base));
+  const twice = own.find(({ code }, index) => own.findIndex((parameter) => parameter.code === code) < index);
+  if (twice !== undefined) throw new Error(`${base}?${twice.code} is defined twice`);
+  if (own.length > 0) search[base] = own.map((parameter) => parameterText(base, parameter)).join(" ");
 }
 
 // DESIGN §6: who only took part. Every other compartment parameter names an owner.

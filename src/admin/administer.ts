@@ -6,7 +6,7 @@ import { authenticateOperator, type Role, type Seen } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import type { SignedCall } from "./prove-sign-in.ts";
 import { readDocument } from "./read-document.ts";
-import { publicFaces, type AdminRefusal } from "./refusal.ts";
+import { publicFaces, type AdminRefusal, type RejectionReason } from "./refusal.ts";
 import { Trail, type Arrival } from "./trail.ts";
 
 /** A request at the operators' door: who asks, and what a verb reads of it after the operator is proven. */
@@ -18,9 +18,7 @@ export interface Submission extends Arrival, Omit<SignedCall, "method" | "url"> 
 
 /** What control does not do, and why. */
 export interface Rejected {
-  /** For the record. */
-  readonly reason: string;
-  readonly title: string;
+  readonly reason: RejectionReason;
   /** RFC 6901, into the document. */
   readonly pointer: string;
   readonly detail: string;
@@ -55,7 +53,7 @@ export async function administer(
     const receipt = await trail.refused({ status: face.status, reason: refusal.reason });
     const challenged = face.status === 401 && { "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand) };
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
-    return problem(id, face, { ...receipt, ...challenged, ...nonce });
+    return problem(id, { status: face.status, title: face.title }, { ...receipt, ...challenged, ...nonce });
   };
 
   const call = { ...submission, method: "POST", url: `${ports.url}/${path}` };
@@ -71,9 +69,10 @@ export async function administer(
   const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
   const done = await act(document.value.value);
   if (!done.ok) {
-    const { reason, ...face } = done.error;
-    await trail.ended({ status: 422, reason });
-    return problem(id, { status: 422, ...face }, headers);
+    const { reason, pointer, detail } = done.error;
+    const { status, title } = publicFaces[reason];
+    await trail.ended({ status, reason });
+    return problem(id, { status, title, pointer, detail }, headers);
   }
   await trail.ended({ status: 200 });
   return json(id, 200, done.value, headers);

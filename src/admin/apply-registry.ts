@@ -11,6 +11,6 @@ export const applyRegistry = (registry: Pick<RegistryDesk, "apply">): Verb => ({
     const applied = await registry.apply(document);
     if (applied.ok) return applied;
     const { reason, pointer, problem } = applied.error;
-    return err({ reason: `registry_${reason}`, title: "The registry file is not applied.", pointer, detail: problem });
+    return err({ reason: `registry_${reason}`, pointer, detail: problem });
   },
 });

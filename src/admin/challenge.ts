@@ -1,6 +1,6 @@
 import { proofAlgorithms } from "#identity/proof";
 import type { SignInDemand } from "#identity/sign-in";
-import { faces, publicFaces, type AdminRefusal } from "./refusal.ts";
+import { publicFaces, type AdminRefusal } from "./refusal.ts";
 
 /**
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1): what was wrong, under the scheme that was used, and after a sign-in that is too
@@ -9,17 +9,12 @@ import { faces, publicFaces, type AdminRefusal } from "./refusal.ts";
 export function challenge({ reason }: AdminRefusal, authorization: string, demand: SignInDemand | undefined): string {
   const used = /^[^ ]*/u.exec(authorization)?.[0].toLowerCase();
   if ((used !== "bearer" && used !== "dpop") || reason === "token_scheme_mismatch") return `Bearer realm="phylax operators", ${dpop([])}`;
-  const face = publicFaces[reason];
-  const error = face === faces.signInAgain ? insufficient(demand) : [`error="${errors.get(face) ?? "invalid_token"}"`];
+  const { challengeError = "invalid_token" } = publicFaces[reason];
+  const error = challengeError === "insufficient_user_authentication" ? insufficient(demand) : [`error="${challengeError}"`];
   return used === "bearer" ? `Bearer ${error.join(", ")}` : dpop(error);
 }
 
 const dpop = (error: readonly string[]): string => `DPoP ${[`algs="${proofAlgorithms.join(" ")}"`, ...error].join(", ")}`;
-
-const errors: ReadonlyMap<object, string> = new Map<object, string>([
-  [faces.badProof, "invalid_dpop_proof"],
-  [faces.useNonce, "use_dpop_nonce"],
-]);
 
 const insufficient = (demand: SignInDemand | undefined): readonly string[] => [
   'error="insufficient_user_authentication"',

@@ -27,5 +27,5 @@ export const lift = (registry: Pick<RegistryDesk, "lift">): Verb => ({
 
 function rejected({ reason, field }: DenialProblem): Result<never, Rejected> {
   const pointer = field === "" ? "" : `/${field}`;
-  return err({ reason, title: "This denies nothing that can be denied.", pointer, detail: "is missing, malformed or not known" });
+  return err({ reason, pointer, detail: "is missing, malformed or not known" });
 }

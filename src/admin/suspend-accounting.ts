@@ -17,6 +17,6 @@ export const suspendAccounting = (holds: AccountingHolds): Verb => ({
     if (held.ok) return ok({ suspended: true });
     const { reason, field } = held.error;
     const pointer = field === "" ? "" : `/${field}`;
-    return err({ reason, title: "This is no suspension.", pointer, detail: "is missing, malformed or not known" });
+    return err({ reason, pointer, detail: "is missing, malformed or not known" });
   },
 });

@@ -1,6 +1,6 @@
 import { isCompartmentPath } from "./compartment.ts";
 import { isObject, property, textAt, valuesAt, type JsonObject } from "./json.ts";
-import { parseReference } from "./reference.ts";
+import { parseReference, type FhirBase } from "./reference.ts";
 import type { SearchParameter } from "./search.ts";
 
 /**
@@ -27,7 +27,7 @@ export function patientsAsked(type: string, parameters: readonly SearchParameter
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter[], base: string): boolean {
+export function isAskedFor(row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean {
   const type = textAt(row, "resourceType") ?? "";
   return parameters.every(({ definition, values }) => {
     if (definition.code === "_id") return values.some((value) => value.kind === "token" && value.code === property(row, "id"));

@@ -1,6 +1,6 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
 import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
-import { isId, mentionOf, parseReference, type Mention } from "./reference.ts";
+import { isId, mentionOf, parseReference, type Mention, type FhirBase } from "./reference.ts";
 import { sameText } from "./same.ts";
 
 /** Whom a resource is about. */
@@ -36,7 +36,7 @@ export function isCompartmentPath(type: string, path: readonly string[], part: "
  *
  * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
  */
-export function concernedBy(resource: JsonObject, bases: readonly string[]): Concerned {
+export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const type = property(resource, "resourceType");
   if (typeof type !== "string") return { patients: [], unnamed: true };
   if (type === "Patient") {
@@ -64,7 +64,7 @@ export const ownerPathsOf = (type: string) => ({
  * Whose a resource is, for the record: as generous as {@link concernedBy}, and without those who only took part. A Patient is its own. Where no
  * owner element is there, it is of those who took part.
  */
-export function ownersNamed(resource: JsonObject, bases: readonly string[]): Concerned {
+export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
   const type = property(resource, "resourceType");
   if (typeof type !== "string" || type === "Patient") return concernedBy(resource, bases);
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
@@ -76,7 +76,7 @@ export function ownersNamed(resource: JsonObject, bases: readonly string[]): Con
   return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
 }
 
-const mentionIn = (value: Json, bases: readonly string[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
+const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
 
 /** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */
 export const isCompartmentType = (type: string): boolean => type === "Patient" || owners.has(type) || participants.has(type);
@@ -90,7 +90,7 @@ export const isCompartmentType = (type: string): boolean => type === "Patient" |
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
+export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   const type = textAt(resource, "resourceType") ?? "";
   if (type === "Patient") return patients.has(textAt(resource, "id") ?? "");
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
@@ -106,7 +106,7 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
  * does one that refers to it or beside itself (`#id`). Types outside the compartment count by whom they are about: a contained Task or
  * Device tells of its patient just as well.
  */
-export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
+export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   return namedIn(inside).some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
 }
 
@@ -114,7 +114,7 @@ export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<strin
  * Whether a resource of a type outside the compartment tells of nobody but these patients: a Device, of whom only its `patient` says that it
  * is somebody's. As strict as {@link isOwnedBy}, where one names somebody; most name nobody.
  */
-export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: string): boolean {
+export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
   return namedIn(resource).every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
 }
 
@@ -128,7 +128,7 @@ const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference
 /** `somebody's`: it belongs to a patient, and only that resource itself could say to whom. */
 type Standing = "theirs" | "nobody's" | "somebody's" | "unproven";
 
-function standingOf(value: Json, patients: ReadonlySet<string>, base: string): Standing {
+function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase): Standing {
   if (!isObject(value)) return "unproven";
   const reference = parseReference(textAt(value, "reference") ?? "", base);
   const said = property(value, "type") ?? null;
@@ -148,7 +148,7 @@ const namesType = (said: Json, type: string) => said === type || said === `http:
  *
  * @param base FHIR base of the origin, without a trailing slash.
  */
-export function ownersOf(resource: JsonObject, base: string): ReadonlySet<string> {
+export function ownersOf(resource: JsonObject, base: FhirBase): ReadonlySet<string> {
   const type = textAt(resource, "resourceType") ?? "";
   const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
     (list.get(type) ?? []).flatMap((path) => presentAt(resource, path));

@@ -1,5 +1,5 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
-import { parseReference } from "./reference.ts";
+import { parseReference, type FhirBase } from "./reference.ts";
 import type { Search, SearchParameter } from "./search.ts";
 import type { SearchValue } from "./search-value.ts";
 
@@ -19,14 +19,14 @@ function isDecidable({ definition, modifier, values }: SearchParameter): boolean
 }
 
 /** Whether a row is as these parameters say: all of them, each by one of its values (FHIR R4 §3.1.1.4.3). */
-export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: string): boolean =>
+export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean =>
   parameters.every(({ definition, values }) => {
     const found =
       definition.code === "_id" ? [property(row, "id") ?? null] : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
     return values.some((value) => found.some((one) => isFoundBy(one, value, base)));
   });
 
-function isFoundBy(found: Json, value: SearchValue, base: string): boolean {
+function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
   switch (value.kind) {
     case "token":
       return isToken(found, value);

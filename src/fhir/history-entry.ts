@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import type { BundleRefusal } from "./bundle.ts";
 import { isObject, property, readJson, textAt, type JsonObject } from "./json.ts";
-import { isId, parseReference } from "./reference.ts";
+import { isId, parseReference, type FhirBase } from "./reference.ts";
 
 /** One step in the life of a resource (FHIR R4 http §3.1.0.9). */
 export type HistoryEntry =
@@ -11,7 +11,7 @@ export type HistoryEntry =
   | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string };
 
 /** Reads one entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
-export function readHistoryEntry(bytes: Uint8Array, base: string): Result<HistoryEntry, BundleRefusal> {
+export function readHistoryEntry(bytes: Uint8Array, base: FhirBase): Result<HistoryEntry, BundleRefusal> {
   const entry = readJson(bytes);
   if (!entry.ok) return entry;
   if (!isObject(entry.value)) return refused;

@@ -1,5 +1,6 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import type { FhirBase } from "./reference.ts";
 
 /** A question to a FHIR server, rebuilt from parsed parts: nothing in it is a client's raw text. */
 export interface FhirQuestion {
@@ -22,7 +23,7 @@ export type OriginFault = { readonly kind: "unreachable" | "timed_out" };
 
 /** What became of a question. Only `answered` holds bytes of the origin; they leave in no other way than through `phi/`. */
 export type OriginAnswer =
-  | { readonly kind: "answered"; readonly body: OriginBody; readonly base: string }
+  | { readonly kind: "answered"; readonly body: OriginBody; readonly base: FhirBase }
   /** 404 or 410: one face, whether it was deleted or never there. */
   | { readonly kind: "absent" }
   /** Any other status: the origin's words stay here, only its status goes on record. Of a 429 or 503 also after how long to ask again. */
@@ -55,7 +56,7 @@ export type OriginWritten =
       readonly isJson: boolean;
       readonly location: string | undefined;
       readonly body: OriginBody;
-      readonly base: string;
+      readonly base: FhirBase;
     }
   | Exclude<OriginAnswer, { readonly kind: "answered" }>;
 

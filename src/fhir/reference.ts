@@ -2,6 +2,17 @@ import { remembered } from "#kernel/remembered";
 import { isResourceType, type ResourceType } from "./elements.ts";
 import { textAt, type JsonObject } from "./json.ts";
 
+/** A FHIR base by its names, each without a trailing slash; the first is the one that is asked. A base with one name is that name. */
+export type FhirBase = string | readonly [string, ...string[]];
+
+export const baseNames = (base: FhirBase): readonly [string, ...string[]] => (typeof base === "string" ? [base] : base);
+
+/** What stands below a FHIR base, by each of its names below which the text is; the text itself where it is below none. */
+export function readingsBelow(text: string, base: FhirBase): readonly string[] {
+  const below = baseNames(base).flatMap((name) => (text.startsWith(`${name}/`) ? [text.slice(name.length + 1)] : []));
+  return below.length === 0 ? [text] : below;
+}
+
 /** What a FHIR reference or URL names (FHIR R4 §2.3.0.1). Compared by type and id, never by prefix. */
 export type Reference =
   | { readonly kind: "local"; readonly type: ResourceType; readonly id: string }
@@ -17,14 +28,17 @@ export const isId = (text: string): boolean => id.test(text);
 
 const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/u;
 
-/** Reads a reference that was found below the FHIR base given (no trailing slash). */
-export function parseReference(text: string, base: string): Reference {
+/** Reads a reference that was found below the FHIR base given. */
+export function parseReference(text: string, base: FhirBase): Reference {
   if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };
   if (text.startsWith("urn:")) return { kind: "urn" };
-  const below = text.startsWith(`${base}/`) ? text.slice(base.length + 1) : text;
-  const { type = "", id = "" } = relative.exec(below)?.groups ?? {};
-  // A version is the same resource: `Patient/1/_history/2` names Patient 1.
-  return isResourceType(type) ? { kind: "local", type, id } : { kind: "foreign" };
+  // A name may be below another: `/fhir/r4` below `/fhir`.
+  for (const below of readingsBelow(text, base)) {
+    const { type = "", id = "" } = relative.exec(below)?.groups ?? {};
+    // A version is the same resource: `Patient/1/_history/2` names Patient 1.
+    if (isResourceType(type)) return { kind: "local", type, id };
+  }
+  return { kind: "foreign" };
 }
 
 /** Whom a reference means, as generously as any reader might take it. */
@@ -40,7 +54,7 @@ export type Mention =
  *
  * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
  */
-export function mentionOf(reference: JsonObject, bases: readonly string[]): Mention {
+export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Mention {
   const text = textAt(reference, "reference") ?? "";
   const id = patientIn(text, bases);
   if (id !== undefined) return { kind: "patient", id };
@@ -49,9 +63,9 @@ export function mentionOf(reference: JsonObject, bases: readonly string[]): Ment
 }
 
 /** The id of this origin's patient to whom a text leads when it is followed, for the record only; {@link mentionOf} for a Reference. */
-export function patientIn(text: string, bases: readonly string[]): string | undefined {
+export function patientIn(text: string, bases: readonly FhirBase[]): string | undefined {
   if (!/patient|%/iu.test(text)) return undefined;
-  for (const base of bases) {
+  for (const base of bases.flatMap(baseNames)) {
     const written = parseReference(text, base);
     // As it is written it leads there, unless dots lead elsewhere.
     const isPlain = written.kind === "local" && !text.includes("/.");

@@ -30,6 +30,6 @@ function readDefinition(text: string): SearchParameterDefinition {
     code,
     type: type as SearchParameterType, // the generator writes SearchParameter.type, whose value set this union is
     paths: paths === "-" ? undefined : paths.split(",").map((path) => path.split(".")),
-    targets: targets === "*" ? undefined : new Set(targets.split("|")),
+    targets: targets === "*" ? undefined : new Set(targets.split("|").filter((target) => target !== "")),
   };
 }

@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import { readEntry } from "#fhir/bundle";
 import type { JsonObject } from "#fhir/json";
 import { linkBelow } from "#fhir/origin-link";
@@ -15,7 +16,7 @@ export type RowsRefusal =
 export interface Rows {
   readonly rows: readonly JsonObject[];
   /** FHIR base of the origin that answered. */
-  readonly base: string;
+  readonly base: FhirBase;
 }
 
 // Servers cap their pages at fifty rows and more, whatever is asked for.
@@ -32,7 +33,7 @@ export async function allRows(
   question: FhirQuestion,
   rowsMax: number,
   origin: Pick<OriginSession, "ask">,
-  counts: (row: JsonObject, base: string) => boolean = () => true,
+  counts: (row: JsonObject, base: FhirBase) => boolean = () => true,
   pagesMax = pagesUsual,
 ): Promise<Result<Rows, RowsRefusal>> {
   const rows: JsonObject[] = [];

@@ -1,6 +1,6 @@
+import type { GatewayFace } from "#entrypoint/public-face";
 import { bodyOutcome, operationOutcome } from "#fhir/outcome";
 import type { Call } from "./admit.ts";
-import type { PublicFace } from "./refusal.ts";
 
 /** Headers of every answer: nothing may keep it, guess its type or go back to plain HTTP. */
 export function baseHeaders(requestId: string): Headers {
@@ -19,7 +19,7 @@ export function baseHeaders(requestId: string): Headers {
  */
 export function outcomeAnswer(
   requestId: string,
-  face: PublicFace,
+  face: GatewayFace,
   mediaType: Call["mediaType"],
   extra: Headers = new Headers(),
   issues: Parameters<typeof bodyOutcome>[0] = [],

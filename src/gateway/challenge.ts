@@ -1,7 +1,7 @@
 import type { Scheme } from "#identity/authorization";
-import { proofAlgorithms, type ProofRefusal } from "#identity/proof";
-import { requestTag, type RequestSignatureRefusal } from "#identity/request-signature";
-import type { GatewayRefusal } from "./refusal.ts";
+import { proofAlgorithms } from "#identity/proof";
+import { requestTag } from "#identity/request-signature";
+import { faceOf, type GatewayRefusal } from "./refusal.ts";
 
 /**
  * `WWW-Authenticate` of a 401 (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): what was wrong, under the scheme that was used and alone, since
@@ -10,7 +10,7 @@ import type { GatewayRefusal } from "./refusal.ts";
  */
 export function challenge(publicUrl: string, origin: string | undefined, used: Scheme | undefined, refusal: GatewayRefusal): string {
   const metadata = origin === undefined ? [] : [`resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/v1/fhir/${origin}"`];
-  const error = [`error="${errors[refusal.reason] ?? "invalid_token"}"`];
+  const error = [`error="${faceOf(refusal).challengeError ?? "invalid_token"}"`];
   const bearer = [...metadata, ...(used === "bearer" ? error : [])];
   const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
   const [asBearer, asDpop] = [`Bearer ${bearer.join(", ") || 'realm="phylax"'}`, `DPoP ${dpop.join(", ")}`];
@@ -26,44 +26,8 @@ export function scopeChallenge(used: Scheme, patient: string | undefined, { type
 
 type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient" }>;
 
-/** RFC 9449 §7.1 and §9: what the client should do differently; a client library repeats on `use_dpop_nonce` by itself. */
-const proofErrors: Readonly<Record<ProofRefusal["reason"], string>> = {
-  proof_missing: "invalid_dpop_proof",
-  proof_malformed: "invalid_dpop_proof",
-  proof_type_invalid: "invalid_dpop_proof",
-  proof_algorithm_not_allowed: "invalid_dpop_proof",
-  proof_critical_header_not_supported: "invalid_dpop_proof",
-  proof_key_unusable: "invalid_dpop_proof",
-  proof_key_mismatch: "invalid_dpop_proof",
-  proof_signature_invalid: "invalid_dpop_proof",
-  proof_method_mismatch: "invalid_dpop_proof",
-  proof_url_mismatch: "invalid_dpop_proof",
-  proof_token_mismatch: "invalid_dpop_proof",
-  proof_expired: "invalid_dpop_proof",
-  proof_not_yet_valid: "invalid_dpop_proof",
-  proof_replayed: "invalid_dpop_proof",
-  proof_nonce_missing: "use_dpop_nonce",
-  proof_nonce_expired: "use_dpop_nonce",
-};
-
-/** No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before. */
-const signatureErrors: Readonly<Record<RequestSignatureRefusal["reason"], string>> = {
-  request_signature_missing: "invalid_request",
-  request_signature_malformed: "invalid_request",
-  request_signature_incomplete: "invalid_request",
-  request_signature_component_unknown: "invalid_request",
-  request_signature_expired: "invalid_request",
-  request_signature_not_yet_valid: "invalid_request",
-  request_signature_key_unknown: "invalid_request",
-  request_signature_algorithm_mismatch: "invalid_request",
-  request_signature_invalid: "invalid_request",
-  content_digest_mismatch: "invalid_request",
-};
-
-const errors: Readonly<Record<string, string>> = { ...proofErrors, ...signatureErrors };
-
 /** Whether a refusal is about the request's signature. */
-export const isOfSignature = (reason: string): boolean => Object.hasOwn(signatureErrors, reason);
+export const isOfSignature = (refusal: GatewayRefusal): boolean => faceOf(refusal).challengeError === "invalid_request";
 
 /** `Accept-Signature` (RFC 9421 §5.1): what the next request's signature has to cover and to say. */
 export function acceptSignature(used: Scheme | undefined, method: string): string {

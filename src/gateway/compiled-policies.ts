@@ -1,6 +1,6 @@
 import type { PolicyShelf } from "#identity/ports";
 import { compilePolicy, type CompiledPolicy } from "#policy/compile";
-import { parsePolicyDocument, policyDigest } from "#policy/document";
+import { readPublishedPolicy } from "#policy/document";
 
 /** Policies ready for use, by the digest that a grant names. */
 export interface CompiledPolicies {
@@ -17,10 +17,10 @@ export function compiledPolicies(shelf: PolicyShelf): CompiledPolicies {
     async byDigest(digest) {
       const known = compiled.get(digest);
       if (known !== undefined) return known;
-      const document = parsePolicyDocument(await shelf.byDigest(digest));
+      const published = await readPublishedPolicy(await shelf.byDigest(digest));
       // A document that is not what its digest says was changed where it is kept.
-      if (!document.ok || (await policyDigest(document.value)) !== digest) return undefined;
-      const policy = compilePolicy(document.value, digest);
+      if (!published.ok || published.value.digest !== digest) return undefined;
+      const policy = compilePolicy(published.value.granted, digest);
       const [oldest] = compiled.keys();
       if (compiled.size >= kept && oldest !== undefined) compiled.delete(oldest);
       compiled.set(digest, policy);

@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
@@ -70,7 +71,7 @@ export async function fill<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
   origin: OriginSession,
-  open: (base: string) => P,
+  open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   let page: P | undefined;
   const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
@@ -82,7 +83,7 @@ async function fillFrom<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
   origin: OriginSession,
-  open: (base: string) => P,
+  open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted } = start;
   let at = start;

@@ -1,5 +1,6 @@
 import { property, textAt, type JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
+import type { FhirBase } from "#fhir/reference";
 import type { Result } from "#kernel/result";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
@@ -47,7 +48,7 @@ class HistoryOfType extends HistoryPage {
   readonly #origin: OriginSession;
   readonly #now: Map<string, JsonObject | undefined>;
 
-  constructor(grant: HistoryGrant, base: string, origin: OriginSession) {
+  constructor(grant: HistoryGrant, base: FhirBase, origin: OriginSession) {
     const now = new Map<string, JsonObject | undefined>();
     super(grant, origin.basesAt(base), (id) => now.get(id));
     this.#type = grant.type;

@@ -1,5 +1,6 @@
 import { listText } from "#fhir/bundle";
 import type { JsonObject } from "#fhir/json";
+import type { FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { Linked } from "#phi/beside";
 import { Discloser } from "#phi/disclose";
@@ -19,8 +20,8 @@ const [rowsMax, pagesMax] = [10_000, 20];
  * it would leave a gap that tells so.
  */
 export async function listLastN({ search, question, max }: LastNGrant, origin: OriginSession): Promise<Result<Disclosure, GatherRefusal>> {
-  const counted: { readonly row: JsonObject; readonly base: string }[] = [];
-  const counts = (row: JsonObject, base: string) => {
+  const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
+  const counts = (row: JsonObject, base: FhirBase) => {
     const isVisible = search.viewOf(row, base) !== undefined;
     if (isVisible) counted.push({ row, base });
     return isVisible;

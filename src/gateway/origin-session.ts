@@ -1,6 +1,7 @@
 import type { JsonObject } from "#fhir/json";
 import type { NamedPatient } from "#fhir/patients-named";
 import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import type { FhirBase } from "#fhir/reference";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { AlsoConcerned } from "#phi/also-concerned";
@@ -25,7 +26,7 @@ export interface OriginSessionScene {
 export interface WholeAnswer {
   readonly body: Uint8Array;
   /** FHIR base of the origin that answered. */
-  readonly base: string;
+  readonly base: FhirBase;
 }
 
 /** A question names more patients than its asker may ask about at once. */
@@ -121,7 +122,7 @@ export class OriginSession {
   }
 
   /** What an answer from this base of the origin's is cut with. */
-  basesAt(origin: string): NamedBases {
+  basesAt(origin: FhirBase): NamedBases {
     return { public: this.base, origin, name: this.name, residences: this.residences };
   }
 }

@@ -1,7 +1,7 @@
 import { property, textAt, isObject, valuesAt, type JsonObject } from "#fhir/json";
 import { holdsAt } from "#fhir/period";
 import type { FhirQuestion } from "#fhir/ports";
-import { parseReference, type Reference } from "#fhir/reference";
+import { parseReference, type Reference, type FhirBase } from "#fhir/reference";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
@@ -61,7 +61,7 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   const selves = new Set([...(user.type === "Practitioner" ? [written(user)] : []), ...roles.value.map(({ role }) => role)]);
   const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
   const patients = new Set<string>();
-  const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: string) => readonly string[]) => {
+  const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: FhirBase) => readonly string[]) => {
     const found = await asked;
     if (!found.ok) return found;
     for (const row of found.value.rows) {
@@ -121,14 +121,14 @@ async function rolesOf(user: Local, origin: OriginSession, at: Instant): Promise
   );
 }
 
-const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: string): boolean =>
+const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: FhirBase): boolean =>
   isOf(group, "Group") &&
   isOn(group, "active") &&
   property(group, "actual") === true &&
   property(group, "type") === "person" &&
   namedAt(group, ["managingEntity"], base).some((named) => selves.has(written(named)));
 
-function membersOf(group: JsonObject, base: string, at: Instant): readonly string[] {
+function membersOf(group: JsonObject, base: FhirBase, at: Instant): readonly string[] {
   return valuesAt(group, ["member"])
     .filter(isObject)
     .filter((member) => (property(member, "inactive") ?? false) === false && holdsAt(property(member, "period"), at))
@@ -142,7 +142,7 @@ function search(origin: OriginSession, type: string, by: Readonly<Record<string,
   return allRows(question, rowsMax, origin);
 }
 
-function namedAt(row: JsonObject, path: readonly string[], base: string): readonly Local[] {
+function namedAt(row: JsonObject, path: readonly string[], base: FhirBase): readonly Local[] {
   return valuesAt(row, path)
     .filter(isObject)
     .map((value) => parseReference(textAt(value, "reference") ?? "", base))

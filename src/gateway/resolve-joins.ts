@@ -1,5 +1,5 @@
 import { textAt, type JsonObject } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
@@ -49,7 +49,7 @@ async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Pr
   const { parameters, joined } = inner.value;
   let discloser: Discloser | undefined;
   let hasRoom = true;
-  const sees = (row: JsonObject, base: string) => {
+  const sees = (row: JsonObject, base: FhirBase) => {
     discloser ??= new Discloser(hop, origin.basesAt(base), joined);
     const seen = textAt(row, "resourceType") === hop.expects.type ? discloser.seen(row) : undefined;
     if (seen !== undefined) hasRoom = origin.concerned.decide(seen) && hasRoom;

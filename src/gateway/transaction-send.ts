@@ -1,7 +1,7 @@
 import type { BatchEntry } from "#fhir/batch";
 import { isArray, isObject, property, readJson, textAt, type Json } from "#fhir/json";
 import type { OriginWritten } from "#fhir/ports";
-import { isId } from "#fhir/reference";
+import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "./forward.ts";
 import type { OriginSession } from "./origin-session.ts";
@@ -72,7 +72,7 @@ export function entryText({
 const done = { POST: 201, PUT: 200, DELETE: 204 } as const;
 
 /** Of what the origin says of an entry its status and its place are taken, and the place told below the gateway's own base. */
-function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: string, origin: string): EntryEnd {
+function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: string, origin: FhirBase): EntryEnd {
   const response = isObject(said) ? property(said, "response") : undefined;
   const status = isObject(response) ? Number(/^\d{3}(?=\s|$)/u.exec(textAt(response, "status") ?? "")?.[0]) : NaN;
   if (status === 404 || status === 410) return { kind: "refused", refusal: { reason: "absent" } };
@@ -87,8 +87,8 @@ function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: strin
   return { kind: "done", status: done[write.method], location: `${base}/${type}/${known}${version}` };
 }
 
-function placeOf(location: string | undefined, type: string, origin: string) {
-  const below = location?.startsWith(`${origin}/`) === true ? location.slice(origin.length + 1) : location;
+function placeOf(location: string | undefined, type: string, origin: FhirBase) {
+  const [below] = readingsBelow(location ?? "", origin);
   const { id, version } =
     /(?:^|\/)(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ??
     {};

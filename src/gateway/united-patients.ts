@@ -1,5 +1,5 @@
 import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import { ok, type Result } from "#kernel/result";
 import { Discloser, type Withheld } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
@@ -76,7 +76,7 @@ function plainly(body: Uint8Array, id: string): JsonObject | undefined {
 }
 
 /** Ids of the origin's own patients to whom it links as another record of the same person that takes, or took, its place. */
-function linked(resource: JsonObject, base: string): readonly string[] {
+function linked(resource: JsonObject, base: FhirBase): readonly string[] {
   const links = property(resource, "link");
   if (!isArray(links)) return [];
   return links.flatMap((link) => {

@@ -1,7 +1,8 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { DisclosedWindow } from "#phi/disclosure";
 
 /** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
-export type BreakReason = "lease_lost" | "window_not_recorded" | "client_disconnected";
+export type BreakReason = Extract<RecordedOnly, "lease_lost" | "window_not_recorded" | "client_disconnected">;
 
 export interface WindowDesk {
   /** Throws when the client may not be answered any longer, or nobody knows. */

@@ -1,5 +1,5 @@
 import { meets, undecidable } from "#fhir/criteria";
-import { isId } from "#fhir/reference";
+import { isId, type FhirBase } from "#fhir/reference";
 import { textAt, type JsonObject } from "#fhir/json";
 import { namedBy } from "#fhir/patients-named";
 import type { Search } from "#fhir/search";
@@ -51,8 +51,8 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
   if (!naming.ok) return naming;
   const grant = evaluate(policy, access, { kind: "search", posted: true, ...criteria });
   if (!grant.ok) return grant;
-  const counted: { readonly row: JsonObject; readonly base: string }[] = [];
-  const counts = (row: JsonObject, base: string) => {
+  const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
+  const counts = (row: JsonObject, base: FhirBase) => {
     const isVisible = grant.value.viewOf(row, base) !== undefined; // how many are hidden must not decide
     if (isVisible) counted.push({ row, base });
     return isVisible;

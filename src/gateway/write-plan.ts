@@ -1,3 +1,5 @@
+import type { FhirBase } from "#fhir/reference";
+
 import { utf8 } from "#fhir/bytes";
 import { conditionalReferences } from "#fhir/batch";
 import { concernedBy, ownersOf } from "#fhir/compartment";
@@ -131,6 +133,7 @@ async function planCreate(
     bases: { origin: base, public: base },
     sources: new WeakMap<JsonObject, JsonObject>(),
     viewInside: (inside: JsonObject) => grant.value.writableInside(inside, base),
+    mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
   };
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
@@ -186,11 +189,14 @@ function decideChange(
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
   const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
-  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
+  const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
+  const context = { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" };
+  const merged = mergeBody(submitted.value, { stored, shown }, view, context);
   if (!merged.ok) return merged;
   const result = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
-  if (conditionalReferences(result).some((reference) => !standing.has(reference))) return err({ reason: "conditional_reference_not_supported" });
+  if (conditionalReferences(result).some((reference) => !standing.has(reference)))
+    return err({ reason: "conditional_reference_not_supported" });
   if (!sameOwners(stored, result, origin)) return err({ reason: "result_changes_patient" });
   if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_outside_access" });
@@ -247,7 +253,7 @@ function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject, polic
   return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
 }
 
-function sameOwners(stored: JsonObject, result: JsonObject, base: string): boolean {
+function sameOwners(stored: JsonObject, result: JsonObject, base: FhirBase): boolean {
   const [before, after] = [ownersOf(stored, base), ownersOf(result, base)];
   return before.size === after.size && [...before].every((owner) => after.has(owner));
 }

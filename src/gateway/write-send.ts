@@ -2,7 +2,7 @@ import { utf8 } from "#fhir/bytes";
 import type { ResourceType } from "#fhir/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json";
 import type { OriginWritten } from "#fhir/ports";
-import { isId } from "#fhir/reference";
+import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
@@ -32,7 +32,7 @@ export interface DoneWrite {
   readonly version: string | undefined;
   /** What the origin says that it holds now, before anything is decided about it; `undefined`: nothing. */
   readonly body: Uint8Array | undefined;
-  readonly base: string;
+  readonly base: FhirBase;
 }
 
 /** Where a Patient lives now that the write is done. */
@@ -109,7 +109,7 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
   const read = body === undefined ? undefined : readJson(body);
   const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
   const meta = resource && property(resource, "meta");
-  const below = location?.startsWith(`${base}/`) === true ? location.slice(base.length + 1) : location;
+  const [below] = readingsBelow(location ?? "", base);
   // Below whatever path the server calls its base.
   const { of, id, at } =
     /(?:^|\/)(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ?? {};
@@ -134,7 +134,7 @@ export async function represent(
   if (!grant.ok) return undefined;
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
-  const disclose = (bytes: Uint8Array, from: string) => new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
+  const disclose = (bytes: Uint8Array, from: FhirBase) => new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
   const said = body && disclose(body, base);
   if (said?.ok === true) return said.value;
   const answer = await origin.read(grant.value.ask);

@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { Disclosure } from "#phi/disclosure";
 import { faceOf } from "./refusal.ts";
 import type { ReleaseGate } from "./release-gate.ts";
@@ -66,7 +67,7 @@ async function tell(
     const spent = await gate.spendRecords(disclosure, origin.concerned);
     return spent.ok ? { disclosure } : { reason: spent.error.reason };
   } catch {
-    return { reason: "answer_unavailable" };
+    return { reason: "answer_unavailable" satisfies RecordedOnly };
   }
 }
 

@@ -81,7 +81,7 @@ export function mergeRegistry(
   if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", ...traits]);
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", "alsoKnownAs", ...traits]);
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;

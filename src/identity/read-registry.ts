@@ -68,9 +68,11 @@ function inconsistent({ issuers, clients, agreements, grants, origins }: Registr
   for (const [i, { scopes }] of grants.entries()) {
     if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "not a list of SMART scopes");
   }
-  for (const [i, { url }] of origins.entries()) {
+  for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
     const { protocol, hostname } = new URL(url);
     if (protocol === "http:" && !loopback.has(hostname)) return bad(["origins", i, "url"], "https is needed but on a loopback host");
+    const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
+    if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "is there twice");
   }
   return undefined;
 }

@@ -219,13 +219,18 @@ const grant = z.strictObject({
   signedResponses: z.boolean().default(false).meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
 });
 
+const fhirBase = z
+  .url({ protocol: /^https?$/u })
+  .max(2_048)
+  .regex(/^https?:\/\/[^?#@\s]+[^/?#@\s]$/u);
+
 const origin = z.strictObject({
   name: slug,
-  url: z
-    .url({ protocol: /^https?$/u })
-    .max(2_048)
-    .regex(/^https?:\/\/[^?#@\s]+[^/?#@\s]$/u)
-    .meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
+  url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
+  alsoKnownAs: z.array(fhirBase).min(1).max(8).optional().meta({
+    description:
+      "Other FHIR bases by which this server names itself in links, references and texts, each without a trailing slash. They are recognised and kept from clients as `url` is; none is ever asked.",
+  }),
   credentials: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("none") }),
     z.strictObject({ kind: z.literal("bearer"), secret: secretName }),

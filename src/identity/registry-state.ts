@@ -62,6 +62,7 @@ export const issuerEntry = ({
 export const originEntry = ({
   name,
   url,
+  alsoKnownAs,
   credentials,
   forwardClientCert,
   transactions,
@@ -70,6 +71,7 @@ export const originEntry = ({
 }: Of<"origins">): OriginEntry => ({
   name,
   url,
+  alsoKnownAs,
   credentials,
   forwardClientCert,
   transactions,

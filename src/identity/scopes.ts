@@ -22,7 +22,12 @@ export type Scopes = readonly Scope[];
 
 /** Never the scope's text: its query part may hold what a log may not. */
 export type ScopeRefusal = {
-  readonly reason: "scope_malformed" | "scope_unknown" | "scope_context_not_supported" | "scope_query_not_supported" | "scope_exceeds_grant";
+  readonly reason:
+    | "scope_malformed"
+    | "scope_unknown"
+    | "scope_context_not_supported"
+    | "scope_query_not_supported"
+    | "scope_exceeds_grant";
 };
 
 export type Permission = "c" | "r" | "u" | "d" | "s";

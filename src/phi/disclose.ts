@@ -3,7 +3,7 @@ import { meets as meetsCriteria } from "#fhir/criteria";
 import { utf8 } from "#fhir/bytes";
 import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
 import { isObject, property, readJson, resourceBytesMax, textAt, type Json, type JsonObject } from "#fhir/json";
-import { isId } from "#fhir/reference";
+import { isId, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
@@ -222,7 +222,7 @@ export interface Joined {
 }
 
 /** Strictly: an origin may have ignored it. */
-function meets(row: JsonObject, { paths, among }: Joined, base: string): boolean {
+function meets(row: JsonObject, { paths, among }: Joined, base: FhirBase): boolean {
   if (paths === undefined) return among.has(`${textAt(row, "resourceType")}/${textAt(row, "id")}`);
   return [...referredAt(row, paths, base)].some((reference) => among.has(reference));
 }

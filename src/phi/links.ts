@@ -1,8 +1,8 @@
 import { isObject, textAt, valuesAt, type JsonObject } from "#fhir/json";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 
 /** The resources of this server that a resource refers to at these paths, as `Type/id`. `base`: the FHIR base that it was written for. */
-export function referredAt(resource: JsonObject, paths: readonly (readonly string[])[], base: string): ReadonlySet<string> {
+export function referredAt(resource: JsonObject, paths: readonly (readonly string[])[], base: FhirBase): ReadonlySet<string> {
   const references = paths
     .flatMap((path) => valuesAt(resource, path))
     .filter(isObject)

@@ -50,6 +50,10 @@ export const isCreatable = ({ required, elements }: ObjectView): boolean =>
 export const mayLeaveUnwhole = ({ required, everything, extensions }: ObjectView): boolean =>
   required.length > 0 && !(everything && extensions.all);
 
+/** Whether R4's `Patient.link.other` of a link is shown as masked. `shown` has been cleared of marks. */
+export const masksOther = ({ type }: ObjectView, shown: JsonObject): boolean =>
+  type === "Patient.link" && property(shown, "other") === undefined;
+
 export const shownExtension = (item: JsonObject, shown: ExtensionList): ObjectView | undefined =>
   isShown(item, shown) ? extensionView : undefined;
 

@@ -1,6 +1,7 @@
 import { elementsOf, isResourceType, type R4Element } from "#fhir/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { isSame, sameText } from "#fhir/same";
+import { baseNames } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ElementView, ObjectView } from "#policy/view";
@@ -11,6 +12,7 @@ import {
   isAsShown,
   isCreatable,
   isFormed,
+  masksOther,
   mayLeaveUnwhole,
   nothing,
   objectsIn,
@@ -43,6 +45,8 @@ export interface MergeContext {
   readonly patched?: boolean;
   /** What may be written of a resource inside this one; `undefined`: nothing. */
   readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  /** Whether the writer may be shown the other Patient of a link; a link to any other Patient is not written. In the origin's terms. */
+  readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
 /**
@@ -284,8 +288,13 @@ class Merger {
     if (view === undefined) return this.#fail("hidden", at);
     if (isObject(seen) && isObject(kept) && viewOf(kept) !== view) return this.#fail("read_only", at);
     if (!isObject(seen) && !isCreatable(view)) return this.#fail("not_added", at);
+    const isOther = scene.view.type === "Patient.link" && name === "other";
+    // Beside a hidden reference a new name would mislead, and whether there is a reference at all would tell.
+    if (isOther && stored !== undefined && masksOther(scene.view, shown ?? {})) return this.#fail("read_only", at);
     const three = { body: said, shown: isObject(seen) ? seen : undefined, stored: isObject(kept) ? kept : undefined };
-    this.#put(scene, name, this.#object(three, view, at));
+    const merged = this.#object(three, view, at);
+    if (isOther && !this.#context.mayLinkTo(merged)) return this.#fail("hidden", at);
+    this.#put(scene, name, merged);
   }
 
   /** What is hidden of an object whose visible part goes. */
@@ -329,7 +338,7 @@ class Merger {
     });
     if (gone.some(({ view }) => !view.everything))
       return this.#fail(placed.some(({ index }) => index === undefined) ? "unmatched" : "not_removed", at);
-    if (gone.some(({ view }) => mayLeaveUnwhole(view))) return this.#fail("not_removed", at);
+    if (gone.some(({ view, item }) => mayLeaveUnwhole(view) || masksOther(view, item))) return this.#fail("not_removed", at);
 
     const becomes = placed.map(({ value, index }, position) => {
       const place = `${at}[${position}]`;
@@ -413,6 +422,6 @@ class Merger {
     if (typeof value !== "string" || !value.startsWith(`${bases.public}/`)) return value;
     const below = value.slice(bases.public.length + 1);
     if (view.type === "Reference" && name === "reference") return below;
-    return urlTypes.has(type) ? `${bases.origin}/${below}` : value;
+    return urlTypes.has(type) ? `${baseNames(bases.origin)[0]}/${below}` : value;
   }
 }

@@ -1,3 +1,4 @@
+import { baseNames, type FhirBase } from "#fhir/reference";
 import { notPlain } from "./address-spellings.ts";
 
 /** How an origin's address is found in a text, in plain sight and otherwise. */
@@ -14,8 +15,11 @@ export interface OriginPatterns {
   readonly needles: readonly string[];
   /** A text without any of these holds no address, in plain sight or otherwise: the one cheap look that nearly every text ends with. */
   readonly suspect: RegExp;
-  /** In a URI in lower case: it is an address and no name. On an IP address and on `localhost` every one is, elsewhere those with the port. */
-  readonly notAName: RegExp;
+  /**
+   * For each name of the origin, in a URI in lower case: it is an address and no name. On an IP address and on `localhost` every one is,
+   * elsewhere those with the port. `suspect`: as above, for this name.
+   */
+  readonly notNames: readonly { readonly suspect: RegExp; readonly address: RegExp }[];
 }
 
 // What a loopback address is called: by name, as IPv4 of any notation (WHATWG URL §3.5), as IPv6. Which server is meant, the port tells.
@@ -28,47 +32,88 @@ const loopback = [
 const loopbackEncoded = String.raw`(?:localhost|127(?:\.\d{1,3}){1,3}|%5B(?:[0-9a-f.]|%3A){2,45}%5D)`;
 
 /**
- * @param origin FHIR base of the origin.
+ * @param origin FHIR base of the origin: every name of it.
  * @param base the gateway's, which may be on the origin's host, even below its base.
  */
-export function originPatterns(origin: string, base: string): OriginPatterns {
-  const { hostname, protocol, port, pathname } = new URL(origin);
-  const isLoopback = hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
-  const number = port === "" ? (protocol === "https:" ? "443" : "80") : port;
+export function originPatterns(origin: FhirBase, base: string): OriginPatterns {
+  const isGateways = (name: string) => name.toLowerCase() === base.toLowerCase(); // an origin may know itself by its public address
+  const names = baseNames(origin).filter((name) => !isGateways(name));
+  // Of two names the longer one is read first: `/fhir/r4` may be a name beside `/fhir`.
+  const forms = names.toSorted((a, b) => b.length - a.length).map(formsOf);
+  const any = (form: keyof NameForms) => (forms.length === 0 ? "(?!)" : either(...new Set(forms.map((each) => each[form]))));
+  const ours = `${escaped(base)}${end}`;
+  const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
+  const [below, elsewhere] = [`(?<below>${any("below")})`, `(?<elsewhere>${any("elsewhere")})`];
+  const encoded = `(?<encoded>${any("encodedBelow")}|${any("encodedElsewhere")})`;
+  const bare = `(?<bare>${any("bareBelow")}|${any("bare")})`;
+  const needles = [...new Set(names.flatMap(needlesOf))];
+  return {
+    all: new RegExp(`${mine}|${below}|${elsewhere}|${encoded}|${bare}`, "giu"),
+    start: new RegExp(String.raw`^\s*(?:(?<ours>${ours})|${below}|${elsewhere})`, "iu"),
+    belowAtStart: new RegExp(String.raw`^\s*(?!${ours})${any("below")}`, "iu"),
+    address: new RegExp(any("address"), "iu"),
+    needles,
+    suspect: suspicion(needles),
+    notNames: names.map((name) => ({ suspect: suspicion(needlesOf(name)), address: notAName(name) })),
+  };
+}
+
+/** The ways of writing one name of an origin's base, as sources of patterns. */
+type NameForms = Readonly<Record<"below" | "elsewhere" | "encodedBelow" | "encodedElsewhere" | "bareBelow" | "bare" | "address", string>>;
+
+function formsOf(name: string): NameForms {
+  const { hostname, port, pathname } = new URL(name);
+  const number = portOf(name);
   const host = escaped(hostname);
   const path = pathname === "/" ? "" : escaped(pathname.replace(/\/$/u, ""));
-  const ours = `${escaped(base)}${end}`;
+  const isLoopback = isLoopbackName(hostname);
 
   const aliases = isLoopback ? [`(?:${loopback}):0{0,8}${number}(?!\\d)`] : [];
   const server = either(host + (port === "" ? "(?::80|:443)?" : `:0{0,8}${port}`), ...aliases);
-  const below = String.raw`(?:https?:)?//${server}${path}${end}`;
   // Schemes and user names are bounded, so that a long word costs no more than its length.
   const anyPort = either(String.raw`${host}\.?(?::\d+)?`, ...aliases);
-  const elsewhere = String.raw`(?:[a-z][a-z0-9+.-]{0,15}:)?//(?:[^\s/@"'<>]{0,64}@)?${anyPort}${hostEnd}(?:/[^\s"'<>]*)?`;
 
   const encodedAliases = isLoopback ? [`${loopbackEncoded}%3A0{0,8}${number}(?!\\d)`] : [];
   const encodedHost = either(String.raw`${escaped(encodeURIComponent(hostname))}(?:%3A\d+)?`, ...encodedAliases);
   const encodedPath = escaped(encodeURIComponent(pathname.replace(/\/$/u, "")));
-  const encoded = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}(?:${encodedPath}(?![A-Za-z0-9._~-])|(?:%2F[^\s"'<>&]*)?)`;
+  const encodedServer = String.raw`(?:https?%3A)?%2F%2F${encodedHost}${hostEnd}`;
 
   // A bare host name may be anybody's word; with the port it is this server's address.
   const bareHost = `(?<![A-Za-z0-9.-])${either(host, ...(isLoopback ? [loopback] : []))}`;
-  const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)(?:${path}${end})?`;
-
-  const namesNothing = hostname === "localhost" || /^(?:[\d.]+|\[.*\])$/u.test(hostname);
-  // An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
-  const needles = [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopback ? [number] : [])];
-  const mine = `(?<ours>${ours}|${escaped(encodeURIComponent(base))})`;
+  const bare = String.raw`${bareHost}(?::|%3A)0{0,8}${port === "" ? "(?:80|443)" : port}(?!\d)`;
   return {
-    all: new RegExp(`${mine}|(?<below>${below})|(?<elsewhere>${elsewhere})|(?<encoded>${encoded})|(?<bare>${bare})`, "giu"),
-    start: new RegExp(String.raw`^\s*(?:(?<ours>${ours})|(?<below>${below})|(?<elsewhere>${elsewhere}))`, "iu"),
-    belowAtStart: new RegExp(String.raw`^\s*(?!${ours})${below}`, "iu"),
-    address: new RegExp(String.raw`//(?:[^\s/@]{0,64}@)?${host}\.?${hostEnd}|${bareHost}\.?:0{0,8}${number}(?!\d)`, "iu"),
-    needles,
-    suspect: new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu"),
-    notAName: namesNothing ? /^/u : port === "" ? /(?!)/u : new RegExp(`${host}\\.?:0{0,8}${port}(?!\\d)`, "u"),
+    below: String.raw`(?:https?:)?//${server}${path}${end}`,
+    elsewhere: String.raw`(?:[a-z][a-z0-9+.-]{0,15}:)?//(?:[^\s/@"'<>]{0,64}@)?${anyPort}${hostEnd}(?:/[^\s"'<>]*)?`,
+    encodedBelow: `${encodedServer}${encodedPath}(?![A-Za-z0-9._~-])`,
+    encodedElsewhere: String.raw`${encodedServer}(?:%2F[^\s"'<>&]*)?`,
+    bareBelow: `${bare}${path}${end}`,
+    bare,
+    address: String.raw`//(?:[^\s/@]{0,64}@)?${host}\.?${hostEnd}|${bareHost}\.?:0{0,8}${number}(?!\d)`,
   };
 }
+
+// An IPv6 address has brackets. By another name of the loopback address, only the port gives it away.
+function needlesOf(name: string): readonly string[] {
+  const { hostname } = new URL(name);
+  return [hostname, encodeURIComponent(hostname).toLowerCase(), ...(isLoopbackName(hostname) ? [portOf(name)] : [])];
+}
+
+const suspicion = (needles: readonly string[]) => new RegExp(either(notPlain.source, ...new Set(needles.map(escaped))), "iu");
+
+function notAName(name: string): RegExp {
+  const { hostname, port } = new URL(name);
+  const host = escaped(hostname);
+  if (isLoopbackName(hostname)) return /^/u;
+  if (/^(?:[\d.]+|\[.*\])$/u.test(hostname)) return new RegExp(host, "u");
+  return port === "" ? /(?!)/u : new RegExp(`${host}\\.?:0{0,8}${port}(?!\\d)`, "u");
+}
+
+function portOf(name: string): string {
+  const { port, protocol } = new URL(name);
+  return port === "" ? (protocol === "https:" ? "443" : "80") : port;
+}
+
+const isLoopbackName = (hostname: string) => hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 
 // A base ends where a path segment ends: `/fhir` is no prefix of `/fhir2`.
 const end = "(?![A-Za-z0-9._~%-])";

@@ -1,10 +1,12 @@
+import { baseNames, type FhirBase } from "#fhir/reference";
+
 import { remembered } from "#kernel/remembered";
 import { spells } from "./address-spellings.ts";
 import { originPatterns } from "./origin-patterns.ts";
 
-/** The two addresses of one FHIR base, without a trailing slash: the origin's, which never leaves (P8), and the gateway's. */
+/** The two addresses of one FHIR base: the origin's, of whose names none leaves (P8), and the gateway's, without a trailing slash. */
 export interface Bases {
-  readonly origin: string;
+  readonly origin: FhirBase;
   readonly public: string;
 }
 
@@ -25,13 +27,16 @@ export interface OriginUrls {
   readonly name: (uri: string) => string | undefined;
 }
 
-export const originUrls = ({ origin, public: base }: Bases): OriginUrls => urlsOf(origin)(base);
+export const originUrls = ({ origin, public: base }: Bases): OriginUrls => urlsOf(baseNames(origin).join(" "))(base);
 
-// 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them.
-const urlsOf = remembered(64, (origin) => remembered(2, (base) => makeUrls(origin, base)));
+// 64 origins of one isolate, each below one base. Making the patterns takes longer than a read's use of them. No name has a space in it.
+const urlsOf = remembered(64, (names) => {
+  const [first = "", ...others] = names.split(" ");
+  return remembered(2, (base) => makeUrls([first, ...others], base));
+});
 
-function makeUrls(origin: string, base: string): OriginUrls {
-  const { all, start, belowAtStart, address, needles, suspect, notAName } = originPatterns(origin, base);
+function makeUrls(origin: FhirBase, base: string): OriginUrls {
+  const { all, start, belowAtStart, address, needles, suspect, notNames } = originPatterns(origin, base);
   const ownBase = base.toLowerCase();
   const mentions = (text: string) => {
     const lower = text.toLowerCase();
@@ -58,7 +63,7 @@ function makeUrls(origin: string, base: string): OriginUrls {
     address: addressOf,
     name: (uri) => {
       if (!suspect.test(uri)) return uri;
-      if (spells(uri, notAName, ownBase)) return addressOf(uri);
+      if (notNames.some((one) => one.suspect.test(uri) && spells(uri, one.address, ownBase))) return addressOf(uri);
       return mentions(uri) ? uri.replace(belowAtStart, () => base) : uri; // a `$` in the base is no pattern
     },
   };

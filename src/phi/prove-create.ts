@@ -15,12 +15,13 @@ export function createProblems(
 ): readonly string[] {
   const granted = evaluateWrite(policy, access, { kind: "create", type });
   if (!granted.ok) return [granted.error.reason];
-  const { writable, writableInside, widens } = granted.value;
+  const { writable, writableInside, mayLinkTo, widens } = granted.value;
   const { id: _given, ...submitted } = sent; // the server gives it (FHIR R4 http §3.1.0.8)
   const view = writable(submitted, bases.origin);
   if (view === undefined) return ["it is no row that may be created"];
   const viewInside = (inside: JsonObject) => writableInside(inside, bases.origin);
-  const merged = mergeBody(submitted, undefined, view, { bases, sources: new WeakMap(), viewInside });
+  const linked = (other: JsonObject) => mayLinkTo(other, bases.origin);
+  const merged = mergeBody(submitted, undefined, view, { bases, sources: new WeakMap(), viewInside, mayLinkTo: linked });
   if (merged.ok) {
     if (writable(merged.value, bases.origin) !== view) return ["it would become no row that may be created"];
     return widens(undefined, merged.value) ? ["it would decide whose records its writer reaches"] : [];

@@ -1,6 +1,6 @@
 import { ownerPathsOf, ownersNamed, type Concerned } from "#fhir/compartment";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
-import { mentionOf, patientIn } from "#fhir/reference";
+import { mentionOf, patientIn, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
@@ -89,7 +89,7 @@ class Cutter {
   readonly #fragments: ReadonlySet<string>;
   readonly #refersTo = new Set<string>();
   /** Below which a patient is the origin's. */
-  readonly #bases: readonly string[];
+  readonly #bases: readonly FhirBase[];
   readonly #patients = new Set<string>();
   /** Of these the ones whom something names that leaves. */
   readonly #seen = new Set<string>();

@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { OriginEntry } from "#identity/registry-state";
 import { namedSecret, type SecretOf } from "./named-secret.ts";
 import type { OriginTokens } from "./origin-tokens.ts";
@@ -5,11 +6,12 @@ import type { OriginAddress } from "./upstream.ts";
 
 /** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment lacks it. */
 export function originAddress(
-  { url, credentials, forwardClientCert, transactions, honoursIfMatchOnDelete = false }: OriginEntry,
+  { url, alsoKnownAs = [], credentials, forwardClientCert, transactions, honoursIfMatchOnDelete = false }: OriginEntry,
   secretOf: SecretOf,
   tokens: OriginTokens,
 ): OriginAddress {
-  const server = { base: url, forwardClientCert, traits: { transactions, honoursIfMatchOnDelete } };
+  const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
+  const server = { base, forwardClientCert, traits: { transactions, honoursIfMatchOnDelete } };
   switch (credentials.kind) {
     case "none":
       return { ...server, bearer: undefined };

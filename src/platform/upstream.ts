@@ -1,4 +1,5 @@
 import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import { baseNames, type FhirBase } from "#fhir/reference";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { Secret } from "#kernel/secret";
@@ -8,8 +9,8 @@ import { piecesOf } from "./pieces.ts";
 
 /** A registered origin, ready to be called. */
 export interface OriginAddress {
-  /** FHIR base without a trailing slash. */
-  readonly base: string;
+  /** Asked by its first name; it may name itself by any. */
+  readonly base: FhirBase;
   readonly bearer: Secret | BearerSource | undefined;
   /** It is told the certificate of whoever asks. */
   readonly forwardClientCert: boolean;
@@ -94,14 +95,14 @@ async function withBearer<Answer extends OriginAnswer | OriginWritten>(
 }
 
 interface Caller {
-  readonly base: string;
+  readonly base: FhirBase;
   readonly bearer: Secret | undefined;
   readonly clientCert: string | undefined;
   readonly hosts: ReadonlySet<string>;
 }
 
 async function once(caller: Caller, question: OriginQuestion, onEnd: (failed: boolean) => void): Promise<OriginAnswer> {
-  const { url, form } = addressOf(caller.base, question);
+  const { url, form } = addressOf(baseNames(caller.base), question);
   // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
   const headers: Record<string, string> = { prefer: "handling=strict" };
   if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
@@ -119,7 +120,7 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: bool
   if (body !== undefined) headers["content-type"] = "application/fhir+json";
   if (version !== undefined) headers["if-match"] = `W/"${version}"`;
   const sending = body === undefined ? { method, headers } : { method, headers, body };
-  return reached(caller, new URL(`${caller.base}/${path}`), sending, async (response) => {
+  return reached(caller, new URL(`${baseNames(caller.base)[0]}/${path}`), sending, async (response) => {
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
       const location = response.headers.get("location") ?? undefined;
@@ -164,7 +165,10 @@ async function reached<Answer>(
   }
 }
 
-function addressOf(base: string, question: OriginQuestion): { readonly url: URL; readonly form: string | undefined } {
+function addressOf(
+  [base]: readonly [string, ...string[]],
+  question: OriginQuestion,
+): { readonly url: URL; readonly form: string | undefined } {
   if ("link" in question) return { url: new URL(base + question.link), form: undefined };
   const { path, query, posted } = question;
   if (posted === true) return { url: new URL(`${base}/${path}/_search`), form: query };

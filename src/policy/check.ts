@@ -9,6 +9,7 @@ import { mayRepeat, resolvePath } from "./resolve.ts";
 import type { PolicyDocument, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
 import { isNothing, nothing, union, type Shown } from "./shown.ts";
+import { unsafeWrites } from "./unsafe-writes.ts";
 import { compileView } from "./view.ts";
 
 /** What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each other. Empty: publishable. */
@@ -52,14 +53,15 @@ function checkRule(rule: PolicyRule, at: string): readonly PolicyProblem[] {
   return [...broken, ...searchProblems(rule, at), ...referredByProblems(rule, at), ...writeProblems(rule, at)];
 }
 
-/** Nobody overwrites or deletes what may not be seen. */
-function writeProblems({ interactions }: PolicyRule, at: string): readonly PolicyProblem[] {
-  if (interactions.includes("read")) return [];
-  return interactions.flatMap((interaction, index) =>
-    interaction === "update" || interaction === "delete"
-      ? [{ pointer: `${at}/interactions/${index}`, problem: `needs \`read\` beside it: what may not be seen is not to be lost` }]
-      : [],
-  );
+/** Nobody overwrites or deletes what may not be seen, nor finds it out by writing. */
+function writeProblems(rule: PolicyRule, at: string): readonly PolicyProblem[] {
+  const { interactions, deletes } = rule;
+  const problems = unsafeWrites(rule).map(({ interaction, problem }) => ({
+    pointer: `${at}/interactions/${interactions.indexOf(interaction)}`,
+    problem,
+  }));
+  const idle = deletes !== undefined && !interactions.includes("delete");
+  return idle ? [...problems, { pointer: `${at}/deletes`, problem: "the rule grants no delete" }] : problems;
 }
 
 function conditionProblem(type: string, condition: RowCondition): string | undefined {

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { err, ok, type Result } from "#kernel/result";
 import { checkPolicy } from "./check.ts";
+import { unsafeWrites } from "./unsafe-writes.ts";
 import { policySchema, type PolicyDocument, type PolicyProblem } from "./schema.ts";
 
 export type { PolicyDocument, PolicyProblem } from "./schema.ts";
@@ -9,6 +10,24 @@ export type { PolicyDocument, PolicyProblem } from "./schema.ts";
 export function parsePolicyDocument(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const read = readPolicyDocument(body);
   return read.ok ? read : err(read.error[0]);
+}
+
+/** A document that was published, and what this version grants of it. */
+interface PublishedPolicy {
+  readonly digest: string;
+  readonly granted: PolicyDocument;
+}
+
+/** Reads a document that was published, perhaps by an earlier version, whose rules for writing were wider: a write that is unsafe is not granted. */
+export async function readPublishedPolicy(body: unknown): Promise<Result<PublishedPolicy, PolicyProblem>> {
+  const published = policySchema.safeParse(body);
+  if (!published.success) return err({ pointer: "", problem: "is no policy document" });
+  const rules = published.data.rules.map((rule) => {
+    const unsafe = new Set(unsafeWrites(rule).map(({ interaction }) => interaction));
+    return { ...rule, interactions: rule.interactions.filter((interaction) => !unsafe.has(interaction)) };
+  });
+  const granted = parsePolicyDocument({ ...published.data, rules });
+  return granted.ok ? ok({ digest: await policyDigest(published.data), granted: granted.value }) : granted;
 }
 
 /** As {@link parsePolicyDocument}, with everything that is wrong: by its form, or else by what it says. */

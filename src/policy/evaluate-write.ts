@@ -1,10 +1,11 @@
+import type { FhirBase } from "#fhir/reference";
 import type { ResourceType } from "#fhir/elements";
 import { property, type JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
-import { canHold, holdOf, isHeld, mayGoWith, type Access, type Hold } from "./hold.ts";
+import { canHold, holdOf, isHeld, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
 import { isLabelled } from "./labels.ts";
 import { changesRelation, showsMore } from "./self-widening.ts";
 
@@ -22,11 +23,13 @@ export interface WriteGrant {
    * What may be written of a row; `undefined`: it is not one that this rule or scope reaches. Of the stored one, and of what becomes of it
    * or is created: both must be such rows. `base`: the origin's.
    */
-  readonly writable: (resource: JsonObject, base: string) => ResourceView | undefined;
+  readonly writable: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
+  /** Whether a link to the other Patient may be written: the writer may be shown it, or a create may make it. `base`: the origin's. */
+  readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** Whether its writer would see more by what becomes of a stored row, or is created, than by what there was. */
   readonly widens: (stored: JsonObject | undefined, result: JsonObject) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
-  readonly writableInside: (resource: JsonObject, base: string) => ResourceView | undefined;
+  readonly writableInside: (resource: JsonObject, base: FhirBase) => ResourceView | undefined;
 }
 
 const grants = {
@@ -54,6 +57,7 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
   if (read?.value.expects.kind === "read" && read.value.expects.witnesses.length > 0)
     return err({ reason: "outside_patient_compartment", type });
 
+  const patients = holdOf(access, "Patient", permission);
   const writing = { policy, access, hold, interaction, permission };
   return ok({
     policyDigest: policy.digest,
@@ -62,6 +66,8 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
       if (!isHeld(hold, resource, type, base) || isLabelled(resource)) return undefined;
       return viewBy(policy, type, rules, resource);
     },
+    mayLinkTo: (other, base) =>
+      read === undefined ? patients !== undefined && namesHeld(patients, other, base) : read.value.mayLinkTo(other, base),
     widens: (stored, result) =>
       (stored !== undefined && showsMore(policy, type, stored, result)) ||
       (access.usersPatients !== undefined && changesRelation(policy.users, stored, result)),
@@ -86,7 +92,7 @@ interface Writing {
 function insideBy(
   { policy, access, hold, interaction, permission }: Writing,
   resource: JsonObject,
-  base: string,
+  base: FhirBase,
 ): ResourceView | undefined {
   const type = property(resource, "resourceType");
   const held = typeof type === "string" ? holdOf(access, type, permission) : undefined;

@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import { textAt, type JsonObject } from "#fhir/json";
 import type { Permission } from "#identity/scopes";
 import { isRowOf } from "./compile.ts";
@@ -15,7 +16,7 @@ export function explainRow(
   about: Explained,
   resource: JsonObject,
   { interaction, permission }: { readonly interaction: RuleInteraction; readonly permission: Permission },
-  base: string,
+  base: FhirBase,
 ): readonly string[] {
   const type = textAt(resource, "resourceType") ?? "";
   const hold = holdOf(about.access, type, permission);

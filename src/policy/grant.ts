@@ -1,3 +1,4 @@
+import type { FhirBase } from "#fhir/reference";
 import type { ResourceType } from "#fhir/elements";
 import type { JsonObject } from "#fhir/json";
 import type { FhirQuestion } from "#fhir/ports";
@@ -21,19 +22,19 @@ export interface Grant {
    * What may leave of a resource that was asked for; `undefined`: its row is in no rule's reach, or not the patient's. With other versions
    * of it: in the reach of no rule that reaches all of them. `base`: the origin's.
    */
-  readonly viewOf: (resource: JsonObject, base: string, ...versions: readonly JsonObject[]) => ResourceView | undefined;
+  readonly viewOf: (resource: JsonObject, base: FhirBase, ...versions: readonly JsonObject[]) => ResourceView | undefined;
   /**
    * What may leave of a resource inside one that leaves (contained, in a Bundle): by the rules to read its own type. `brought`: type of the
    * container where it is brought along with what was asked for.
    */
-  readonly viewInside: (resource: JsonObject, base: string, brought?: string) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, base: FhirBase, brought?: string) => ResourceView | undefined;
   /**
    * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
    * that lead to it, as `Type:parameter`.
    */
-  readonly viewBeside: (resource: JsonObject, base: string, through: ReadonlySet<string>) => ResourceView | undefined;
+  readonly viewBeside: (resource: JsonObject, base: FhirBase, through: ReadonlySet<string>) => ResourceView | undefined;
   /** Whether the other record that a Patient is linked to is within reach, so that it may be named. */
-  readonly mayLinkTo: (other: JsonObject, base: string) => boolean;
+  readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   readonly includes: readonly GrantedInclude[];
   /** Members of a resource that was asked for, by JSON name, beyond which its reader wants none; never sent to the origin. */
   readonly elements?: ReadonlySet<string> | undefined;

@@ -1,7 +1,7 @@
 import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json";
 import { ownedBy, readsOwners } from "#fhir/owner-parameter";
-import { parseReference } from "#fhir/reference";
+import { parseReference, type FhirBase } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
 import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
@@ -58,20 +58,20 @@ export const canHold = (hold: Hold, type: string): boolean => hold.some(({ to })
 export const isEverybodys = (hold: Hold): boolean => hold.some(({ to, categories }) => to === undefined && categories.length === 0);
 
 /** Whether a row is within the hold. `base`: the origin's. */
-export const isHeld = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
+export const isHeld = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
   hold.some(({ to, categories }) => (to === undefined || isOwnedBy(row, to, base)) && isOfCategories(row, type, categories));
 
 /**
  * As {@link isHeld}; a row of a type that is nobody's own has to be of the right categories and to tell of no other patient: a reference led
  * to it, which whoever may write can make.
  */
-export const isReached = (hold: Hold, row: JsonObject, type: string, base: string): boolean =>
+export const isReached = (hold: Hold, row: JsonObject, type: string, base: FhirBase): boolean =>
   canHold(hold, type)
     ? isHeld(hold, row, type, base)
     : hold.some(({ to, categories }) => to !== undefined && isAboutNoOther(row, to, base) && isOfCategories(row, type, categories));
 
 /** Whether a reference names a Patient that is within a hold on Patients. */
-export function namesHeld(hold: Hold, reference: JsonObject, base: string): boolean {
+export function namesHeld(hold: Hold, reference: JsonObject, base: FhirBase): boolean {
   const named = parseReference(textAt(reference, "reference") ?? "", base);
   return hold.some(({ to }) => to === undefined || (named.kind === "local" && named.type === "Patient" && to.has(named.id)));
 }
@@ -80,7 +80,7 @@ export function namesHeld(hold: Hold, reference: JsonObject, base: string): bool
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
  * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.
  */
-export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, type: string, base: string): boolean {
+export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, type: string, base: FhirBase): boolean {
   return inside.some(({ to, categories }) => {
     if (!isOfCategories(resource, type, categories)) return false;
     if (to === undefined) return true;

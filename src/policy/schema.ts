@@ -67,6 +67,10 @@ const rule = z.strictObject({
   extensions: z.array(z.url()).min(1).max(100).optional().meta({
     description: "Extensions that are shown wherever their parent is, by URL; also the modifier extensions that are understood.",
   }),
+  deletes: z.literal("unseen").optional().meta({
+    description:
+      "With `delete`, where the view does not show everything: that what is deleted takes along what its client never saw. Only a row that the client may see is ever deleted.",
+  }),
   search: z.array(z.string().min(1).max(100)).optional().meta({
     description: "Narrows the search parameters further than the view does. It never adds one.",
   }),

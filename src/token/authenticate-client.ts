@@ -26,7 +26,14 @@ export type ClientAuthenticationRefusal =
   | ClientRefusal
   | CredentialDenied
   | ProofRefusal
-  | { readonly reason: "client_unknown" | "client_id_mismatch" | "client_authentication_method_mismatch" | "assertion_replayed" | "proof_not_expected" };
+  | {
+      readonly reason:
+        | "client_unknown"
+        | "client_id_mismatch"
+        | "client_authentication_method_mismatch"
+        | "assertion_replayed"
+        | "proof_not_expected";
+    };
 
 export interface ClientAuthenticationPorts {
   readonly clients: ClientDirectory;

@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import { confirmation } from "#identity/binding";
 import { formatScopes } from "#identity/scopes";
 import { epochSeconds } from "#kernel/clock";
@@ -19,7 +20,7 @@ export async function serveIntrospection(arrival: IssuerArrival, ports: Introspe
   const { at } = arrival;
   const purposes = own && purposesInForce(own, client, await ports.denials.of(client.id, ports.publicUrl), at, ports);
   const active = own !== undefined && purposes !== undefined && purposes.length > 0;
-  const outcome = active ? { status: 200 } : { status: 200, reason: "token_not_active" };
+  const outcome = active ? { status: 200 } : { status: 200, reason: "token_not_active" satisfies RecordedOnly };
   const recorded = await ports.ledger.record([eventOf(arrival, "introspection", who, outcome)], senderOf(arrival, who, ports));
   return answer(arrival, 200, active ? description(own, purposes) : { active: false }, receiptOf(recorded));
 }

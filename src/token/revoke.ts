@@ -1,3 +1,4 @@
+import type { RecordedOnly } from "#entrypoint/refusal-reasons";
 import type { Instant } from "#kernel/clock";
 import { answer, eventOf, receiptOf, senderOf, type IssuerArrival } from "./issuer-trail.ts";
 import { questionOfOwn, type QuestionPorts } from "./question-of-own.ts";
@@ -24,12 +25,15 @@ export async function serveRevocation(arrival: IssuerArrival, ports: RevocationP
   const { client, own, who } = question.value;
   const sender = senderOf(arrival, who, ports);
   if (own === undefined) {
-    const recorded = await ports.ledger.record([eventOf(arrival, "revocation", who, { status: 200, reason: "token_not_active" })], sender);
+    const recorded = await ports.ledger.record(
+      [eventOf(arrival, "revocation", who, { status: 200, reason: "token_not_active" satisfies RecordedOnly })],
+      sender,
+    );
     return answer(arrival, 200, undefined, receiptOf(recorded));
   }
   const wanted = await ports.ledger.record([eventOf(arrival, "revocation", who, undefined)], sender);
   const done = await ports.revoker.revoke(client.id, own.token.id, own.token.expires);
-  const outcome = done ? { status: 200 } : { status: 503, reason: "too_many_revocations" };
+  const outcome = done ? { status: 200 } : { status: 503, reason: "too_many_revocations" satisfies RecordedOnly };
   await ports.ledger.record([{ ...eventOf(arrival, "revocation", who, outcome), step: 1 }], sender);
   return answer(arrival, outcome.status, undefined, { ...receiptOf(wanted), ...(!done && { "retry-after": retryAfterSeconds }) });
 }

@@ -46,7 +46,8 @@ type Form = (name: string) => string | undefined;
 
 /** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
 function readForm(contentType: string | undefined, body: Uint8Array): Result<Form, TokenRequestRefusal> {
-  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
+  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
+    return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
   // Every value that is taken from here is ASCII: other bytes, escaped or not, mean that something else was sent.

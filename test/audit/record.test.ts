@@ -12,6 +12,7 @@ import { Secret } from "#kernel/secret";
 import { fromCborMap, toCbor } from "#ledger/cbor";
 import { lineSalt, linesRoot } from "#ledger/lines";
 import { PLAINTEXT_BYTES_MAX } from "#ledger/padding";
+import { inLane } from "../support/lane.ts";
 
 const seed = new Uint8Array(32).fill(7);
 const name = fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/);
@@ -312,6 +313,6 @@ test("what a row decides of an event does not show in how many records it has, n
       });
       expect(lengths[1]).toEqual(lengths[0]);
     }),
-    { numRuns: process.env["PHYLAX_LANE"] === "long" ? 10_000 : 500 },
+    { numRuns: inLane({ fast: 500, slow: 500, long: 10_000 }) },
   );
 });

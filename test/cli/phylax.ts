@@ -4,10 +4,18 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { format } from "node:util";
+import { runCommand } from "../../cli/run-command.ts";
 import type { SampleLog } from "../ledger/sample-log.ts";
 
-/** Runs the command as somebody would who has no development stack below his folder, or in a folder of the test's own. */
-export async function phylaxIn(cwd: string, ...args: readonly string[]): Promise<{ code: number | null; out: string; error: string }> {
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Runs the command in a process of its own, in a folder of the test's. */
+export async function phylaxProcess(cwd: string, ...args: readonly string[]): Promise<Ended> {
   const { INIT_CWD: _, ...env } = process.env;
   const main = join(import.meta.dirname, "../../cli/main.ts");
   const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"], cwd, env });
@@ -16,6 +24,36 @@ export async function phylaxIn(cwd: string, ...args: readonly string[]): Promise
   return { code: await done, out, error };
 }
 
+let before: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs the command in this process, which has loaded it already: a process of its own takes a second. Calls wait for each other, since
+ * console and working directory are the process's.
+ */
+export function phylaxIn(cwd: string, ...args: readonly string[]): Promise<Ended> {
+  const ended = before.then(() => runHere(cwd, args));
+  before = ended.catch(() => undefined);
+  return ended;
+}
+
+async function runHere(cwd: string, args: readonly string[]): Promise<Ended> {
+  const printed = { out: "", error: "" };
+  const { log, error } = console;
+  const [from, initial] = [process.cwd(), process.env["INIT_CWD"]];
+  console.log = (...values: unknown[]) => void (printed.out += `${format(...values)}\n`);
+  console.error = (...values: unknown[]) => void (printed.error += `${format(...values)}\n`);
+  process.chdir(cwd);
+  delete process.env["INIT_CWD"];
+  try {
+    return { code: await runCommand(args), ...printed };
+  } finally {
+    Object.assign(console, { log, error });
+    process.chdir(from);
+    if (initial !== undefined) process.env["INIT_CWD"] = initial;
+  }
+}
+
+/** As an operator runs the command who has no development stack below the folder. */
 export const phylax = (...args: readonly string[]) => phylaxIn(tmpdir(), ...args);
 
 /** Serves a sample log, whichever it is at the moment, as a ledger would. */

@@ -46,6 +46,7 @@ const rule = (types: readonly string[], interactions: readonly string[], show: u
   types,
   interactions,
   show,
+  ...(interactions.includes("delete") && { deletes: "unseen" }),
   why,
   examples: [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }],
 });
@@ -59,7 +60,7 @@ const writer = {
     rule(
       ["Observation"],
       ["read", "search", "create", "update", "delete"],
-      ["identifier", "status", "code", "subject", "performer", "value[x]"],
+      ["identifier", "status", "code", "component.code", "subject", "performer", "value[x]", "dataAbsentReason"],
     ),
     rule(["Practitioner"], ["read", "search"], "everything"),
   ],

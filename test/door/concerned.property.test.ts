@@ -3,12 +3,13 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { askerKinds, askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, condition, encounter, observation } from "../support/concerned-world.ts";
+import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question, type Seen } from "../support/two-worlds.ts";
 
 // P1, as a property: of two worlds of which one has one more row of a patient that the asker may see, the record of that world names the patient
 // in a disclosure wherever the two answers differ in anything but the presence of a `next` link.
 
-const scenes = process.env["PHYLAX_LANE"] === "long" ? 10_000 : 500;
+const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 
 let worlds: TwoWorlds;
 let askers: Askers;

@@ -3,13 +3,13 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, test } from "vitest";
 import { askersUnder, type Askers } from "../support/askers.ts";
 import { commonWorld, concernedPolicy, condition, encounter, hidden, observation } from "../support/concerned-world.ts";
+import { inLane } from "../support/lane.ts";
 import { TwoWorlds, type Question } from "../support/two-worlds.ts";
 
 // What anyone may see of the ledger (docs/ledger-format.md §9): of two worlds that an asker may not tell apart, each question makes as many public
 // leaves and as long ones, however long the question is: it is lengthened byte by byte over a whole class, by the id of its token.
 
-const isLong = process.env["PHYLAX_LANE"] === "long";
-const scenes = isLong ? 10_000 : 500;
+const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
 const classBytes = 256;
 
 let worlds: TwoWorlds;

@@ -17,6 +17,7 @@ export default defineProject({
   test: {
     name: "door",
     isolate: false,
+    maxWorkers: 2, // as vitest.config.ts beside package.json has it: projects that run together agree on it
     include: ["**/*.test.ts"],
     setupFiles: [inProcess("scheduler.ts")],
     testTimeout: 30_000,

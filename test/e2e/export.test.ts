@@ -8,18 +8,21 @@ import { checkpointKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import { parseReceipt } from "#ledger/receipt";
 import { parseVerifierKey } from "#ledger/signed-note";
-import { phylaxIn } from "../cli/phylax.ts";
+import { phylaxIn, phylaxProcess } from "../cli/phylax.ts";
 import { pythonIsMissing, verifyLedger } from "../ledger/second-verifier.ts";
+import { inLane } from "../support/lane.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 
 const parent = mkdtempSync(join(tmpdir(), "phylax-e2e-export-"));
+const settleSeconds = inLane({ fast: 3, slow: 45, long: 45 }); // the slow lane takes the period that is deployed
+const settledMilliseconds = (settleSeconds + 25) * 1_000; // the start of the stack counted in
 const state = join(parent, ".phylax");
 let phylax: TestStack;
 let receipt: string;
 let log: string; // that the receipt names
 const from = Date.now();
 beforeAll(async () => {
-  phylax = await startTestStack({ state });
+  phylax = await startTestStack({ state, settleSeconds });
   const replies = await Promise.all(Array.from({ length: 30 }, () => phylax.ask("telehealth", "Patient/amara-okafor")));
   receipt = String(replies.at(-1)?.headers["phylax-receipt"]);
   const parsed = parseReceipt(receipt);
@@ -33,7 +36,7 @@ afterAll(async () => {
 test("a running ledger is exported by its dev.json and verifies offline with a receipt, by either verifier; one flipped byte is named", async ({
   expect,
 }) => {
-  const exported = await phylaxIn(parent, "ledger", "export", "copy");
+  const exported = await phylaxProcess(parent, "ledger", "export", "copy");
   expect(exported, exported.error).toMatchObject({ code: 0, error: "" });
   const logs = Object.keys(phylax.dev.logs);
   expect(readdirSync(join(parent, "copy")).sort()).toEqual(["keys", "root", ...logs].sort());
@@ -53,26 +56,26 @@ test("a running ledger is exported by its dev.json and verifies offline with a r
   const bytes = readFileSync(file);
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
   writeFileSync(file, bytes);
-  const { code, error } = await phylaxIn(parent, "ledger", "verify", "copy");
+  const { code, error } = await phylaxProcess(parent, "ledger", "verify", "copy");
   expect(code).toBe(1);
   expect(error).toMatch(/^s\d-\d{4}h[12]: WRONG: frame\/0 /);
 });
 
 test(
-  "within 60 s of the first record its frame and checkpoint are in the bucket, on disk below the state folder",
+  `within ${settleSeconds + 15} s of the first record its frame and checkpoint are in the bucket, on disk below the state folder`,
   { timeout: 90_000 },
   async ({ expect }) => {
     const origin = `${phylax.dev.ledgerName}/${log}`;
     const bucket = await phylax.stack.runtime.miniflare.getR2Bucket("LEDGER_BUCKET", "phylax-ledger");
     let note = await bucket.get(checkpointKey(origin));
-    for (; note === null && Date.now() < from + 70_000; note = await bucket.get(checkpointKey(origin))) await wait(500);
+    for (; note === null && Date.now() < from + settledMilliseconds; note = await bucket.get(checkpointKey(origin))) await wait(500);
     const key = parseVerifierKey(phylax.dev.logs[log] ?? "");
     const checkpoint = key.ok && note !== null ? openCheckpoint(new Uint8Array(await note.arrayBuffer()), key.value) : undefined;
     expect(checkpoint).toMatchObject({ ok: true });
     const { objects } = await bucket.list({ prefix: `log/${origin}/frames/` });
     const first = await bucket.get(objects[0]?.key ?? "");
     expect(splitFrames(new Uint8Array((await first?.arrayBuffer()) ?? []))?.length).toBeGreaterThan(0);
-    expect((note?.uploaded.getTime() ?? Infinity) - from).toBeLessThan(70_000); // the start of the stack counted in
+    expect((note?.uploaded.getTime() ?? Infinity) - from).toBeLessThan(settledMilliseconds);
     const onDisk = readdirSync(join(state, "workers"), { recursive: true }).map(String);
     expect(onDisk.some((path) => /r2.*phylax-ledger/u.test(path))).toBe(true);
   },

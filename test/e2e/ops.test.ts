@@ -169,7 +169,12 @@ describe("nobody else is let in, and each refusal is on record", () => {
     ["a certificate of another authority", async () => post(file, await stranger()), 403, "certificate_unverified"],
     ["a client's certificate", () => post(file, phylax.client("payer")), 403, "operator_unknown"],
     ["an operator without the role", async () => post(file, await operator("reader", ["another-role"])), 403, "role_missing"],
-    ["a body of another type", () => post(file, registrar(), { headers: { "content-type": "text/plain" } }), 415, "body_type_not_supported"],
+    [
+      "a body of another type",
+      () => post(file, registrar(), { headers: { "content-type": "text/plain" } }),
+      415,
+      "body_type_not_supported",
+    ],
     ["a member named twice", () => post('{"clients":[],"clients":[]}'), 400, "body_not_json"],
     ["a body that is no JSON", () => post("{"), 400, "body_not_json"],
     ["a body over 1 MiB", () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })), 413, "body_too_large"],

@@ -13,7 +13,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 
 // None but the registry may see an address. Of the synthetic patients Amara Okafor lives in Massachusetts, as her home address says.
 const desk = policy(
-  rule(["Patient"], ["meta.versionId", "birthDate", "gender"], { interactions: ["read", "search", "update"] }),
+  rule(["Patient"], ["meta.versionId", "birthDate", "deceased[x]", "gender"], { interactions: ["read", "search", "update"] }),
   rule(["Observation"], ["status", "code", "subject"]),
 );
 const labs = policy(rule(["Observation"], ["status", "code", "subject"]));

@@ -65,12 +65,22 @@ const rule = (types: readonly string[], interactions: readonly string[], show: "
   types,
   interactions,
   show,
+  ...(interactions.includes("delete") && { deletes: "unseen" }),
   why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
   examples: interactions.includes("read")
     ? [{ says: "It may be read.", request: `${types[0]}/1`, is: "permitted" }]
     : [{ says: "It may not be read.", request: `${types[0]}/1`, is: "refused" }],
 });
-const shownOfPatients = ["meta.versionId", "identifier[system=urn:mrn]", "name.id", "name.use", "name.family", "telecom", "birthDate"];
+const shownOfPatients = [
+  "meta.versionId",
+  "identifier[system=urn:mrn]",
+  "name.id",
+  "name.use",
+  "name.family",
+  "telecom",
+  "birthDate",
+  "deceased[x]",
+];
 const policy = {
   format: "phylax.policy.v1",
   name: "writer",
@@ -82,7 +92,7 @@ const policy = {
     rule(
       ["Observation"],
       ["read", "search", "create", "update", "delete"],
-      ["identifier", "status", "code", "subject", "value[x]", "effective[x]"],
+      ["identifier", "status", "code", "component.code", "subject", "value[x]", "dataAbsentReason", "effective[x]"],
     ),
     rule(["Condition"], ["create"], ["clinicalStatus", "code", "subject"]),
     rule(["Practitioner"], ["read", "search", "update"], "everything"),

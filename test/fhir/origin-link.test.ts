@@ -53,3 +53,19 @@ test("on the loopback address a server may go by another name, on its own port o
     expect(linkBelow(local, `http://${host}/fhir?page=2`), host).toBeUndefined();
   expect(linkBelow(base, "https://localhost:8443/r4?page=2")).toBeUndefined();
 });
+
+test.for([
+  ["http://ehr.internal/R4/Observation?page=2", "/Observation?page=2"],
+  ["http://ehr.internal/R4/v2/Observation?page=2", "/Observation?page=2"],
+  ["/R4/Observation?page=2", "/Observation?page=2"],
+  ["https://fhir.example:8443/r4?_getpages=1", "?_getpages=1"],
+] as const)("%s is below one of the base's names: %s", ([link, below], { expect }) => {
+  expect(linkBelow([base, "http://ehr.internal/R4", "http://ehr.internal/R4/v2"], link)).toBe(below);
+});
+
+test.for(["http://ehr.internal/R4x", "https://ehr.internal/R4", "http://evil.example/R4", "http://ehr.internal/R4/../admin", "/admin"])(
+  "%s is below none of the base's names",
+  (link, { expect }) => {
+    expect(linkBelow([base, "http://ehr.internal/R4"], link)).toBeUndefined();
+  },
+);

@@ -11,6 +11,15 @@ test("a local reference is read from its relative and its absolute form, a versi
     expect(parse(text), text).toEqual(patient);
 });
 
+test("below any name of the base a reference is local, one name being below another too", ({ expect }) => {
+  const names = ["https://proxy.example/fhir", "http://ehr.internal", "http://ehr.internal/r4"] as const;
+  const local = { kind: "local", type: "Patient", id: "1" };
+  for (const name of names) expect(parseReference(`${name}/Patient/1`, names), name).toEqual(local);
+  for (const text of ["http://ehr.internal/r5/Patient/1", "http://ehr.internal.evil/Patient/1", "https://ehr.internal/Patient/1"])
+    expect(parseReference(text, names), text).toEqual({ kind: "foreign" });
+  expect(patientIn("http://EHR.internal:80/r4//Patient/1?x", [names, "https://gateway.example"])).toBe("1");
+});
+
 test("Patient/1 is not Patient/12, and the base is no prefix of another base", ({ expect }) => {
   expect(parse("Patient/12")).toEqual({ kind: "local", type: "Patient", id: "12" });
   for (const text of [

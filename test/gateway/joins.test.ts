@@ -209,6 +209,23 @@ test("an include brings along only what a row that leaves refers to by it, whate
   ]);
 });
 
+test("Condition has the subject of its definition, not that of HL7's example: it is searched by and includes its patients", async ({
+  expect,
+}) => {
+  const conditions = ["amara", "bela"].map((id) => ({ resourceType: "Condition", id, code: { text: id }, subject: to(`Patient/${id}`) }));
+  const clinical = policy(rule(["Patient", "Condition"], "everything"));
+  const about = (request: string) => ask(clinical, request, everybody, undefined, [...world, ...conditions]);
+  const searched = await about("Condition?subject=Patient/amara");
+  expect(searched).toMatchObject({ asked: ["Condition?subject=Patient/amara&_count=400"] });
+  expect((await about("Condition?_include=Condition:subject")).leaves).toEqual([
+    "Condition/amara",
+    "Condition/bela",
+    "+Patient/amara",
+    "+Patient/bela",
+  ]);
+  expect((await about("Patient?_has:Condition:subject:code=x")).asked.at(-1)).toBe("Patient?_id=amara,bela&_count=400");
+});
+
 test("_revinclude brings along what refers to a row that leaves, and :iterate goes on, each once", async ({ expect }) => {
   expect((await ask(open, "Encounter?_revinclude=Observation:encounter", "patient/*.rs", "amara")).leaves).toEqual([
     "Encounter/e1",

@@ -16,12 +16,39 @@ test("a page's link that is old, altered or somebody else's has one face", ({ ex
   expect(new Set(faces.map(({ text }) => text)).size).toBe(1);
 });
 
-test("every way in which a credential can fail has one face", ({ expect }) => {
+test("every check of a credential that fails has one face, whatever the registry has of the client", ({ expect }) => {
   const faces = (
-    ["token_expired", "signature_invalid", "audience_mismatch", "certificate_missing", "certificate_revoked", "client_unknown"] as const
+    [
+      "signature_invalid",
+      "key_unknown",
+      "token_inactive",
+      "token_denied",
+      "certificate_mismatch",
+      "certificate_revoked",
+      "certificate_not_registered",
+      "client_unknown",
+      "client_suspended",
+      "client_denied",
+    ] as const
   ).map((reason) => faceOf({ reason }));
   expect(new Set(faces.map((face) => JSON.stringify(face))).size).toBe(1);
   expect(faces[0]?.status).toBe(401);
+});
+
+test("what a caller itself sent, or did not send, has a text of its own", ({ expect }) => {
+  const reasons = [
+    "token_missing",
+    "authorization_malformed",
+    "authorization_scheme_unknown",
+    "token_scheme_mismatch",
+    "token_expired",
+    "audience_mismatch",
+    "certificate_missing",
+    "client_unknown",
+  ] as const;
+  const faces = reasons.map((reason) => faceOf({ reason }));
+  for (const { status, code } of faces) expect([status, code]).toEqual([401, "login"]);
+  expect(new Set(faces.map(({ text }) => text)).size).toBe(reasons.length);
 });
 
 test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {

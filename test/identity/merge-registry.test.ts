@@ -161,7 +161,9 @@ test("a client of an issuer that is nowhere, and two clients of one name at an i
     error: { reason: "conflict", pointer: "/clients/1/externalClientId" },
   });
   const alone = { clients: [second] };
-  expect(merge(filled(external), alone, "replace")).toMatchObject({ error: { reason: "conflict", pointer: "/clients/0/externalClientId" } });
+  expect(merge(filled(external), alone, "replace")).toMatchObject({
+    error: { reason: "conflict", pointer: "/clients/0/externalClientId" },
+  });
 });
 
 test("only a client of an external issuer may be granted what is its token's patient's", ({ expect }) => {

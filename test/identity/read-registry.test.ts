@@ -190,6 +190,29 @@ test("a client whose tokens are bound to a key needs no certificate, unless a ce
   expect(readRegistry(signedIn, publicUrl)).toMatchObject({ ok: true });
 });
 
+test("other names of an origin are bases like its own, of any scheme since none is asked, and none is there twice", ({ expect }) => {
+  const named = (alsoKnownAs: unknown) => {
+    const read = readRegistry(withValue(file, "/origins/0/alsoKnownAs", alsoKnownAs), publicUrl);
+    return read.ok ? undefined : read.error;
+  };
+  expect(named(["http://ehr.internal:8080/R4", "https://fhir.example.org/r5"])).toBeUndefined();
+  for (const bad of [
+    [],
+    ["https://x.example/"],
+    ["https://x.example/r4?x"],
+    ["https://u@x.example/r4"],
+    ["ftp://x.example/r4"],
+    "https://x.example/r4",
+  ])
+    expect(named(bad)?.pointer, JSON.stringify(bad)).toMatch(/^\/origins\/0\/alsoKnownAs/u);
+  expect(named(["https://fhir.example.org/r4"])).toEqual({
+    reason: "invalid",
+    pointer: "/origins/0/alsoKnownAs/0",
+    problem: "is there twice",
+  });
+  expect(named(["https://x.example/r4", "https://x.example/r4"])?.pointer).toBe("/origins/0/alsoKnownAs/1");
+});
+
 test("T2: an origin is asked by https, plain http is for a loopback host alone", ({ expect }) => {
   const at = (url: string) => readRegistry(withValue(external, "/origins/0/url", url), publicUrl).ok;
   for (const url of ["https://fhir.example.org/r4", "http://localhost:8080/r4", "http://127.0.0.1/r4"]) expect(at(url), url).toBe(true);

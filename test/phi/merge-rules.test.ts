@@ -3,11 +3,16 @@ import type { Json, JsonObject } from "#fhir/json";
 import { patchShown } from "#phi/merge-body";
 import { readPatch } from "#fhir/json-patch";
 import type { ResourceView } from "#policy/compile";
-import { asRead, bases, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
+import { asRead, bases, isRefused, look, merge, viewOf } from "./merging.ts";
 
 /** What becomes of a stored resource when its writer changes what it sees of it; or where and why nothing does. */
-function written(stored: JsonObject, view: ResourceView, change: (body: Record<string, Json>) => void, inside?: Look["viewInside"]) {
-  const seen = look(stored, view, inside);
+function written(
+  stored: JsonObject,
+  view: ResourceView,
+  change: (body: Record<string, Json>) => void,
+  beside?: Parameters<typeof look>[2],
+) {
+  const seen = look(stored, view, beside);
   if (seen === undefined) throw new Error("it does not leave");
   const body = asRead(seen.shown) as Record<string, Json>; // an object, as it was
   change(body);
@@ -15,8 +20,8 @@ function written(stored: JsonObject, view: ResourceView, change: (body: Record<s
   return isRefused(merged) ? merged.map(({ expression }) => expression) : merged;
 }
 
-function patched(stored: JsonObject, view: ResourceView, operations: readonly JsonObject[]) {
-  const seen = look(stored, view);
+function patched(stored: JsonObject, view: ResourceView, operations: readonly JsonObject[], beside?: Parameters<typeof look>[2]) {
+  const seen = look(stored, view, beside);
   const patch = readPatch(operations);
   if (seen === undefined || !patch.ok) throw new Error("it does not leave, or is no patch");
   const body = patchShown(seen.shown, patch.value, seen.sources);
@@ -241,7 +246,7 @@ test("contained resources are changed by their id and their own rule, and a hidd
   const view = { ...viewOf("MedicationRequest", ["contained", "medication[x]"], "all"), subsetted: false };
   const inside = (one: JsonObject) => (one["resourceType"] === "Medication" ? viewOf("Medication", ["code"], "all") : undefined);
   const contained = (change: (list: Record<string, Json>[]) => void) =>
-    written(stored, view, (body) => change(body["contained"] as Record<string, Json>[]), inside); // the list that was read
+    written(stored, view, (body) => change(body["contained"] as Record<string, Json>[]), { viewInside: inside }); // the list that was read
   expect(contained((list) => Object.assign(list[0] ?? {}, { code: { text: "new" } }))).toEqual({
     ...stored,
     contained: [
@@ -279,4 +284,54 @@ test("what R4 requires and the view hides can be changed around, and not be made
     communication: [{ language: { text: "hidden" }, preferred: false }],
   });
   expect(written(patient({}), view, (body) => void (body["communication"] = [{ preferred: true }]))).toEqual(["Patient.communication[0]"]);
+});
+
+// What Patient.link.other may hold: the law must not depend on which of these a writer outside its reach cannot see.
+const hiddenOthers: readonly JsonObject[] = [
+  { reference: "Patient/hidden" },
+  { reference: "Patient/hidden", display: "hidden" },
+  { identifier: { value: "hidden" } },
+  { display: "hidden" },
+];
+
+test("the other Patient of a link that is shown as masked is never set, and whether it has a reference or a name does not show", ({
+  expect,
+}) => {
+  const view = viewOf("Patient", ["link", "managingOrganization"], "all");
+  const organization = { display: "Clinic" };
+  for (const other of hiddenOthers) {
+    const stored = patient({ managingOrganization: organization, link: [{ type: "seealso", other }] });
+    const refused = ["Patient.link[0].other"];
+    const copy = { op: "copy", from: "/managingOrganization", path: "/link/0/other" };
+    expect(patched(stored, view, [copy]), JSON.stringify(other)).toEqual(refused);
+    for (const value of [{ reference: "Patient/own" }, { display: "own" }, { identifier: { value: "own" } }]) {
+      expect(patched(stored, view, [{ op: "replace", path: "/link/0/other", value }]), JSON.stringify(other)).toEqual(refused);
+      expect(
+        written(stored, view, (body) => void (body["link"] = [{ id: "x", type: "seealso", other: value }])),
+        "a link that is not known again is one taken away and one added",
+      ).toEqual(expect.arrayContaining([expect.stringMatching(/^Patient\.link/u)]));
+    }
+    expect(patched(stored, view, [{ op: "replace", path: "/link/0/type", value: "refer" }])).toMatchObject({
+      link: [{ type: "refer", other }],
+    });
+    expect(written(stored, view, () => {})).toEqual(stored);
+  }
+});
+
+test("a link is added, and one that is seen changed, only where its other Patient may be seen", ({ expect }) => {
+  const view = viewOf("Patient", ["link"], "all");
+  const mayLinkTo = (other: JsonObject) => other["reference"] === "Patient/own";
+  const link = (reference: string) => ({ type: "seealso", other: { reference } });
+  const none = patient({});
+  const add = (reference: string) => written(none, view, (body) => void (body["link"] = [link(reference)]), { mayLinkTo });
+  expect(add("Patient/own")).toEqual(patient({ link: [link("Patient/own")] }));
+  expect(add(`${bases.public}/Patient/own`)).toEqual(patient({ link: [link("Patient/own")] }));
+  expect(add("Patient/other")).toEqual(["Patient.link[0].other"]);
+  expect(add(`${bases.public}/Patient/other`)).toEqual(["Patient.link[0].other"]);
+
+  const stored = patient({ link: [link("Patient/own")] });
+  const change = (value: Json) => patched(stored, view, [{ op: "replace", path: "/link/0/other", value }], { mayLinkTo });
+  expect(change({ reference: "Patient/own", display: "o" })).toMatchObject({ link: [{ other: { display: "o" } }] });
+  expect(change({ reference: "Patient/other" })).toEqual(["Patient.link[0].other"]);
+  expect(change({ display: "o" })).toEqual(["Patient.link[0].other"]);
 });

@@ -52,7 +52,7 @@ test.skipIf(noSharedData)("writing back exactly what was read leaves real resour
     const view = randomView(resource, roll);
     const inside = (one: JsonObject) =>
       roll() < 0 ? undefined : viewOf(textAt(one, "resourceType") ?? "", ["code", "name", "identifier"], "all");
-    const seen = look(resource, view, inside);
+    const seen = look(resource, view, { viewInside: inside });
     if (seen === undefined) continue;
     const body = asRead(seen.shown) as JsonObject; // an object, as it was
     expect(sameText(merge(seen, body) as JsonObject), textAt(resource, "resourceType")).toBe(sameText(resource));
@@ -123,8 +123,8 @@ test.skipIf(noSharedData)(
       const other = seen && look(otherwiseHidden(seen, roll), seen.view);
       if (seen === undefined || other === undefined || other.stored === seen.stored) continue;
       const body = edited(asRead(seen.shown), "resource", 0.03, roll) as JsonObject; // an object, as it was
-      const verdict = ({ stored, shown, sources, view, viewInside }: typeof seen) => {
-        const merged = mergeBody(body, { stored, shown }, view, { bases, sources, viewInside });
+      const verdict = ({ stored, shown, sources, view, viewInside, mayLinkTo }: typeof seen) => {
+        const merged = mergeBody(body, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo });
         return merged.ok ? "written" : JSON.stringify(merged.error);
       };
       const of = verdict(seen);

@@ -17,21 +17,23 @@ export function viewOf(type: string, paths: readonly string[], extensions: reado
   return { object: compileView(type, shown, list), subsetted: true, hidden: [] };
 }
 
-type Inside = MergeContext["viewInside"];
+/** What a look decides beside its view: by default nothing inside leaves, and no linked Patient is within reach. */
+type Beside = Pick<MergeContext, "viewInside" | "mayLinkTo">;
 
 /** What is shown of a resource, and from what; `undefined`: it does not leave. */
-export function look(stored: JsonObject, view: ResourceView, viewInside: Inside = () => undefined) {
+export function look(stored: JsonObject, view: ResourceView, beside: Partial<Beside> = {}) {
+  const { viewInside, mayLinkTo }: Beside = { viewInside: () => undefined, mayLinkTo: () => false, ...beside };
   const sources = new WeakMap<JsonObject, JsonObject>();
   const note = (cut: JsonObject, from: JsonObject) => void sources.set(cut, from);
-  const cut = cutResource(stored, view, { bases, urls, viewInside, mayLinkTo: () => false, note });
-  return cut.ok ? { stored, shown: cut.value.resource, sources, view, viewInside } : undefined;
+  const cut = cutResource(stored, view, { bases, urls, viewInside, mayLinkTo, note });
+  return cut.ok ? { stored, shown: cut.value.resource, sources, view, viewInside, mayLinkTo } : undefined;
 }
 export type Look = NonNullable<ReturnType<typeof look>>;
 
 /** What becomes of the stored one by a body; or why nothing does. */
 export function merge(seen: Look, submitted: JsonObject, patched = false): JsonObject | readonly MergeIssue[] {
-  const { sources, view, viewInside } = seen;
-  const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside, patched });
+  const { sources, view, viewInside, mayLinkTo } = seen;
+  const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside, mayLinkTo, patched });
   return merged.ok ? merged.value : merged.error;
 }
 

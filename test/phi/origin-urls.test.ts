@@ -196,11 +196,51 @@ test("with the origin's port number it is an address and no name, however it is 
     expect(name(uri), uri).toBe(uri);
 });
 
+test("each name of the origin is hidden as its only one would be, whichever way it is written", ({ expect }) => {
+  const names = [
+    "https://proxy.internal/fhir",
+    "http://10.0.0.7:8080/fhir/r4",
+    "http://10.0.0.7:8080/fhir",
+    "https://ehr.example.org/R4",
+  ] as const;
+  const several = originUrls({ origin: names, public: gateway });
+  for (const name of names) {
+    expect(several.inText(`see ${name}/Patient/1 there`), name).toBe(`see ${gateway}/Patient/1 there`);
+    expect(several.address(`${name}/Binary/1`), name).toBe(`${gateway}/Binary/1`);
+    expect(several.inText(`x=${encodeURIComponent(`${name}/Patient/1`)}`), name).toContain(encodeURIComponent(gateway));
+    expect(several.address(`${new URL(name).origin}/files/x`), name).toBeUndefined();
+    for (const use of [several.inText, several.address])
+      for (const spelled of [name.replaceAll(":", "&#58;"), encodeURIComponent(encodeURIComponent(name)), name.toUpperCase()])
+        expect((use(spelled) ?? "").toLowerCase(), spelled).not.toContain(new URL(name).host);
+  }
+  // A public host names things too; an address of the network does not.
+  expect(several.name("https://ehr.example.org/ids/mrn%20x")).toBe("https://ehr.example.org/ids/mrn%20x");
+  expect(several.name("https://ehr.example.org/R4/sid/mrn")).toBe(`${gateway}/sid/mrn`);
+  expect(several.name("http://10.0.0.7/mrn")).toBeUndefined();
+});
+
+test("an origin that knows itself by the gateway's address says nothing by it", ({ expect }) => {
+  const { inText, address, name } = originUrls({ origin: ["https://origin.internal/fhir", gateway], public: gateway });
+  for (const use of [inText, address, name]) {
+    expect(use(`${gateway}/Patient/1`)).toBe(`${gateway}/Patient/1`);
+    expect(use("https://api.example/oauth/token")).toBe("https://api.example/oauth/token");
+  }
+  expect(address("https://origin.internal/fhir/Patient/1")).toBe(`${gateway}/Patient/1`);
+});
+
 test("a text that one cheap look lets pass is one that every careful look leaves as it is", ({ expect }) => {
   const changed = new Set<string>();
-  for (const origin of ["https://origin.internal/fhir", "http://127.0.0.1:37213/fhir", "http://[::1]:9000/", "https://K\u00e4se.example"]) {
-    const bases = { origin, public: gateway };
+  const several = ["https://origin.internal/fhir", "http://10.0.0.7:8080/r4"] as const;
+  const single = [
+    "https://origin.internal/fhir",
+    "http://127.0.0.1:37213/fhir",
+    "http://[::1]:9000/",
+    "https://K\u00e4se.example",
+  ] as const;
+  for (const names of [...single, several]) {
+    const bases = { origin: names, public: gateway };
     const [quick, slow] = [originUrls(bases), carefulUrls(bases)];
+    const origin = typeof names === "string" ? names : names[1];
     const { host, hostname } = new URL(origin);
     const part = fc.oneof(
       fc.constantFrom(origin, host, hostname, hostname.toUpperCase(), encodeURIComponent(origin), gateway, "localhost", ":37213", "443"),
@@ -239,7 +279,7 @@ test("a text that one cheap look lets pass is one that every careful look leaves
 
 /** Every look at every text. */
 function carefulUrls({ origin, public: base }: Bases): OriginUrls {
-  const { all, start, belowAtStart, address, needles, notAName } = originPatterns(origin, base);
+  const { all, start, belowAtStart, address, needles, notNames } = originPatterns(origin, base);
   const mentions = (text: string) => needles.some((needle) => text.toLowerCase().includes(needle));
   const isPlain = (text: string) => !/[%&\\]|[^\u0020-\u007e]/u.test(text);
   const inText = (text: string) => {
@@ -258,7 +298,8 @@ function carefulUrls({ origin, public: base }: Bases): OriginUrls {
     inText,
     address: followed,
     name: (uri) => {
-      if ((mentions(uri) || !isPlain(uri)) && spells(uri, notAName, base.toLowerCase())) return followed(uri);
+      const isAddress = notNames.some((one) => spells(uri, one.address, base.toLowerCase()));
+      if ((mentions(uri) || !isPlain(uri)) && isAddress) return followed(uri);
       return mentions(uri) ? uri.replace(belowAtStart, () => base) : uri;
     },
   };

@@ -36,7 +36,10 @@ test("everything is of the types that may be both searched and read, and of the 
     type: "Observation",
     interaction: "search",
   });
-  expect(decide(record, "Patient/amara/$everything", "system/Observation.rs")).toMatchObject({ reason: "scope_insufficient", type: "Patient" });
+  expect(decide(record, "Patient/amara/$everything", "system/Observation.rs")).toMatchObject({
+    reason: "scope_insufficient",
+    type: "Patient",
+  });
 });
 
 test("a type whose view does not show whose its rows are is not in it, and by time only what shows its times", ({ expect }) => {

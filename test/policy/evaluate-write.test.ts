@@ -1,8 +1,10 @@
+import type { PolicyRule } from "#policy/schema";
 import { test } from "vitest";
 import type { JsonObject } from "#fhir/json";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
-import { parsePolicyDocument, type PolicyDocument } from "#policy/document";
+import { compiledPolicies } from "#gateway/compiled-policies";
+import { parsePolicyDocument, policyDigest, type PolicyDocument } from "#policy/document";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { origin, policy, rule } from "./granting.ts";
 
@@ -113,12 +115,56 @@ test("what is contained is written by a rule to write its own type", ({ expect }
 });
 
 test("a policy that would have overwritten or deleted what may not be read is not published", ({ expect }) => {
-  const of = (...interactions: ("read" | "create" | "update" | "delete")[]) =>
-    parsePolicyDocument(
-      policy(rule(["Patient"], ["name"], { interactions, examples: [{ says: "It is refused.", request: "Patient/1", is: "refused" }] })),
-    );
+  const of = (...interactions: PolicyRule["interactions"]) =>
+    parsePolicyDocument(policy(rule(["Patient"], "everything", { interactions })));
   expect(of("create", "update")).toMatchObject({ error: { pointer: "/rules/0/interactions/1" } });
   expect(of("delete")).toMatchObject({ error: { pointer: "/rules/0/interactions/0" } });
   expect(of("create").ok).toBe(true);
   expect(of("read", "update", "delete").ok).toBe(true);
+});
+
+test("a link is written to a Patient that its writer may read, or a create may make: to any with the whole system's scope", ({
+  expect,
+}) => {
+  const links = (kind: PlainWrite["kind"], scope: string, patient?: string) => {
+    const grant = granted(kind, "Patient", scope, patient);
+    if (typeof grant === "string") throw new Error(grant);
+    return ["amara", "bob"].map((id) => grant.mayLinkTo(to(`Patient/${id}`), origin));
+  };
+  expect(links("update", "system/*.rud")).toEqual([true, true]);
+  expect(links("create", "system/*.c")).toEqual([true, true]);
+  expect(links("update", "patient/*.rud", "amara")).toEqual([true, false]);
+  expect(links("create", "patient/*.c", "amara")).toEqual([true, false]);
+  const anonymous = granted("update", "Patient", "patient/*.rud", "amara");
+  expect(typeof anonymous === "object" && anonymous.mayLinkTo({ display: "bob" }, origin)).toBe(false);
+  const observations = granted("create", "Observation", "patient/Observation.c", "amara");
+  expect(typeof observations === "object" && observations.mayLinkTo(to("Patient/amara"), origin), "no Patient is in reach").toBe(false);
+});
+
+test("P9: a rule deletes only what it shows whole, or says that what is deleted takes along what nobody saw", ({ expect }) => {
+  const of = (show: PolicyRule["show"], more: Partial<PolicyRule> = {}) => {
+    const read = parsePolicyDocument(policy(rule(["Patient"], show, { interactions: ["read", "delete"], ...more })));
+    return read.ok ? "published" : `${read.error.pointer} ${read.error.problem}`;
+  };
+  expect(of(["name"])).toMatch(/^\/rules\/0\/interactions\/1 would destroy what the view hides/u);
+  expect(of("everything")).toBe("published");
+  expect(of(["name"], { deletes: "unseen" })).toBe("published");
+  expect(of(["name"], { deletes: "unseen", interactions: ["read", "search"] })).toBe("/rules/0/deletes the rule grants no delete");
+  expect(of("everything", { deletes: "all" as never })).toMatch(/^\/rules\/0\/deletes /u);
+});
+
+test("of a policy that an earlier version published, what writes unsafely is not granted, and all else is", async ({ expect }) => {
+  const earlier = policy(
+    rule(["Patient"], ["name"], { interactions: ["read", "search", "delete"] }),
+    rule(["Encounter"], ["status", "class", "period.start"], { interactions: ["read", "create", "update"] }),
+    rule(["Location"], "everything", { interactions: ["read", "update", "delete"] }),
+  );
+  expect(parsePolicyDocument(earlier).ok).toBe(false);
+  const digest = await policyDigest(earlier);
+  const found = await compiledPolicies({ byDigest: () => Promise.resolve(earlier) }).byDigest(digest);
+  const interactions = (type: string) => [...(found?.rulesFor(type)[0]?.interactions ?? [])];
+  expect(interactions("Patient")).toEqual(["read", "search"]);
+  expect(interactions("Encounter")).toEqual(["read", "create"]);
+  expect(interactions("Location")).toEqual(["read", "update", "delete"]);
+  expect(await compiledPolicies({ byDigest: () => Promise.resolve(earlier) }).byDigest("sha256:other")).toBeUndefined();
 });

@@ -1,10 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { exportJWK } from "jose";
 import { calculateThumbprint, generateKeyPair, generateProof, type KeyPair } from "dpop";
+import type { DevFile } from "../../cli/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { newKey, sign, type Key } from "./credentials.ts";
 import { rememberSecret } from "./secrets-made.ts";
-import type { TestStack } from "./stack.ts";
+
+/** Whatever takes the requests of `dev`: a stack, or a door. */
+interface Asked {
+  readonly dev: DevFile;
+}
 
 /** A client without a certificate: one key for its assertions, another for its proofs, and the nonce that the gateway gave it last. */
 export interface KeyHolder {
@@ -36,7 +41,7 @@ const keep = (holder: KeyHolder, reply: Reply): Reply => {
 };
 
 /** Asks the token endpoint once; `proof` replaces the good one, `null` leaves it out. */
-export async function requestKeyBoundToken({ dev }: TestStack, holder: KeyHolder, proof?: string | null): Promise<Reply> {
+export async function requestKeyBoundToken({ dev }: Asked, holder: KeyHolder, proof?: string | null): Promise<Reply> {
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: holder.id, sub: holder.id, aud: dev.gateway, jti: randomUUID(), iat: now, exp: now + 55 };
   const form = new URLSearchParams({
@@ -50,7 +55,7 @@ export async function requestKeyBoundToken({ dev }: TestStack, holder: KeyHolder
 }
 
 /** A token bound to the holder's key: asked for twice, since the first answer brings the nonce. */
-export async function keyBoundToken(phylax: TestStack, holder: KeyHolder): Promise<string> {
+export async function keyBoundToken(phylax: Asked, holder: KeyHolder): Promise<string> {
   await requestKeyBoundToken(phylax, holder);
   const reply = await requestKeyBoundToken(phylax, holder);
   const { access_token: token }: { access_token?: string } = JSON.parse(reply.text);
@@ -59,12 +64,12 @@ export async function keyBoundToken(phylax: TestStack, holder: KeyHolder): Promi
 }
 
 /** A proof for a read below the FHIR base with the nonce that the holder has. */
-export const proofFor = ({ dev }: TestStack, { pair, nonce }: KeyHolder, token: string, path: string, method = "GET"): Promise<string> =>
+export const proofFor = ({ dev }: Asked, { pair, nonce }: KeyHolder, token: string, path: string, method = "GET"): Promise<string> =>
   generateProof(pair, `${dev.fhir}/${path.split("?")[0] ?? ""}`, method, nonce, token);
 
 /** Sends a token under the DPoP scheme, with a good proof unless another is given. */
 export async function askWithProof(
-  phylax: TestStack,
+  phylax: Asked,
   holder: KeyHolder,
   token: string,
   path: string,

@@ -11,9 +11,16 @@ export interface OriginDirectory {
 }
 
 /** A row as an entry: what is not there is `undefined`. */
-export const originOf = ({ signInAt, transactions, honoursIfMatchOnDelete, ...row }: typeof origins.$inferSelect): OriginEntry => ({
+export const originOf = ({
+  signInAt,
+  alsoKnownAs,
+  transactions,
+  honoursIfMatchOnDelete,
+  ...row
+}: typeof origins.$inferSelect): OriginEntry => ({
   ...row,
   signInAt: signInAt ?? undefined,
+  alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
   transactions: transactions ?? undefined,
   honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
 });

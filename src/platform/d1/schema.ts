@@ -119,6 +119,7 @@ export const origins = sqliteTable("origins", {
   signInAt: text("sign_in_at").references(() => issuers.iss),
   transactions: text("transactions", { enum: ["atomic", "partial"] }),
   honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
+  alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
 });
 
 export const grants = sqliteTable(

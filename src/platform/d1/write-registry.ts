@@ -33,12 +33,13 @@ export async function writeRegistry(registry: RegistrySql, changes: RegistryChan
     ),
     // After the issuers, one of which an origin may name.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, signInAt, transactions, honoursIfMatchOnDelete, ...origin }) =>
+    ...changes.origins.changed.map(({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
       db
         .update(origins)
         .set({
           ...origin,
           signInAt: signInAt ?? null,
+          alsoKnownAs: alsoKnownAs ?? null,
           transactions: transactions ?? null,
           honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
         })

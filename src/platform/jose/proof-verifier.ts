@@ -32,7 +32,8 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       if (!said.ok) return said;
       const { id, made, nonce } = said.value;
       if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
-      if (!isFreshNonce(mac, nonce, jkt, expected.at)) return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
+      if (!isFreshNonce(mac, nonce, jkt, expected.at))
+        return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
       return ok({ jkt, id, made });
     },
   };

@@ -197,7 +197,9 @@ describe("T37: the algorithm belongs to the key", () => {
     const p384 = await newKey("ES384", "p384");
     const rs: PublicJwk = { ...keys.PS256.jwk, alg: "RS384" };
     expect(await verdict(keys.PS256, {}, {}, at, { keys: [rs] })).toEqual({ reason: "request_signature_algorithm_mismatch" });
-    expect(await verdict(keys.ES256, { keyid: "p384" }, {}, at, { keys: [p384.jwk] })).toEqual({ reason: "request_signature_algorithm_mismatch" });
+    expect(await verdict(keys.ES256, { keyid: "p384" }, {}, at, { keys: [p384.jwk] })).toEqual({
+      reason: "request_signature_algorithm_mismatch",
+    });
   });
 
   test("another's key of the same name proves nothing; of two keys with one name the one that signed does", async ({ expect }) => {

@@ -243,7 +243,9 @@ test("T16: a critical header is refused, known to the library or not", async ({ 
     const token = `${b64({ alg: "ES256", typ: "at+jwt", kid: "token-1", ...header })}.${payload}.${signature}`;
     expect(await verify(token)).toMatchObject({ error: { reason: "critical_header_not_supported" } });
   }
-  expect(await verify(await signed({}, { crit: ["b64"], b64: true }))).toMatchObject({ error: { reason: "critical_header_not_supported" } });
+  expect(await verify(await signed({}, { crit: ["b64"], b64: true }))).toMatchObject({
+    error: { reason: "critical_header_not_supported" },
+  });
 });
 
 test("T17: keys of one kid are told apart by type and algorithm", async ({ expect }) => {

@@ -18,6 +18,7 @@ import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-
 import type { AccountingShelf } from "#platform/durable/accounting-shelf";
 import type { LedgerRoot } from "#platform/durable/ledger-root";
 import type { LedgerShard } from "#platform/durable/ledger-shard";
+import type { Lane } from "../../support/lane.ts";
 
 // The bindings that vitest.config.ts beside this file gives to the worker under test.
 export const ledger = env as unknown as LedgerEnv & {
@@ -26,6 +27,7 @@ export const ledger = env as unknown as LedgerEnv & {
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
+  readonly LANE: Lane;
   readonly MODEL: { readonly runs: number; readonly seed: number | null };
 };
 

@@ -11,6 +11,7 @@ import { sandboxIssuer } from "../../../sandbox/issuer.ts";
 import { publicHalf } from "../../../sandbox/keys.ts";
 import { operators, type DemoOperator } from "../../../sandbox/operators.ts";
 import { loadFolder } from "../../../sandbox/load.ts";
+import { openFhirServer } from "../../../sandbox/fhir-server.ts";
 import { memoryOrigin, type MemoryOrigin } from "../../../sandbox/origin/memory-origin.ts";
 import { readRegistryFile } from "../../../sandbox/registry-file.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
@@ -72,6 +73,10 @@ export interface Door {
   within<T>(act: () => T): T;
   /** Writes a registry document in place of what it names. Throws with a JSON pointer when it does not fit. */
   applyRegistry(document: unknown): Promise<void>;
+  /** Merges a registry file: all of it, or nothing and what stands against it. */
+  addRegistry(document: unknown): ReturnType<control.RegistryDesk["apply"]>;
+  /** Runs SQL inside every shard of the ledger that has frames. */
+  inEachShard(sql: string): void;
   /** Every record of every log, opened by an auditor. */
   records(): Promise<readonly AuditRecord[]>;
   /** What anyone may see of every leaf of every log. */
@@ -105,9 +110,10 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const closers: (() => unknown)[] = [];
 
   const forwarded: string[] = [];
-  const url = options.origin ?? `http://${hosts.origin}/fhir`;
+  const there = options.origin === undefined ? undefined : await openFhirServer({ bundles: undefined, origin: options.origin });
+  const url = there?.url ?? `http://${hosts.origin}/fhir`;
   const origin = memoryOrigin(`http://${hosts.origin}/fhir`, { onRequest: ({ method, path }) => forwarded.push(`${method} ${path}`) });
-  const resources = options.origin === undefined ? await resourcesOf(options) : [];
+  const resources = there === undefined ? await resourcesOf(options) : [];
   origin.load(resources);
 
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
@@ -131,8 +137,15 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const patients = [...resources].flatMap(({ resourceType, id }) => (resourceType === "Patient" && id !== undefined ? [id] : []));
   const audience = `${gateway}/v1/fhir/main`;
   const issuer = await sandboxIssuer(keys.state, "https://sign-in.phylax.example", audience);
-  const patient = patients.includes("amara-okafor") ? "amara-okafor" : patients[0];
-  const { registry, clients } = await demo({ ...keys, origin: { name: "main", url, isSandbox: options.origin === undefined }, gateway, audience, patient, issuer });
+  const patient = there?.patient ?? (patients.includes("amara-okafor") ? "amara-okafor" : patients[0]);
+  const { registry, clients } = await demo({
+    ...keys,
+    origin: { name: "main", url, isSandbox: options.origin === undefined },
+    gateway,
+    audience,
+    patient,
+    issuer,
+  });
   await workers.apply(registry, "replace");
   const { machine, person } = await operators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
   for (const { entry } of [machine, person]) await workers.admit(entry);
@@ -190,6 +203,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     fetch: async (request) => workers.gateway(request),
     within,
     applyRegistry: (document) => workers.apply(document, "replace"),
+    addRegistry: (document) => workers.add(document),
+    inEachShard: (sql) => workers.inEachShard(sql),
     records: () => within(() => openLedger(dev)),
     leaves: async () => (await within(() => new LedgerReader(dev).read())).leaves,
     async close() {
@@ -251,6 +266,7 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
     REGISTRY,
     REVOCATIONS: namespace(control.Revocations, () => controlEnv),
   };
+  const shardObjects = namespace(ledger.LedgerShard, () => ledgerEnv);
   const ledgerEnv: Env = {
     ...workerVariables("workers/ledger/wrangler.toml"),
     LEDGER_NAME: ledgerName,
@@ -261,7 +277,7 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
     CHECKPOINT_KEY: JSON.stringify(keys.checkpoint),
     ACCOUNTING_KEY: keys.accounting,
     SUBJECT_KEY: keys.subject,
-    LEDGER_SHARD: namespace(ledger.LedgerShard, () => ledgerEnv),
+    LEDGER_SHARD: shardObjects,
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
     LEDGER_BUCKET: new MemoryBucket(),
@@ -282,7 +298,7 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
     OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
     DISCLOSURES: service(ledger.Disclosures, () => ledgerEnv),
     CLIENT_GUARD: namespace(gateway.ClientGuard, () => gatewayEnv),
-    LEDGER_SHARD: ledgerEnv["LEDGER_SHARD"],
+    LEDGER_SHARD: shardObjects,
   };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
   const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
@@ -294,7 +310,15 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
       const applied = await desk.apply(document, mode);
       if (!applied.ok) throw new Error(`registry: ${applied.error.pointer} ${applied.error.problem}`);
     },
+    add: (document: unknown) => desk.apply(document, "add"),
     admit: (operator: Parameters<control.OperatorDesk["admit"]>[0]) => admission.admit(operator),
+    inEachShard(sql: string) {
+      for (const log of openLogs(ledgerShards, instant(Date.now()))) {
+        const storage = shardObjects.storageOf(log);
+        const [frames] = storage?.exec("SELECT count(*) AS n FROM sqlite_master WHERE name = 'frames'").toArray() ?? [];
+        if (frames?.["n"] === 1) storage?.exec(sql);
+      }
+    },
     close() {
       for (const each of namespaces) each.close();
       REGISTRY.close();

@@ -25,6 +25,11 @@ export class ObjectNamespace {
     return stubOf((method, args) => object.call(method, args));
   }
 
+  /** Runs SQL in an object's storage, behind its back. Undefined: no object of that name has started. */
+  storageOf(name: string): Pick<MemorySql, "exec"> | undefined {
+    return this.#objects.get(name)?.sql;
+  }
+
   /** Ends every object and its timers. */
   close(): void {
     for (const object of this.#objects.values()) object.close();
@@ -61,7 +66,7 @@ interface Running {
 class MemoryObject {
   readonly #name: string;
   readonly #make: (ctx: DurableObjectState) => object;
-  readonly #sql = new MemorySql();
+  readonly sql = new MemorySql();
   #running: Running | undefined;
   #alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
 
@@ -79,7 +84,7 @@ class MemoryObject {
 
   close(): void {
     clearTimeout(this.#alarm?.timer);
-    this.#sql.close();
+    this.sql.close();
   }
 
   #start(): Running {
@@ -99,12 +104,12 @@ class MemoryObject {
         return act(...args);
       };
     };
-    const sql = { exec: living(this.#sql.exec.bind(this.#sql)) };
-    Object.defineProperty(sql, "databaseSize", { get: () => this.#sql.databaseSize });
+    const sql = { exec: living(this.sql.exec.bind(this.sql)) };
+    Object.defineProperty(sql, "databaseSize", { get: () => this.sql.databaseSize });
     const storage = {
       sql,
       sync: async () => {},
-      transactionSync: living(<T>(steps: () => T) => this.#sql.transaction(steps)),
+      transactionSync: living(<T>(steps: () => T) => this.sql.transaction(steps)),
       getAlarm: living(async () => this.#alarm?.at ?? null),
       setAlarm: living(async (at: number) => this.#setAlarm(at)),
     };

@@ -19,11 +19,11 @@ import {
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
 import { publicHalf } from "../../sandbox/keys.ts";
 import { signedFields } from "../support/sign-request.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 import { wrongWithSignature, type Sent } from "../support/verify-answer.ts";
 
 const issuer = await outsider("https://issuer.outside.example", "phylax");
-let phylax: TestStack;
+let phylax: Door;
 let origin: PagingOrigin;
 let certificate: CertificateFiles;
 let key: Key;
@@ -32,13 +32,13 @@ let keys: readonly JWK[];
 beforeAll(async () => {
   origin = await startPagingOrigin();
   origin.rows = [{ resourceType: "Patient", id: "someone", birthDate: "1980-01-01" }];
-  phylax = await startTestStack({ origin: origin.url });
+  phylax = await startDoor({ origin: origin.url });
   const jwk: JWK = JSON.parse(readFileSync(phylax.client("exchange").jwk ?? "", "utf8"));
   key = { alg: "ES256", privateKey: (await importJWK(jwk)) as CryptoKey, jwk: publicJwk.parse(publicHalf(jwk)) }; // no shared secret
   certificate = await certificateFor(phylax, "unsigned-asker");
   const client = { id: "unsigned-asker", kind: "telehealth", auth: "external", issuer: issuer.iss, externalClientId: "unsigned-asker" };
   const entries = clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", "treat", "system/*.rs");
-  const added = await phylax.stack.runtime.addRegistry(
+  const added = await phylax.addRegistry(
     joined(
       { policies: [starterPolicy("treat")], issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] },
       { ...entries, grants: entries.grants.map((grant) => Object.assign({}, grant, { signedResponses: true })) },

@@ -6,13 +6,13 @@ import { pageLinks } from "#platform/page-links";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
-let phylax: TestStack;
+let phylax: Door;
 let origin: PagingOrigin;
 beforeAll(async () => {
   origin = await startPagingOrigin();
-  phylax = await startTestStack({ origin: origin.url });
+  phylax = await startDoor({ origin: origin.url });
 }, 60_000);
 afterAll(async () => {
   await phylax.close();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { mentionsOf } from "../support/hidden-origin.ts";
 import { startHostileOrigin, type HostileOptions, type HostileOrigin } from "../support/hostile-origin.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const spellings: readonly (HostileOptions & { readonly how: string })[] = [
   { how: "by its IPv4 address, in plain JSON", host: "127.0.0.1" },
@@ -16,10 +16,10 @@ const types = ["Patient", "Observation", "DocumentReference"];
 
 describe.for(spellings)("an origin that says where it is wherever it can, registered $how", ({ host, spell }) => {
   let origin: HostileOrigin;
-  let phylax: TestStack;
+  let phylax: Door;
   beforeAll(async () => {
     origin = await startHostileOrigin({ ...(host && { host }), ...(spell && { spell }) });
-    phylax = await startTestStack({ origin: origin.url });
+    phylax = await startDoor({ origin: origin.url });
   }, 60_000);
   afterAll(async () => {
     await phylax.close();
@@ -27,7 +27,7 @@ describe.for(spellings)("an origin that says where it is wherever it can, regist
   });
 
   /** All that a client sees of an answer. */
-  const seen = async (path: string, sending?: Parameters<TestStack["ask"]>[2]) => {
+  const seen = async (path: string, sending?: Parameters<Door["ask"]>[2]) => {
     const reply = await phylax.ask("telehealth", path, sending);
     return { ...reply, all: `${JSON.stringify(reply.headers)}\n${reply.text}` };
   };

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 import { send } from "../../cli/mutual-tls.ts";
 
-let phylax: TestStack;
+let phylax: Door;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await startDoor();
 }, 60_000);
 afterAll(() => phylax.close());
 
@@ -63,7 +63,7 @@ test("a token's issue is on record, and so is its refusal", async ({ expect }) =
 test("a quota is exact through the whole gateway, and its end is a 429 that says when to come back", async ({ expect }) => {
   const quotas = { default: { requests: 5, windowSeconds: 3_600 } };
   const policy = (await recordOf((await phylax.ask("public-health", "Patient/amara-okafor")).headers["x-request-id"]))[0]?.why?.policy;
-  await phylax.stack.runtime.applyRegistry({
+  await phylax.applyRegistry({
     grants: [
       {
         client: "public-health",

@@ -14,8 +14,8 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { breakLedger, inEachShard } from "../support/shards.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { breakLedger } from "../support/shards.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // What a write meets when the origin fails, lies, or answers more than it was asked.
 const observation = (id: string, patient: string, more: object = {}) => ({
@@ -38,7 +38,8 @@ const policy = {
     {
       types: ["Observation"],
       interactions: ["read", "search", "create", "update", "delete"],
-      show: ["identifier", "status", "code", "subject"],
+      show: ["identifier", "status", "code", "component.code", "value[x]", "dataAbsentReason", "subject"],
+      deletes: "unseen",
       why: "45 CFR 164.506(c)(2): treatment activities of a provider.",
       examples: [{ says: "It may be read.", request: "Observation/1", is: "permitted" }],
     },
@@ -46,7 +47,7 @@ const policy = {
 };
 
 let origin: Awaited<ReturnType<typeof startMoodyOrigin>>;
-let phylax: TestStack;
+let phylax: Door;
 let issuer: Outsider;
 let certificate: CertificateFiles;
 let token: string;
@@ -58,7 +59,7 @@ beforeAll(async () => {
     observation("unversioned", "amara", { meta: {} }),
     observation("strange", "amara", { meta: { versionId: '7" or "8' } }),
   ]);
-  phylax = await startTestStack({ origin: origin.url });
+  phylax = await startDoor({ origin: origin.url });
   issuer = await outsider("https://faults.example", "phylax");
   certificate = await certificateFor(phylax, "app");
   const client = {
@@ -69,7 +70,7 @@ beforeAll(async () => {
     externalClientId: "app",
     certificates: [thumbprint(certificate)],
   };
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [{ name: "writer", body: policy }] },
       clientEntries(client, "PATRQT", "writer", "patient/*.cruds"),
@@ -169,9 +170,9 @@ test(
     const from = origin.written.length;
     const answer = send("PATCH", "Observation/a", change);
     await expect.poll(() => origin.written.length, { timeout: 4_000 }).toBe(from + 1);
-    await inEachShard(phylax, breakLedger);
+    phylax.inEachShard(breakLedger);
     const reply = await answer;
-    await inEachShard(phylax, "DROP TRIGGER broken");
+    phylax.inEachShard("DROP TRIGGER broken");
     expect(reply.status).toBe(503);
     expect(reply.headers).not.toHaveProperty("phylax-receipt");
     const events = await eventsOf(reply);

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { parseReceipt } from "#ledger/receipt";
 import { send } from "../../cli/mutual-tls.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
-let phylax: TestStack;
+let phylax: Door;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await startDoor();
 }, 60_000);
 afterAll(() => phylax.close());
 

@@ -14,7 +14,7 @@ import {
   starterPolicy,
   thumbprint,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const to = (reference: string) => ({ reference });
 const observation = (id: string, more: object) => ({ resourceType: "Observation", id, status: "final", code: { text: id }, ...more });
@@ -47,7 +47,7 @@ const resources = (url: string) => [
   { resourceType: "Practitioner", id: "p" },
 ];
 
-let phylax: TestStack;
+let phylax: Door;
 let origin: Awaited<ReturnType<typeof startCarelessOrigin>>;
 let certificate: CertificateFiles;
 const issuer = await outsider("https://issuer.example", "phylax");
@@ -55,9 +55,9 @@ beforeAll(async () => {
   const all: ReturnType<typeof resources> = [];
   origin = await startCarelessOrigin(all);
   all.push(...resources(origin.url));
-  phylax = await startTestStack({ origin: origin.url });
+  phylax = await startDoor({ origin: origin.url });
   certificate = await certificateFor(phylax, "compartment-app");
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
       clientEntries(

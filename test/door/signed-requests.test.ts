@@ -19,7 +19,7 @@ import {
   thumbprint,
 } from "../support/outside.ts";
 import { signedFields, type Signing } from "../support/sign-request.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const issuer = await outsider("https://issuer.outside.example", "phylax");
 const key = await newKey("EdDSA", "requests-1");
@@ -34,13 +34,13 @@ const origin = createServer((request, response) => {
   const bundle = { resourceType: "Bundle", type: "searchset", entry: [{ resource: patient, search: { mode: "match" } }] };
   response.end(JSON.stringify(request.url?.endsWith(path) ? patient : bundle));
 });
-let phylax: TestStack;
+let phylax: Door;
 let [certificate, heldBack]: CertificateFiles[] = [];
 let holder: KeyHolder;
 beforeAll(async () => {
   await new Promise<void>((listening) => origin.listen(0, "127.0.0.1", listening));
   const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/fhir`; // a listening TCP server has one
-  phylax = await startTestStack({ origin: url });
+  phylax = await startDoor({ origin: url });
   certificate = await certificateFor(phylax, "signing-app");
   heldBack = await certificateFor(phylax, "excepted-with-certificate");
   holder = await keyHolder("signing-key-holder");
@@ -57,7 +57,7 @@ beforeAll(async () => {
     return { ...entries, grants: entries.grants.map((grant) => Object.assign({}, grant, { signedRequests: true })) };
   };
   const unboundUntil = new Date(Date.now() + 3_600_000).toISOString();
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { origins: [{ name: "main", url, credentials: { kind: "none" }, forwardClientCert: true }] },
       { policies: [starterPolicy("treat")], issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] },
@@ -128,7 +128,10 @@ test("T35, T37: unsigned, signed by another's key or an older one, it is 401, sa
     ["request_signature_key_unknown", await askSigned(await newKey("EdDSA", "requests-2"), { headers: { authorization } })],
     ["request_signature_expired", await askSigned(key, { headers: { authorization } }, { signing: { created: old } })],
     ["request_signature_invalid", await askSigned(key, { headers: { authorization } }, { spoiled: { method: "HEAD" } })],
-    ["request_signature_algorithm_mismatch", await askSigned(key, { headers: { authorization } }, { signing: { alg: "ecdsa-p256-sha256" } })],
+    [
+      "request_signature_algorithm_mismatch",
+      await askSigned(key, { headers: { authorization } }, { signing: { alg: "ecdsa-p256-sha256" } }),
+    ],
   ] as const;
   for (const [reason, reply] of ways) {
     expect(reply.status, reason).toBe(401);

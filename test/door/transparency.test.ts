@@ -15,7 +15,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 import { startVerbatimOrigin, type Verbatim } from "../support/verbatim-origin.ts";
 
 const folders = ["examples-r4", "us-core"].map((name) => join(import.meta.dirname, "../../../shared/data/fhir", name));
@@ -74,13 +74,13 @@ const policy = {
 describe.skipIf(noSharedData)("with a keep-everything policy and full scope (skipped when ../shared/data is absent)", () => {
   const all = examples();
   let origin: Awaited<ReturnType<typeof startVerbatimOrigin>>;
-  let phylax: TestStack;
+  let phylax: Door;
   let issuer: Outsider;
   let certificate: CertificateFiles;
   let token: string;
   beforeAll(async () => {
     origin = await startVerbatimOrigin([...all, ...labelled]);
-    phylax = await startTestStack({ origin: origin.url });
+    phylax = await startDoor({ origin: origin.url });
     issuer = await outsider("https://whole.example", "phylax");
     certificate = await certificateFor(phylax, "whole");
     const client = {
@@ -91,7 +91,7 @@ describe.skipIf(noSharedData)("with a keep-everything policy and full scope (ski
       externalClientId: "whole",
       certificates: [thumbprint(certificate)],
     };
-    await phylax.stack.runtime.applyRegistry(
+    await phylax.applyRegistry(
       joined(
         { issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })], policies: [{ name: "whole", body: policy }] },
         clientEntries(client, "TREAT", "whole", "system/*.rs"),

@@ -1,0 +1,61 @@
+import { accountingCheck, accountingCheckUsage } from "./accounting-check.ts";
+import { accountingSuspend, accountingSuspendUsage } from "./accounting-suspend.ts";
+import { breachScope, breachScopeUsage } from "./breach-scope.ts";
+import { ledgerExport, ledgerExportUsage } from "./ledger-export.ts";
+import { ledgerExportFhir, ledgerExportFhirUsage } from "./ledger-export-fhir.ts";
+import { ledgerRead, ledgerReadUsage } from "./ledger-read.ts";
+import { ledgerRetention, ledgerRetentionUsage } from "./ledger-retention.ts";
+import { ledgerVerify, ledgerVerifyUsage } from "./ledger-verify.ts";
+import { operatorSignIn, operatorSignInUsage } from "./operator-sign-in.ts";
+import { policyCheck, policyCheckUsage } from "./policy-check.ts";
+import { policyDiff, policyDiffUsage } from "./policy-diff.ts";
+import { policyExplain, policyExplainUsage } from "./policy-explain.ts";
+import { receiptCheck, receiptCheckUsage } from "./receipt-check.ts";
+import { registryApply, registryApplyUsage } from "./registry-apply.ts";
+import { revoke, revokeUsage } from "./revoke.ts";
+import { token, tokenUsage } from "./token.ts";
+
+/** `phylax <words> …`: each command answers an exit code (0 good, 1 found wrong or failed, 2 misused). */
+const commands: readonly {
+  readonly words: readonly string[];
+  readonly usage: string;
+  readonly run: (args: string[]) => Promise<number>;
+}[] = [
+  { words: ["ledger", "verify"], usage: ledgerVerifyUsage, run: ledgerVerify },
+  { words: ["ledger", "export", "--fhir"], usage: ledgerExportFhirUsage, run: ledgerExportFhir },
+  { words: ["ledger", "export"], usage: ledgerExportUsage, run: ledgerExport },
+  { words: ["ledger", "read"], usage: ledgerReadUsage, run: ledgerRead },
+  { words: ["accounting", "check"], usage: accountingCheckUsage, run: accountingCheck },
+  { words: ["accounting", "suspend"], usage: accountingSuspendUsage, run: accountingSuspend },
+  { words: ["breach-scope"], usage: breachScopeUsage, run: breachScope },
+  { words: ["receipt", "check"], usage: receiptCheckUsage, run: receiptCheck },
+  { words: ["ledger", "retention", "check"], usage: ledgerRetentionUsage, run: ledgerRetention },
+  { words: ["policy", "check"], usage: policyCheckUsage, run: policyCheck },
+  { words: ["policy", "diff"], usage: policyDiffUsage, run: policyDiff },
+  { words: ["policy", "explain"], usage: policyExplainUsage, run: policyExplain },
+  { words: ["registry", "apply"], usage: registryApplyUsage, run: registryApply },
+  { words: ["operator", "sign-in"], usage: operatorSignInUsage, run: operatorSignIn },
+  { words: ["revoke"], usage: revokeUsage, run: revoke },
+  { words: ["token"], usage: tokenUsage, run: token },
+];
+
+/** Runs the command that the arguments name, prints what it says, and answers its exit code. Throws what is no misuse and no finding. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  const command = commands.find(({ words }) => words.every((word, i) => args[i] === word));
+  const usage = ["usage:", ...commands.map(({ usage: line }) => `  ${line}`)].join("\n");
+  if (args.some((arg) => arg === "--help" || arg === "-h")) {
+    console.log(command === undefined ? usage : `usage: ${command.usage}`);
+    return 0;
+  }
+  if (command === undefined) {
+    console.error(usage);
+    return 2;
+  }
+  try {
+    return await command.run(args.slice(command.words.length));
+  } catch (fault) {
+    if (!(fault instanceof TypeError && String(Reflect.get(fault, "code")).startsWith("ERR_PARSE_ARGS_"))) throw fault;
+    console.error(`${fault.message}\nusage: ${command.usage}`);
+    return 2;
+  }
+}

@@ -1,0 +1,23 @@
+import type { RefusalRow } from "./public-face.ts";
+import { refusalReasons } from "./refusal-reasons.ts";
+
+type Door = keyof RefusalRow;
+type Rows = typeof refusalReasons;
+
+/** The reasons that have a face at a door. */
+type ReasonsAt<D extends Door> = { [Reason in keyof Rows]: Rows[Reason] extends Readonly<Record<D, unknown>> ? Reason : never }[keyof Rows];
+
+type Faces<D extends Door, Reason extends string> = Readonly<Record<Reason, NonNullable<RefusalRow[D]>>>;
+
+/** The faces of a door, where its table has those of `Reason` and no others; else a type that no table has, which names the difference. */
+export type ExactFaces<D extends Door, Reason extends string> = [Exclude<ReasonsAt<D>, Reason>] extends [never]
+  ? [Exclude<Reason, ReasonsAt<D>>] extends [never]
+    ? Faces<D, Reason>
+    : { readonly reasonsWithoutRow: Exclude<Reason, ReasonsAt<D>> }
+  : { readonly rowsWithoutReason: Exclude<ReasonsAt<D>, Reason> };
+
+export function facesOf<D extends Door>(door: D): Faces<D, ReasonsAt<D>> {
+  const rows: readonly (readonly [string, RefusalRow])[] = Object.entries(refusalReasons);
+  const faces = rows.flatMap(([reason, row]) => (row[door] === undefined ? [] : [[reason, row[door]] as const]));
+  return Object.fromEntries(faces) as Faces<D, ReasonsAt<D>>; // the filter above is the type's condition
+}

@@ -1,0 +1,64 @@
+import type { IssueType } from "#fhir/outcome";
+
+/** What a refused caller of the FHIR API reads: an HTTP status and the issue of an OperationOutcome. */
+export interface GatewayFace {
+  readonly status: number;
+  readonly code: IssueType;
+  readonly text: string;
+  /** `error` of `WWW-Authenticate` where it is not `invalid_token`. */
+  readonly challengeError?: ChallengeError;
+}
+
+/** RFC 6750 §3.1, RFC 9449 §7.1 and §9. A client library repeats a request on `use_dpop_nonce` by itself. */
+export type ChallengeError = "invalid_dpop_proof" | "use_dpop_nonce" | "invalid_request";
+
+/** What a refused caller of the token endpoint reads: RFC 6749 §5.2, RFC 8707 §2, RFC 9449 §5 and §8. */
+export interface OAuthFace {
+  readonly status: 400 | 401 | 413 | 415;
+  readonly error:
+    | "invalid_request"
+    | "invalid_client"
+    | "unauthorized_client"
+    | "unsupported_grant_type"
+    | "invalid_scope"
+    | "invalid_target"
+    | "invalid_dpop_proof"
+    | "use_dpop_nonce";
+  /** RFC 6749 §5.2: printable ASCII without `"` and `\`. */
+  readonly description: string;
+}
+
+/** What a refused caller of the admin API reads: problem details (RFC 9457 §3.1). */
+export interface AdminFace {
+  readonly status: number;
+  readonly title: string;
+  /** `error` of `WWW-Authenticate` where it is not `invalid_token`; the last is of RFC 9470 §3. */
+  readonly challengeError?: ChallengeError | "insufficient_user_authentication";
+}
+
+/** The public side of one refusal reason, by the doors that give it. Coarser than the record wherever detail would help an attacker. */
+export interface RefusalRow {
+  readonly gateway?: GatewayFace;
+  readonly token?: OAuthFace;
+  readonly admin?: AdminFace;
+}
+
+/** One row for many reasons: a caller cannot tell them apart. */
+export const rowFor = <const Reason extends string, Row extends RefusalRow>(
+  reasons: readonly Reason[],
+  row: Row,
+): Readonly<Record<Reason, Row>> => Object.fromEntries(reasons.map((reason) => [reason, row])) as Record<Reason, Row>;
+
+export const fhir = (status: number, code: IssueType, text: string): { readonly gateway: GatewayFace } => ({
+  gateway: { status, code, text },
+});
+
+export const oauth = (
+  error: OAuthFace["error"],
+  description: string,
+  status: OAuthFace["status"] = 400,
+): { readonly token: OAuthFace } => ({
+  token: { status, error, description },
+});
+
+export const admin = (status: number, title: string): { readonly admin: AdminFace } => ({ admin: { status, title } });

@@ -1,0 +1,631 @@
+import { admin, fhir, oauth, rowFor, type RefusalRow } from "./public-face.ts";
+
+/**
+ * Every reason for which a door refuses a request, with the answer's status and a text that says what to do next. Each door checks its own
+ * union of reasons against this table: a reason without a row does not compile, nor a row without a reason.
+ *
+ * What a caller sent and can see (no token, no certificate on the connection, the token's own `exp` and `aud`) has a text of its own. Which
+ * check of a credential failed, and what the registry has of a client, has one text: the record has the exact reason.
+ */
+
+const recordHint = "The operator finds the exact reason in the ledger under this request's id.";
+
+// Credentials. The first text must not say which check failed: a thief would learn what is missing.
+const badToken =
+  "The access token or the client certificate is not accepted. Check that the token is of an authorization server of this FHIR base and " +
+  "not revoked, that it comes with the certificate or the key that it is bound to, and that the client is registered and active. " +
+  recordHint;
+const badOperatorToken =
+  "An access token of this operator is required, for this door and bound to this certificate or to a key. Sign in as the operator whose " +
+  "certificate this is, and send the token of that sign-in.";
+const badCredential = { ...fhir(401, "login", badToken), ...admin(401, badOperatorToken) };
+const invalidClient = oauth(
+  "invalid_client",
+  "Client authentication failed. Check client_id, the registered method, and the certificate or the key, aud, sub, exp and jti of the assertion.",
+  401,
+);
+// 403 and not 401: there is no authentication scheme to name in WWW-Authenticate (RFC 9110 §15.5.2).
+const unproven = admin(403, "An operator's certificate is required. Check that the certificate is valid and registered for an operator.");
+const credentialOrClient = { ...badCredential, ...invalidClient };
+const everyCredential = { ...fhir(401, "login", badToken), ...invalidClient, ...unproven };
+
+const badProof =
+  "The DPoP proof is missing, not valid for this request, or was used before. Make a new proof for each request: check typ, alg, jwk, htm, " +
+  "htu, iat, ath, nonce and a fresh jti.";
+const useNonce = "Repeat the request with a new DPoP proof that has the nonce of the DPoP-Nonce header.";
+const badSignature =
+  "The request must be signed (RFC 9421) with a registered key of the client. Sign what Accept-Signature names, with created, keyid and a " +
+  "Content-Digest of this body.";
+const noAgreement = "No agreement with this client is in force. Ask the privacy officer to register or renew the agreement.";
+const noGrant = "Not permitted: no grant of this client covers this FHIR server, purpose and policy. Ask the privacy officer for a grant.";
+
+const sendJson = (type: string): string => `Send the body as ${type} in UTF-8.`;
+const strictJson = "The body is not strict JSON in UTF-8. Name each member once, and nest at most 100 levels.";
+const wait = (what: string): string => `${what} Wait as long as Retry-After says, then ask again.`;
+
+// The FHIR server behind the gateway.
+const badOrigin = fhir(
+  502,
+  "exception",
+  "The FHIR server behind the gateway gave no usable answer. Try again later; if it stays so, tell the operator this request's id.",
+);
+const tooLarge = fhir(
+  502,
+  "too-costly",
+  "The answer is larger than this gateway supports. Ask for less: a smaller _count, or a narrower search.",
+);
+const pageEnded = fhir(410, "expired", "The link to this page is not valid any more. Send the search again from its first page.");
+// Whatever a row decided has the same face as what is absent.
+const notFound = fhir(404, "not-found", "There is no such resource for this client. Check the type and the id.");
+const unknownPath = fhir(
+  404,
+  "not-found",
+  "There is no such path. Use a path of FHIR below the base, such as Patient/123 or Observation?patient=123.",
+);
+const jsonOnly = fhir(406, "not-supported", "Only JSON is answered. Accept application/fhir+json, and leave out any other _format.");
+const stale = fhir(
+  412,
+  "conflict",
+  "This is not the resource's current version. Read the resource again and repeat the change with the new ETag.",
+);
+const hidden = fhir(
+  403,
+  "forbidden",
+  "Not permitted: the policy does not show this client what the parameter reads. Search by another parameter, or ask the privacy officer.",
+);
+
+export const refusalReasons = {
+  // The HTTP request
+  url_too_long: fhir(414, "too-long", "The URL is too long. Post the search to _search as a form."),
+  headers_too_large: fhir(431, "too-long", "The headers are too large. Send fewer or shorter headers."),
+  path_malformed: unknownPath,
+  path_unknown: unknownPath,
+  token_in_url: fhir(
+    400,
+    "security",
+    "A token may not be in the URL. Send it in the Authorization header, and get a new token: this one is in logs.",
+  ),
+  method_not_supported: fhir(405, "not-supported", "This address does not support the method. Use a method that Allow lists."),
+  body_not_expected: fhir(400, "invalid", "This method takes no body. Send the request without a body."),
+  not_acceptable: jsonOnly,
+  format_not_supported: jsonOnly,
+  body_timed_out: {
+    ...fhir(408, "timeout", "The request took too long to arrive. Send it again over a faster connection, or in smaller parts."),
+    ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),
+  },
+  form_type_not_supported: {
+    ...fhir(415, "not-supported", "Post a search as application/x-www-form-urlencoded."),
+    ...oauth("invalid_request", "Send the body as application/x-www-form-urlencoded.", 415),
+  },
+  form_too_large: {
+    ...fhir(413, "too-long", "The search is too long. Ask for fewer values."),
+    ...oauth("invalid_request", "The body is too large. Send only the parameters of this endpoint.", 413),
+  },
+
+  // Credentials: what the caller itself sent, or did not send
+  token_missing: {
+    ...fhir(
+      401,
+      "login",
+      "There is no access token. Get one from an authorization server that resource_metadata of WWW-Authenticate lists, and send it in the Authorization header.",
+    ),
+    ...admin(401, "An access token of this operator is required. Sign in, and send the token in the Authorization header."),
+  },
+  authorization_malformed: {
+    ...fhir(401, "login", "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN."),
+    ...admin(401, "The Authorization header is malformed. Send it once, as: Bearer TOKEN, or: DPoP TOKEN."),
+  },
+  authorization_scheme_unknown: {
+    ...fhir(
+      401,
+      "login",
+      "The Authorization scheme is not supported. Send a token bound to a certificate as Bearer, or a token bound to a key as DPoP.",
+    ),
+    ...admin(
+      401,
+      "The Authorization scheme is not supported. Send a token bound to the certificate as Bearer, or a token bound to a key as DPoP.",
+    ),
+  },
+  token_scheme_mismatch: {
+    ...fhir(
+      401,
+      "login",
+      "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
+    ),
+    ...admin(
+      401,
+      "The token goes with the other scheme. Send a token bound to a certificate as Bearer, and a token bound to a key as DPoP with a proof.",
+    ),
+  },
+  token_expired: {
+    ...fhir(401, "login", "The access token has expired. Get a new token."),
+    ...admin(401, "The access token has expired. Sign in again."),
+  },
+  audience_mismatch: {
+    ...fhir(401, "login", "The access token is for another audience. Ask for a token whose resource is this FHIR base."),
+    ...admin(401, "The access token is for another audience. Sign in for this door."),
+  },
+  certificate_missing: {
+    ...fhir(
+      401,
+      "login",
+      "There is no client certificate on this connection, and the token is bound to one. Connect with that certificate.",
+    ),
+    ...invalidClient, // here it would tell how a client of this name is registered
+    ...admin(403, "There is no client certificate on this connection. Connect with the operator's certificate."),
+  },
+
+  // Credentials: one face for every check that fails
+  ...rowFor(
+    ["certificate_malformed", "certificate_unverified", "certificate_revoked", "certificate_too_large", "certificate_denied"],
+    everyCredential,
+  ),
+  ...rowFor(
+    ["jws_malformed", "algorithm_not_allowed", "critical_header_not_supported", "key_unknown", "signature_invalid"],
+    credentialOrClient,
+  ),
+  ...rowFor(["claim_malformed", "client_denied", "key_denied", "proof_key_denied"], credentialOrClient),
+  ...rowFor(
+    [
+      "token_type_invalid",
+      "issuer_unknown",
+      "issuer_ambiguous",
+      "token_inactive",
+      "token_not_yet_valid",
+      "token_lifetime_too_long",
+      "token_unbound",
+      "token_denied",
+      "binding_not_supported",
+      "certificate_mismatch",
+    ],
+    badCredential,
+  ),
+  binding_mismatch: fhir(401, "login", badToken),
+  ...rowFor(["certificate_not_registered", "certificate_outside_validity", "client_unknown", "client_suspended"], {
+    ...fhir(401, "login", badToken),
+    ...invalidClient,
+  }),
+  ...rowFor(["client_id_mismatch", "client_authentication_method_mismatch"], invalidClient),
+  ...rowFor(
+    [
+      "assertion_type_invalid",
+      "assertion_subject_mismatch",
+      "assertion_audience_mismatch",
+      "assertion_expired",
+      "assertion_not_yet_valid",
+      "assertion_lifetime_too_long",
+      "assertion_replayed",
+    ],
+    invalidClient,
+  ),
+  client_authentication_missing: oauth(
+    "invalid_client",
+    "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion with its type.",
+    401,
+  ),
+  client_authentication_not_supported: oauth(
+    "invalid_client",
+    "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",
+    401,
+  ),
+
+  // DPoP proofs
+  ...rowFor(
+    [
+      "proof_missing",
+      "proof_malformed",
+      "proof_type_invalid",
+      "proof_algorithm_not_allowed",
+      "proof_critical_header_not_supported",
+      "proof_key_unusable",
+      "proof_key_mismatch",
+      "proof_signature_invalid",
+      "proof_method_mismatch",
+      "proof_url_mismatch",
+      "proof_token_mismatch",
+      "proof_expired",
+      "proof_not_yet_valid",
+      "proof_replayed",
+    ],
+    {
+      gateway: { ...fhir(401, "login", badProof).gateway, challengeError: "invalid_dpop_proof" },
+      ...oauth("invalid_dpop_proof", badProof),
+      admin: { ...admin(401, badProof).admin, challengeError: "invalid_dpop_proof" },
+    },
+  ),
+  ...rowFor(["proof_nonce_missing", "proof_nonce_expired"], {
+    gateway: { ...fhir(401, "login", useNonce).gateway, challengeError: "use_dpop_nonce" },
+    ...oauth("use_dpop_nonce", useNonce),
+    admin: { ...admin(401, useNonce).admin, challengeError: "use_dpop_nonce" },
+  }),
+  proof_not_expected: oauth("invalid_request", "This client is not registered for DPoP. Send the request without the DPoP header."),
+
+  // Signatures of requests. No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before.
+  ...rowFor(
+    [
+      "request_signature_missing",
+      "request_signature_malformed",
+      "request_signature_incomplete",
+      "request_signature_component_unknown",
+      "request_signature_expired",
+      "request_signature_not_yet_valid",
+      "request_signature_key_unknown",
+      "request_signature_algorithm_mismatch",
+      "request_signature_invalid",
+      "content_digest_mismatch",
+    ],
+    { gateway: { ...fhir(401, "login", badSignature).gateway, challengeError: "invalid_request" } },
+  ),
+
+  // Agreements, grants and purposes
+  ...rowFor(["agreement_not_yet_in_force", "agreement_expired"], {
+    ...fhir(403, "forbidden", noAgreement),
+    ...oauth("unauthorized_client", noAgreement),
+  }),
+  agreement_denied: fhir(403, "forbidden", noAgreement),
+  purpose_not_in_agreement: {
+    ...fhir(403, "forbidden", "The client's agreement does not cover this purpose. Choose another purpose, or ask the privacy officer."),
+    ...oauth(
+      "unauthorized_client",
+      "The client's agreement does not cover this purpose of use. Choose another purpose, or ask the privacy officer.",
+    ),
+  },
+  ...rowFor(["grant_missing", "grant_denied", "policy_missing", "policy_denied"], fhir(403, "forbidden", noGrant)),
+  purpose_malformed: {
+    ...fhir(400, "invalid", "Phylax-Purpose is not a purpose of use. Send a code of HL7's PurposeOfUse, such as TREAT."),
+    ...oauth("invalid_request", "purpose_of_use is malformed. Send codes of the PurposeOfUse value set of HL7, such as TREAT."),
+  },
+  purpose_not_granted: {
+    ...fhir(
+      403,
+      "forbidden",
+      "The token is not for this purpose of use. Get a token for this purpose, or ask the privacy officer for a grant.",
+    ),
+    ...oauth(
+      "unauthorized_client",
+      "There is no grant for this purpose of use. Name a granted purpose, or ask the privacy officer for a grant.",
+    ),
+  },
+  purpose_not_chosen: {
+    ...fhir(403, "forbidden", "The token is for several purposes. Choose one with the header Phylax-Purpose."),
+    ...oauth("invalid_request", "The client is granted several purposes. Name one with purpose_of_use."),
+  },
+  patient_missing: fhir(
+    403,
+    "forbidden",
+    "The scope is one patient's, and the token names no patient. Get a token with a patient context (launch/patient).",
+  ),
+  patient_mismatch: fhir(
+    403,
+    "forbidden",
+    "Not permitted: this client may not act for the token's patient. Sign in as the patient whom the client is registered for.",
+  ),
+  patient_origin_unknown: fhir(
+    403,
+    "forbidden",
+    "The token's audience does not say which FHIR server its patient is of. Get a token for this FHIR base alone.",
+  ),
+
+  // Quotas
+  quota_exhausted: fhir(429, "throttled", wait("The quota of requests for this window is used up.")),
+  subject_quota_exhausted: fhir(429, "throttled", wait("The quota for the person of this token is used up in this window.")),
+  record_quota_exhausted: fhir(
+    429,
+    "throttled",
+    wait("The quota of records for this window has less left than this answer has. Ask for fewer records, or later."),
+  ),
+
+  // What is asked
+  interaction_not_supported: fhir(
+    400,
+    "not-supported",
+    "This gateway does not support the interaction. See /metadata for what is supported.",
+  ),
+  resource_type_unknown: fhir(
+    404,
+    "not-supported",
+    "There is no such resource type in FHIR R4. Check the spelling: type names begin with a capital letter.",
+  ),
+  resource_id_malformed: fhir(400, "value", "The id is malformed. Write 1 to 64 of the characters A-Z, a-z, 0-9, - and the full stop."),
+  query_too_long: fhir(414, "too-long", "The query is too long. Post the search to _search as a form."),
+  query_malformed: fhir(400, "structure", "The query is malformed. Write it as UTF-8 in percent encoding."),
+  too_many_parameters: fhir(400, "too-long", "There are too many parameters. Split the search."),
+  too_many_values: fhir(400, "too-long", "A parameter has too many values. Split the search."),
+  parameter_malformed: fhir(400, "invalid", "A parameter is malformed. Write it as NAME=VALUE, with a modifier of FHIR R4 if any."),
+  parameter_unknown: fhir(
+    400,
+    "not-supported",
+    "The resource type has no such search parameter. See /metadata for the parameters of each type.",
+  ),
+  parameter_not_supported: fhir(
+    400,
+    "not-supported",
+    "This gateway does not support the parameter here. See /metadata, or leave the parameter out.",
+  ),
+  parameter_repeated: {
+    ...fhir(400, "invalid", "A parameter that may stand once is repeated. Send it once."),
+    ...oauth("invalid_request", "A parameter is repeated. Send each parameter once."),
+  },
+  parameter_value_malformed: fhir(
+    400,
+    "value",
+    "A parameter's value is malformed. Write it in the form of the parameter's type in FHIR R4.",
+  ),
+  modifier_not_supported: fhir(400, "not-supported", "This gateway does not support the search modifier. Search without it."),
+  chain_needs_type: fhir(400, "invalid", "The chain may go through several types. Name one, as in subject:Patient.name."),
+  chain_too_long: fhir(400, "too-costly", "The chain is longer than this gateway follows. Search in two steps."),
+  too_many_joins: fhir(400, "too-costly", "There are more chains or includes than this gateway follows. Search in several steps."),
+  subject_missing: fhir(400, "required", "A patient is missing. Name one with the parameter patient or subject."),
+  page_link_with_parameters: fhir(400, "invalid", "The link to a page has parameters added. Follow the link as it is."),
+  ...rowFor(["page_link_malformed", "page_link_mismatch", "page_link_expired", "page_link_target_absent"], pageEnded),
+  page_link_too_long: fhir(
+    400,
+    "too-long",
+    "The search is too long to have further pages. Ask for fewer values, or narrow it to one page.",
+  ),
+
+  // Decided from type and policy alone
+  rule_missing: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the policy has no rule for this interaction with this type. Ask the privacy officer for a rule.",
+  ),
+  scope_insufficient: fhir(403, "forbidden", "Not permitted by the token's scope. Get a token with the scope that WWW-Authenticate names."),
+  outside_patient_compartment: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the scope is one patient's, and resources of this type belong to no patient. Ask for a user/ or system/ scope.",
+  ),
+  parameter_hidden: hidden,
+  sort_hidden: hidden,
+  parameter_needs_system: fhir(
+    403,
+    "forbidden",
+    "Not permitted without a code system. Write the token as SYSTEM|CODE, with a system that the policy shows.",
+  ),
+  include_hidden: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the policy does not show this client what would be included. Leave the include out, or ask the privacy officer.",
+  ),
+  operation_not_granted: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the policy does not allow this operation. Ask the privacy officer to add the operation.",
+  ),
+  history_needs_unrestricted_access: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the history of a type is for clients that may read every resource of the type. Read the history of one resource instead.",
+  ),
+
+  // Batches and transactions
+  not_a_batch_or_transaction: fhir(
+    400,
+    "invalid",
+    "A Bundle of type batch or transaction is expected. Send one, or post a resource to its type's address.",
+  ),
+  too_many_entries: fhir(
+    413,
+    "too-costly",
+    "There are too many entries: at most 50 in a batch, and 1,000 in a transaction, of which 50 may be reads. Split the Bundle.",
+  ),
+  entry_malformed: fhir(
+    400,
+    "structure",
+    "An entry is malformed. Give each entry a request with method and url, and a resource where the method needs one.",
+  ),
+  entry_url_malformed: fhir(400, "value", "An entry's request.url is malformed. Write it relative to the FHIR base, as in Patient/123."),
+  entry_repeated: fhir(400, "invalid", "Two entries of the transaction have one resource or one fullUrl. Send each once."),
+  reference_unresolved: fhir(
+    412,
+    "processing",
+    "A reference that is a search does not find exactly one resource for this client. Refer to a resource by its id.",
+  ),
+  conditional_reference_not_supported: fhir(
+    422,
+    "not-supported",
+    "A reference may be a search in a transaction only. Refer to the resource by its id, or send a transaction.",
+  ),
+  too_many_references: fhir(
+    400,
+    "too-costly",
+    "More references are searches than this gateway resolves. Refer to resources by their ids, or split the transaction.",
+  ),
+  too_many_patients: fhir(
+    400,
+    "too-costly",
+    "The question names more patients than one question may: 20, or 100 with a system/ scope. Ask about fewer patients at a time.",
+  ),
+  too_many_rows: fhir(
+    403,
+    "too-costly",
+    "The gateway would have to read more resources than it does for one request. Ask for less: a narrower search, or one patient.",
+  ),
+
+  // The FHIR server behind the gateway
+  ...rowFor(["absent", "origin_unknown", "row_outside_access", "resource_withheld"], notFound),
+  ...rowFor(
+    [
+      "origin_refused",
+      "origin_unreachable",
+      "answer_link_outside_origin",
+      "answer_link_loops",
+      "answer_not_utf8",
+      "answer_too_deep",
+      "answer_duplicate_key",
+      "answer_not_json",
+      "answer_mismatch",
+      "answer_not_a_searchset",
+    ],
+    badOrigin,
+  ),
+  ...rowFor(["origin_answer_too_large", "answer_too_large", "answer_incomplete"], tooLarge),
+  origin_rejected_search: fhir(
+    400,
+    "not-supported",
+    "The FHIR server behind the gateway does not support this search. Search by other parameters.",
+  ),
+  origin_timed_out: fhir(504, "timeout", "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later."),
+  origin_throttled: fhir(429, "throttled", wait("The FHIR server behind the gateway accepts no more requests at present.")),
+  origin_unavailable: fhir(503, "transient", wait("The FHIR server behind the gateway says that it is not available at present.")),
+  origin_circuit_open: fhir(503, "transient", wait("The FHIR server behind the gateway is not available at present.")),
+  too_many_disclosures: fhir(
+    403,
+    "too-costly",
+    "There are more disclosures than one answer has room for. Ask for a shorter time, by start and end.",
+  ),
+
+  // Writes: what is wrong with the request whatever is stored
+  precondition_malformed: fhir(400, "value", "If-Match is malformed. Send the ETag of the version that was read."),
+  precondition_not_supported: fhir(
+    412,
+    "not-supported",
+    "This precondition is not supported. Send If-Match, or If-None-Exist with a create.",
+  ),
+  criteria_missing: fhir(412, "invalid", "A conditional request needs a search criterion. Add one, such as identifier=SYSTEM|VALUE."),
+  criteria_not_supported: fhir(400, "not-supported", "A condition may use token and reference parameters only. Use such a parameter."),
+  body_missing: fhir(400, "required", "The body is missing. Send the resource or the patch."),
+  body_too_large: {
+    ...fhir(413, "too-long", "The body is larger than this gateway supports. Send less: smaller attachments, or fewer entries."),
+    ...admin(413, "The body is larger than 1 MiB. Send the document in smaller parts."),
+  },
+  body_type_not_supported: {
+    ...fhir(415, "not-supported", sendJson("application/fhir+json")),
+    ...admin(415, sendJson("application/json")),
+  },
+  patch_type_not_supported: fhir(415, "not-supported", `Only JSON Patch is supported. ${sendJson("application/json-patch+json")}`),
+  ...rowFor(["body_not_utf8", "body_too_deep", "body_duplicate_key"], fhir(400, "structure", strictJson)),
+  body_not_json: { ...fhir(400, "structure", strictJson), ...admin(400, strictJson) },
+  resource_type_mismatch: fhir(400, "invalid", "The resource type does not match the URL. Send the resource to its own type's address."),
+  resource_id_mismatch: fhir(400, "invalid", "The resource id does not match the URL. Send the same id in both."),
+  patch_malformed: fhir(
+    400,
+    "structure",
+    "The body is not a JSON Patch (RFC 6902) that this gateway supports. Send a list of operations with op and path.",
+  ),
+
+  // Writes: what is wrong with the request for what may be seen of the stored resource
+  criteria_ambiguous: fhir(412, "processing", "The condition finds more than one resource. Use a condition that finds one."),
+  version_not_current: stale,
+  write_precondition_failed: stale,
+  version_missing: fhir(
+    412,
+    "conflict",
+    "The FHIR server behind the gateway names no version of this resource, so that no write can depend on it. Ask its operator for versioning.",
+  ),
+  patch_not_applicable: fhir(
+    422,
+    "processing",
+    "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
+  ),
+  patch_not_a_resource: fhir(422, "processing", "The patch leaves no resource. Delete the resource instead, or patch less."),
+  body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."), // told place by place
+  result_invalid: fhir(
+    422,
+    "processing",
+    "The resource would not be valid together with its elements that this client may not see. Change fewer elements.",
+  ),
+  result_outside_access: fhir(
+    403,
+    "forbidden",
+    "Not permitted: this client may not write the resource that would result. Check the patient and the codes that the policy asks for.",
+  ),
+  result_widens_access: fhir(
+    403,
+    "forbidden",
+    "Not permitted: the write would let its author see more. Leave out the reference or code that does.",
+  ),
+  result_changes_patient: fhir(
+    403,
+    "forbidden",
+    "Not permitted: a resource may not change its patient. Create a resource for the other patient.",
+  ),
+
+  // Writes: what the FHIR server behind the gateway answered
+  write_conflict: fhir(409, "conflict", "Another request is changing the resource. Read the resource again, then repeat the change."),
+  write_rejected: fhir(
+    422,
+    "processing",
+    "The FHIR server behind the gateway does not accept this resource. Check it against the profiles of that server.",
+  ),
+  write_answer_unfit: fhir(
+    504,
+    "timeout",
+    "The FHIR server behind the gateway gave no FHIR answer to the write: whether the write was done is not known. Read or search for the resource before you repeat the write.",
+  ),
+  transaction_incomplete: fhir(
+    502,
+    "incomplete",
+    "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
+  ),
+  transaction_not_atomic: fhir(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
+  ),
+  delete_not_conditional: fhir(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Update the status of the resource instead, or ask the operator.",
+  ),
+  write_outcome_unknown: fhir(
+    504,
+    "timeout",
+    "The FHIR server behind the gateway did not answer: whether the write was done is not known. Read or search for the resource before you repeat the write.",
+  ),
+
+  // The token endpoint
+  form_malformed: oauth("invalid_request", "The form is malformed. Send printable ASCII in percent encoding."),
+  grant_type_missing: oauth("invalid_request", "grant_type is missing. Send grant_type=client_credentials."),
+  grant_type_not_supported: oauth("unsupported_grant_type", "The grant_type is not supported. Send grant_type=client_credentials."),
+  token_parameter_missing: oauth("invalid_request", "token is missing. Send the access token as the parameter token."),
+  target_unknown: oauth(
+    "invalid_target",
+    "The client has no grant for this resource. Check the FHIR base in resource, or ask the privacy officer for a grant.",
+  ),
+  target_not_chosen: oauth("invalid_target", "The client has grants for several resources. Name one FHIR base with resource."),
+  scope_malformed: oauth("invalid_scope", "scope is malformed. Send scopes of SMART v2 with one space between, such as system/Patient.rs."),
+  scope_unknown: oauth("invalid_scope", "A scope is not one of SMART v2. Send scopes such as system/Patient.rs."),
+  scope_context_not_supported: oauth("invalid_scope", "Only system/ scopes are issued here. Ask for system/ scopes."),
+  scope_query_not_supported: oauth(
+    "invalid_scope",
+    "Scopes with a query part are not supported. Ask for the scope without the query part.",
+  ),
+  scope_exceeds_grant: oauth(
+    "invalid_scope",
+    "The scope goes beyond the grant. Ask for less, or leave scope out to get all that is granted.",
+  ),
+
+  // The admin API
+  operator_unknown: unproven,
+  ...rowFor(
+    ["operator_suspended", "sign_in_not_registered", "role_missing"],
+    admin(403, "Not permitted. Ask a registry administrator for the operator's status, sign-in and roles."),
+  ),
+  subject_mismatch: admin(401, badOperatorToken),
+  ...rowFor(["sign_in_time_missing", "sign_in_time_in_future", "sign_in_too_old", "sign_in_too_weak"], {
+    admin: {
+      ...admin(401, "Sign in again, as acr_values and max_age of WWW-Authenticate ask: more recently, or with more factors.").admin,
+      challengeError: "insufficient_user_authentication",
+    },
+  }),
+  ...rowFor(
+    ["registry_invalid", "registry_not_supported", "registry_conflict"],
+    admin(422, "The registry file is not applied. Correct what pointer and detail name, and apply the file again."),
+  ),
+  denial_malformed: admin(422, "This denies nothing that can be denied. Correct what pointer and detail name."),
+  suspension_invalid: admin(422, "This is no suspension. Correct what pointer and detail name."),
+} as const satisfies Readonly<Record<string, RefusalRow>>;
+
+/** Reasons of records of which no caller reads a text: the answer broke off, or it was another answer than an error. */
+export const recordedOnly = {
+  client_disconnected: "The client ended the connection before the whole answer was sent.",
+  lease_lost: "The client's right to the answer ended while the answer was sent: a quota, a denial or an older registry state.",
+  window_not_recorded: "The ledger did not record the next part of the answer, so that it was not sent.",
+  answer_unavailable: "The write was done, and its answer has a status alone, since the resource could not be read.",
+  token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
+  too_many_revocations: "The revocation was not taken: the client has as many in force as it may have.",
+} as const;
+
+export type RecordedOnly = keyof typeof recordedOnly;

