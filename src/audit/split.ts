@@ -52,12 +52,13 @@ export function splitEvent(event: AuditEvent): Result<readonly AuditEvent[], "ev
   }
   for (const one of unnamed) place(toCbor(one).length).unnamed.push(one);
   const real = new Set(event.unnamed);
-  const events = parts.map((part, i): AuditEvent => ({
-    ...(i === 0 ? first : rest),
-    patients: part.names.flatMap((one) => one.real ?? []),
-    unnamed: part.unnamed.filter((one) => real.has(one)),
-    ...(event.reserve && { reserve: partOf(event.reserve, part.names, part.unnamed) }),
-  }));
+  const events = parts.map((part, i): AuditEvent =>
+    Object.assign({}, i === 0 ? first : rest, {
+      patients: part.names.flatMap((one) => one.real ?? []),
+      unnamed: part.unnamed.filter((one) => real.has(one)),
+      reserve: event.reserve && partOf(event.reserve, part.names, part.unnamed),
+    }),
+  );
   return events.length > 0 && events.every((one) => size(one) <= PLAINTEXT_BYTES_MAX) ? ok(events) : err("event_too_large");
 }
 

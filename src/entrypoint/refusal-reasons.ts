@@ -559,6 +559,11 @@ export const refusalReasons = {
     "incomplete",
     "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
   ),
+  plan_too_large: fhir(
+    413,
+    "too-costly",
+    "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
+  ),
   transaction_not_atomic: fhir(
     422,
     "not-supported",
@@ -567,7 +572,7 @@ export const refusalReasons = {
   delete_not_conditional: fhir(
     422,
     "not-supported",
-    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Update the status of the resource instead, or ask the operator.",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Change its status instead, or ask the operator.",
   ),
   write_outcome_unknown: fhir(
     504,

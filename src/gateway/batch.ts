@@ -123,6 +123,7 @@ async function send(one: Entry): Promise<void> {
   const { concerned } = one.plan;
   const { origin } = one.scene;
   const sent = await sendWrite(one.plan, origin);
+  origin.held.give(one.plan.write.body?.length ?? 0);
   if (!sent.ok) {
     one.answer = refusedEntry(sent.error);
     const outcome = { status: one.answer.status, reason: sent.error.reason };
@@ -159,15 +160,13 @@ function answerUnsent(one: Entry, planned: Exclude<PlannedWrite, { kind: "send" 
 
 async function readAll(entries: readonly Entry[]): Promise<void> {
   const reading = entries.filter(({ asked }) => asked.ok && asked.value.kind === "reading");
-  let bytes = 0;
   for (let from = 0; from < reading.length; from += atOnce) {
     const some = reading.slice(from, from + atOnce);
     await Promise.all(some.map((one) => read(one)));
     // Let go of what has no room at once: fifty answers of 8 MiB are more than an isolate has.
     for (const one of some) {
-      const length = one.answer?.disclosure === undefined ? 0 : bytesOf(one.answer.disclosure);
-      if (bytes + length > answerBytesMax) refuse(one, { reason: "answer_too_large" });
-      else bytes += length;
+      const { disclosure } = one.answer ?? {};
+      if (disclosure !== undefined && !one.scene.origin.held.take(bytesOf(disclosure))) refuse(one, { reason: "answer_too_large" });
     }
   }
 }

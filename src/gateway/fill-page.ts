@@ -97,7 +97,7 @@ async function fillFrom<P extends Fillable>(
     const rows = new Rows(page, at.after);
     const read = await (page.prepare === undefined
       ? readOriginPage(body, (entry) => rows.take(entry), first.type)
-      : prepared(page, rows, body, first.type));
+      : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     if (rows.stage === "before") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
@@ -117,16 +117,29 @@ async function fillFrom<P extends Fillable>(
   }
 }
 
+/** As of any page, of which the entries are held until something is known of them. */
 async function prepared(
+  origin: OriginSession,
   page: Fillable,
   rows: Rows,
   body: OriginBody,
   type: ListType,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: Uint8Array[] = [];
-  const read = await readOriginPage<never>(body, (entry) => void entries.push(entry), type);
+  let held = 0;
+  const read = await readOriginPage<PageRefusal>(
+    body,
+    (entry) => {
+      if (!origin.held.take(entry.length)) return { reason: "answer_too_large" };
+      held += entry.length;
+      entries.push(entry);
+      return undefined;
+    },
+    type,
+  );
   if (!read.ok) return read;
   const refusal = (await page.prepare?.(entries)) ?? entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
+  origin.held.give(held);
   return refusal === undefined ? read : err(refusal);
 }
 

@@ -9,6 +9,7 @@ import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
 import { Residences } from "#phi/residences";
 import type { Grant } from "#policy/grant";
 import { reachesPatient, type Access } from "#policy/hold";
+import { HeldBytes } from "./held-bytes.ts";
 import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
 
 export interface OriginSessionScene {
@@ -44,23 +45,26 @@ export class OriginSession {
   readonly base: string;
   readonly residences: Residences;
   readonly concerned: AlsoConcerned;
+  /** What the request holds, its entries together. */
+  readonly held: HeldBytes;
   readonly #origins: Origins;
   readonly #scene: OriginSessionScene;
   /** Patients whom the question names, and nobody knows to be within the asker's reach. */
   readonly #beyond = new Set<string>();
 
-  constructor(origins: Origins, scene: OriginSessionScene, residences = new Residences(scene.at)) {
+  constructor(origins: Origins, scene: OriginSessionScene, residences = new Residences(scene.at), held = new HeldBytes()) {
     this.name = scene.name;
     this.base = scene.base;
     this.residences = residences;
     this.concerned = new AlsoConcerned(scene.name);
+    this.held = held;
     this.#origins = origins;
     this.#scene = scene;
   }
 
   /** The session of one entry of a batch: with the same origin, and with names of its own. */
   forEntry(): OriginSession {
-    return new OriginSession(this.#origins, this.#scene, this.residences);
+    return new OriginSession(this.#origins, this.#scene, this.residences, this.held);
   }
 
   /** Whom a question names, while nobody knows yet whom its asker reaches. */

@@ -109,7 +109,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     return written.ok ? write(written.value, writing, trail) : trail.refuse(written.error);
   }
   if (interaction.kind === "batch") {
-    const batch = await readBatchBody(message);
+    const batch = await readBatchBody(message, origin.held);
     if (!batch.ok) return trail.refuse(batch.error);
     const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), pages: ports.pages };
     return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);

@@ -115,11 +115,9 @@ export class Recorder {
     const step = this.#intended === undefined ? 0 : 1;
     const event = this.#event("write", { status, reason });
     const what = { ...event.what, type, id };
-    const about = this.#disclosedBeside(disclosure).map(({ window, withheldPaths }, index) => ({
-      ...this.#disclosed(window, withheldPaths, status),
-      what,
-      step: step + 1 + index,
-    }));
+    const about = this.#disclosedBeside(disclosure).map(({ window, withheldPaths }, index) =>
+      Object.assign(this.#disclosed(window, withheldPaths, status), { what, step: step + 1 + index }),
+    );
     const recorded = await this.#first([{ ...event, ...this.#written(concerned, what), what, step }, ...about]);
     return recorded === "replayed" ? recorded : (this.#intended ?? recorded);
   }

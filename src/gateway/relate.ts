@@ -64,6 +64,7 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: FhirBase) => readonly string[]) => {
     const found = await asked;
     if (!found.ok) return found;
+    origin.held.giveTrees(found.value.bytes);
     for (const row of found.value.rows) {
       origin.residences.note(row);
       for (const patient of of(row, found.value.base)) patients.add(patient);

@@ -58,7 +58,8 @@ async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Pr
   const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
   if (!found.ok) return found;
   if (!hasRoom) return err({ reason: "too_many_rows" });
-  const { rows: seen, base } = found.value;
+  const { rows: seen, base, bytes } = found.value;
+  origin.held.giveTrees(bytes); // all that goes on is where they lead
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();
   for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);

@@ -74,6 +74,7 @@ export async function transact({ entries }: Batch, scene: BatchScene, trail: Tra
     if (refused !== undefined) return refused;
     const toSend = sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan }));
     const sent = await sendTransaction(toSend, scene.origin);
+    for (const { plan } of sending) scene.origin.held.give(plan.write.body?.length ?? 0);
     const each = sending.map((one, index) => ({ one, end: sent.ok ? sent.value[index] : undefined }));
     const parts = each.map(({ one, end }) => partOf("write", one, scene, outcomeOf(end, sent)));
     for (const { one, end } of each) {
@@ -246,7 +247,10 @@ async function read(
   const naming = origin.nameAsked(patientsNamed(interaction), access);
   const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
   const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages) : grant;
-  const joined = found.ok && bytesOf(found.value) <= room.bytes ? origin.concerned.join(found.value) : undefined;
+  const joined =
+    found.ok && bytesOf(found.value) <= room.bytes && origin.held.take(bytesOf(found.value))
+      ? origin.concerned.join(found.value)
+      : undefined;
   if (!found.ok || joined === undefined) return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
   const still = await scene.gate.stillGood();
   const spent = still.ok ? await scene.gate.spendRecords(found.value, origin.concerned) : still;

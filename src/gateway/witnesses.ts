@@ -1,4 +1,5 @@
-import { textAt } from "#fhir/json";
+import { textAt, type JsonObject } from "#fhir/json";
+import type { FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
 import { referredAt } from "#phi/links";
@@ -25,18 +26,19 @@ export async function referredTo(
 }
 
 async function hasWitness({ search, paths, reference }: Witness, origin: OriginSession): Promise<Result<boolean, RowsRefusal>> {
-  const found = await rowsOf(search.ask, origin);
+  let [discloser, hasRoom, isLed]: [Discloser | undefined, boolean, boolean] = [undefined, true, false];
+  const leads = (row: JsonObject, base: FhirBase) => {
+    if (isLed || textAt(row, "resourceType") !== search.expects.type || !referredAt(row, paths, base).has(reference)) return false;
+    discloser ??= new Discloser(search, origin.basesAt(base));
+    const seen = discloser.seen(row);
+    isLed = seen !== undefined;
+    if (seen !== undefined) hasRoom = origin.concerned.decide(seen);
+    return false; // that there is one is all that is held
+  };
+  const found = await rowsOf(search.ask, origin, leads);
   // A server that does not know this parameter has no such row to show.
   if (!found.ok) return isUnknown(found.error) ? ok(false) : found;
-  const { rows, base } = found.value;
-  const discloser = new Discloser(search, origin.basesAt(base));
-  for (const row of rows) {
-    const leads = textAt(row, "resourceType") === search.expects.type && referredAt(row, paths, base).has(reference);
-    const seen = leads ? discloser.seen(row) : undefined;
-    if (seen === undefined) continue;
-    return origin.concerned.decide(seen) ? ok(true) : err({ reason: "too_many_rows" });
-  }
-  return ok(false);
+  return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
 }
 
 const isUnknown = (refusal: RowsRefusal) =>

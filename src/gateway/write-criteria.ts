@@ -65,7 +65,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
     }
     return found;
   }
-  const { rows, base } = found.value;
+  const { rows, base, bytes } = found.value;
   const discloser = new Discloser(grant.value, origin.basesAt(base));
   const matches = new Map<string, DecidingRow>();
   for (const row of rows) {
@@ -77,6 +77,7 @@ export async function findRow(criteria: Search, scene: CriteriaScene): Promise<R
     matches.set(seen.id, seen);
     if (!origin.concerned.decide(seen)) return err({ reason: "too_many_rows" });
   }
+  origin.held.giveTrees(bytes);
   const [only, ...others] = matches.values();
   return others.length > 0 ? err({ reason: "criteria_ambiguous" }) : ok(only);
 }

@@ -32,6 +32,8 @@ export type PlanRefusal =
   | BodyRefusal
   | { readonly reason: `answer_${JsonRefusal["reason"]}` | "answer_mismatch" | "answer_too_large" | "row_outside_access" }
   | { readonly reason: "resource_withheld"; readonly because: CutRefusal }
+  /** With the other plans of the request it is more than is held at once. */
+  | { readonly reason: "plan_too_large" }
   | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
   /** It is not the version that the client has seen, or has none that a write could be held to. */
   | { readonly reason: "version_not_current" | "version_missing" }
@@ -69,7 +71,14 @@ export const concernsNobody: ConcernedBy = { patients: new Set(), unseen: new Se
 const unseenMax = 8;
 
 /** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
-export async function planWrite(
+export async function planWrite(asked: AskedWrite, scene: CriteriaScene): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const planned = await decideWrite(asked, scene);
+  if (!planned.ok || planned.value.kind !== "send") return planned;
+  // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
+  return scene.origin.held.take(planned.value.write.body?.length ?? 0) ? planned : err({ reason: "plan_too_large" });
+}
+
+async function decideWrite(
   { interaction, body, conditions }: AskedWrite,
   scene: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {

@@ -104,7 +104,9 @@ export class AlsoConcerned {
   }
 
   #deciding(): ReadonlySet<string> {
-    return new Set([...this.#rows.values()].flatMap(({ patients }) => [...patients]));
+    const all = new Set<string>();
+    for (const { patients } of this.#rows.values()) for (const patient of patients) all.add(patient);
+    return all;
   }
 
   #nameOf(patient: string): string {

@@ -295,7 +295,8 @@ test("what a row decides of an event does not show in how many records it has, n
         const unseen = hidden.filter((id) => !known.includes(id)).slice(0, names);
         const patients = [...known, ...unseen].map((id, i) => {
           const where = states[i % states.length];
-          return { patient: nameOf(id), counts: { Observation: 1 }, ...(where !== undefined && { state: where }) };
+          const one = { patient: nameOf(id), counts: { Observation: 1 } };
+          return where === undefined ? one : Object.assign(one, { state: where });
         });
         const reserve = { names, unseen: unseen.map(nameOf), counts: { Observation: 9 }, unnamed: ["Observation/1", "Observation/2"] };
         const what = { ...one.what, origin: "main" };

@@ -181,7 +181,9 @@ test("a user writes nothing by which it is somebody to a patient, where the poli
   expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send"); // nobody reaches anybody by it
   expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe("result_widens_access");
   expect(await write(open(all), "user/*.cruds", related, { ...related, gender: "female" })).toBe("send");
-  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe("result_widens_access");
+  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe(
+    "result_widens_access",
+  );
   // A scope for everybody's rows in the same token reaches further, and gives no more.
   expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("result_widens_access");
   expect(await write(open([]), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("send");

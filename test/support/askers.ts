@@ -40,7 +40,7 @@ export async function askersUnder(policy: { readonly name: string }, quotas: obj
       certificates: [thumbprint(certificate)],
     };
     const { grants, ...own } = clientEntries(client, "PATRQT", policy.name, scopes[kind]);
-    entries.push(own, { grants: grants.map((grant) => ({ ...grant, quotas: { ...grant.quotas, ...quotas } })) });
+    entries.push(own, { grants: grants.map((grant) => Object.assign(grant, { quotas: { ...grant.quotas, ...quotas } })) });
   }
   const registry = joined({ issuers: [issuerEntry(issuer)], policies: [{ name: policy.name, body: policy }] }, ...entries);
   return {

@@ -21,7 +21,20 @@ export const concernedPolicy = {
       types: ["Observation"],
       interactions: all,
       where: [{ path: "category", in: [`${category("laboratory")[0]?.coding[0]?.system}|laboratory`] }],
-      show: ["meta.versionId", "meta.security", "identifier", "category", "code", "subject", "encounter", "effective[x]", "value[x]"],
+      deletes: "unseen",
+      show: [
+        "meta.versionId",
+        "meta.security",
+        "identifier",
+        "category",
+        "code",
+        "subject",
+        "encounter",
+        "effective[x]",
+        "value[x]",
+        "dataAbsentReason",
+        "component",
+      ],
       why,
       examples: permitted("Observation?code=a&category=laboratory"),
     },
@@ -52,38 +65,35 @@ export const patient = (id: string, more: object = {}): Resource => ({
   ...more,
 });
 
-export const observation = (id: string, of: string, more: object = {}): Resource =>
-  ({
-    resourceType: "Observation",
-    id,
-    status: "final",
-    category: category("laboratory"),
-    code: { coding: [{ system: "urn:c", code: "a" }] },
-    subject: to(`Patient/${of}`),
-    effectiveDateTime: "2026-01-01",
-    ...more,
-  }) as Resource; // each has what R4 requires
+export const observation = (id: string, of: string, more: object = {}): Resource => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  category: category("laboratory"),
+  code: { coding: [{ system: "urn:c", code: "a" }] },
+  subject: to(`Patient/${of}`),
+  effectiveDateTime: "2026-01-01",
+  ...more,
+}); // each has what R4 requires
 
-export const encounter = (id: string, of: string, more: object = {}): Resource =>
-  ({
-    resourceType: "Encounter",
-    id,
-    status: "finished",
-    class: { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "AMB" },
-    subject: to(`Patient/${of}`),
-    location: [{ location: to("Location/ward") }],
-    participant: [{ individual: to("Practitioner/otto") }],
-    ...more,
-  }) as Resource; // each has what R4 requires
+export const encounter = (id: string, of: string, more: object = {}): Resource => ({
+  resourceType: "Encounter",
+  id,
+  status: "finished",
+  class: { system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: "AMB" },
+  subject: to(`Patient/${of}`),
+  location: [{ location: to("Location/ward") }],
+  participant: [{ individual: to("Practitioner/otto") }],
+  ...more,
+}); // each has what R4 requires
 
-export const condition = (id: string, of: string, more: object = {}): Resource =>
-  ({
-    resourceType: "Condition",
-    id,
-    subject: to(`Patient/${of}`),
-    code: { coding: [{ system: "urn:c", code: "a" }] },
-    ...more,
-  }) as Resource; // each has what R4 requires
+export const condition = (id: string, of: string, more: object = {}): Resource => ({
+  resourceType: "Condition",
+  id,
+  subject: to(`Patient/${of}`),
+  code: { coding: [{ system: "urn:c", code: "a" }] },
+  ...more,
+}); // each has what R4 requires
 
 /** Ways for a row to be hidden: by its label, and by what the policy's rule is about. */
 export const hidden = { labelled: { meta: restricted }, ofNotes: { category: category("social-history") } } as const;
@@ -95,8 +105,8 @@ export const commonWorld: readonly Resource[] = [
   patient("cy", { generalPractitioner: [to("Practitioner/otto")] }),
   { resourceType: "Practitioner", id: "vera", name: [{ family: "Vera" }] },
   { resourceType: "Practitioner", id: "otto", name: [{ family: "Otto" }] },
-  { resourceType: "Location", id: "ward", name: "Psychiatric ward" } as Resource,
-  { resourceType: "Location", id: "lobby", name: "Lobby" } as Resource,
+  { resourceType: "Location", id: "ward", name: "Psychiatric ward" },
+  { resourceType: "Location", id: "lobby", name: "Lobby" },
   encounter("anns-visit", "ann", { location: [{ location: to("Location/lobby") }], participant: [] }),
   observation("anns-lab", "ann", { code: { coding: [{ system: "urn:c", code: "b" }] }, encounter: to("Encounter/anns-visit") }),
 ];
