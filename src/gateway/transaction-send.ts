@@ -82,15 +82,18 @@ function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: strin
   const resource = isObject(said) ? property(said, "resource") : undefined;
   const place = placeOf(isObject(response) ? textAt(response, "location") : undefined, type, origin);
   const known = place?.id ?? (isObject(resource) && property(resource, "resourceType") === type ? textAt(resource, "id") : undefined) ?? id;
-  if (known === undefined || !isId(known)) return { kind: "refused", refusal: { reason: "write_answer_unfit" } };
+  if (known === undefined || !isId(known))
+    return status === 201
+      ? { kind: "done", status: done[write.method], location: undefined }
+      : { kind: "refused", refusal: { reason: "write_answer_unfit" } };
   const version = place?.version === undefined ? "" : `/_history/${place.version}`;
   return { kind: "done", status: done[write.method], location: `${base}/${type}/${known}${version}` };
 }
 
 function placeOf(location: string | undefined, type: string, origin: FhirBase) {
   const [below] = readingsBelow(location ?? "", origin);
-  const { id, version } =
-    /(?:^|\/)(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ??
-    {};
-  return id === undefined || !new RegExp(`(?:^|/)${type}/`, "u").test(below ?? "") ? undefined : { id, version };
+  const { of, id, version } =
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
+      ?.groups ?? {};
+  return id === undefined || of !== type ? undefined : { id, version };
 }

@@ -72,8 +72,8 @@ export async function sendWrite(
 }
 
 /**
- * Whether a 200, 201 or 204 is an answer to the write: a page to sign in at is none. What was created is named; a body is the resource, or says
- * how it went.
+ * Whether a 200, 201 or 204 is an answer to the write: a page to sign in at is none. A create is answered 201, or names what it made; a body is
+ * the resource, or says how it went.
  */
 function isAnswerTo(
   { write, type, id }: Extract<PlannedWrite, { kind: "send" }>,
@@ -81,7 +81,7 @@ function isAnswerTo(
   body: Uint8Array | "broken" | undefined,
   created: string | undefined,
 ): boolean {
-  if (write.method === "POST" && (created === undefined || status === 204)) return false;
+  if (write.method === "POST" && status !== 201 && (created === undefined || status === 204)) return false;
   if (body === undefined) return true;
   if (!isJson) return false;
   if (body === "broken") return true;
@@ -110,9 +110,10 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
   const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
   const meta = resource && property(resource, "meta");
   const [below] = readingsBelow(location ?? "", base);
-  // Below whatever path the server calls its base.
+  // Below whatever path the server calls its base; an address elsewhere is none of its own.
   const { of, id, at } =
-    /(?:^|\/)(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")?.groups ?? {};
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
+      ?.groups ?? {};
   const isPlace = of === type;
   const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;

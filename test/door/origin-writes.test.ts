@@ -100,9 +100,10 @@ test("an answer that does not fit the write makes it not done: another type or i
   for (const [asked, answer] of [
     [put, other(observation("o2", "ann"))],
     [put, other({ resourceType: "Patient", id: "o1" })],
-    [create, () => new Response(null, { status: 201 })],
+    [create, () => new Response(null, { status: 200 })],
     [create, () => new Response(null, { status: 204 })],
-    [create, other({ resourceType: "OperationOutcome", issue: [] }, 201)],
+    [create, other({ resourceType: "OperationOutcome", issue: [] })],
+    [create, other(observation("o2", "ann"), 201)],
     [put, () => new Response("{", { status: 200, headers: json })],
   ] as const)
     expect((await ask(writing(answer), asked)).status).toBe(504);
