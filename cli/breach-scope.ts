@@ -124,7 +124,7 @@ function proven({ log, frame, leaves, at, id }: Place): Proven {
 }
 
 function tell(report: Report): void {
-  const { client, from, to, individuals, byState, disclosed, clocks, records, askedInVain, unnamed, written } = report;
+  const { client, from, to, individuals, byState, disclosed, clocks, records, askedInVain, askedBeyondReach, unnamed, written } = report;
   const lines = [
     `${client}, ${from} to ${to}: ${individuals} individuals in ${records.length} records`,
     `by state of residence: ${countsOf(byState)}`,
@@ -134,6 +134,7 @@ function tell(report: Report): void {
     `disclosed: ${countsOf(disclosed)}`,
     ...(clocks === undefined ? ["clocks: none without --discovered"] : clockLines(clocks)),
     ...(askedInVain.length > 0 ? [`asked for, nothing found: ${askedInVain.join(", ")}`] : []),
+    ...(askedBeyondReach.length > 0 ? [`asked for beyond its reach: ${askedBeyondReach.join(", ")}`] : []),
     ...(unnamed.length > 0 ? [`disclosed, of no patient that a record names: ${unnamed.join(", ")}: whose these are, ask the origin`] : []),
     ...(written.length > 0 ? [`concerned by its writes: ${written.join(", ")}`] : []),
     ...report.affected.map(affectedLine),

@@ -39,7 +39,7 @@ export function eventFilter({ from, to, patient, client, kind, reason }: FilterA
     (kind === undefined || event.kind === kind) &&
     (asked === undefined || event.outcome?.reason === asked || Object.hasOwn(event.tally ?? {}, asked)) &&
     (client === undefined || event.who?.client === client) &&
-    (patient === undefined || event.patients.some((one) => one.patient === patient));
+    (patient === undefined || event.patients.some((one) => one.patient === patient) || event.asked?.includes(patient) === true);
 }
 
 /** RFC 3339, in ms since 1970. A date alone is its first moment in UTC, or with --to its last. */

@@ -67,6 +67,7 @@ function asLine({ log, leaves, parts, event }: EventOnRecord): string {
     outcome?.reason,
     configuration && `sha-256 ${configuration.digest}: ${configuration.settings.map(([name, value]) => `${name}=${value}`).join(", ")}`,
     patients.length > 0 && `patients: ${patients.join(", ")}`,
+    (event.asked?.length ?? 0) > 0 && `asked beyond reach: ${event.asked?.join(", ")}`,
     event.unnamed.length > 0 && `of no named patient: ${event.unnamed.join(", ")}`,
     (withheld?.paths?.length ?? 0) > 0 && `${withheld?.paths?.length} elements withheld`,
     (withheld?.resources ?? 0) > 0 && `${withheld?.resources} resources withheld`,

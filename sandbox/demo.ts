@@ -10,7 +10,8 @@ import { keptKey, publicHalf } from "./keys.ts";
 export interface DemoSetting {
   readonly state: string;
   readonly pki: string;
-  readonly origin: { readonly name: string; readonly url: string };
+  /** `isSandbox`: it does transactions as a whole, and deletes no version but the one that is named. */
+  readonly origin: { readonly name: string; readonly url: string; readonly isSandbox: boolean };
   /** The built-in issuer. */
   readonly gateway: string;
   /** FHIR base: the audience of every token here. */
@@ -52,7 +53,14 @@ async function equip(client: DemoClient, { state, pki, patient }: DemoSetting): 
 function registryOf(equipped: readonly Equipped[], { origin, issuer }: DemoSetting): unknown {
   const policies = [...new Set(equipped.map(({ client }) => client.policy))];
   return {
-    origins: [{ name: origin.name, url: origin.url, credentials: { kind: "none" } }],
+    origins: [
+      {
+        name: origin.name,
+        url: origin.url,
+        credentials: { kind: "none" },
+        ...(origin.isSandbox && { transactions: "atomic", honoursIfMatchOnDelete: true }),
+      },
+    ],
     issuers: [
       {
         iss: issuer.iss,

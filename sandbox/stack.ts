@@ -125,7 +125,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { registry, clients } = await demo({
       state,
       pki,
-      origin: { name: originName, url: origin.url },
+      origin: { name: originName, url: origin.url, isSandbox: options.origin === undefined },
       gateway,
       audience: fhir,
       patient,

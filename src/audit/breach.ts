@@ -26,6 +26,8 @@ export interface BreachScope<Place> {
   readonly disclosed: Counts; // as the records count it: a resource of several patients once
   /** Patients who were asked for and of whom nothing was found. */
   readonly askedInVain: readonly string[];
+  /** Patients whom its questions name beyond its reach: the client was told nothing of them, and knew their ids. */
+  readonly askedBeyondReach: readonly string[];
   /** Disclosed resources that name no patient: whose they are, nobody but the origin knows. */
   readonly unnamed: readonly string[];
   /** Patients whom writes of the client concern: no disclosure, but their records may have been changed. */
@@ -59,6 +61,7 @@ export class BreachTally<Place> {
   readonly #people = new Map<string, Person>();
   readonly #disclosed = new Map<string, number>();
   readonly #inVain = new Set<string>();
+  readonly #beyond = new Set<string>();
   readonly #unnamed = new Set<string>();
   readonly #written = new Set<string>();
   readonly #residences = new Map<string, Residence<Place>>();
@@ -75,8 +78,14 @@ export class BreachTally<Place> {
     }
   }
 
-  /** Takes an event in. Whether it tells of a disclosure, or of a write: what has to be proven. */
+  /** Takes an event in. Whether it tells of a disclosure, of a write, or of a question beyond reach: what has to be proven. */
   add(event: AuditEvent, record: number): boolean {
+    const beyond = event.asked ?? [];
+    for (const patient of beyond) this.#beyond.add(patient);
+    return this.#addNamed(event, record) || beyond.length > 0;
+  }
+
+  #addNamed(event: AuditEvent, record: number): boolean {
     if (event.kind === "write" || event.kind === "intent") {
       // An intent without an outcome: nobody knows, so it counts. That of a long answer names nobody.
       for (const { patient } of event.patients) this.#written.add(patient);
@@ -100,6 +109,7 @@ export class BreachTally<Place> {
       byState: Object.fromEntries([...byState].sort(([a], [b]) => (a < b ? -1 : 1))),
       disclosed: Object.fromEntries(this.#disclosed),
       askedInVain: [...this.#inVain].filter((patient) => !this.#people.has(patient)).sort(),
+      askedBeyondReach: [...this.#beyond].sort(),
       unnamed: [...this.#unnamed].sort(),
       written: [...this.#written].sort(),
     };

@@ -14,6 +14,7 @@ const TEXT_MAX = 16_384; // a whole URL: requests that are refused for their for
 const PARAMETERS_MAX = 10_000;
 const PARAMETER_BYTES_MAX = 24_576;
 const ITEMS_MAX = 100_000;
+const ASKED_MAX = 1000; // a question names a hundred at most
 const TYPES_MAX = 200; // R4 has 148 resource types
 const PATHS_MAX = 1000;
 const SETTINGS_MAX = 500;
@@ -101,7 +102,21 @@ const tally: Check = (value) =>
   isObject(value) &&
   Object.keys(value).length <= TALLY_MAX &&
   Object.entries(value).every(([reason, n]) => reasonName.test(reason) && count(n));
-const optional: Readonly<Record<string, Check>> = { step: count, traceId: text, tally };
+const reserve: Check = (value) =>
+  isObject(value) &&
+  Object.keys(value).every((field) => ["names", "unseen", "counts", "unnamed"].includes(field)) &&
+  count(value["names"]) &&
+  (value["names"] as number) <= ITEMS_MAX && // a count, as was just found
+  listOf(patientReference, ITEMS_MAX)(value["unseen"]) &&
+  typeCounts(value["counts"]) &&
+  listOf(text, ITEMS_MAX)(value["unnamed"]);
+const optional: Readonly<Record<string, Check>> = {
+  step: count,
+  traceId: text,
+  tally,
+  asked: listOf(patientReference, ASKED_MAX),
+  reserve,
+};
 
 /**
  * Reads an event that came over a boundary: every field is known, of its type and within bounds, each patient is named once.

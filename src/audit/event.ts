@@ -59,10 +59,29 @@ export interface AuditEvent {
   /** Of a disclosure that is part of a long answer. */
   readonly window?: Window | undefined;
   readonly traceId?: string | undefined;
+  /** Patients whom the question names beyond the reach of whoever asked, as `<origin>/Patient/<id>`: told to nobody, and in no accounting. */
+  readonly asked?: readonly string[] | undefined;
+  /** Only on the way to the record, whose length it decides. */
+  readonly reserve?: Reserve | undefined;
   /** How many refusals of each reason; only of kind `refusals`. */
   readonly tally?: Counts | undefined;
   /** Only of kind `configuration`. */
   readonly configuration?: Configuration | undefined;
+}
+
+/**
+ * What rows decide of an event, so that its records are as long whatever they decide (audit/worst-case): what the asker knows counts as it
+ * is, the rest at its longest.
+ */
+export interface Reserve {
+  /** Room for so many names of patients whom only hidden elements name. */
+  readonly names: number;
+  /** The patients of the event who take of that room. */
+  readonly unseen: readonly string[];
+  /** The largest counts of such a patient. */
+  readonly counts: Counts;
+  /** References for which `unnamed` has room. */
+  readonly unnamed: readonly string[];
 }
 
 /** A worker's variables as they are, and of its secrets what shows that one was changed and tells nothing else. */

@@ -2,6 +2,7 @@ import { fromCborMap, toCbor } from "#ledger/cbor";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
 import type { AuditEvent } from "./event.ts";
+import { worstCase } from "./worst-case.ts";
 
 /** What one kind 0 leaf holds: an event or part of one. */
 export interface AuditRecord {
@@ -39,6 +40,8 @@ const keys = {
   window: 20,
   states: 21,
   configuration: 22,
+  asked: 23,
+  fill: 24,
 } as const;
 const groups = {
   who: {
@@ -66,8 +69,26 @@ const groups = {
 type Group = keyof typeof groups;
 const groupNames = Object.keys(groups) as Group[]; // the keys of the table just above
 
-/** The plaintext of a record: a deterministic CBOR map with the integer keys above. */
+/** The plaintext of a record: a deterministic CBOR map with the integer keys above, as long as that of its worst case. */
 export function encodeRecord(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Uint8Array {
+  const record = recordMap(event, part, parts, seed);
+  if (event.reserve === undefined) return toCbor(record);
+  const [length, longest] = [toCbor(record).length, toCbor(recordMap(worstCase(event), part, parts, seed)).length];
+  return toCbor(record.set(keys.fill, filling(Math.max(0, longest - length) + emptyFill)));
+}
+
+// The key is two bytes, the head of a byte string one at least.
+const emptyFill = 3;
+
+/** What a record is made `bytes` longer by, its key included. A byte string of 24 has a longer head than one of 23, so some lengths need an array around. */
+function filling(bytes: number): unknown {
+  const head = (length: number) => (length < 24 ? 1 : length < 256 ? 2 : 3);
+  const inside = (room: number) => [room - 1, room - 2, room - 3].find((length) => length >= 0 && length + head(length) === room);
+  const [plain, wrapped] = [inside(bytes - 2), inside(bytes - 3)];
+  return plain === undefined ? [new Uint8Array(wrapped ?? 0)] : new Uint8Array(plain);
+}
+
+function recordMap(event: AuditEvent, part: number, parts: number, seed: Uint8Array): Map<number, unknown> {
   const map = new Map<number, unknown>([
     [keys.version, VERSION],
     [keys.id, new Uint8Array(Buffer.from(event.id, "hex"))],
@@ -87,13 +108,14 @@ export function encodeRecord(event: AuditEvent, part: number, parts: number, see
     );
   const states = event.patients.map(({ state }) => state ?? null);
   if (states.some((state) => state !== null)) map.set(keys.states, states);
+  if (event.asked !== undefined && event.asked.length > 0) map.set(keys.asked, event.asked);
   if (event.unnamed.length > 0) map.set(keys.unnamed, event.unnamed);
   if (Object.keys(event.counts).length > 0) map.set(keys.counts, event.counts);
   for (const group of groupNames) {
     const packed = pack(event[group], groups[group]);
     if (packed.size > 0) map.set(keys[group], packed);
   }
-  return toCbor(map);
+  return map;
 }
 
 /** Reads the plaintext of an opened leaf. Keys it does not know are kept, known keys must be what they should. */
@@ -111,6 +133,7 @@ export function decodeRecord(plaintext: Uint8Array): Result<AuditRecord, "bad_re
     step: map.get(keys.step),
     traceId: map.get(keys.traceId),
     tally: fromMap(map.get(keys.tally)),
+    asked: map.get(keys.asked),
     patients: located(pairs(map.get(keys.patients) ?? []), map.get(keys.states)),
     unnamed: map.get(keys.unnamed) ?? [],
     counts: fromMap(map.get(keys.counts) ?? new Map()),

@@ -432,6 +432,11 @@ export const refusalReasons = {
     "too-costly",
     "More references are searches than this gateway resolves. Refer to resources by their ids, or split the transaction.",
   ),
+  too_many_patients: fhir(
+    400,
+    "too-costly",
+    "The question names more patients than one question may: 20, or 100 with a system/ scope. Ask about fewer patients at a time.",
+  ),
   too_many_rows: fhir(
     403,
     "too-costly",
@@ -462,6 +467,8 @@ export const refusalReasons = {
     "The FHIR server behind the gateway does not support this search. Search by other parameters.",
   ),
   origin_timed_out: fhir(504, "timeout", "The FHIR server behind the gateway did not answer in time. Ask for less, or try again later."),
+  origin_throttled: fhir(429, "throttled", wait("The FHIR server behind the gateway accepts no more requests at present.")),
+  origin_unavailable: fhir(503, "transient", wait("The FHIR server behind the gateway says that it is not available at present.")),
   origin_circuit_open: fhir(503, "transient", wait("The FHIR server behind the gateway is not available at present.")),
 
   // Writes: what is wrong with the request whatever is stored
@@ -536,6 +543,31 @@ export const refusalReasons = {
     422,
     "processing",
     "The FHIR server behind the gateway does not accept this resource. Check it against the profiles of that server.",
+  ),
+  write_answer_unfit: fhir(
+    504,
+    "timeout",
+    "The FHIR server behind the gateway gave no FHIR answer to the write: whether the write was done is not known. Read or search for the resource before you repeat the write.",
+  ),
+  transaction_incomplete: fhir(
+    502,
+    "incomplete",
+    "The FHIR server behind the gateway did a part of the transaction. Each issue says what became of one entry. Repeat the entries that were not done.",
+  ),
+  plan_too_large: fhir(
+    413,
+    "too-costly",
+    "Together with what is stored, the writes of this request are larger than the gateway holds at once. Send fewer entries at a time.",
+  ),
+  transaction_not_atomic: fhir(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to do a transaction as a whole. Send the entries as a batch, or one by one.",
+  ),
+  delete_not_conditional: fhir(
+    422,
+    "not-supported",
+    "The FHIR server behind the gateway is not known to heed If-Match on DELETE, so nothing is deleted there. Change its status instead, or ask the operator.",
   ),
   write_outcome_unknown: fhir(
     504,

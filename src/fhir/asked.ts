@@ -3,14 +3,18 @@ import { isObject, property, textAt, valuesAt, type JsonObject } from "./json.ts
 import { parseReference, type FhirBase } from "./reference.ts";
 import type { SearchParameter } from "./search.ts";
 
-/** Ids of the patients that a search names (`patient=1`, `Patient?_id=1`). No answer tells about them too: that there is no such row. */
+/**
+ * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). No answer tells about them too: that there is no
+ * such row.
+ */
 export function patientsAsked(type: string, parameters: readonly SearchParameter[]): ReadonlySet<string> {
   const ids = parameters.flatMap(({ definition, values }) =>
     values.flatMap((value) => {
       if (value.kind === "token") return type === "Patient" && definition.code === "_id" ? [value.code] : [];
-      if (value.kind !== "reference" || !reads(type, definition, "any")) return [];
+      if (value.kind !== "reference") return [];
       // A bare id is a patient's where the parameter says whose the row is; elsewhere it is more likely a practitioner's.
-      const meansPatient = reads(type, definition, "owner") && definition.targets?.has("Patient") !== false;
+      const isOnlyPatients = definition.targets?.size === 1 && definition.targets.has("Patient");
+      const meansPatient = isOnlyPatients || (reads(type, definition, "owner") && definition.targets?.has("Patient") !== false);
       return value.type === "Patient" || (value.type === undefined && meansPatient) ? [value.id] : [];
     }),
   );

@@ -54,6 +54,28 @@ export function concernedBy(resource: JsonObject, bases: readonly FhirBase[]): C
   return { patients: [...patients], unnamed: nobody || unnamed };
 }
 
+/** The element paths by which {@link ownersNamed} goes: those who took part count where no owner element is there. */
+export const ownerPathsOf = (type: string) => ({
+  owners: [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])],
+  participants: participants.get(type) ?? [],
+});
+
+/**
+ * Whose a resource is, for the record: as generous as {@link concernedBy}, and without those who only took part. A Patient is its own. Where no
+ * owner element is there, it is of those who took part.
+ */
+export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
+  const type = property(resource, "resourceType");
+  if (typeof type !== "string" || type === "Patient") return concernedBy(resource, bases);
+  const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
+    (list.get(type) ?? []).flatMap((path) => valuesAt(resource, path)).map((value) => mentionIn(value, bases));
+  const owning = [...at(owners), ...at(concerned)];
+  const taking = owning.length === 0 ? at(participants) : [];
+  const patients = new Set([...owning, ...taking].flatMap((mention) => (mention.kind === "patient" ? [mention.id] : [])));
+  const unnamed = owning.some(({ kind }) => kind !== "patient") || taking.some(({ kind }) => kind === "somebody");
+  return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
+}
+
 const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
 
 /** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */

@@ -26,8 +26,8 @@ export type OriginAnswer =
   | { readonly kind: "answered"; readonly body: OriginBody; readonly base: FhirBase }
   /** 404 or 410: one face, whether it was deleted or never there. */
   | { readonly kind: "absent" }
-  /** Any other status: the origin's words stay here, only its status goes on record. */
-  | { readonly kind: "refused"; readonly status: number }
+  /** Any other status: the origin's words stay here, only its status goes on record. Of a 429 or 503 also after how long to ask again. */
+  | { readonly kind: "refused"; readonly status: number; readonly retryAfterSeconds?: number }
   | OriginFault
   /** The breaker is open: the origin failed too often just now and is left alone. */
   | { readonly kind: "circuit_open"; readonly retryAfterSeconds: number };
@@ -45,17 +45,33 @@ export interface OriginWrite {
 
 /** What became of a write. Of a fault nobody knows whether it was done. */
 export type OriginWritten =
-  /** 2xx. Where the origin says that the resource is, and what it holds now, if it says so. Its `ETag` is nobody's here: it may be no version. */
+  /**
+   * 200, 201 or 204. Where the origin says that the resource is, and what it holds now, if it says so: whether that is an answer to the write,
+   * nobody has looked at yet. Its `ETag` is nobody's here: it may be no version.
+   */
   | {
       readonly kind: "written";
+      readonly status: 200 | 201 | 204;
+      /** The body says that it is JSON. */
+      readonly isJson: boolean;
       readonly location: string | undefined;
       readonly body: OriginBody;
       readonly base: FhirBase;
     }
   | Exclude<OriginAnswer, { readonly kind: "answered" }>;
 
+/** What a FHIR server is known to do with writes, by the registry's word. */
+export interface OriginTraits {
+  /** A transaction is done as a whole; or its operator accepts that a part may be done. `undefined`: not known. */
+  readonly transactions: "atomic" | "partial" | undefined;
+  /** It deletes no version but the one that `If-Match` names. */
+  readonly honoursIfMatchOnDelete: boolean;
+}
+
 /** The named FHIR servers behind the gateway. Throws only when the registry cannot be read. */
 export interface Origins {
+  /** `undefined` when no such origin is registered. */
+  traits(origin: string): Promise<OriginTraits | undefined>;
   /**
    * `undefined` when no such origin is registered. `clientCert`: the certificate of the asker's connection, as RFC 9440 writes it, for an
    * origin that is to be told.

@@ -10,13 +10,12 @@ import { err, ok, type Result } from "#kernel/result";
 import { toBase64 } from "#ledger/base64";
 import { sha256 } from "#ledger/hash";
 import type { Disclosure } from "#phi/disclosure";
-import type { Residences } from "#phi/residences";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import { accountingCsv } from "./accounting-csv.ts";
 import { accountingBundle } from "./accounting-fhir.ts";
 import { accountingPage, pagePolicy } from "./accounting-html.ts";
 import { tellAccounting, type Accounting } from "./accounting-told.ts";
-import type { Ask } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { pageBinding, pageUrl, pageUrlBytesMax } from "./page-links.ts";
 import { unitedPatients, type UniteRefusal } from "./united-patients.ts";
 
@@ -36,13 +35,10 @@ export interface AccountPorts {
 interface Scene {
   readonly asked: AccountingAsked;
   readonly grant: AccountingGrant;
-  readonly ask: Ask;
-  readonly origin: string;
-  readonly base: string;
+  readonly origin: OriginSession;
   readonly at: Instant;
   readonly who: Principal;
   readonly caller: AccountingCaller;
-  readonly residences: Residences;
 }
 
 // 45 CFR 164.528(a)(1): in the six years before the date of the request.
@@ -56,9 +52,10 @@ const countUsual = 500;
  * The first page fixes until when disclosures are listed; each further one goes on where the one before it ended.
  */
 export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
-  const { asked, grant, origin, base, at, residences, who } = scene;
+  const { asked, grant, at, who } = scene;
+  const { name: origin, base } = scene.origin;
   if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
-  const united = await unitedPatients(asked.id, grant, scene.ask, { public: base, name: origin, residences });
+  const united = await unitedPatients(asked.id, grant, scene.origin);
   if (!united.ok) return united;
   const { ids, isWhole } = united.value;
   const place = asked.place === undefined ? undefined : readPagePlace(asked.place);
@@ -97,7 +94,18 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
   const counts = { Bundle: 1 };
   const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
   return ok({
-    windows: [{ body: joinBytes([utf8(text)]), patients, unnamed: [], counts, withheldResources: 0 }],
+    windows: [
+      {
+        body: joinBytes([utf8(text)]),
+        patients,
+        unnamed: [],
+        counts,
+        withheldResources: 0,
+        unseen: [],
+        room: { names: 0, unnamed: [], counts: {} },
+      },
+    ],
+    released: new Set(),
     withheldPaths: [],
     headers: next === undefined ? headers : { ...headers, link: `<${next}>; rel="next"` }, // RFC 8288
   });
@@ -139,11 +147,11 @@ const formatBeside: Readonly<Record<AccountingFormat, string>> = { json: "", csv
 
 function written(
   accounting: Accounting,
-  { asked, self, caller, origin }: Scene & { readonly self: string },
+  { asked, self, caller, origin: { name } }: Scene & { readonly self: string },
 ): { readonly text: string; readonly headers: Record<string, string> } {
   switch (asked.format) {
     case "json":
-      return { text: JSON.stringify(accountingBundle(accounting, { self, site: origin, requestId: caller.id })), headers: {} };
+      return { text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })), headers: {} };
     case "csv":
       return {
         text: accountingCsv(accounting),

@@ -5,6 +5,7 @@ import { property, readJson, textAt, type JsonObject } from "#fhir/json";
 import { readConditions } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
 import type { Arrival } from "./admit.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { isCarried, readAll, resourceTypes, type AskedWrite, type WriteBody, type WriteBodyRefusal } from "./write-body.ts";
 
 /** One request of a batch, as far as it can be read without asking anybody. */
@@ -20,10 +21,14 @@ export type BatchBodyRefusal = WriteBodyRefusal | BatchRefusal;
 const batchBytesMax = 4_194_304;
 
 /** Reads what was posted to the base. */
-export async function readBatchBody({ headers, body }: Pick<Arrival, "headers" | "body">): Promise<Result<Batch, BatchBodyRefusal>> {
+export async function readBatchBody(
+  { headers, body }: Pick<Arrival, "headers" | "body">,
+  held: HeldBytes,
+): Promise<Result<Batch, BatchBodyRefusal>> {
   if (!isCarried(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readAll(body, batchBytesMax);
   if (!bytes.ok) return bytes;
+  if (!held.takeTree(bytes.value.length)) return err({ reason: "body_too_large" });
   const json = readJson(bytes.value);
   return json.ok ? readBatch(json.value) : err({ reason: `body_${json.error.reason}` });
 }

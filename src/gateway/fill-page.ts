@@ -3,11 +3,13 @@ import type { ListType, SearchFrame } from "#fhir/bundle";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import type { Joined, NamedBases, Withheld } from "#phi/disclose";
+import type { DecidingRow } from "#phi/also-concerned";
+import type { Joined, Withheld } from "#phi/disclose";
 import { Page, type Offered } from "#phi/page";
 import type { Grant, SearchExpectation } from "#policy/grant";
-import type { Ask, RowsRefusal } from "./all-rows.ts";
+import type { RowsRefusal } from "./all-rows.ts";
 import type { OriginRefusal } from "./forward.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type PageRefusal =
@@ -22,6 +24,8 @@ export type PageRefusal =
 
 /** A client's page in the making, of whatever list. Its rows have keys by which a further page finds its place. */
 export interface Fillable {
+  /** The rows that may be seen and were gone through for it. */
+  readonly taken: readonly DecidingRow[];
   /** Key of the last row that was taken. */
   readonly last: string | undefined;
   /** Key of a row on the way past this page; nothing for what is no row. */
@@ -54,20 +58,31 @@ export async function fillPage(
   grant: Grant,
   expects: SearchExpectation,
   place: PagePlace | undefined,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
   joined: readonly Joined[] = [],
 ): Promise<Result<Filled<Page>, PageRefusal | RowsRefusal>> {
   const { question, posted } = expects;
   const start = place ?? { question, posted, link: undefined, after: undefined, seen: 0 };
-  return fill({ ask: grant.ask, type: "searchset" }, start, ask, (origin) => new Page(grant, expects, { ...names, origin }, joined));
+  return fill({ ask: grant.ask, type: "searchset" }, start, origin, (base) => new Page(grant, expects, origin.basesAt(base), joined));
 }
 
 /** As {@link fillPage}, of any list. @param open begins the page, once the origin's base is known. */
 export async function fill<P extends Fillable>(
   first: { readonly ask: FhirQuestion; readonly type: ListType },
   start: PagePlace,
-  ask: Ask,
+  origin: OriginSession,
+  open: (base: FhirBase) => P,
+): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
+  let page: P | undefined;
+  const filled = await fillFrom(first, start, origin, (base) => (page ??= open(base)));
+  if (!filled.ok) for (const row of page?.taken ?? []) origin.concerned.decide(row);
+  return filled;
+}
+
+async function fillFrom<P extends Fillable>(
+  first: { readonly ask: FhirQuestion; readonly type: ListType },
+  start: PagePlace,
+  origin: OriginSession,
   open: (base: FhirBase) => P,
 ): Promise<Result<Filled<P>, PageRefusal | RowsRefusal>> {
   const { question, posted } = start;
@@ -75,14 +90,14 @@ export async function fill<P extends Fillable>(
   let page: P | undefined;
   const followed = new Set<string | undefined>();
   for (let pages = 1; ; pages += 1) {
-    const answer = await ask(at.link === undefined ? first.ask : { link: at.link });
+    const answer = await origin.ask(at.link === undefined ? first.ask : { link: at.link });
     if (!answer.ok) return err(refusedSearch(answer.error, at.link !== undefined));
     const { body, base } = answer.value;
     page ??= open(base);
     const rows = new Rows(page, at.after);
     const read = await (page.prepare === undefined
       ? readOriginPage(body, (entry) => rows.take(entry), first.type)
-      : prepared(page, rows, body, first.type));
+      : prepared(origin, page, rows, body, first.type));
     if (!read.ok) return read;
     if (rows.stage === "before") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
@@ -102,16 +117,29 @@ export async function fill<P extends Fillable>(
   }
 }
 
+/** As of any page, of which the entries are held until something is known of them. */
 async function prepared(
+  origin: OriginSession,
   page: Fillable,
   rows: Rows,
   body: OriginBody,
   type: ListType,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
   const entries: Uint8Array[] = [];
-  const read = await readOriginPage<never>(body, (entry) => void entries.push(entry), type);
+  let held = 0;
+  const read = await readOriginPage<PageRefusal>(
+    body,
+    (entry) => {
+      if (!origin.held.take(entry.length)) return { reason: "answer_too_large" };
+      held += entry.length;
+      entries.push(entry);
+      return undefined;
+    },
+    type,
+  );
   if (!read.ok) return read;
   const refusal = (await page.prepare?.(entries)) ?? entries.map((entry) => rows.take(entry)).find((one) => one !== undefined);
+  origin.held.give(held);
   return refusal === undefined ? read : err(refusal);
 }
 

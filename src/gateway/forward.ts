@@ -7,7 +7,8 @@ import { err, ok, type Result } from "#kernel/result";
 export type OriginRefusal =
   | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
-  | { readonly reason: "origin_circuit_open"; readonly retryAfterSeconds: number };
+  /** The gateway asks it nothing just now; or it says itself that it takes no more, or is not there. */
+  | { readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number };
 
 /** An answer of the origin's that may be read on. */
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
@@ -28,13 +29,20 @@ export async function forward(
     case "absent":
       return err({ reason: "absent" });
     case "refused":
-      return err({ reason: "origin_refused", status: answer.status });
+      return err(refusedRead(answer));
     case "unreachable":
     case "timed_out":
       return err(broken(answer));
     case "circuit_open":
       return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
   }
+}
+
+/** 429 and 503 are the origin's own word on when to ask again, and that is handed on. */
+function refusedRead({ status, retryAfterSeconds = 1 }: Extract<OriginAnswer, { kind: "refused" }>): OriginRefusal {
+  if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
+  if (status === 503) return { reason: "origin_unavailable", retryAfterSeconds };
+  return { reason: "origin_refused", status };
 }
 
 /** A connection that failed, before the answer or in the middle of it. */

@@ -1,12 +1,12 @@
 import type { JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser, type NamedBases } from "#phi/disclose";
 import { EverythingPage } from "#phi/everything-page";
 import type { EverythingGrant } from "#policy/evaluate-listing";
-import { allRows, type Ask } from "./all-rows.ts";
+import { allRows } from "./all-rows.ts";
 import { fill, type Filled } from "./fill-page.ts";
-import { wholeOf, type GatherRefusal } from "./gather.ts";
+import type { GatherRefusal } from "./gather.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { passOver } from "./pass-over.ts";
 
 // Of one page, what its rows refer to: practitioners, organizations, places.
@@ -20,35 +20,37 @@ const idsMax = 200;
 export async function listEverything(
   grant: EverythingGrant,
   start: PagePlace,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
 ): Promise<Result<Filled<EverythingPage>, GatherRefusal>> {
-  const answer = await wholeOf(await ask(grant.patient.ask));
-  const patient = answer.ok
-    ? new Discloser(grant.patient, { ...names, origin: answer.value.base }).current(answer.value.body, "Patient", grant.id)
-    : answer;
+  const answer = await origin.read(grant.patient.ask);
+  const patient = answer.ok ? origin.standing(grant.patient, answer.value, "Patient", grant.id) : answer;
   if (!patient.ok) {
-    await passOver(await ask(start.link === undefined ? grant.ask : { link: start.link }));
+    await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
     return patient;
   }
-  const filled = await fill({ ask: grant.ask, type: "searchset" }, start, ask, (origin) => new EverythingPage(grant, { ...names, origin }));
+  const filled = await fill(
+    { ask: grant.ask, type: "searchset" },
+    start,
+    origin,
+    (base) => new EverythingPage(grant, origin.basesAt(base)),
+  );
   // The patient is there: a server that has no such operation says so like this.
   if (!filled.ok) return filled.error.reason === "absent" ? err({ reason: "origin_rejected_search", status: 404 }) : filled;
   const { page } = filled.value;
-  const found = await referred([...page.referred.keys()], ask);
+  const found = await referred([...page.referred.keys()], origin);
   if (!found.ok) return found;
   const brought = page.bring(found.value);
   return brought.ok ? filled : brought;
 }
 
-async function referred(references: readonly string[], ask: Ask): Promise<Result<readonly JsonObject[], GatherRefusal>> {
+async function referred(references: readonly string[], origin: OriginSession): Promise<Result<readonly JsonObject[], GatherRefusal>> {
   if (references.length > referredMax) return err({ reason: "too_many_rows" });
   const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
   const resources: JsonObject[] = [];
   for (const [type, among] of byType) {
     for (let from = 0; from < among.length; from += idsMax) {
       const ids = among.slice(from, from + idsMax).map((reference) => reference.slice(type.length + 1));
-      const found = await allRows({ path: type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true }, 5 * idsMax, ask);
+      const found = await allRows({ path: type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true }, 5 * idsMax, origin);
       if (!found.ok) return found;
       resources.push(...found.value.rows);
     }

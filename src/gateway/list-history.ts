@@ -1,12 +1,13 @@
 import { property, textAt, type JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
+import type { FhirBase } from "#fhir/reference";
 import type { Result } from "#kernel/result";
-import { Discloser, type NamedBases } from "#phi/disclose";
 import { HistoryPage } from "#phi/history-page";
 import type { HistoryGrant } from "#policy/evaluate-listing";
-import { allRows, type Ask, type RowsRefusal } from "./all-rows.ts";
+import { allRows, type RowsRefusal } from "./all-rows.ts";
 import { fill, type Filled, type PageRefusal } from "./fill-page.ts";
-import { wholeOf, type GatherRefusal } from "./gather.ts";
+import type { GatherRefusal } from "./gather.ts";
+import type { OriginSession } from "./origin-session.ts";
 import { passOver } from "./pass-over.ts";
 
 /**
@@ -16,25 +17,24 @@ import { passOver } from "./pass-over.ts";
 export async function listHistory(
   grant: HistoryGrant,
   start: PagePlace,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
 ): Promise<Result<Filled<HistoryPage>, GatherRefusal>> {
   const { type, id, read, showsDeleted } = grant;
   const first = { ask: grant.ask, type: "history" } as const;
-  if (id === undefined) return fill(first, start, ask, (origin) => new HistoryOfType(grant, { ...names, origin }, ask));
+  if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
 
-  const answer = await wholeOf(await ask({ path: `${type}/${id}`, query: "" }));
-  const now = answer.ok ? new Discloser(read, { ...names, origin: answer.value.base }).current(answer.value.body, type, id) : answer;
+  const answer = await origin.read({ path: `${type}/${id}`, query: "" });
+  const now = answer.ok ? origin.standing(read, answer.value, type, id) : answer;
   const isGone = !now.ok && now.error.reason === "absent";
   if (!now.ok && !(isGone && showsDeleted)) {
-    await passOver(await ask(start.link === undefined ? grant.ask : { link: start.link }));
+    await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
     return now;
   }
   const filled = await fill(
     first,
     start,
-    ask,
-    (origin) => new HistoryPage(grant, { ...names, origin }, () => (now.ok ? now.value : undefined)),
+    origin,
+    (base) => new HistoryPage(grant, origin.basesAt(base), () => (now.ok ? now.value : undefined)),
   );
   return !now.ok && filled.ok && filled.value.page.isEmpty && filled.value.next === undefined ? now : filled;
 }
@@ -45,14 +45,14 @@ const idsMax = 200;
 /** Asks for the resources of each of the origin's pages as they are now. */
 class HistoryOfType extends HistoryPage {
   readonly #type: string;
-  readonly #ask: Ask;
+  readonly #origin: OriginSession;
   readonly #now: Map<string, JsonObject | undefined>;
 
-  constructor(grant: HistoryGrant, bases: NamedBases, ask: Ask) {
+  constructor(grant: HistoryGrant, base: FhirBase, origin: OriginSession) {
     const now = new Map<string, JsonObject | undefined>();
-    super(grant, bases, (id) => now.get(id));
+    super(grant, origin.basesAt(base), (id) => now.get(id));
     this.#type = grant.type;
-    this.#ask = ask;
+    this.#origin = origin;
     this.#now = now;
   }
 
@@ -74,7 +74,7 @@ class HistoryOfType extends HistoryPage {
 
   async #learn(ids: readonly string[]): Promise<RowsRefusal | undefined> {
     const question = { path: this.#type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true };
-    const found = await allRows(question, 5 * idsMax, this.#ask);
+    const found = await allRows(question, 5 * idsMax, this.#origin);
     if (!found.ok) return found.error;
     for (const id of ids) this.#now.set(id, undefined);
     for (const row of found.value.rows) {

@@ -1,9 +1,9 @@
 import { isListing, isTold, isWriting } from "#fhir/interaction";
-import type { OriginQuestion, Origins } from "#fhir/ports";
+import { patientsNamed } from "#fhir/patients-named";
+import type { Origins, PageLinks } from "#fhir/ports";
 import type { Clock } from "#kernel/clock";
 import type { Limiter } from "#limits/ports";
 import { clientCertField } from "#identity/client-cert-field";
-import { deniedPrincipal, deniedSigner, type DeniedNames } from "#identity/denial";
 import type { Disclosure } from "#phi/disclosure";
 import { evaluate } from "#policy/evaluate";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
@@ -15,23 +15,23 @@ import { answerBatch } from "./batch.ts";
 import { transact } from "./transaction.ts";
 import { authenticate, type AuthenticatePorts } from "./authenticate.ts";
 import type { CompiledPolicies } from "./compiled-policies.ts";
-import { forward } from "./forward.ts";
-import { gather, type GatherPorts } from "./gather.ts";
+import { gather } from "./gather.ts";
 import { askEarly } from "./early-share.ts";
 import { interpret, type InterpretPorts } from "./interpret.ts";
 import { list } from "./list.ts";
 import { tell, type TellPorts } from "./tell.ts";
+import { OriginSession } from "./origin-session.ts";
 import { relate } from "./relate.ts";
+import { ReleaseGate } from "./release-gate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
-import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
 import { BodyTooSlow } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
 import { write } from "./write.ts";
 
-export interface GatewayPorts
-  extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, GatherPorts, AccountPorts, TrailPorts {
+export interface GatewayPorts extends AuthenticatePorts, InterpretPorts, TellPorts, ProveSignedPorts, AccountPorts, TrailPorts {
   readonly origins: Origins;
+  readonly pages: PageLinks;
   readonly clock: Clock;
   readonly limiter: Limiter;
   readonly policies: CompiledPolicies;
@@ -60,7 +60,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
     share = askEarly(call.value, certificate, ports); // beside the proof of the token
   });
   if (!proven.ok) return trail.refuse(proven.error);
-  const { who, stillStands } = proven.value;
+  const { who } = proven.value;
   trail.learn({ principal: who });
   await share;
 
@@ -69,83 +69,74 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   const { message, signedBy } = signed.value;
   trail.learn({ signedBy });
 
-  // A denied token is named until it ends: past that, only the clock says so.
-  const ended = () => (ports.clock() < who.tokenExpires ? undefined : ({ reason: "token_expired" } as const));
-  const denied = (names: DeniedNames) => deniedPrincipal(names, who) ?? deniedSigner(names, who.client, signedBy) ?? ended();
-  const budget = await ports.limiter.spend(requestSpends(who), denied);
-  if (!budget.ok) return trail.refuse(budget.error);
-  trail.learn({ budgets: budget.value });
+  const gate = new ReleaseGate(proven.value, signedBy, ports);
+  const admitted = await gate.admit();
+  if (!admitted.ok) return trail.refuse(admitted.error);
+  trail.learn({ gate });
 
   const what = await interpret(call.value, message, who, ports);
   if (!what.ok) return trail.refuse(what.error);
   const { interaction, place } = what.value;
   trail.learn({ interaction });
+  const { at } = call.value;
+  const origin = new OriginSession(ports.origins, {
+    name: call.value.origin,
+    base: ports.fhirBase(call.value.origin),
+    at,
+    clientCert: clientCertField(call.value.tlsClientAuth, who.certificate),
+  });
+  trail.learn({ origin });
+  const named = patientsNamed(interaction);
+  origin.nameUnjudged(named);
 
   const policy = await ports.policies.byDigest(who.grant.policyDigest);
   if (policy === undefined) return trail.refuse({ reason: "policy_missing" });
   trail.learn({ policyDigest: who.grant.policyDigest });
 
-  const { origin, at } = call.value;
-  const { residences } = trail;
-  const clientCert = clientCertField(call.value.tlsClientAuth, who.certificate);
-  const ask = (question: OriginQuestion) => forward(ports.origins, origin, question, clientCert);
-  const access = await relate(who, policy.users, { ask, base: ports.fhirBase(origin), at, residences });
-  if (!access.ok) return trail.refuse(access.error);
+  const related = await relate(who, policy.users, origin, at);
+  if (!related.ok) return trail.refuse(related.error);
+  const access = related.value;
+  const naming = origin.nameAsked(named, access);
+  if (!naming.ok) return trail.refuse(naming.error);
 
-  // The origin may take longer than the lease lives, and the registry's word: both are asked for again, and no answer is a no.
-  const stillGood = async () => {
-    const lease = await ports.limiter.renew(clientSpend(who), denied); // without spending
-    return lease.ok ? stillStands(ports.clock()) : lease;
-  };
-  const spendRecords = async (disclosure: Disclosure) => {
-    const credits = await ports.limiter.spend(recordSpends(who, disclosure), denied);
-    if (credits.ok) trail.learn({ budgets: [...budget.value, ...credits.value] });
-    return credits;
-  };
   if (isTold(interaction)) {
-    const told = await tell(interaction, { call: call.value, policy, access: access.value, message }, ports);
+    const told = await tell(interaction, { call: call.value, policy, access, message }, ports);
     return told.ok ? trail.tell(told.value) : trail.refuse(told.error);
   }
-  const base = ports.fhirBase(origin);
-  const asking = { policy, access: access.value, base, ask, residences };
-  const writing = { ...asking, origin, origins: ports.origins, clientCert, still: stillGood, spendRecords };
+  const writing = { policy, access, origin, gate };
   if (isWriting(interaction)) {
     const written = await readWrite(interaction, message);
     return written.ok ? write(written.value, writing, trail) : trail.refuse(written.error);
   }
   if (interaction.kind === "batch") {
-    const batch = await readBatchBody(message);
+    const batch = await readBatchBody(message, origin.held);
     if (!batch.ok) return trail.refuse(batch.error);
-    const spendRequests = (many: number) => ports.limiter.spend(many < 1 ? [] : requestSpends(who, many), denied);
-    const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), ports, spendRequests };
+    const scene = { ...writing, requestId: call.value.id, who, at, prefer: message.headers.get("prefer"), pages: ports.pages };
     return batch.value.kind === "batch" ? answerBatch(batch.value, scene, trail) : transact(batch.value, scene, trail);
   }
 
   const release = async (disclosed: Disclosure) => {
-    const still = await stillGood();
+    const still = await gate.stillGood();
     if (!still.ok) return trail.refuse(still.error);
-    const credits = await spendRecords(disclosed);
+    const credits = await gate.spendRecords(disclosed, origin.concerned);
     if (!credits.ok) return trail.refuse(credits.error);
     return trail.release(disclosed, async () => {
-      if (!(await stillGood()).ok) throw new Error("denied in the middle of the answer");
+      if (!(await gate.stillGood()).ok) throw new Error("denied in the middle of the answer");
     });
   };
   if (interaction.kind === "disclosures") {
-    const permitted = evaluateAccounting(policy, access.value, { purpose: who.purpose, asked: interaction });
+    const permitted = evaluateAccounting(policy, access, { purpose: who.purpose, asked: interaction });
     if (!permitted.ok) return trail.refuse(permitted.error);
-    const accounted = await account(
-      { asked: interaction, grant: permitted.value, ask, origin, base, at, who, caller: trail.caller, residences },
-      ports,
-    );
+    const accounted = await account({ asked: interaction, grant: permitted.value, origin, at, who, caller: trail.caller }, ports);
     return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);
   }
 
-  const grant = isListing(interaction) ? evaluateListing(policy, access.value, interaction) : evaluate(policy, access.value, interaction);
+  const grant = isListing(interaction) ? evaluateListing(policy, access, interaction) : evaluate(policy, access, interaction);
   if (!grant.ok) return trail.refuse(grant.error);
 
-  const asked = { origin, at, who, place, residences };
+  const asked = { origin, at, who, place };
   const disclosed = await ("kind" in grant.value
-    ? list({ ...asked, grant: grant.value, ask }, ports)
-    : gather({ ...asked, grant: grant.value, clientCert }, ports));
+    ? list({ ...asked, grant: grant.value }, ports.pages)
+    : gather({ ...asked, grant: grant.value }, ports.pages));
   return disclosed.ok ? release(disclosed.value) : trail.refuse(disclosed.error);
 }

@@ -9,6 +9,7 @@ import type { AuthenticateRefusal } from "./authenticate.ts";
 import type { GatherRefusal } from "./gather.ts";
 import type { InterpretRefusal } from "./interpret.ts";
 import type { BatchBodyRefusal } from "./batch-entry.ts";
+import type { NamingRefusal } from "./origin-session.ts";
 import type { RelateRefusal } from "./relate.ts";
 import type { TransactionRefusal } from "./transaction.ts";
 import type { TellRefusal } from "./tell.ts";
@@ -25,6 +26,7 @@ export type GatewayRefusal =
   | PrincipalDenied
   | InterpretRefusal
   | { readonly reason: "body_timed_out" | "policy_missing" }
+  | NamingRefusal
   | PolicyRefusal
   | RelateRefusal
   | BatchBodyRefusal

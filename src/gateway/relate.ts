@@ -5,20 +5,12 @@ import { parseReference, type Reference, type FhirBase } from "#fhir/reference";
 import type { Principal } from "#identity/principal";
 import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import type { Residences } from "#phi/residences";
 import type { Access } from "#policy/hold";
 import type { UserRelation } from "#policy/schema";
-import { allRows, type Ask, type Rows, type RowsRefusal } from "./all-rows.ts";
+import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
 
 export type RelateRefusal = RowsRefusal;
-
-export interface RelatePorts {
-  readonly ask: Ask;
-  /** The FHIR base that the client calls: `fhirUser` may be below it. */
-  readonly base: string;
-  readonly at: Instant;
-  readonly residences: Residences;
-}
 
 // A list of patients goes into the question to the origin, and each row is checked against it.
 const patientsMax = 1_000;
@@ -31,28 +23,29 @@ const rolesMax = 50;
 export async function relate(
   who: Pick<Principal, "scopes" | "patient" | "user">,
   relations: ReadonlySet<UserRelation>,
-  ports: RelatePorts,
+  origin: OriginSession,
+  at: Instant,
 ): Promise<Result<Access, RelateRefusal>> {
   const access = { scopes: who.scopes, patient: who.patient };
   if (who.user === undefined || !who.scopes.some(({ context }) => context === "user")) return ok(access);
-  const user = parseReference(who.user, ports.base);
+  const user = parseReference(who.user, origin.base);
   if (user.kind !== "local") return ok(access);
-  const patients = await patientsOf(user, relations, ports);
+  const patients = await patientsOf(user, relations, origin, at);
   return patients.ok ? ok({ ...access, usersPatients: patients.value }) : patients;
 }
 
 type Local = Extract<Reference, { kind: "local" }>;
 type Patients = Result<ReadonlySet<string>, RelateRefusal>;
 
-async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, ports: RelatePorts): Promise<Patients> {
+async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
   if (user.type === "Patient") return ok(new Set([user.id]));
-  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, ports);
-  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, ports);
+  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, origin, at);
+  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, origin, at);
   return ok(new Set()); // no one else is anything to a patient
 }
 
-async function ofRelatedPerson({ id }: Local, { ask, at }: RelatePorts): Promise<Patients> {
-  const found = await search(ask, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
+async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant): Promise<Patients> {
+  const found = await search(origin, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
   const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at));
@@ -61,8 +54,8 @@ async function ofRelatedPerson({ id }: Local, { ask, at }: RelatePorts): Promise
   );
 }
 
-async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, { ask, at, residences }: RelatePorts): Promise<Patients> {
-  const roles = await rolesOf(user, ask, at);
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
+  const roles = await rolesOf(user, origin, at);
   if (!roles.ok) return roles;
   // Who signed in as a role is that role for as long as it is active.
   const selves = new Set([...(user.type === "Practitioner" ? [written(user)] : []), ...roles.value.map(({ role }) => role)]);
@@ -71,14 +64,15 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
   const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: FhirBase) => readonly string[]) => {
     const found = await asked;
     if (!found.ok) return found;
+    origin.held.giveTrees(found.value.bytes);
     for (const row of found.value.rows) {
-      residences.note(row);
+      origin.residences.note(row);
       for (const patient of of(row, found.value.base)) patients.add(patient);
     }
     return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;
   };
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
-    add(search(ask, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
+    add(search(origin, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
       isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named))) ? idOf(row) : [],
     );
 
@@ -96,7 +90,7 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
     }
   }
   if (relations.has("panel")) {
-    const added = await add(search(ask, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
+    const added = await add(search(origin, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
       isPanel(row, selves, base) ? membersOf(row, base, at) : [],
     );
     if (!added.ok) return added;
@@ -110,9 +104,9 @@ interface Role {
 }
 
 /** The active roles of a practitioner, or the one that signed in as a role. */
-async function rolesOf(user: Local, ask: Ask, at: Instant): Promise<Result<readonly Role[], RelateRefusal>> {
+async function rolesOf(user: Local, origin: OriginSession, at: Instant): Promise<Result<readonly Role[], RelateRefusal>> {
   const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
-  const found = await search(ask, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
+  const found = await search(origin, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
   if (!found.ok) return found;
   const { rows, base } = found.value;
   const own = (row: JsonObject) =>
@@ -143,10 +137,10 @@ function membersOf(group: JsonObject, base: FhirBase, at: Instant): readonly str
     .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
 }
 
-function search(ask: Ask, type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
+function search(origin: OriginSession, type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
   const query = Object.entries(by).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`);
   const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
-  return allRows(question, rowsMax, ask);
+  return allRows(question, rowsMax, origin);
 }
 
 function namedAt(row: JsonObject, path: readonly string[], base: FhirBase): readonly Local[] {

@@ -3,10 +3,11 @@ import { parseReference, type FhirBase } from "#fhir/reference";
 import type { SearchParameter } from "#fhir/search";
 import { searchParametersOf } from "#fhir/search-parameters";
 import { err, ok, type Result } from "#kernel/result";
-import { Discloser, type Joined, type NamedBases } from "#phi/disclose";
+import { Discloser, type Joined } from "#phi/disclose";
 import { referredAt } from "#phi/links";
 import type { GrantedJoin } from "#policy/grant";
-import { allRows, type Ask, type RowsRefusal } from "./all-rows.ts";
+import { allRows, type RowsRefusal } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
 
 /** What the joins of a search led to: to be asked beside it, and checked on each row. */
 export interface Resolved {
@@ -24,12 +25,11 @@ const rowsMax = 500;
  */
 export async function resolveJoins(
   joins: readonly GrantedJoin[],
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
 ): Promise<Result<Resolved | undefined, RowsRefusal>> {
   const [parameters, joined]: [SearchParameter[], Joined[]] = [[], []];
   for (const join of joins) {
-    const led = await leadOf(join, ask, names);
+    const led = await leadOf(join, origin);
     if (!led.ok) return led;
     const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
     if (among.length > rowsMax) return err({ reason: "too_many_rows" });
@@ -42,23 +42,24 @@ export async function resolveJoins(
 }
 
 /** What the hop's rows are (`chain`), or what they refer to (`has`), as `Type/id`. */
-async function leadOf(
-  { kind, by, hop }: GrantedJoin,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
-): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
-  const inner = await resolveJoins(hop.expects.joins, ask, names);
+async function leadOf({ kind, by, hop }: GrantedJoin, origin: OriginSession): Promise<Result<ReadonlySet<string>, RowsRefusal>> {
+  const inner = await resolveJoins(hop.expects.joins, origin);
   if (!inner.ok) return inner;
   if (inner.value === undefined) return ok(new Set());
   const { parameters, joined } = inner.value;
   let discloser: Discloser | undefined;
+  let hasRoom = true;
   const sees = (row: JsonObject, base: FhirBase) => {
-    discloser ??= new Discloser(hop, { ...names, origin: base }, joined);
-    return textAt(row, "resourceType") === hop.expects.type && discloser.sees(row);
+    discloser ??= new Discloser(hop, origin.basesAt(base), joined);
+    const seen = textAt(row, "resourceType") === hop.expects.type ? discloser.seen(row) : undefined;
+    if (seen !== undefined) hasRoom = origin.concerned.decide(seen) && hasRoom;
+    return seen !== undefined;
   };
-  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, ask, sees);
+  const found = await allRows(hop.expects.askJoined(parameters), rowsMax, origin, sees);
   if (!found.ok) return found;
-  const { rows: seen, base } = found.value;
+  if (!hasRoom) return err({ reason: "too_many_rows" });
+  const { rows: seen, base, bytes } = found.value;
+  origin.held.giveTrees(bytes); // all that goes on is where they lead
   if (kind === "chain") return ok(new Set(seen.map((row) => `${hop.expects.type}/${textAt(row, "id")}`)));
   const led = new Set<string>();
   for (const row of seen) for (const reference of referredAt(row, by.paths ?? [], base)) led.add(reference);

@@ -1,10 +1,8 @@
 import { isObject, property, readJson, textAt } from "#fhir/json";
-import { parseReference, type FhirBase } from "#fhir/reference";
-import { Discloser, type NamedBases } from "#phi/disclose";
+import { parseReference } from "#fhir/reference";
 import { hasContext } from "#policy/labels";
 import type { Grant, ReadExpectation } from "#policy/grant";
-import type { Ask } from "./all-rows.ts";
-import { readWhole } from "./forward.ts";
+import type { OriginSession, WholeAnswer } from "./origin-session.ts";
 import { referredTo } from "./witnesses.ts";
 
 /**
@@ -14,9 +12,8 @@ import { referredTo } from "./witnesses.ts";
 export async function behindContext(
   grant: Grant,
   { type, behind, whenContextIsSeen }: ReadExpectation,
-  { body, base }: { readonly body: Uint8Array; readonly base: FhirBase },
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  { body, base }: WholeAnswer,
+  origin: OriginSession,
 ): Promise<Grant> {
   const read = type === "Binary" ? readJson(body) : undefined;
   if (read?.ok !== true || !isObject(read.value) || !hasContext(read.value)) return grant;
@@ -24,9 +21,7 @@ export async function behindContext(
   const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
   const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
   if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return grant;
-  const [answer, known] = await Promise.all([ask(other.value.ask), referredTo(other.value, other.value.expects, ask, names)]);
-  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
-  if (!answer.ok || !bytes.ok || !known.ok) return grant;
-  const discloser = new Discloser(known.value, { ...names, origin: answer.value.base });
-  return discloser.current(bytes.value, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
+  const [answer, known] = await Promise.all([origin.read(other.value.ask), referredTo(other.value, other.value.expects, origin)]);
+  if (!answer.ok || !known.ok) return grant;
+  return origin.standing(known.value, answer.value, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
 }

@@ -1,95 +1,154 @@
 import { conditionalReferences, withReferences, type Batch, type BatchEntry } from "#fhir/batch";
 import { isResourceType } from "#fhir/elements";
 import { readCriteria } from "#fhir/interaction";
-import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject } from "#fhir/json";
+import type { Reading } from "#fhir/interaction";
+import type { JsonObject } from "#fhir/json";
+import type { bodyOutcome } from "#fhir/outcome";
+import { patientsNamed } from "#fhir/patients-named";
 import { readQuery } from "#fhir/query";
-import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { evaluate } from "#policy/evaluate";
 import { batchText, type EntryAnswer } from "./batch-answer.ts";
-import { readAsked, type AskedEntry } from "./batch-entry.ts";
+import { readAsked } from "./batch-entry.ts";
 import { answerBytesMax, bytesOf, type BatchScene } from "./batch.ts";
-import { readWhole } from "./forward.ts";
 import { gather } from "./gather.ts";
 import { onRecord } from "./on-record.ts";
-import { disclosedParts, writePart, type Part } from "./parts.ts";
+import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part } from "./parts.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import { findByCriteria } from "./write-criteria.ts";
-import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
-import { noteWritten, refusalOf } from "./write-send.ts";
+import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
+import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
+import type { AskedWrite } from "./write-body.ts";
+import { noteWritten, type SendRefusal } from "./write-send.ts";
 
 export type TransactionRefusal =
   /** A reference that is a search finds no resource that may be seen, or several (FHIR R4 http §3.1.0.11.2). */
-  { readonly reason: "reference_unresolved" } | { readonly reason: "too_many_references" };
+  | { readonly reason: "reference_unresolved" | "too_many_references" }
+  /** The registry does not say that this origin does all of a transaction or nothing, nor that its operator accepts a part. */
+  | { readonly reason: "transaction_not_atomic" }
+  /** The origin did a part of it: what became of each entry. */
+  | { readonly reason: "transaction_incomplete"; readonly issues: readonly EntryIssue[] };
 
+type EntryIssue = Parameters<typeof bodyOutcome>[0][number];
+
+const whole = { interaction: "transaction" } as const;
 // Each is a search of its own.
 const searchesMax = 100;
-const nobody: ConcernedBy = { patients: new Set(), unnamed: false };
 
-/** An entry that is permitted, and what it comes to. */
-interface Ready {
+/** An entry that is permitted. */
+type Ready = { readonly kind: "reading"; readonly entry: BatchEntry; readonly interaction: Reading; readonly isHead: boolean } | Writing;
+
+/** One that writes, and what it comes to. */
+interface Writing {
+  readonly kind: "writing";
   readonly entry: BatchEntry;
-  readonly asked: AskedEntry;
-  /** Of a write. */
-  readonly plan: PlannedWrite | undefined;
+  readonly interaction: AskedWrite["interaction"];
+  readonly plan: PlannedWrite;
 }
+
+/** One that the origin is sent. */
+type Sending = Writing & { readonly plan: Extract<PlannedWrite, { kind: "send" }> };
+const isSent = (one: Ready): one is Sending => one.kind === "writing" && one.plan.kind === "send";
 
 /**
  * A transaction: each entry is permitted by itself, or nothing is done. What its references and conditions search for is found among what
  * its client may see, so that the origin is asked nothing but to write, by the versions that were judged, all or nothing.
  */
 export async function transact({ entries }: Batch, scene: BatchScene, trail: Trail): Promise<Response> {
-  const spent = await scene.spendRequests(entries.length - 1);
+  const spent = await scene.gate.spendRequests(entries.length - 1);
   if (!spent.ok) return trail.refuse(spent.error);
+  const atomic = await mayBeWhole(entries, scene);
+  if (!atomic.ok) return trail.refuse(atomic.error);
   const ready = await prepare(entries, scene);
   if (!ready.ok) return trail.refuse(ready.error);
-  const writes = ready.value.filter(({ plan }) => plan !== undefined);
-  const sending = writes.filter(({ plan }) => plan?.kind === "send");
-  const still = await scene.still();
+  const paid = await scene.gate.spendNames(scene.origin.concerned);
+  if (!paid.ok) return trail.refuse(paid.error);
+  const sending = ready.value.filter(isSent);
+  const still = await scene.gate.stillGood();
   if (!still.ok) return trail.refuse(still.error);
 
-  const done = new Map<Ready, EntryAnswer>();
+  const ends = new Map<Ready, Extract<EntryEnd, { kind: "done" }>>();
   if (sending.length > 0) {
     const refused = await trail.intendParts(sending.map((one) => partOf("intent", one, scene)));
     if (refused !== undefined) return refused;
-    const sent = await send(sending, scene);
-    if (!sent.ok) {
-      const outcome = { status: faceOf(sent.error).status, reason: sent.error.reason };
-      return trail.concludeParts(
-        sending.map((one) => partOf("write", one, scene, outcome)),
-        sent.error,
-      );
+    const toSend = sending.map(({ entry: { fullUrl }, plan }) => ({ fullUrl, plan }));
+    const sent = await sendTransaction(toSend, scene.origin);
+    for (const { plan } of sending) scene.origin.held.give(plan.write.body?.length ?? 0);
+    const each = sending.map((one, index) => ({ one, end: sent.ok ? sent.value[index] : undefined }));
+    const parts = each.map(({ one, end }) => partOf("write", one, scene, outcomeOf(end, sent)));
+    for (const { one, end } of each) {
+      if (end?.kind !== "done") continue;
+      ends.set(one, end);
+      noteWritten(one.plan, scene.origin.residences);
     }
-    for (const [index, one] of sending.entries()) {
-      done.set(one, sent.value[index] ?? { status: 200 });
-      if (one.plan?.kind === "send") noteWritten(one.plan, scene.residences);
+    if (ends.size < sending.length) {
+      const refusal = sent.ok ? unfinished(ready.value, new Map(each.map(({ one, end }) => [one, end]))) : sent.error;
+      return trail.concludeParts([...parts, ...decidedParts(whole, faceOf(refusal).status, scene.origin)], refusal);
     }
-    await trail.noteParts(sending.map((one) => partOf("write", one, scene, { status: done.get(one)?.status ?? 200 })));
+    await trail.noteParts(parts);
   }
-  const parts: Part[] = [];
+  const parts: Part[] = [...decidedParts(whole, 200, scene.origin)];
   const answers: EntryAnswer[] = [];
   const room = { bytes: answerBytesMax };
-  for (const one of ready.value) {
-    const { plan } = one;
-    if (plan === undefined) answers.push(await read(one, scene, parts, room));
-    else if (plan.kind === "send") answers.push(done.get(one) ?? { status: 200 });
-    else {
-      const status = plan.kind === "found" ? 200 : 204;
-      answers.push(plan.kind === "found" ? { status, location: `${scene.base}/${plan.type}/${plan.id}` } : { status });
-      parts.push(partOf("write", one, scene, { status }));
-    }
-  }
-  const empty: Part = {
-    kind: "notice",
-    what: { interaction: "transaction" },
-    outcome: { status: 200 },
-    patients: [],
-    unnamed: [],
-    counts: {},
-  };
+  for (const one of ready.value) answers.push(await answerTo(one, ends.get(one), scene, parts, room));
+  const empty: Part = { kind: "notice", what: whole, outcome: { status: 200 }, ...nobody };
   const last = parts.length === 0 && sending.length === 0 ? [empty] : parts;
   return trail.concludeParts(last, batchText("transaction", answers, scene.requestId));
+}
+
+/** Of one write there is no part. Asked before anything else, since the rows that entries mean must not decide it. */
+async function mayBeWhole(entries: readonly BatchEntry[], { origin }: BatchScene): Promise<Result<undefined, GatewayRefusal>> {
+  const writes = entries.filter(({ method }) => method !== "GET" && method !== "HEAD");
+  const { transactions } = (await origin.traits()) ?? {};
+  return writes.length > 1 && transactions === undefined ? err({ reason: "transaction_not_atomic" }) : ok(undefined);
+}
+
+function outcomeOf(end: EntryEnd | undefined, sent: Result<unknown, GatewayRefusal>): NonNullable<Part["outcome"]> {
+  if (end?.kind === "done") return { status: end.status };
+  const refusal = end?.refusal ?? (sent.ok ? ({ reason: "write_answer_unfit" } as const) : sent.error);
+  return { status: faceOf(refusal).status, reason: refusal.reason };
+}
+
+/** Where no entry was done, and that is known of each, the first says why; else each says what became of it. */
+function unfinished(ready: readonly Ready[], ends: ReadonlyMap<Ready, EntryEnd | undefined>): GatewayRefusal {
+  const all = [...ends.values()];
+  const [first] = all;
+  const isKnown = (end: EntryEnd | undefined) => end?.kind === "refused" && !isUnanswered(end.refusal);
+  if (first?.kind === "refused" && all.every(isKnown)) return first.refusal;
+  return { reason: "transaction_incomplete", issues: ready.map((one, index) => issueOf(one, ends.get(one), `Bundle.entry[${index}]`)) };
+}
+
+const isUnanswered = ({ reason }: SendRefusal) => reason === "write_outcome_unknown" || reason === "write_answer_unfit";
+
+function issueOf(one: Ready, end: EntryEnd | undefined, expression: string): EntryIssue {
+  if (one.kind === "reading") return { severity: "information", code: "informational", text: "It was not read.", expression };
+  if (one.plan.kind !== "send") return { severity: "information", code: "informational", text: "Nothing had to be done.", expression };
+  if (end?.kind === "done") return { severity: "information", code: "informational", text: `It was done: ${end.status}.`, expression };
+  const { code, text } = faceOf(end?.refusal ?? { reason: "write_answer_unfit" });
+  return { severity: "error", code, text, expression };
+}
+
+async function answerTo(
+  one: Ready,
+  end: Extract<EntryEnd, { kind: "done" }> | undefined,
+  scene: BatchScene,
+  parts: Part[],
+  room: { bytes: number },
+): Promise<EntryAnswer> {
+  if (one.kind === "reading") return read(one, scene, parts, room);
+  const { plan } = one;
+  switch (plan.kind) {
+    case "send":
+      if (end === undefined) throw new Error("a write of a transaction without an end");
+      return end.location === undefined ? { status: end.status } : { status: end.status, location: end.location };
+    case "found":
+      parts.push(partOf("write", one, scene, { status: 200 }));
+      return { status: 200, location: `${scene.origin.base}/${plan.type}/${plan.id}` };
+    case "nothing":
+      parts.push(partOf("write", one, scene, { status: 204 }));
+      return { status: 204 };
+  }
 }
 
 /** Everything that can be decided before anything is done; the first entry that is refused refuses the whole. */
@@ -99,17 +158,20 @@ async function prepare(entries: readonly BatchEntry[], scene: BatchScene): Promi
   const ready: Ready[] = [];
   for (const entry of entries) {
     const resource = entry.resource && referringTo(entry.resource, places.value);
-    const asked = readAsked(entry, resource, scene.base, scene.prefer);
+    const asked = readAsked(entry, resource, scene.origin.base, scene.prefer);
     if (!asked.ok) return asked;
+    const interaction = asked.value.kind === "reading" ? asked.value.interaction : asked.value.write.interaction;
+    const naming = scene.origin.nameAsked(patientsNamed(interaction), scene.access);
+    if (!naming.ok) return naming;
     if (asked.value.kind === "reading") {
       const grant = evaluate(scene.policy, scene.access, asked.value.interaction);
       if (!grant.ok) return grant;
-      ready.push({ entry, asked: asked.value, plan: undefined });
+      ready.push({ kind: "reading", entry, interaction: asked.value.interaction, isHead: asked.value.isHead });
       continue;
     }
     const plan = await planWrite(asked.value.write, scene);
     if (!plan.ok) return plan;
-    ready.push({ entry, asked: asked.value, plan: plan.value });
+    ready.push({ kind: "writing", entry, interaction: asked.value.write.interaction, plan: plan.value });
   }
   return ok(ready);
 }
@@ -157,95 +219,51 @@ async function findOne(type: string, query: string, scene: BatchScene): Promise<
   if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
-  const criteria = readCriteria(type, pairs.value, scene.base);
+  const criteria = readCriteria(type, pairs.value, scene.origin.base);
   return criteria.ok ? findByCriteria(criteria.value, scene) : criteria;
 }
 
-function partOf(kind: "intent" | "write", { entry, asked, plan }: Ready, { origin }: BatchScene, outcome?: Part["outcome"]): Part {
-  const interaction = asked.kind === "writing" ? asked.write.interaction : asked.interaction;
-  const place = plan === undefined || plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
+function partOf(
+  kind: "intent" | "write",
+  { entry, interaction, plan }: Writing,
+  { origin }: BatchScene,
+  outcome: NonNullable<Part["outcome"]> = {},
+): Part {
+  const place = plan.kind === "nothing" || plan.id === undefined ? {} : { type: plan.type, id: plan.id };
   const what = { ...onRecord(interaction), ...place, method: entry.method, path: entry.segments.join("/") };
-  return writePart(
-    kind,
-    what,
-    plan === undefined || plan.kind === "nothing" ? nobody : plan.concerned,
-    outcome === undefined ? { origin } : { origin, outcome },
-  );
-}
-
-/** All the writes as one, sent once. */
-async function send(sending: readonly Ready[], scene: BatchScene): Promise<Result<readonly EntryAnswer[], GatewayRefusal>> {
-  const entries = sending.map(({ entry, plan }) => (plan?.kind === "send" ? entryText(entry, plan) : ""));
-  const body = `{"resourceType":"Bundle","type":"transaction","entry":[${entries.join(",")}]}`;
-  const answer = await scene.origins.send(scene.origin, { method: "POST", path: "", body }, scene.clientCert);
-  switch (answer?.kind) {
-    case undefined:
-      return err({ reason: "origin_unknown" });
-    case "absent":
-      return err({ reason: "origin_refused", status: 404 }); // the base itself: this server takes no transactions
-    case "refused":
-      return err(refusalOf(answer.status));
-    case "unreachable":
-    case "timed_out":
-      return err({ reason: "write_outcome_unknown" });
-    case "circuit_open":
-      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
-    case "written": {
-      const whole = await readWhole(answer.body); // that it breaks off says nothing about the writes
-      const read = whole.ok ? readJson(whole.value) : undefined;
-      const said = read?.ok === true && isObject(read.value) ? (property(read.value, "entry") ?? []) : [];
-      return ok(sending.map((one, index) => answerOf(one, isArray(said) ? said[index] : undefined, scene.base, answer.base)));
-    }
-  }
-}
-
-// A name that is an address could be that of another entry's patient, and the origin would lead there what was judged as it stands.
-const ownName = /^urn:(?:uuid|oid):[0-9A-Za-z.-]{1,64}$/u;
-
-/** One write as the origin is asked to do it. */
-export function entryText(
-  { fullUrl }: Pick<BatchEntry, "fullUrl">,
-  { write }: Pick<Extract<PlannedWrite, { kind: "send" }>, "write">,
-): string {
-  const { method, path, body, version } = write;
-  const request = JSON.stringify({ method, url: path, ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }) });
-  const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
-  return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
-}
-
-/** Of what the origin says of an entry its place alone is taken, and told below the gateway's own base. */
-function answerOf({ plan }: Ready, said: Json | undefined, base: string, origin: FhirBase): EntryAnswer {
-  if (plan?.kind !== "send") return { status: 200 };
-  const status = plan.write.method === "POST" ? 201 : plan.write.method === "PUT" ? 200 : 204;
-  if (status === 204) return { status };
-  const response = isObject(said) ? property(said, "response") : undefined;
-  const location = isObject(response) ? textAt(response, "location") : undefined;
-  const places = readingsBelow(location ?? plan.type, origin).map((below) => below.split("/"));
-  const [type, id = plan.id, history, version] = places.find(([type]) => type === plan.type) ?? [];
-  if (type !== plan.type || id === undefined || !isId(id)) return { status };
-  const at = history === "_history" && version !== undefined && isId(version) ? `/_history/${version}` : "";
-  return { status, location: `${base}/${plan.type}/${id}${at}` };
+  return writePart(kind, what, plan.kind === "nothing" ? concernsNobody : plan.concerned, { origin, outcome });
 }
 
 /** Reads come last, and see what was written (FHIR R4 http §3.1.0.11.2). What was done stays done when one of them finds nothing. */
-async function read(one: Ready, scene: BatchScene, parts: Part[], room: { bytes: number }): Promise<EntryAnswer> {
-  const { policy, access, origin, at, who, clientCert, ports, residences } = scene;
-  if (one.asked.kind !== "reading") return { status: 200 };
-  const { interaction, isHead } = one.asked;
-  const what = { ...onRecord(interaction), method: one.entry.method, path: one.entry.segments.join("/") };
-  const grant = evaluate(policy, access, interaction);
-  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined, clientCert, residences }, ports) : grant;
-  const fits = !found.ok || bytesOf(found.value) <= room.bytes;
-  const disclosed = fits ? found : err({ reason: "answer_too_large" } as const);
-  const still = disclosed.ok ? await scene.still() : disclosed;
-  const spent = disclosed.ok && still.ok ? await scene.spendRecords(disclosed.value) : still;
-  if (!disclosed.ok || !spent.ok) {
-    const refusal: GatewayRefusal = !disclosed.ok ? disclosed.error : spent.ok ? { reason: "answer_too_large" } : spent.error;
+async function read(
+  { entry, interaction, isHead }: Extract<Ready, { kind: "reading" }>,
+  scene: BatchScene,
+  parts: Part[],
+  room: { bytes: number },
+): Promise<EntryAnswer> {
+  const { policy, access, at, who, pages } = scene;
+  const origin = scene.origin.forEntry();
+  const what = { ...onRecord(interaction), method: entry.method, path: entry.segments.join("/") };
+  const naming = origin.nameAsked(patientsNamed(interaction), access);
+  const grant = naming.ok ? evaluate(policy, access, interaction) : naming;
+  const found = grant.ok ? await gather({ origin, at, who, grant: grant.value, place: undefined }, pages) : grant;
+  const joined =
+    found.ok && bytesOf(found.value) <= room.bytes && origin.held.take(bytesOf(found.value))
+      ? origin.concerned.join(found.value)
+      : undefined;
+  if (!found.ok || joined === undefined) return refuse(found.ok ? { reason: "answer_too_large" } : found.error);
+  const still = await scene.gate.stillGood();
+  const spent = still.ok ? await scene.gate.spendRecords(found.value, origin.concerned) : still;
+  if (!spent.ok) return refuse(spent.error);
+  room.bytes -= bytesOf(found.value);
+  parts.push(...disclosedParts(what, 200, joined, origin));
+  return { status: 200, disclosure: found.value, bodiless: isHead };
+
+  async function refuse(decided: GatewayRefusal): Promise<EntryAnswer> {
+    const paid = await scene.gate.spendNames(origin.concerned);
+    const refusal = paid.ok ? decided : paid.error;
     const { status } = faceOf(refusal);
-    parts.push({ kind: "refusal", what, outcome: { status, reason: refusal.reason }, patients: [], unnamed: [], counts: {} });
+    parts.push(refusedPart(what, status, refusal.reason, origin), ...(paid.ok ? decidedParts(what, status, origin) : []));
     return { status, refusal };
   }
-  room.bytes -= bytesOf(disclosed.value);
-  parts.push(...disclosedParts(what, 200, disclosed.value));
-  return { status: 200, disclosure: disclosed.value, bodiless: isHead };
 }

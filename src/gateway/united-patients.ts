@@ -1,20 +1,13 @@
 import { isArray, isObject, property, readJson, textAt, type JsonObject } from "#fhir/json";
-import type { OriginQuestion } from "#fhir/ports";
 import { parseReference, type FhirBase } from "#fhir/reference";
 import { ok, type Result } from "#kernel/result";
-import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
+import { Discloser, type Withheld } from "#phi/disclose";
 import type { AccountingGrant } from "#policy/evaluate-accounting";
 import type { Grant } from "#policy/grant";
-import type { Ask } from "./all-rows.ts";
 import type { OriginRefusal } from "./forward.ts";
-import { wholeOf } from "./gather.ts";
+import type { OriginSession, WholeAnswer } from "./origin-session.ts";
 
 export type UniteRefusal = OriginRefusal | Withheld;
-
-interface Read {
-  readonly body: Uint8Array;
-  readonly base: FhirBase;
-}
 
 // Merges of one patient's records that count as one.
 const patientsMax = 16;
@@ -36,13 +29,12 @@ export interface United {
 export async function unitedPatients(
   id: string,
   { toldTo, patient, needsRow }: AccountingGrant,
-  ask: Ask,
-  names: Omit<NamedBases, "origin">,
+  origin: OriginSession,
 ): Promise<Result<United, UniteRefusal>> {
   const alone = { ids: [id], isWhole: false };
-  const first = await readPatient(patient(id).ask, ask);
+  const first = await origin.read(patient(id).ask);
   if (!first.ok) return needsRow || isFault(first.error) ? first : ok(alone);
-  const seen = new Discloser(patient(id), { ...names, origin: first.value.base }).current(first.value.body, "Patient", id);
+  const seen = new Discloser(patient(id), origin.basesAt(first.value.base)).current(first.value.body, "Patient", id);
   if (!seen.ok) return needsRow ? seen : ok(alone);
   const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // of every record that was read
   const ids = [id];
@@ -56,7 +48,7 @@ export async function unitedPatients(
         continue;
       }
       if (!linksOf.has(other)) {
-        const read = await readPatient(patient(other).ask, ask);
+        const read = await origin.read(patient(other).ask);
         if (!read.ok && isFault(read.error)) return read;
         linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
       }
@@ -67,22 +59,27 @@ export async function unitedPatients(
   }
   return ok({ ids, isWhole });
 
-  function linksIn(read: Read, other: string): readonly string[] {
-    const resource = toldTo === "officer" ? seenBy(patient(other), read, other, names) : plainly(read.body, other);
+  function linksIn(read: WholeAnswer, other: string): readonly string[] {
+    const resource = toldTo === "officer" ? seenBy(patient(other), read, other, origin) : plainly(read.body, other);
     if (resource === undefined) return [];
-    names.residences.note(resource);
+    origin.residences.note(resource);
     return linked(resource, read.base);
   }
 }
 
 /** What is no row's doing, and passes: to ask again is better than an accounting that may lack a record's lines. */
-const isFault = ({ reason }: OriginRefusal): boolean =>
-  reason === "origin_unknown" || reason === "origin_unreachable" || reason === "origin_timed_out" || reason === "origin_circuit_open";
+const faults: readonly OriginRefusal["reason"][] = [
+  "origin_unknown",
+  "origin_unreachable",
+  "origin_timed_out",
+  "origin_circuit_open",
+  "origin_throttled",
+  "origin_unavailable",
+];
+const isFault = ({ reason }: OriginRefusal): boolean => faults.includes(reason);
 
-const readPatient = async (question: OriginQuestion, ask: Ask) => wholeOf(await ask(question));
-
-function seenBy(grant: Grant, { body, base }: Read, id: string, names: Omit<NamedBases, "origin">): JsonObject | undefined {
-  const seen = new Discloser(grant, { ...names, origin: base }).current(body, "Patient", id);
+function seenBy(grant: Grant, { body, base }: WholeAnswer, id: string, origin: OriginSession): JsonObject | undefined {
+  const seen = new Discloser(grant, origin.basesAt(base)).current(body, "Patient", id);
   return seen.ok ? seen.value : undefined;
 }
 

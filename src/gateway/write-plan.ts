@@ -10,7 +10,7 @@ import type { OriginWrite } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
 import { readQuery, type QueryRefusal } from "#fhir/query";
 import { err, ok, type Result } from "#kernel/result";
-import { patientsMax } from "#phi/disclosure";
+import { patientsMax, type Naming } from "#phi/disclosure";
 import { mergeBody, patchShown, type BodyRefusal } from "#phi/merge-body";
 import { originUrls, type Bases } from "#phi/origin-urls";
 import { cutResource, type CutRefusal } from "#phi/redact";
@@ -18,14 +18,11 @@ import type { ResourceView } from "#policy/compile";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import { etagOf } from "./etag.ts";
-import { readWhole, type OriginRefusal } from "./forward.ts";
+import type { OriginRefusal } from "./forward.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
 import { findByCriteria, findRow, type CriteriaRefusal, type CriteriaScene } from "./write-criteria.ts";
 
-/** `concerned`: of a refusal that tells of what may be seen of a row, whom that is about. */
-export type PlanRefusal = PlanReason & { readonly concerned?: ConcernedBy };
-
-type PlanReason =
+export type PlanRefusal =
   | PolicyRefusal
   | CriteriaRefusal
   | InteractionRefusal
@@ -35,6 +32,8 @@ type PlanReason =
   | BodyRefusal
   | { readonly reason: `answer_${JsonRefusal["reason"]}` | "answer_mismatch" | "answer_too_large" | "row_outside_access" }
   | { readonly reason: "resource_withheld"; readonly because: CutRefusal }
+  /** With the other plans of the request it is more than is held at once. */
+  | { readonly reason: "plan_too_large" }
   | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
   /** It is not the version that the client has seen, or has none that a write could be held to. */
   | { readonly reason: "version_not_current" | "version_missing" }
@@ -42,6 +41,8 @@ type PlanReason =
   | { readonly reason: "result_outside_access" | "result_changes_patient" }
   /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
   | { readonly reason: "result_widens_access" }
+  /** The origin is not known to heed the version that a DELETE is held to. */
+  | { readonly reason: "delete_not_conditional" }
   /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
   | { readonly reason: "conditional_reference_not_supported" };
 
@@ -60,29 +61,46 @@ export type PlannedWrite =
   /** A conditional delete of what is not there. */
   | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };
 
-/** Whom a write is about, as the record names them. */
-export interface ConcernedBy {
-  /** Ids of the origin's patients. */
-  readonly patients: ReadonlySet<string>;
-  readonly unnamed: boolean;
-}
+/** Whom a write is about, as the record names them: `unseen` are those of a stored row whom its writer does not see in it. */
+export type ConcernedBy = Naming;
+
+/** Of nobody. */
+export const concernsNobody: ConcernedBy = { patients: new Set(), unseen: new Set(), room: 0, unnamed: false };
+
+// Room in the record of a change for patients whom hidden elements name: a ninth shows in its length (docs/ledger-format.md §9).
+const unseenMax = 8;
 
 /** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
-export async function planWrite(
+export async function planWrite(asked: AskedWrite, scene: CriteriaScene): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const planned = await decideWrite(asked, scene);
+  if (!planned.ok || planned.value.kind !== "send") return planned;
+  // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
+  return scene.origin.held.take(planned.value.write.body?.length ?? 0) ? planned : err({ reason: "plan_too_large" });
+}
+
+async function decideWrite(
   { interaction, body, conditions }: AskedWrite,
   scene: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = interaction;
+  if (interaction.kind === "delete" || interaction.kind === "conditional-delete") {
+    const permitted = evaluateWrite(scene.policy, scene.access, { kind: "delete", type, id: "any" });
+    if (!permitted.ok) return permitted;
+    // Before anything is asked of the origin: no row decides it.
+    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true) return err({ reason: "delete_not_conditional" });
+  }
   switch (interaction.kind) {
     case "create": {
       if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, scene);
       const pairs = readQuery(conditions.ifNoneExist);
       if (!pairs.ok) return pairs;
-      const criteria = readCriteria(type, pairs.value, scene.base);
+      const criteria = readCriteria(type, pairs.value, scene.origin.base);
       if (!criteria.ok) return criteria;
       const found = await findRow(criteria.value, scene);
       if (!found.ok) return found;
-      return found.value === undefined ? planCreate(interaction, body, scene) : ok({ kind: "found", type, ...found.value });
+      return found.value === undefined
+        ? planCreate(interaction, body, scene)
+        : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
     }
     case "update":
     case "patch":
@@ -110,7 +128,7 @@ const ofId = (body: WriteBody, id: string): WriteBody =>
 async function planCreate(
   write: Extract<PlainWrite, { kind: "create" }>,
   body: WriteBody,
-  { policy, access, base }: CriteriaScene,
+  { policy, access, origin: { base } }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type } = write;
   const grant = evaluateWrite(policy, access, write);
@@ -132,7 +150,7 @@ async function planCreate(
   if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens_access" });
   if (conditionalReferences(merged.value).length > 0) return err({ reason: "conditional_reference_not_supported" });
   const { patients, unnamed } = concernedBy(merged.value, [base]);
-  const concerned = { patients: new Set(patients), unnamed };
+  const concerned = { patients: new Set(patients), unseen: new Set<string>(), room: 0, unnamed };
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
   return ok({ kind: "send", write: { method: "POST", path: type, body: JSON.stringify(merged.value) }, type, id: undefined, concerned });
 }
@@ -141,20 +159,20 @@ async function planChange(
   write: Exclude<PlainWrite, { kind: "create" }>,
   body: WriteBody,
   conditions: WriteConditions,
-  { policy, access, ask, base, residences }: CriteriaScene,
+  { policy, access, origin }: CriteriaScene,
 ): Promise<Result<PlannedWrite, PlanRefusal>> {
   const { type, id } = write;
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
-  const answer = await ask({ path: `${type}/${id}`, query: "" });
-  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
-  if (!answer.ok || !bytes.ok) return bytes.ok ? err({ reason: "absent" }) : bytes;
-  const found = standingIn(bytes.value, write, grant.value, { origin: answer.value.base, public: base });
+  const answer = await origin.read({ path: `${type}/${id}`, query: "" });
+  if (!answer.ok) return answer;
+  const bases = { origin: answer.value.base, public: origin.base };
+  const found = standingIn(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
-  residences.note(found.value.stored);
-  const bases = { origin: answer.value.base, public: base };
-  const planned = decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
-  return planned.ok ? planned : err({ ...planned.error, concerned: allConcerned([found.value.stored], found.value.patients, bases) });
+  origin.residences.note(found.value.stored);
+  // Whatever becomes of the write, that the row is there is told.
+  if (!origin.concerned.decide({ type, id, ...found.value.named })) return err({ reason: "answer_too_large" });
+  return decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
 }
 
 /** A row that its writer sees, and what is to become of it. */
@@ -163,18 +181,18 @@ function decideChange(
   body: WriteBody,
   { ifMatch }: WriteConditions,
   { grant, row, bases }: { readonly grant: WriteGrant; readonly row: Row; readonly bases: Bases },
-): Result<PlannedWrite, PlanReason> {
+): Result<PlannedWrite, PlanRefusal> {
   const { stored, shown, sources, view, version } = row;
   if (!isCurrent(ifMatch, shown, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
   const { origin } = bases;
   const path = `${type}/${id}`;
-  const send = (write: OriginWrite, ...all: readonly JsonObject[]): Result<PlannedWrite, PlanReason> => {
-    const concerned = allConcerned(all, row.patients, bases);
+  const send = (write: OriginWrite, sent: JsonObject | undefined, result?: JsonObject): Result<PlannedWrite, PlanRefusal> => {
+    const concerned = concernedByChange(row, sent, result, bases);
     return concerned.patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ kind: "send", write, type, id, concerned });
   };
-  if (kind === "delete") return send({ method: "DELETE", path, version }, stored);
+  if (kind === "delete") return send({ method: "DELETE", path, version }, undefined);
   const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
@@ -192,7 +210,7 @@ function decideChange(
   if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
     return err({ reason: "result_outside_access" });
   if (grant.widens(stored, result)) return err({ reason: "result_widens_access" });
-  return send({ method: "PUT", path, version, body: JSON.stringify(result) }, stored, result);
+  return send({ method: "PUT", path, version, body: JSON.stringify(result) }, submitted.value, result);
 }
 
 /** A stored resource, and what its writer may see and write of it. */
@@ -202,7 +220,8 @@ interface Row {
   readonly sources: WeakMap<JsonObject, JsonObject>;
   readonly view: ResourceView;
   readonly version: string | undefined;
-  readonly patients: ReadonlySet<string>;
+  /** Whom what is seen of it concerns. */
+  readonly named: Naming;
 }
 
 /** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
@@ -211,7 +230,7 @@ function standingIn(
   { type, id }: { readonly type: string; readonly id: string },
   { seen, writable }: WriteGrant,
   bases: Bases,
-): Result<Row, PlanReason> {
+): Result<Row, PlanRefusal> {
   const read = readJson(bytes);
   if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
   const stored = read.value;
@@ -231,7 +250,7 @@ function standingIn(
   const meta = property(stored, "meta");
   const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
   const version = said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined; // it goes into a header
-  return ok({ stored, shown: cut.value.resource, sources, view, version, patients: cut.value.patients });
+  return ok({ stored, shown: cut.value.resource, sources, view, version, named: cut.value });
 }
 
 /** RFC 9110 §13.1.1 by what the client can know: the gateway's own tag, compared strongly, or the version where the view shows it. */
@@ -248,7 +267,19 @@ function sameOwners(stored: JsonObject, result: JsonObject, base: FhirBase): boo
   return before.size === after.size && [...before].every((owner) => after.has(owner));
 }
 
-function allConcerned(resources: readonly JsonObject[], shown: ReadonlySet<string>, bases: Bases): ConcernedBy {
-  const each = resources.map((resource) => concernedBy(resource, [bases.origin, bases.public]));
-  return { patients: new Set([...shown, ...each.flatMap(({ patients }) => patients)]), unnamed: each.some(({ unnamed }) => unnamed) };
+/** What its writer sees in the row and sends is known; what else the row and the result name only hidden elements do. */
+function concernedByChange(
+  { stored, named }: Row,
+  sent: JsonObject | undefined,
+  result: JsonObject | undefined,
+  bases: Bases,
+): ConcernedBy {
+  const about = (resource: JsonObject | undefined) =>
+    resource === undefined ? undefined : concernedBy(resource, [bases.origin, bases.public]);
+  const all = [about(stored), about(result)];
+  const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
+  for (const patient of about(sent)?.patients ?? []) known.add(patient);
+  const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one?.patients ?? [])]);
+  const unseen = new Set([...patients].filter((patient) => !known.has(patient)));
+  return { patients, unseen, room: unseenMax, unnamed: all.some((one) => one?.unnamed === true) };
 }

@@ -1,7 +1,7 @@
 import { utf8 } from "#fhir/bytes";
 import type { ResourceType } from "#fhir/elements";
 import { isObject, property, readJson, textAt } from "#fhir/json";
-import type { Origins, OriginWritten } from "#fhir/ports";
+import type { OriginWritten } from "#fhir/ports";
 import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import type { Returned } from "#fhir/preconditions";
 import { err, ok, type Result } from "#kernel/result";
@@ -10,16 +10,17 @@ import type { Disclosure } from "#phi/disclosure";
 import type { Residences } from "#phi/residences";
 import { evaluate } from "#policy/evaluate";
 import { readWhole } from "./forward.ts";
+import type { OriginSession } from "./origin-session.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
 import type { PlannedWrite } from "./write-plan.ts";
 
 /** What the origin made of a write that it was sent. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
-  | { readonly reason: "origin_circuit_open"; readonly retryAfterSeconds: number }
+  | { readonly reason: "origin_circuit_open" | "origin_throttled"; readonly retryAfterSeconds: number }
   | { readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected"; readonly status: number }
-  /** Nobody knows whether it was done: the origin did not answer, or the connection broke. */
-  | { readonly reason: "write_outcome_unknown" };
+  /** Nobody knows whether it was done: the origin did not answer, the connection broke, or what it answered says neither that it was done nor that not. */
+  | { readonly reason: "write_outcome_unknown" | "write_answer_unfit" };
 
 /** A write that was done. */
 export interface DoneWrite {
@@ -43,19 +44,17 @@ export function noteWritten({ type, write }: Extract<PlannedWrite, { kind: "send
 /** Sends a write, once. */
 export async function sendWrite(
   planned: Extract<PlannedWrite, { kind: "send" }>,
-  origins: Pick<Origins, "send">,
-  origin: string,
-  clientCert: string | undefined,
+  origin: OriginSession,
 ): Promise<Result<DoneWrite, SendRefusal>> {
   const { write, type } = planned;
-  const answer = await origins.send(origin, write, clientCert);
+  const answer = await origin.send(write);
   switch (answer?.kind) {
     case undefined:
       return err({ reason: "origin_unknown" });
     case "absent":
       return err({ reason: "absent" });
     case "refused":
-      return err(refusalOf(answer.status));
+      return err(refusalOf(answer));
     case "unreachable":
     case "timed_out":
       return err({ reason: "write_outcome_unknown" });
@@ -65,14 +64,40 @@ export async function sendWrite(
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
       const said = placeIn(answer, type, body);
+      if (!isAnswerTo(planned, answer, whole.ok ? body : "broken", said.id)) return err({ reason: "write_answer_unfit" });
       const status = write.method === "POST" ? 201 : write.method === "PUT" ? 200 : 204;
       return ok({ status, type, id: planned.id ?? said.id, version: said.version, body, base: answer.base });
     }
   }
 }
 
-/** 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. */
-export function refusalOf(status: number): SendRefusal {
+/**
+ * Whether a 200, 201 or 204 is an answer to the write: a page to sign in at is none. A create is answered 201, or names what it made; a body is
+ * the resource, or says how it went.
+ */
+function isAnswerTo(
+  { write, type, id }: Extract<PlannedWrite, { kind: "send" }>,
+  { status, isJson }: Pick<Extract<OriginWritten, { kind: "written" }>, "status" | "isJson">,
+  body: Uint8Array | "broken" | undefined,
+  created: string | undefined,
+): boolean {
+  if (write.method === "POST" && status !== 201 && (created === undefined || status === 204)) return false;
+  if (body === undefined) return true;
+  if (!isJson) return false;
+  if (body === "broken") return true;
+  const read = readJson(body);
+  if (!read.ok || !isObject(read.value)) return false;
+  const said = property(read.value, "resourceType");
+  return said === "OperationOutcome" || (said === type && (id === undefined || textAt(read.value, "id") === id));
+}
+
+/**
+ * 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. 429: not now. 408, 5xx and
+ * whatever says neither yes nor no: nobody knows.
+ */
+export function refusalOf({ status, retryAfterSeconds = 1 }: Extract<OriginWritten, { kind: "refused" }>): SendRefusal {
+  if (status < 400 || status === 408 || status >= 500) return { reason: "write_outcome_unknown" };
+  if (status === 429) return { reason: "origin_throttled", retryAfterSeconds };
   if (status === 409) return { reason: "write_conflict", status };
   if (status === 412) return { reason: "write_precondition_failed", status };
   if (status === 400 || status === 422) return { reason: "write_rejected", status };
@@ -84,9 +109,11 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
   const read = body === undefined ? undefined : readJson(body);
   const resource = read?.ok === true && isObject(read.value) && property(read.value, "resourceType") === type ? read.value : undefined;
   const meta = resource && property(resource, "meta");
-  const placed = /^(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u;
-  const found = readingsBelow(location ?? "", base).map((below) => placed.exec(below)?.groups);
-  const { of, id, at } = found.find((groups) => groups !== undefined) ?? {};
+  const [below] = readingsBelow(location ?? "", base);
+  // Below whatever path the server calls its base; an address elsewhere is none of its own.
+  const { of, id, at } =
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<at>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
+      ?.groups ?? {};
   const isPlace = of === type;
   const said = (resource && textAt(resource, "id")) ?? (isPlace ? id : undefined);
   const stored = isObject(meta) ? textAt(meta, "versionId") : undefined;
@@ -101,21 +128,18 @@ function placeIn({ location, base }: Extract<OriginWritten, { kind: "written" }>
 export async function represent(
   { type, id, body, base }: Pick<DoneWrite, "type" | "id" | "body" | "base">,
   wanted: Returned | undefined,
-  { policy, access, base: publicBase, ask, residences }: CriteriaScene,
-  origin: string,
+  { policy, access, origin }: CriteriaScene,
 ): Promise<Disclosure | undefined> {
   if (id === undefined || wanted === "minimal" || wanted === "OperationOutcome") return undefined;
   const grant = evaluate(policy, access, { kind: "read", type, id });
   if (!grant.ok) return undefined;
   const { expects } = grant.value;
   if (expects.kind !== "read" || expects.witnesses.length > 0) return undefined;
-  const disclose = (bytes: Uint8Array, from: FhirBase) =>
-    new Discloser(grant.value, { origin: from, public: publicBase, name: origin, residences }).read(bytes, type, id);
+  const disclose = (bytes: Uint8Array, from: FhirBase) => new Discloser(grant.value, origin.basesAt(from)).read(bytes, type, id);
   const said = body && disclose(body, base);
   if (said?.ok === true) return said.value;
-  const answer = await ask(grant.value.ask);
-  const bytes = answer.ok ? await readWhole(answer.value.body) : answer;
-  if (!answer.ok || !bytes.ok) return undefined;
-  const read = disclose(bytes.value, answer.value.base);
+  const answer = await origin.read(grant.value.ask);
+  if (!answer.ok) return undefined;
+  const read = disclose(answer.value.body, answer.value.base);
   return read.ok ? read.value : undefined;
 }

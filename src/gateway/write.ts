@@ -1,26 +1,16 @@
 import type { RecordedOnly } from "#entrypoint/refusal-reasons";
-import type { Origins } from "#fhir/ports";
-import type { Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
-import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import { faceOf } from "./refusal.ts";
+import type { ReleaseGate } from "./release-gate.ts";
 import type { Trail } from "./trail.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
-import { planWrite, type ConcernedBy, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite } from "./write-send.ts";
 
 export interface WriteScene extends CriteriaScene {
-  /** Name of the origin. */
-  readonly origin: string;
-  readonly origins: Pick<Origins, "send">;
-  readonly clientCert: string | undefined;
-  /** Whether the client may still be answered; nothing is spent. */
-  readonly still: () => Promise<Result<unknown, GatewayRefusal>>;
-  /** Spends what the records of an answer cost. */
-  readonly spendRecords: (disclosure: Disclosure) => Promise<Result<unknown, GatewayRefusal>>;
+  readonly gate: ReleaseGate;
 }
-
-const nobody: ConcernedBy = { patients: new Set(), unnamed: false };
 
 /**
  * A write, from what was asked to the answer: all is decided, the intent is on record, the origin is asked once, the outcome is on record.
@@ -30,30 +20,32 @@ export async function write(asked: AskedWrite, scene: WriteScene, trail: Trail):
   const planned = await planWrite(asked, scene);
   if (!planned.ok) return trail.refuse(planned.error);
   const { returns } = asked.conditions;
+  const paid = await scene.gate.spendNames(scene.origin.concerned);
+  if (!paid.ok) return trail.refuse(paid.error);
   if (planned.value.kind !== "send") return answerUnsent(planned.value, asked, scene, trail);
 
   const { type, concerned } = planned.value;
-  const still = await scene.still();
+  const still = await scene.gate.stillGood();
   if (!still.ok) return trail.refuse(still.error);
   const refused = await trail.intend(concerned);
   if (refused !== undefined) return refused;
 
-  const sent = await sendWrite(planned.value, scene.origins, scene.origin, scene.clientCert);
+  const sent = await sendWrite(planned.value, scene.origin);
   if (!sent.ok) {
     const { status } = faceOf(sent.error);
     return trail.conclude({ status, refusal: sent.error, reason: sent.error.reason, type, id: planned.value.id, concerned });
   }
   const done = sent.value;
-  noteWritten(planned.value, scene.residences);
+  noteWritten(planned.value, scene.origin.residences);
   const ended = { status: done.status, type, id: done.id, returns, location: locationOf(done, scene), concerned };
-  const told = await tell(() => (done.status === 204 ? Promise.resolve(undefined) : represent(done, returns, scene, scene.origin)), scene);
+  const told = await tell(() => (done.status === 204 ? Promise.resolve(undefined) : represent(done, returns, scene)), scene);
   return trail.conclude({ ...ended, ...told });
 }
 
 /** Only of what was created, since only that has a new address. */
 function locationOf(
   { status, type, id, version }: { status: number; type: string; id: string | undefined; version: string | undefined },
-  { base }: WriteScene,
+  { origin: { base } }: WriteScene,
 ) {
   if (status !== 201 || id === undefined) return undefined;
   return `${base}/${type}/${id}${version === undefined ? "" : `/_history/${version}`}`;
@@ -65,14 +57,14 @@ function locationOf(
  */
 async function tell(
   shown: () => Promise<Disclosure | undefined>,
-  { still, spendRecords }: WriteScene,
+  { gate, origin }: WriteScene,
 ): Promise<{ readonly disclosure?: Disclosure | undefined; readonly reason?: string }> {
   try {
     const disclosure = await shown();
-    const may = await still();
+    const may = await gate.stillGood();
     if (!may.ok) return { reason: may.error.reason };
     if (disclosure === undefined) return {};
-    const spent = await spendRecords(disclosure);
+    const spent = await gate.spendRecords(disclosure, origin.concerned);
     return spent.ok ? { disclosure } : { reason: spent.error.reason };
   } catch {
     return { reason: "answer_unavailable" satisfies RecordedOnly };
@@ -86,8 +78,8 @@ async function answerUnsent(
   trail: Trail,
 ): Promise<Response> {
   const { type } = planned;
-  if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: nobody });
+  if (planned.kind === "nothing") return trail.conclude({ status: 204, type, returns, concerned: concernsNobody });
   const { id, concerned } = planned;
-  const told = await tell(() => represent({ type, id, body: undefined, base: scene.base }, returns, scene, scene.origin), scene);
-  return trail.conclude({ status: 200, type, id, returns, location: `${scene.base}/${type}/${id}`, concerned, ...told });
+  const told = await tell(() => represent({ type, id, body: undefined, base: scene.origin.base }, returns, scene), scene);
+  return trail.conclude({ status: 200, type, id, returns, location: `${scene.origin.base}/${type}/${id}`, concerned, ...told });
 }

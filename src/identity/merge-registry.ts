@@ -70,7 +70,7 @@ export function mergeRegistry(
   const issuerEntries = file.issuers.map(issuerEntry);
   const clientEntries = file.clients.map(clientEntry);
   const agreementEntries = file.agreements.map(agreementEntry);
-  const originEntries = file.origins.map(originEntry);
+  const originEntries = file.origins.map(originEntry).map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
   const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
 
   const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
@@ -81,7 +81,7 @@ export function mergeRegistry(
   if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
   const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
   if (!agreements.ok) return agreements;
-  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", "alsoKnownAs"]);
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", "alsoKnownAs", ...traits]);
   if (!origins.ok) return origins;
   const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
   if (!grants.ok) return grants;
@@ -116,6 +116,18 @@ export function mergeRegistry(
     origins: origins.value,
   });
 }
+
+const traits = ["transactions", "honoursIfMatchOnDelete"] as const;
+
+/** A file that adds and does not say what an origin does with writes leaves that as it is. */
+const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
+  mode === "replace" || known === undefined
+    ? entry
+    : {
+        ...entry,
+        transactions: entry.transactions ?? known.transactions,
+        honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
+      };
 
 /**
  * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: fields

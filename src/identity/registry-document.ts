@@ -250,6 +250,14 @@ const origin = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440)." }),
+  transactions: z.enum(["atomic", "partial"]).optional().meta({
+    description:
+      "How the server does a transaction: atomic, all of its entries or none; partial, the operator accepts that it may do some of them. Without it a transaction of several writes is refused.",
+  }),
+  honoursIfMatchOnDelete: z
+    .boolean()
+    .optional()
+    .meta({ description: "true: the server deletes no version but the one that If-Match names. Without it a DELETE is refused." }),
   signInAt: httpsUrl
     .optional()
     .meta({ description: "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in." }),

@@ -59,12 +59,23 @@ export const issuerEntry = ({
   endpoints,
 });
 
-export const originEntry = ({ name, url, alsoKnownAs, credentials, forwardClientCert, signInAt }: Of<"origins">): OriginEntry => ({
+export const originEntry = ({
   name,
   url,
   alsoKnownAs,
   credentials,
   forwardClientCert,
+  transactions,
+  honoursIfMatchOnDelete,
+  signInAt,
+}: Of<"origins">): OriginEntry => ({
+  name,
+  url,
+  alsoKnownAs,
+  credentials,
+  forwardClientCert,
+  transactions,
+  honoursIfMatchOnDelete,
   signInAt,
 });
 

@@ -8,7 +8,8 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
 import type { Candidate, Linked } from "./beside.ts";
-import { patientsMax, Tally, type Disclosure } from "./disclosure.ts";
+import type { DecidingRow } from "./also-concerned.ts";
+import { bothNamed, patientsMax, Tally, type Disclosure, type Naming } from "./disclosure.ts";
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
@@ -71,7 +72,7 @@ export class Discloser {
     if (view === undefined) return err({ reason: "row_outside_access" });
     const cut = cutResource(now.value, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
-    return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value.patients);
+    return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value);
   }
 
   /** A resource as it is now, if it may leave. */
@@ -87,8 +88,8 @@ export class Discloser {
     if (view === undefined || viewNow === undefined) return ok(undefined);
     const [cut, cutNow] = [cutResource(old, view, this.#context), cutResource(now, viewNow, this.#context)];
     if (!cut.ok || !cutNow.ok) return ok(undefined);
-    const patients = new Set([...cut.value.patients, ...cutNow.value.patients]);
-    return patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ ...cut.value, patients });
+    const named = bothNamed(cut.value, cutNow.value);
+    return named.patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ ...cut.value, ...named });
   }
 
   /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
@@ -120,10 +121,17 @@ export class Discloser {
 
   /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
   sees(row: JsonObject): boolean {
+    return this.seen(row) !== undefined;
+  }
+
+  /** As {@link sees}: such a row, and whom it concerns. */
+  seen(row: JsonObject): (DecidingRow & { readonly shown: JsonObject }) | undefined {
     this.#bases.residences.note(row);
     const view = this.#isAskedFor(row) ? this.#viewOf(row) : undefined;
     const cut = view && cutResource(row, view, this.#context);
-    return cut?.ok === true && this.#shows(cut.value.resource);
+    if (cut?.ok !== true || !this.#shows(cut.value.resource)) return undefined;
+    const { resource: shown, patients, unseen, room, unnamed } = cut.value;
+    return { type: textAt(row, "resourceType") ?? "", id: textAt(row, "id") ?? "", shown, patients, unseen, room, unnamed };
   }
 
   #isAskedFor(row: JsonObject): boolean {
@@ -184,16 +192,16 @@ export class Discloser {
     return narrowed;
   }
 
-  #whole(resource: JsonObject, view: ResourceView | undefined, alsoConcerned: Iterable<string> = []): Result<Disclosure, Withheld> {
+  #whole(resource: JsonObject, view: ResourceView | undefined, now?: Naming): Result<Disclosure, Withheld> {
     if (view === undefined) return err({ reason: "row_outside_access" });
     const cut = cutResource(resource, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     const text = utf8(JSON.stringify(cut.value.resource));
-    const patients = new Set([...cut.value.patients, ...alsoConcerned]);
+    const named = now === undefined ? cut.value : bothNamed(cut.value, now);
     // What stands for hidden elements may be longer than they were.
-    if (text.length > resourceBytesMax || patients.size > patientsMax) return err({ reason: "answer_too_large" });
+    if (text.length > resourceBytesMax || named.patients.size > patientsMax) return err({ reason: "answer_too_large" });
     const tally = new Tally(this.#bases.name);
-    tally.add({ ...cut.value, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text, patients });
+    tally.add({ ...cut.value, ...named, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text });
     const meta = property(cut.value.resource, "meta");
     const lastUpdated = isObject(meta) ? textAt(meta, "lastUpdated") : undefined;
     return ok({ ...tally.disclosure(this.#grant.withheldPaths), representation: { lastUpdated } });

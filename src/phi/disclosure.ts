@@ -4,6 +4,8 @@ import { joinBytes, utf8 } from "#fhir/bytes";
 export interface Disclosure {
   /** In the order of the body, at least one. Each is whole entries, closed at the first end of one past 1 MiB; a single resource is never split. */
   readonly windows: readonly DisclosedWindow[];
+  /** The resources in it, as `Type/id`. */
+  readonly released: ReadonlySet<string>;
   /** The element paths that the view hides. */
   readonly withheldPaths: readonly string[];
   /** Of one resource that is the whole answer: what its body shows of when it changed (`meta.lastUpdated`). */
@@ -21,16 +23,42 @@ export interface DisclosedWindow {
   readonly counts: Readonly<Record<string, number>>;
   /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
   readonly withheldResources: number;
+  /** Of the patients those whom nothing names that leaves. */
+  readonly unseen: readonly string[];
+  /** For which the record of the window has room, whatever hidden elements name. */
+  readonly room: {
+    readonly names: number;
+    readonly unnamed: readonly string[];
+    /** The most that one of these patients can have. */
+    readonly counts: Readonly<Record<string, number>>;
+  };
+}
+
+/** Whom a resource concerns that is shown: for its record. */
+export interface Naming {
+  /** Ids of patients of the origin: whose it is, and to whom what leaves refers. */
+  readonly patients: ReadonlySet<string>;
+  /** Of these the ones whom nothing names that leaves. */
+  readonly unseen: ReadonlySet<string>;
+  /** For so many unseen ones its record has room: by the view and by what leaves, whatever is hidden. */
+  readonly room: number;
+  /** It is about somebody whom no reference names. */
+  readonly unnamed: boolean;
+}
+
+/** Whom two versions of a resource concern, both of which may be seen. */
+export function bothNamed(one: Naming, other: Naming): Naming {
+  const seen = new Set([one, other].flatMap(({ patients, unseen }) => [...patients].filter((patient) => !unseen.has(patient))));
+  const patients = new Set([...one.patients, ...other.patients]);
+  const unseen = new Set([...patients].filter((patient) => !seen.has(patient)));
+  return { patients, unseen, room: one.room + other.room, unnamed: one.unnamed };
 }
 
 /** A resource that leaves, cut and written out, and whom it concerns. */
-export interface Released {
+export interface Released extends Naming {
   readonly type: string;
   readonly id: string;
   readonly text: Uint8Array;
-  /** Ids of patients of the origin. */
-  readonly patients: ReadonlySet<string>;
-  readonly unnamed: boolean;
   /** Resources inside it that were dropped whole. */
   readonly withheld: number;
 }
@@ -53,17 +81,26 @@ export class Tally {
   #counts: Record<string, number> = {};
   #unnamed: string[] = [];
   #withheld = 0;
+  readonly #released = new Set<string>();
+  readonly #seen = new Set<string>();
+  #room = 0;
+  #unnamedRoom: string[] = [];
 
   /** @param origin name of the origin whose patients these are. */
   constructor(origin: string) {
     this.#origin = origin;
   }
 
-  add({ type, id, text, patients, unnamed, withheld }: Released): void {
+  add({ type, id, text, patients, unseen, room, unnamed, withheld }: Released): void {
+    const key = `${type}/${id}`;
+    this.#released.add(key);
     this.#counts[type] = (this.#counts[type] ?? 0) + 1;
     this.#withheld += withheld;
-    if (unnamed) this.#unnamed.push(`${type}/${id}`);
+    this.#room += room;
+    if (room > 0) this.#unnamedRoom.push(key);
+    if (unnamed) this.#unnamed.push(key);
     for (const patient of patients) {
+      if (!unseen.has(patient)) this.#seen.add(patient);
       const counts = this.#patients.get(patient) ?? {};
       counts[type] = (counts[type] ?? 0) + 1;
       this.#patients.set(patient, counts);
@@ -75,11 +112,6 @@ export class Tally {
   write(text: Uint8Array): void {
     this.#parts.push(text);
     this.#length += text.length;
-  }
-
-  /** Somebody whom the answer is about, whatever is in it. */
-  name(patient: string): void {
-    this.#patients.set(patient, this.#patients.get(patient) ?? {});
   }
 
   withhold(resources: number): void {
@@ -101,22 +133,33 @@ export class Tally {
 
   /** Ends the window when it is long enough, or the next resource has not room for whom it concerns. */
   mayClose(next: Released): void {
-    if (this.#length >= windowBytes || this.#patients.size + next.patients.size > patientsMax) this.#close();
+    // By the room for names and not by how many there are: hidden elements decide nothing about the windows.
+    if (this.#length >= windowBytes || this.#names + next.patients.size - next.unseen.size + next.room > patientsMax) this.#close();
   }
 
   disclosure(withheldPaths: readonly string[]): Disclosure {
     if (this.#length > 0) this.#close();
-    return { windows: this.#closed, withheldPaths };
+    return { windows: this.#closed, withheldPaths, released: this.#released };
+  }
+
+  get #names(): number {
+    const unseen = this.#patients.size - this.#seen.size;
+    return this.#seen.size + Math.max(this.#room, unseen);
   }
 
   #close(): void {
+    const nameOf = (id: string) => `${this.#origin}/Patient/${id}`;
     this.#closed.push({
       body: joinBytes(this.#parts),
-      patients: [...this.#patients].map(([id, counts]) => ({ patient: `${this.#origin}/Patient/${id}`, counts })),
+      patients: [...this.#patients].map(([id, counts]) => ({ patient: nameOf(id), counts })),
       unnamed: this.#unnamed,
       counts: this.#counts,
       withheldResources: this.#withheld,
+      unseen: [...this.#patients.keys()].filter((id) => !this.#seen.has(id)).map(nameOf),
+      room: { names: this.#room, unnamed: this.#unnamedRoom, counts: this.#counts },
     });
     [this.#parts, this.#length, this.#patients, this.#counts, this.#unnamed, this.#withheld] = [[], 0, new Map(), {}, [], 0];
+    [this.#room, this.#unnamedRoom] = [0, []];
+    this.#seen.clear();
   }
 }

@@ -19,6 +19,7 @@ export class EverythingPage {
   readonly #along: Discloser;
   readonly #rows: Linked[] = [];
   readonly #brought: Released[] = [];
+  readonly #taken: Released[] = [];
   readonly #keys = new Set<string>();
   #bytes = 0;
   #withheld = 0;
@@ -31,6 +32,11 @@ export class EverythingPage {
     this.#bases = bases;
     this.#disclosers = new Map([...grant.rows].map(([type, { search }]) => [type, new Discloser(search, bases)]));
     this.#along = new Discloser(grant.patient, bases);
+  }
+
+  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  get taken(): readonly Released[] {
+    return this.#taken;
   }
 
   get last(): string | undefined {
@@ -77,6 +83,7 @@ export class EverythingPage {
     const { type, id, text } = row.released;
     const key = `${type}/${id}`;
     if (this.#keys.has(key)) return ok("hidden");
+    if (this.#rows.length < this.#room) this.#taken.push(row.released);
     if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
@@ -125,7 +132,6 @@ export class EverythingPage {
     const total = isFirst && next === undefined ? this.#rows.length : undefined;
     const entries = [...this.#rows.map(({ released }) => released), ...this.#brought];
     const tally = new Tally(this.#bases.name);
-    tally.name(id);
     tally.withhold(this.#withheld);
     tally.writeList(listText({ self, next, total }, entries.length > 0), entries);
     return tally.disclosure([...rows].flatMap(([type, { search }]) => search.withheldPaths.map((path) => `${type}.${path}`)));

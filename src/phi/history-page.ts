@@ -19,6 +19,7 @@ export class HistoryPage {
   readonly #discloser: Discloser;
   readonly #nowOf: (id: string) => JsonObject | undefined;
   readonly #rows: Released[] = [];
+  readonly #taken: Released[] = [];
   readonly #keys = new Set<string>();
   #last: string | undefined;
   #bytes = 0;
@@ -33,6 +34,11 @@ export class HistoryPage {
     this.#bases = bases;
     this.#discloser = new Discloser(grant.read, bases);
     this.#nowOf = nowOf;
+  }
+
+  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  get taken(): readonly Released[] {
+    return this.#taken;
   }
 
   get last(): string | undefined {
@@ -65,8 +71,9 @@ export class HistoryPage {
       const { id, version } = entry.value;
       if (!showsDeleted || entry.value.type !== type || !this.#isAsked(id)) return this.#hide();
       const text = utf8(deletionText(this.#bases.public, type, id));
-      const patients = new Set(type === "Patient" ? [id] : []);
-      return this.#take(`${id}/deleted/${version}`, { type, id, text, patients, unnamed: type !== "Patient", withheld: 0 });
+      const [patients, unseen] = [new Set(type === "Patient" ? [id] : []), new Set<string>()];
+      const named = { patients, unseen, room: 0, unnamed: type !== "Patient" };
+      return this.#take(`${id}/deleted/${version}`, { type, id, text, ...named, withheld: 0 });
     }
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";
@@ -89,6 +96,7 @@ export class HistoryPage {
 
   #take(key: string, row: Released): Result<Offered, Withheld> {
     if (this.#keys.has(key)) return ok("hidden");
+    if (this.#rows.length < this.#room) this.#taken.push(row);
     if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     if (this.#rows.length >= this.#room || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
@@ -104,7 +112,6 @@ export class HistoryPage {
     const path = id === undefined ? `${type}/_history` : `${type}/${id}/_history`;
     const self = `${this.#bases.public}/${path}${question === "" ? "" : `?${question}`}`;
     const tally = new Tally(this.#bases.name);
-    if (type === "Patient" && id !== undefined) tally.name(id);
     tally.withhold(this.#withheld);
     tally.writeList(listText({ type: "history", self, next, total: undefined }, this.#rows.length > 0), this.#rows);
     return tally.disclosure(read.withheldPaths);

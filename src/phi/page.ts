@@ -1,4 +1,3 @@
-import { patientsAsked } from "#fhir/asked";
 import { listText, readEntry } from "#fhir/bundle";
 import { resourceBytesMax, textAt } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
@@ -27,6 +26,7 @@ export class Page {
   readonly #rows: Linked[] = [];
   readonly #candidates = new Map<string, Candidate>();
   #candidateBytes = 0;
+  readonly #taken: Released[] = [];
   readonly #ids = new Set<string>();
   #bytes = 0;
   #withheld = 0;
@@ -39,6 +39,11 @@ export class Page {
     this.#room = expects.count;
     this.#bases = bases;
     this.#discloser = new Discloser(grant, bases, joined);
+  }
+
+  /** The rows that were taken, and one that had no room on any page: they decided a refusal. */
+  get taken(): readonly Released[] {
+    return this.#taken;
   }
 
   /** Id of the last row that was taken. */
@@ -86,6 +91,7 @@ export class Page {
     const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
     if (this.#ids.has(id)) return ok("hidden");
+    if (this.#rows.length < this.#room) this.#taken.push(row.released);
     if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
     if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
@@ -124,7 +130,6 @@ export class Page {
     if (lengthOf(brought) > besideBytesMax) return err({ reason: "answer_too_large" });
     const entries = [...this.#rows.map(({ released }) => released), ...brought];
     const tally = new Tally(this.#bases.name);
-    for (const patient of patientsAsked(type, this.#grant.asked)) tally.name(patient);
     tally.withhold(this.#withheld);
     tally.writeList(text, entries);
     return ok(tally.disclosure(this.#grant.withheldPaths));

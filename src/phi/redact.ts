@@ -1,11 +1,12 @@
-import { concernedBy, type Concerned } from "#fhir/compartment";
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
+import { ownerPathsOf, ownersNamed, type Concerned } from "#fhir/compartment";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
 import { mentionOf, patientIn, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view";
-import { fragmentOf, keepReferred, markSubsetted, type Inside } from "./contained.ts";
+import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
+import type { Naming } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
@@ -22,12 +23,8 @@ export interface CutContext {
   readonly note?: (cut: JsonObject, from: JsonObject) => void;
 }
 
-export interface CutResource {
+export interface CutResource extends Naming {
   readonly resource: JsonObject;
-  /** Ids of the origin's patients: whom the whole resource is about, and whom what leaves refers to. */
-  readonly patients: ReadonlySet<string>;
-  /** It, or a resource inside it that leaves, is about somebody whom no reference names. */
-  readonly unnamed: boolean;
   /** Resources inside that were dropped whole. */
   readonly withheld: number;
   /** What leaves refers to these contained resources (`#id`; `#`: the container). */
@@ -61,6 +58,25 @@ type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
 const containedMax = 200;
 
+/** Whether what leaves of a reference says all that tells whom it means. */
+const tellsWhom = ({ elements }: ObjectView): boolean => ["reference", "type", "identifier"].every((name) => elements.has(name));
+
+/** Whether a view may hide whose a resource is: by the view, and by whether the resource has the owner elements that it shows. */
+function hidesOwner(resource: JsonObject, { object }: ResourceView): boolean {
+  if (object.everything) return false;
+  const { owners, participants } = ownerPathsOf(textAt(resource, "resourceType") ?? "");
+  const isHidden = (path: readonly string[]) => !showsReference(object, path);
+  if (owners.some(isHidden)) return true;
+  return participants.some(isHidden) && owners.every((path) => valuesAt(resource, path).length === 0);
+}
+
+function showsReference(view: ObjectView, [first, ...below]: readonly string[]): boolean {
+  if (view.everything) return true;
+  if (first === undefined) return tellsWhom(view);
+  const element = view.elements.get(first);
+  return element?.kind === "object" && element.others !== undefined && showsReference(element.others, below);
+}
+
 /** Cuts one resource. A method gives nothing where nothing is left; once `fault` is set, nothing of the resource leaves. */
 class Cutter {
   fault: CutRefusal | undefined;
@@ -68,13 +84,16 @@ class Cutter {
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
-  readonly #contained: readonly Inside[];
+  readonly #contained: readonly CutResource[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
   readonly #refersTo = new Set<string>();
   /** Below which a patient is the origin's. */
   readonly #bases: readonly FhirBase[];
   readonly #patients = new Set<string>();
+  /** Of these the ones whom something names that leaves. */
+  readonly #seen = new Set<string>();
+  #room = 0;
   #unnamed = false;
   #withheld = 0;
 
@@ -95,8 +114,11 @@ class Cutter {
     }
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
-    const { patients, unnamed } = this.#concerned();
     const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
+    const left = new Set(kept);
+    for (const inside of this.#contained) if (left.has(inside.resource)) this.#name(inside);
+    const { patients, unnamed } = this.#concerned();
+    const all = new Set([...patients, ...this.#patients]);
     if (kept.length > 0) members["contained"] = kept;
     else delete members["contained"];
     const complete = this.#require(this.#resource, members, object);
@@ -104,7 +126,9 @@ class Cutter {
     this.#context.note?.(resource, this.#resource);
     return {
       resource,
-      patients: new Set([...patients, ...this.#patients]),
+      patients: all,
+      unseen: new Set([...all].filter((patient) => !this.#seen.has(patient))),
+      room: this.#room + (hidesOwner(this.#resource, this.#view) ? 1 : 0),
       unnamed: unnamed || this.#unnamed,
       withheld: this.#withheld,
       refersTo: this.#refersTo,
@@ -113,8 +137,11 @@ class Cutter {
 
   /** A contained Patient has no address: somebody is meant, and nobody can say who. Whom it refers to is named like everybody else. */
   #concerned(): Concerned {
-    const isContainedPatient = this.#isContained && property(this.#resource, "resourceType") === "Patient";
-    return isContainedPatient ? { patients: [], unnamed: true } : concernedBy(this.#resource, this.#bases);
+    const isPatient = property(this.#resource, "resourceType") === "Patient";
+    if (this.#isContained && isPatient) return { patients: [], unnamed: true };
+    const owners = ownersNamed(this.#resource, this.#bases);
+    if (isPatient) for (const patient of owners.patients) this.#seen.add(patient); // its id leaves always
+    return owners;
   }
 
   #fail(reason: CutRefusal): undefined {
@@ -122,7 +149,7 @@ class Cutter {
   }
 
   /** Contained resources, each by its own type's rule, where the view lists them. One that is withheld takes the references to it along. */
-  #cutContained(): readonly Inside[] {
+  #cutContained(): readonly CutResource[] {
     const list = property(this.#resource, "contained");
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
     if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
@@ -137,14 +164,19 @@ class Cutter {
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
     this.#withheld += list.length - left.length;
-    return left.flatMap(({ cut }) => (cut === undefined ? [] : [this.#note(cut)]));
+    const cuts = left.flatMap(({ cut }) => cut ?? []);
+    this.#withheld += cuts.reduce((sum, { withheld }) => sum + withheld, 0);
+    return cuts;
   }
 
-  #note({ resource, patients, unnamed, withheld, refersTo }: CutResource): Inside {
-    for (const patient of patients) this.#patients.add(patient);
+  /** Whom a resource inside names that leaves. */
+  #name({ patients, unseen, room, unnamed }: Naming): void {
+    for (const patient of patients) {
+      this.#patients.add(patient);
+      if (!unseen.has(patient)) this.#seen.add(patient);
+    }
+    this.#room += room;
     this.#unnamed ||= unnamed;
-    this.#withheld += withheld;
-    return { resource, refersTo };
   }
 
   #object(input: Json, view: ObjectView, hasValue = false): JsonObject | undefined {
@@ -154,16 +186,19 @@ class Cutter {
     // ele-1: an element has a value or children, and its id is not one of them.
     const names = Object.keys(members);
     if (names.length === 0 || (!hasValue && names.every((name) => name === "id"))) return undefined;
-    if (view.type === "Reference") this.#mention(input);
+    if (view.type === "Reference") this.#mention(input, view);
     const cut = this.#require(input, members, view);
     this.#context.note?.(cut, input);
     return cut;
   }
 
   /** A reference of which anything leaves means somebody, be it by the name in `display` alone. */
-  #mention(reference: JsonObject): void {
+  #mention(reference: JsonObject, view: ObjectView): void {
     const mention = mentionOf(reference, this.#bases);
+    const isTold = tellsWhom(view);
+    if (!isTold) this.#room += 1;
     if (mention.kind === "patient") this.#patients.add(mention.id);
+    if (mention.kind === "patient" && isTold) this.#seen.add(mention.id);
     this.#unnamed ||= mention.kind === "somebody";
   }
 
@@ -264,7 +299,9 @@ class Cutter {
 
   #follow(text: string): void {
     const patient = patientIn(text, this.#bases);
-    if (patient !== undefined) this.#patients.add(patient);
+    if (patient === undefined) return;
+    this.#patients.add(patient);
+    this.#seen.add(patient);
   }
 
   #mapUrls(value: string, isAddress: boolean, type: string): string | undefined {
@@ -295,8 +332,7 @@ class Cutter {
         this.#withheld += 1;
         return [];
       }
-      for (const patient of cut.patients) this.#patients.add(patient);
-      this.#unnamed ||= cut.unnamed;
+      this.#name(cut);
       this.#withheld += cut.withheld;
       return [cut.resource];
     });

@@ -1,4 +1,4 @@
-import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginWrite, OriginWritten } from "#fhir/ports";
+import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
 import { baseNames, type FhirBase } from "#fhir/reference";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
@@ -14,6 +14,7 @@ export interface OriginAddress {
   readonly bearer: Secret | BearerSource | undefined;
   /** It is told the certificate of whoever asks. */
   readonly forwardClientCert: boolean;
+  readonly traits: OriginTraits;
 }
 
 export interface UpstreamOptions {
@@ -55,6 +56,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
   };
 
   return {
+    traits: async (origin) => (await find(origin))?.traits,
     async ask(origin, question, clientCert) {
       const called = await callable(origin, clientCert);
       if (called?.kind !== "callable") return called;
@@ -108,7 +110,7 @@ async function once(caller: Caller, question: OriginQuestion, onEnd: (failed: bo
   return reached(caller, url, { ...sending, headers }, async (response) => {
     if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
     await response.body?.cancel();
-    return otherwise(response.status);
+    return otherwise(response);
   });
 }
 
@@ -122,15 +124,28 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: bool
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
       const location = response.headers.get("location") ?? undefined;
-      return { kind: "written", location, body: bodyOf(response, onEnd), base: caller.base };
+      const isJson = /^application\/(?:fhir\+)?json\s*(?:;|$)/iu.test(response.headers.get("content-type") ?? "");
+      return { kind: "written", status, isJson, location, body: bodyOf(response, onEnd), base: caller.base };
     }
     await response.body?.cancel();
-    return otherwise(status);
+    return otherwise(response);
   });
 }
 
-const otherwise = (status: number): Extract<OriginAnswer, { kind: "absent" | "refused" }> =>
-  status === 404 || status === 410 ? { kind: "absent" } : { kind: "refused", status };
+function otherwise({ status, headers }: Response): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
+  if (status === 404 || status === 410) return { kind: "absent" };
+  if (status !== 429 && status !== 503) return { kind: "refused", status };
+  return { kind: "refused", status, retryAfterSeconds: retryAfter(headers.get("retry-after")) };
+}
+
+// A client waits no longer for an origin's word alone; and an origin that says nothing is asked again soon.
+const [retryMax, retryUsual] = [300, 10];
+
+/** RFC 9110 §10.2.3, in seconds: as a number, or as a date. */
+function retryAfter(text: string | null): number {
+  const said = text === null ? NaN : /^\d+$/u.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
+  return Number.isNaN(said) ? retryUsual : Math.min(retryMax, Math.max(1, said));
+}
 
 /** Redirects are not followed: an origin could send the question, and its credential, anywhere. */
 async function reached<Answer>(

@@ -47,6 +47,10 @@ function claimOf({ patient, usersPatients }: Access, type: string, { context, ca
   }
 }
 
+/** Whether the scopes reach a patient's rows of a type: by token, scopes and relations alone, never by a row. */
+export const reachesPatient = (access: Access, type: string, permission: Permission, patient: string): boolean =>
+  holdOf(access, type, permission)?.some(({ to }) => to === undefined || to.has(patient)) === true;
+
 /** Whether rows of the type can be within a hold at all. */
 export const canHold = (hold: Hold, type: string): boolean => hold.some(({ to }) => to === undefined) || isCompartmentType(type);
 

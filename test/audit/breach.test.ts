@@ -127,3 +127,17 @@ test("media are told in a state with more than 500 residents, and it is said whe
   expect(states({ Massachusets: 501 })).toEqual([[], ["unknown"]]);
   expect(undecided({ OH: 499, AE: 1, Massachusets: 1, unknown: 3, "outside US": 9 })).toBe(5);
 });
+
+test("whom a client's questions name beyond its reach is listed apart: nobody told it of them, and the record that says so is proven", ({
+  expect,
+}) => {
+  const tally = new BreachTally<string>();
+  expect(tally.add(event({ kind: "refusal", asked: ["main/Patient/b", "main/Patient/a"] }), 0)).toBe(true);
+  expect(tally.add(event({ patients: [patient("c", {})], asked: ["main/Patient/a"] }), 1)).toBe(true);
+  expect(tally.add(event({ kind: "refusal" }), 2)).toBe(false);
+  expect(tally.scope).toMatchObject({
+    affected: [],
+    askedInVain: ["main/Patient/c"],
+    askedBeyondReach: ["main/Patient/a", "main/Patient/b"],
+  });
+});

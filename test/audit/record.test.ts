@@ -12,6 +12,7 @@ import { Secret } from "#kernel/secret";
 import { fromCborMap, toCbor } from "#ledger/cbor";
 import { lineSalt, linesRoot } from "#ledger/lines";
 import { PLAINTEXT_BYTES_MAX } from "#ledger/padding";
+import { inLane } from "../support/lane.ts";
 
 const seed = new Uint8Array(32).fill(7);
 const name = fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/);
@@ -271,4 +272,48 @@ test("the bytes of a line, its salt and its commitment do not change", ({ expect
   );
   expect(hex(lineSalt(seed, 0))).toBe("ef943c7f3eae115e3605b4f069de717ce2f94d0bd6e86921a685ec41cc79bfef");
   expect(hex(linesRoot(seed, [line]))).toBe("bc067be1169dacc2624252be81343e35335cf456afa1820549d735e30a5ec9d7");
+});
+
+test("what a row decides of an event does not show in how many records it has, nor in how long each is", ({ expect }) => {
+  const knownOnes = fc.uniqueArray(name, { maxLength: 12 });
+  const hiddenOnes = fc.oneof(
+    { weight: 9, arbitrary: fc.uniqueArray(name, { maxLength: 30 }) },
+    { weight: 1, arbitrary: fc.uniqueArray(name, { maxLength: 600, minLength: 400 }) },
+  );
+  const decided = fc.record({
+    reason: fc.option(fc.stringMatching(/^[a-z][a-z_]{0,60}$/), { nil: undefined }),
+    states: fc.array(fc.option(state, { nil: undefined }), { minLength: 1, maxLength: 5 }),
+    resources: fc.nat({ max: 2 ** 40 }),
+    hidden: hiddenOnes,
+    unnamed: fc.subarray(["Observation/1", "Observation/2"]),
+  });
+  const kind = fc.constantFrom("disclosure", "refusal", "write");
+  fc.assert(
+    fc.property(event, kind, knownOnes, fc.nat({ max: 600 }), decided, decided, (one, kind, known, names, ...worlds) => {
+      const lengths = worlds.map(({ reason, states, resources, hidden, unnamed }) => {
+        const nameOf = (id: string) => `main/Patient/${id}`;
+        const unseen = hidden.filter((id) => !known.includes(id)).slice(0, names);
+        const patients = [...known, ...unseen].map((id, i) => {
+          const where = states[i % states.length];
+          const one = { patient: nameOf(id), counts: { Observation: 1 } };
+          return where === undefined ? one : Object.assign(one, { state: where });
+        });
+        const reserve = { names, unseen: unseen.map(nameOf), counts: { Observation: 9 }, unnamed: ["Observation/1", "Observation/2"] };
+        const what = { ...one.what, origin: "main" };
+        const split = splitEvent({
+          ...one,
+          kind,
+          what,
+          patients,
+          unnamed,
+          reserve,
+          outcome: { status: 404, ...(kind !== "disclosure" && reason !== undefined && { reason }) },
+          withheld: { ...one.withheld, resources },
+        });
+        return split.ok ? split.value.map((part) => encodeRecord(part, 1, 1, seed).length) : split.error;
+      });
+      expect(lengths[1]).toEqual(lengths[0]);
+    }),
+    { numRuns: inLane({ fast: 500, slow: 500, long: 10_000 }) },
+  );
 });

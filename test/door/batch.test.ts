@@ -185,10 +185,11 @@ test("each entry of a batch is on record as its own request: intents before anyt
     ["intent", "update", undefined],
     ["write", "update", 200],
     ["disclosure", "read", 200],
+    ["disclosure", "update", 200], // that the row is there
     ["refusal", "batch", 404],
   ]);
-  expect(new Set(events.map(({ step }) => step)).size).toBe(4);
-  for (const event of events.slice(0, 3)) expect(event.patients).toMatchObject([{ patient: "main/Patient/bela" }]);
+  expect(new Set(events.map(({ step }) => step)).size).toBe(5);
+  for (const event of events.slice(0, 4)) expect(event.patients).toMatchObject([{ patient: "main/Patient/bela" }]);
   expect(await stored("Observation/pulse-bela")).toMatchObject({ status: "amended" });
 });
 
@@ -231,7 +232,7 @@ test("a transaction is done whole: its own names, conditional references and con
   expect(reply.text).not.toContain("canary");
   const kinds = (await eventsOf(reply)).map(({ kind }) => kind);
   expect(kinds.slice(0, 8)).toEqual([...Array.from({ length: 4 }, () => "intent"), ...Array.from({ length: 4 }, () => "write")]);
-  expect(kinds.slice(8).sort()).toEqual(["disclosure", "write"]); // the read, and what was there already
+  expect(kinds.slice(8).sort()).toEqual(["disclosure", "disclosure", "write"]); // of whom rows decided, the read, and what was there already
 });
 
 test("one entry that is not permitted refuses a transaction whole, and the origin hears nothing of it", async ({ expect }) => {

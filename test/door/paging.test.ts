@@ -229,7 +229,7 @@ test("an answer of the origin's that breaks off in the middle is the origin's fa
     const reply = await phylax.ask("payer", path);
     expect(reply.status, reply.text).toBe(502);
     expect(JSON.parse(reply.text)).toMatchObject({ issue: [{ code: "exception" }] });
-    expect(await recordOf(reply)).toMatchObject({ kind: "refusal", outcome: { reason: "origin_unreachable" }, patients: [] });
+    expect(await recordOf(reply)).toMatchObject({ kind: "refusal", outcome: { reason: "origin_unreachable" }, counts: {} });
   }
 });
 

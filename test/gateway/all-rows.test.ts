@@ -3,6 +3,7 @@ import { test } from "vitest";
 import { property } from "#fhir/json";
 import type { OriginQuestion } from "#fhir/ports";
 import { allRows } from "#gateway/all-rows";
+import { HeldBytes } from "#gateway/held-bytes";
 import { ok } from "#kernel/result";
 
 const base = "https://origin.internal/fhir";
@@ -23,7 +24,12 @@ async function found(visible: readonly boolean[], size: number, rowsMax: number)
       body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, link: next })),
     });
   };
-  const rows = await allRows({ path: "Patient", query: "" }, rowsMax, ask, (row) => property(row, "active") === true);
+  const rows = await allRows(
+    { path: "Patient", query: "" },
+    rowsMax,
+    { ask, held: new HeldBytes() },
+    (row) => property(row, "active") === true,
+  );
   return rows.ok ? rows.value.rows.length : rows.error.reason;
 }
 

@@ -8,9 +8,9 @@ import { transact } from "#gateway/transaction";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
@@ -33,25 +33,24 @@ async function post(type: "batch" | "transaction", entry: readonly object[], sti
   const scene = {
     policy: compilePolicy(policy(rule(["Observation"], "everything", { interactions: ["read", "search", "create"] })), "sha256:test"),
     access: { scopes: scopes.value, patient: undefined },
-    base,
-    ask,
-    origin: "main",
-    origins: {
-      send: async (_origin: string, { method, path }: { method: string; path: string }) => {
+    origin: sessionOf(ask, {
+      base,
+      send: async (_origin, { method, path }) => {
         sent.push(`${method} ${path}`);
-        return { kind: "written" as const, location: `${origin}/${path}/new`, version: "1", body: body(""), base: origin };
+        return { kind: "written", status: 201, isJson: true, location: `${origin}/${path}/new`, body: body(""), base: origin };
       },
+    }),
+    gate: {
+      stillGood: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
+      spendRecords: async () => ok(undefined),
+      spendNames: async () => ok(undefined),
+      spendRequests: async () => ok(undefined),
     },
-    clientCert: undefined,
-    still: async () => (stillGood() ? ok(undefined) : err({ reason: "client_denied" as const })),
-    spendRecords: async () => ok(undefined),
-    spendRequests: async () => ok(undefined),
     requestId: "0".repeat(32),
     who: {},
     at: instant(0),
-    residences: new Residences(instant(0)),
     prefer: null,
-    ports: { origins: { ask: async () => (await ask()).value }, pages: {}, fhirBase: () => base },
+    pages: {},
   } as unknown as BatchScene; // what no entry of these tests comes to is left out
   const trail = {
     intendParts: async (parts: readonly Part[]) => void recorded.push(...parts),

@@ -2,14 +2,12 @@ import * as fc from "fast-check";
 import { test } from "vitest";
 import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { fillPage, type Filled } from "#gateway/fill-page";
-import { instant } from "#kernel/clock";
 import type { Page } from "#phi/page";
 import { err, ok, type Result } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { decide, policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://origin.internal/fhir";
-const names = { public: "https://api.example/v1/fhir/main", name: "main", residences: new Residences(instant(0)) };
 const labs = policy(rule(["Observation"], ["category"], { where: [{ path: "category", in: ["urn:c|lab"] }] }));
 
 interface Row {
@@ -32,7 +30,7 @@ async function* chunks(text: string, size = 1_000): OriginBody {
 /** Answers a request with a page; counts what it is asked. */
 interface Origin {
   readonly asked: OriginQuestion[];
-  readonly ask: Parameters<typeof fillPage>[3];
+  readonly ask: Parameters<typeof sessionOf>[0];
 }
 
 function originOf(answer: (question: OriginQuestion) => object | "absent"): Origin {
@@ -69,7 +67,7 @@ function paged(list: readonly Row[], size: number): Origin {
 async function fill(origin: Origin, count: number, place?: PagePlace): Promise<Result<Filled<Page>, { readonly reason: string }>> {
   const grant = decide(labs, `Observation?_count=${count}`);
   if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
-  return fillPage(grant, grant.expects, place, origin.ask, names);
+  return fillPage(grant, grant.expects, place, sessionOf(origin.ask));
 }
 
 async function page(

@@ -7,9 +7,9 @@ import { instant } from "#kernel/clock";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument } from "#policy/schema";
-import { ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
+import { err, ok } from "#kernel/result";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const origin = "https://origin.internal/fhir";
@@ -96,24 +96,21 @@ async function ask(document: PolicyDocument, request: string, scope: string, pat
   };
   const disclosed = await gather(
     {
-      origin: "main",
+      origin: sessionOf(
+        async (question) => {
+          const found = answer(question);
+          return found === undefined
+            ? err({ reason: "absent" })
+            : ok({ kind: "answered", base: origin, body: body(JSON.stringify(found)) });
+        },
+        { base },
+      ),
       at: instant(0),
       who: {} as never,
       grant: grant.value,
       place: undefined,
-      clientCert: undefined,
-      residences: new Residences(instant(0)),
     },
-    {
-      origins: {
-        ask: async (_origin, question) => {
-          const found = answer(question);
-          return found === undefined ? { kind: "absent" } : { kind: "answered", base: origin, body: body(JSON.stringify(found)) };
-        },
-      },
-      pages: { seal: async () => "", open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }) },
-      fhirBase: () => base,
-    },
+    { seal: async () => "", open: async () => err({ reason: "page_link_malformed" }) },
   );
   if (!disclosed.ok) return { refused: disclosed.error.reason, asked };
   const text = disclosed.value.windows.map((window) => new TextDecoder().decode(window.body)).join("");

@@ -5,17 +5,15 @@ import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
 import { listEverything } from "#gateway/list-everything";
 import { listHistory } from "#gateway/list-history";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { evaluateListing, type EverythingGrant, type HistoryGrant } from "#policy/evaluate-listing";
 import type { PolicyDocument } from "#policy/schema";
 import type { Disclosure } from "#phi/disclosure";
-import { Residences } from "#phi/residences";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://origin.internal/fhir";
-const names = { public: "https://api.example/v1/fhir/main", name: "main", residences: new Residences(instant(0)) };
 const labs: PolicyDocument = {
   ...policy(
     rule(["Patient"], "everything"),
@@ -50,7 +48,7 @@ function originOf(
   size: number,
 ) {
   const asked: string[] = [];
-  const ask: Parameters<typeof listHistory>[2] = (question: OriginQuestion) => {
+  const ask: Parameters<typeof sessionOf>[0] = (question: OriginQuestion) => {
     asked.push("link" in question ? question.link : question.path);
     const [path = "", from = "0"] = "link" in question ? question.link.slice(1).split("?from=") : [question.path];
     const list = lists[path];
@@ -84,12 +82,13 @@ interface Page {
 }
 /** All pages of a listing, as the gateway's links would lead from one to the next. */
 async function pagesOf(request: string, { ask }: ReturnType<typeof originOf>): Promise<readonly Page[] | string> {
+  const origin = sessionOf(ask);
   const grant = grantOf(request);
   const pages: Page[] = [];
   let place: PagePlace | undefined = { question: grant.question, posted: false, link: undefined, after: undefined, seen: 0 };
   while (place !== undefined) {
     const filled: Awaited<ReturnType<typeof listEverything | typeof listHistory>> =
-      grant.kind === "history" ? await listHistory(grant, place, ask, names) : await listEverything(grant, place, ask, names);
+      grant.kind === "history" ? await listHistory(grant, place, origin) : await listEverything(grant, place, origin);
     if (!filled.ok) return filled.error.reason;
     const {
       page,

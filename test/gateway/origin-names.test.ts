@@ -5,11 +5,11 @@ import type { FhirBase } from "#fhir/reference";
 import { gather } from "#gateway/gather";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
-import { ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
+import { err, ok } from "#kernel/result";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 // A server that was registered by one address and names itself by another in all that it says.
 const gateway = "https://api.example/v1/fhir/main";
@@ -53,33 +53,28 @@ async function ask(base: FhirBase, request: string, place?: PagePlace) {
   const links: string[] = [];
   const disclosed = await gather(
     {
-      origin: "main",
-      at: instant(0),
-      who: { client: { id: "app" }, grant: { origin: "main", purpose: "PATRQT", policyDigest: "sha256:test" }, patient: "amara" } as never,
-      grant: grant.value,
-      place,
-      clientCert: undefined,
-      residences: new Residences(instant(0)),
-    },
-    {
-      origins: {
-        ask: async (_origin, question) => {
+      origin: sessionOf(
+        async (question) => {
           if ("link" in question) links.push(question.link);
           const found = answerTo(question);
           async function* body() {
             yield ok(new TextEncoder().encode(JSON.stringify(found)));
           }
-          return found === undefined ? { kind: "absent" } : { kind: "answered", base, body: body() };
+          return found === undefined ? err({ reason: "absent" }) : ok({ kind: "answered", base, body: body() });
         },
+        { base: gateway },
+      ),
+      at: instant(0),
+      who: { client: { id: "app" }, grant: { origin: "main", purpose: "PATRQT", policyDigest: "sha256:test" }, patient: "amara" } as never,
+      grant: grant.value,
+      place,
+    },
+    {
+      seal: async (sealed) => {
+        next = sealed;
+        return "sealed";
       },
-      pages: {
-        seal: async (sealed) => {
-          next = sealed;
-          return "sealed";
-        },
-        open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }),
-      },
-      fhirBase: () => gateway,
+      open: async () => err({ reason: "page_link_malformed" }),
     },
   );
   if (!disclosed.ok) return { refused: disclosed.error.reason, text: "" };

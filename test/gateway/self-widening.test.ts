@@ -13,6 +13,7 @@ import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, RowCondition } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 const residences = new Residences(instant(0));
@@ -39,9 +40,7 @@ async function plan(document: PolicyDocument, scope: string, stored: object | un
     {
       policy: compilePolicy(document, "sha256:test"),
       access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
-      base,
-      ask: async () => ok({ kind: "answered" as const, base: origin, body: body(JSON.stringify(stored)) }),
-      residences,
+      origin: sessionOf(async () => ok({ kind: "answered", base: origin, body: body(JSON.stringify(stored)) }), { base }),
     },
   );
 }

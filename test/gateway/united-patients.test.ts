@@ -4,12 +4,11 @@ import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { unitedPatients } from "#gateway/united-patients";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
+import { sessionOf } from "../support/origin-session.ts";
 
 const document = parsePolicyDocument(JSON.parse(readFileSync(join(import.meta.dirname, "../../policies/privacy-office.json"), "utf8")));
 const scopes = parseScopes("system/*.rs");
@@ -38,11 +37,7 @@ async function united(links: Readonly<Record<string, readonly string[]>>, meta: 
       body: body({ resourceType: "Patient", id, meta: meta[id], link }),
     });
   };
-  const found = await unitedPatients("p0", by, ask, {
-    public: "https://gateway.test/v1/fhir/main",
-    name: "main",
-    residences: new Residences(instant(0)),
-  });
+  const found = await unitedPatients("p0", by, sessionOf(ask));
   return found.ok ? { ...found.value, reads: read.length } : found.error.reason;
 }
 test("records that say it of each other are one individual's, also over a third; nobody else's word counts", async ({ expect }) => {
@@ -77,11 +72,7 @@ test("a policy that shows some Patients only is asked by the row: then one that 
 
 test("an origin that does not answer is asked again later: no accounting lacks another record's lines for it", async ({ expect }) => {
   const down = () => Promise.resolve(err({ reason: "origin_unreachable" as const }));
-  const found = await unitedPatients("p0", granted, down, {
-    public: "https://gateway.test/v1/fhir/main",
-    name: "main",
-    residences: new Residences(instant(0)),
-  });
+  const found = await unitedPatients("p0", granted, sessionOf(down));
   expect(found).toEqual({ ok: false, error: { reason: "origin_unreachable" } });
 });
 

@@ -8,6 +8,8 @@ const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
   unnamed: [],
   counts: {},
   withheldResources: 0,
+  unseen: [],
+  room: { names: 0, unnamed: [], counts: {} },
 }));
 
 /** A desk that writes down what is done, and fails where it is told to. */

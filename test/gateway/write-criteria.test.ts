@@ -2,11 +2,10 @@ import { test } from "vitest";
 import { readCriteria } from "#fhir/interaction";
 import { findByCriteria } from "#gateway/write-criteria";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 async function* body(text: string) {
   yield ok(new TextEncoder().encode(text));
@@ -21,9 +20,7 @@ test("how many hidden rows an origin has does not decide whether criteria find o
     const found = await findByCriteria(criteria.value, {
       policy: compilePolicy(policy(rule(["Observation"], "everything")), "sha256:test"),
       access: { scopes: scopes.value, patient: "amara" },
-      base: "https://api.example/v1/fhir/main",
-      ask: async () => ok({ kind: "answered" as const, base: "https://origin.internal/fhir", body: body(text) }),
-      residences: new Residences(instant(0)),
+      origin: sessionOf(async () => ok({ kind: "answered", base: "https://origin.internal/fhir", body: body(text) })),
     });
     return found.ok ? found.value : found.error.reason;
   };

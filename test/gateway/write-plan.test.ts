@@ -2,11 +2,10 @@ import { test } from "vitest";
 import { isObject, readJson, type JsonObject } from "#fhir/json";
 import { planWrite } from "#gateway/write-plan";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
 
 const base = "https://api.example/v1/fhir/main";
 
@@ -28,14 +27,15 @@ async function updated(stored: JsonObject, submitted: JsonObject): Promise<unkno
     {
       policy: compilePolicy(rules, "sha256:test"),
       access: { scopes: scopes.value, patient: "amara" },
-      base,
-      ask: async () =>
-        ok({
-          kind: "answered" as const,
-          base: "https://origin.internal/fhir",
-          body: bytesOf({ resourceType: "Patient", id: "amara", meta: { versionId: "1" }, ...stored }),
-        }),
-      residences: new Residences(instant(0)),
+      origin: sessionOf(
+        async () =>
+          ok({
+            kind: "answered",
+            base: "https://origin.internal/fhir",
+            body: bytesOf({ resourceType: "Patient", id: "amara", meta: { versionId: "1" }, ...stored }),
+          }),
+        { base },
+      ),
     },
   );
   if (!planned.ok) return planned.error.reason;

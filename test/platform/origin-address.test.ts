@@ -7,7 +7,12 @@ import { originAddress } from "#platform/origin-address";
 import type { OriginTokens } from "#platform/origin-tokens";
 
 const bearer = (secret: string) =>
-  ({ name: "main", url: "https://fhir.example.org/r4", credentials: { kind: "bearer", secret }, forwardClientCert: false }) as const;
+  ({
+    name: "main",
+    url: "https://fhir.example.org/r4",
+    credentials: { kind: "bearer", secret },
+    forwardClientCert: false,
+  }) as const;
 
 const keyed = (secret: string) =>
   ({

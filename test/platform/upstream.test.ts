@@ -22,10 +22,13 @@ afterAll(() => {
   server.close();
 });
 
+const traits = { transactions: undefined, honoursIfMatchOnDelete: false } as const;
 const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
   upstream({
     find: (name) =>
-      Promise.resolve(name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert } : undefined),
+      Promise.resolve(
+        name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, traits } : undefined,
+      ),
     hosts: new Set(hosts),
     clock: () => instant(1_000),
   });
@@ -122,7 +125,7 @@ test("T39: a token that the origin takes no more is replaced once, and without o
   const asked = async (current: () => Promise<Secret>, anew: () => Promise<Secret>) => {
     const before = seen.length;
     const answer = await upstream({
-      find: () => Promise.resolve({ base: `http://${host}/fhir`, bearer: { current, anew }, forwardClientCert: false }),
+      find: () => Promise.resolve({ base: `http://${host}/fhir`, bearer: { current, anew }, forwardClientCert: false, traits }),
       hosts: new Set([host]),
       clock: () => instant(1_000),
     }).ask("main", question);

@@ -1,17 +1,16 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { isListing, isReading, readInteraction, type Interaction } from "#fhir/interaction";
-import type { OriginQuestion, PageLinks, PagePlace } from "#fhir/ports";
-import { forward } from "#gateway/forward";
+import type { PageLinks, PagePlace } from "#fhir/ports";
 import { list } from "#gateway/list";
 import { faceOf, type GatewayRefusal } from "#gateway/refusal";
 import { gather } from "#gateway/gather";
+import { OriginSession } from "#gateway/origin-session";
 import type { Principal } from "#identity/principal";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
 import type { Disclosure } from "#phi/disclosure";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { evaluateListing } from "#policy/evaluate-listing";
@@ -78,18 +77,18 @@ async function disclose(
     },
     open: async () => ({ ok: false, error: { reason: "page_link_malformed" } }),
   };
-  const ports = { origins: origin, pages, fhirBase: () => fhirBase };
   const granted = { origin: "main", purpose: "TREAT", policyDigest: "sha256:test" };
   const who = { client: { id: "test" }, patient: asker.patient, grant: granted } as Principal; // what a link's seal binds, and no more
-  const asked = { origin: "main", at: instant(0), who, place, residences: new Residences(instant(0)) };
+  const asking = { ...origin, traits: async () => undefined, send: async () => undefined };
+  const session = new OriginSession(asking, { name: "main", base: fhirBase, at: instant(0), clientCert: undefined });
+  const asked = { origin: session, at: instant(0), who, place };
   if (isReading(interaction)) {
     const grant = evaluate(policy, access, interaction);
-    const disclosed = grant.ok ? await gather({ ...asked, grant: grant.value, clientCert: undefined }, ports) : grant;
+    const disclosed = grant.ok ? await gather({ ...asked, grant: grant.value }, pages) : grant;
     return { disclosed, next };
   }
   const grant = evaluateListing(policy, access, interaction);
-  const ask = (question: OriginQuestion) => forward(origin, "main", question, undefined);
-  const disclosed = grant.ok ? await list({ ...asked, grant: grant.value, ask }, ports) : grant;
+  const disclosed = grant.ok ? await list({ ...asked, grant: grant.value }, pages) : grant;
   return { disclosed, next };
 }
 

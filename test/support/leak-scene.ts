@@ -117,7 +117,15 @@ export async function startLeakScene(): Promise<LeakScene> {
   await phylax.applyRegistry(
     joined(
       {
-        origins: [{ name: "heedless", url: heedless.url, credentials: { kind: "none" } }],
+        origins: [
+          {
+            name: "heedless",
+            url: heedless.url,
+            credentials: { kind: "none" },
+            transactions: "atomic",
+            honoursIfMatchOnDelete: true,
+          },
+        ],
         issuers: [issuerEntry(issuer)],
         policies: [{ name: "leaks", body: leakPolicy }],
       },

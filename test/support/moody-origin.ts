@@ -36,16 +36,16 @@ export async function startMoodyOrigin(resources: readonly Stored[]) {
     let body = "";
     for await (const chunk of request) body += String(chunk);
     written.push({ method: request.method ?? "", path, ifMatch: request.headers["if-match"], body });
-    const mood = moods.get(path) ?? 200;
+    const mood = moods.get(path) ?? (request.method === "POST" ? 201 : 200);
     if (mood === "silent") return;
     if (mood === "hangs up") {
       request.socket.destroy();
       return;
     }
     if (mood === "takes five seconds") await setTimeout(5_000);
-    const says = typeof mood === "object" ? mood : { says: "canary of the origin's words" };
+    const says = typeof mood === "object" ? mood : { says: { resourceType: "OperationOutcome", text: "canary of the origin's words" } };
     const location = "location" in says ? says.location : undefined;
-    response.writeHead(typeof mood === "number" ? mood : 200, {
+    response.writeHead(typeof mood === "number" ? mood : request.method === "POST" ? 201 : 200, {
       "content-type": "application/fhir+json",
       etag: 'W/"origin-tag"',
       ...(location === undefined ? {} : { location }),

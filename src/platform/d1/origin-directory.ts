@@ -11,10 +11,18 @@ export interface OriginDirectory {
 }
 
 /** A row as an entry: what is not there is `undefined`. */
-export const originOf = ({ signInAt, alsoKnownAs, ...row }: typeof origins.$inferSelect): OriginEntry => ({
+export const originOf = ({
+  signInAt,
+  alsoKnownAs,
+  transactions,
+  honoursIfMatchOnDelete,
+  ...row
+}: typeof origins.$inferSelect): OriginEntry => ({
   ...row,
   signInAt: signInAt ?? undefined,
   alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
+  transactions: transactions ?? undefined,
+  honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
 });
 
 export function originDirectory(registry: RegistryReader): OriginDirectory & Forgetful {

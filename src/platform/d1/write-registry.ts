@@ -33,10 +33,16 @@ export async function writeRegistry(registry: RegistrySql, changes: RegistryChan
     ),
     // After the issuers, one of which an origin may name.
     ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
-    ...changes.origins.changed.map(({ name, signInAt, alsoKnownAs, ...origin }) =>
+    ...changes.origins.changed.map(({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
       db
         .update(origins)
-        .set({ ...origin, signInAt: signInAt ?? null, alsoKnownAs: alsoKnownAs ?? null })
+        .set({
+          ...origin,
+          signInAt: signInAt ?? null,
+          alsoKnownAs: alsoKnownAs ?? null,
+          transactions: transactions ?? null,
+          honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
+        })
         .where(eq(origins.name, name)),
     ),
     ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),

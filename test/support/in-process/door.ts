@@ -151,7 +151,14 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const audience = `${gateway}/v1/fhir/main`;
   const issuer = await sandboxIssuer(keys.state, "https://sign-in.phylax.example", audience);
   const patient = there?.patient ?? (patients.includes("amara-okafor") ? "amara-okafor" : patients[0]);
-  const { registry, clients } = await demo({ ...keys, origin: { name: "main", url }, gateway, audience, patient, issuer });
+  const { registry, clients } = await demo({
+    ...keys,
+    origin: { name: "main", url, isSandbox: options.origin === undefined },
+    gateway,
+    audience,
+    patient,
+    issuer,
+  });
   await workers.apply(registry, "replace");
   const { machine, person } = await operators(keys.pki, { iss: issuer.iss, sub: "officer-1" });
   for (const { entry } of [machine, person]) await workers.admit(entry);

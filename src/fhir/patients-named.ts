@@ -1,0 +1,43 @@
+import { patientsAsked } from "./asked.ts";
+import type { ResourceType } from "./elements.ts";
+import type { Interaction } from "./interaction.ts";
+import type { Criteria } from "./search.ts";
+
+/** A patient whom a question names, and of which type the rows are that it asks for by that name. */
+export interface NamedPatient {
+  readonly patient: string;
+  readonly type: ResourceType;
+}
+
+/** The patients whom a question names, in its address, its criteria, and the criteria of its chains. */
+export function patientsNamed(interaction: Interaction): readonly NamedPatient[] {
+  switch (interaction.kind) {
+    case "search":
+    case "lastn":
+      return namedBy(interaction);
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete":
+      return namedBy(interaction.criteria);
+    case "read":
+    case "vread":
+    case "history":
+    case "everything":
+    case "disclosures":
+    case "update":
+    case "patch":
+    case "delete":
+    case "validate":
+      return interaction.type === "Patient" && interaction.id !== undefined ? [{ patient: interaction.id, type: "Patient" }] : [];
+    case "create":
+    case "capabilities":
+    case "batch":
+      return [];
+  }
+}
+
+/** The patients whom criteria name. */
+export const namedBy = ({ type, parameters, joins }: Criteria): readonly NamedPatient[] => [
+  ...[...patientsAsked(type, parameters)].map((patient) => ({ patient, type })),
+  ...joins.flatMap(({ of }) => namedBy(of)),
+];

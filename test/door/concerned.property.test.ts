@@ -1,0 +1,136 @@
+import type { Resource } from "@medplum/fhirtypes";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, test } from "vitest";
+import { askerKinds, askersUnder, type AskerKind, type Askers } from "../support/askers.ts";
+import { commonWorld, concernedPolicy, condition, encounter, observation } from "../support/concerned-world.ts";
+import { inLane } from "../support/lane.ts";
+import { TwoWorlds, type Question, type Seen } from "../support/two-worlds.ts";
+
+// P1, as a property: of two worlds of which one has one more row of a patient that the asker may see, the record of that world names the patient
+// in a disclosure wherever the two answers differ in anything but the presence of a `next` link.
+
+const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
+
+let worlds: TwoWorlds;
+let askers: Askers;
+beforeAll(async () => {
+  askers = await askersUnder(concernedPolicy);
+  worlds = await TwoWorlds.open({ registry: askers.registry });
+}, 60_000);
+afterAll(() => worlds.close());
+
+const reached: Readonly<Record<AskerKind, readonly string[]>> = { patient: ["ann"], user: ["ann", "ben"], system: ["ann", "ben", "cy"] };
+const code = (value: string) => ({ code: { coding: [{ system: "urn:c", code: value }] } });
+const to = (reference: string) => ({ reference });
+
+/** One more row of a patient, called `more`. */
+const rows: readonly ((of: string) => Resource)[] = [
+  (of) => observation("more", of),
+  (of) => observation("more", of, { ...code("b"), encounter: to("Encounter/anns-visit") }),
+  (of) => observation("more", of, { identifier: [{ system: "urn:i", value: "1" }], valueInteger: 1 }),
+  (of) => encounter("more", of),
+  (of) => encounter("more", of, { status: "planned", location: [{ location: to("Location/lobby") }] }),
+  (of) => condition("more", of),
+  (of) => condition("more", of, { encounter: to("Encounter/anns-visit"), clinicalStatus: { coding: [{ code: "active" }] } }),
+];
+
+type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
+const json = { "content-type": "application/fhir+json" };
+const patch = { "content-type": "application/json-patch+json" };
+const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
+  path: "",
+  method: "POST",
+  headers: json,
+  body: { resourceType: "Bundle", type, entry },
+});
+const get = (url: string) => ({ request: { method: "GET", url } });
+const referring = (reference: string) => ({
+  request: { method: "POST", url: "Condition" },
+  resource: { resourceType: "Condition", subject: to("Patient/ann"), evidence: [{ detail: [{ reference }] }] },
+});
+
+const questions: readonly ((of: string, type: string) => Plain)[] = [
+  (_, type) => ({ path: `${type}/more` }),
+  (_, type) => ({ path: `${type}/more`, method: "HEAD" }),
+  (_, type) => ({ path: `${type}/more/_history` }),
+  (_, type) => ({ path: `${type}/more/_history/1` }),
+  (_, type) => ({ path: `${type}/more/_history/7` }),
+  (_, type) => ({ path: type }),
+  (_, type) => ({ path: `${type}?_count=1` }),
+  (of, type) => ({ path: `${type}?patient=${of}` }),
+  (of, type) => ({ path: `${type}?_id=more&patient=${of},nobody` }),
+  () => ({ path: "Observation?code=a" }),
+  () => ({ path: "Observation?identifier=urn:i|1" }),
+  () => ({ path: "Observation?encounter:Encounter.status=finished" }),
+  () => ({ path: "Observation?encounter:Encounter.status=planned,finished&_include=Observation:encounter" }),
+  (of) => ({ path: `Location?_has:Encounter:location:subject=Patient/${of}` }),
+  () => ({ path: "Location?_has:Encounter:location:status=finished" }),
+  () => ({ path: "Location?_has:Encounter:location:_has:Observation:encounter:code=b" }),
+  () => ({ path: "Patient?_has:Observation:patient:code=a" }),
+  () => ({ path: "Patient?_has:Condition:patient:clinical-status=active" }),
+  () => ({ path: "Patient?_revinclude=Observation:patient" }),
+  (of) => ({ path: `Patient/${of}/$everything` }),
+  (of) => ({ path: `Observation/$lastn?patient=${of}` }),
+  () => ({ path: "Practitioner/otto" }),
+  () => ({ path: "Observation?code=a", method: "DELETE" }),
+  () => ({ path: "Observation?identifier=urn:i|1", method: "DELETE" }),
+  (of) => ({ path: `Condition?patient=${of}`, method: "PATCH", headers: patch, body: [{ op: "test", path: "/code", value: 1 }] }),
+  (of) => ({ path: "Observation?code=b", method: "PUT", headers: json, body: observation("x", of) }),
+  (of, type) => ({ path: `${type}/more`, method: "DELETE", headers: { "if-match": `"${of}"` } }),
+  (_, type) => ({ path: `${type}/more`, method: "PATCH", headers: patch, body: [{ op: "test", path: "/status", value: "x" }] }),
+  (of) => ({ path: "Observation/more", method: "PUT", headers: { ...json, "if-match": '"x"' }, body: observation("more", of) }),
+  (of) => ({ path: "Observation/more", method: "PUT", headers: { ...json, prefer: "return=minimal" }, body: observation("more", of) }),
+  () => ({ path: "Observation", method: "POST", headers: { ...json, "if-none-exist": "code=a" }, body: observation("x", "ann") }),
+  () => bundleOf("transaction", referring("Observation?code=a"), { request: { method: "DELETE", url: "Location/ward" } }),
+  (of) => bundleOf("transaction", referring(`Encounter?subject=Patient/${of}&status=finished`), get("Patient/ann")),
+  (_, type) => bundleOf("batch", get(`${type}/more`), get("Observation?code=a"), get("Location?_has:Encounter:location:status=finished")),
+  () => bundleOf("batch", { request: { method: "DELETE", url: "Observation?code=a" } }),
+];
+
+/** What a client learns, without the presence of a link to a further page, and without the total, which stands where there is none. */
+function told({ status, headers, body }: Seen): unknown {
+  const { "x-request-id": _id, "content-length": _length, etag, ...others } = headers;
+  const text = body.toString("utf8");
+  if (text === "") return { status, others, etag };
+  const { total: _total, ...bundle } = JSON.parse(text) as { link?: readonly { relation: string }[]; total?: number };
+  return { status, others, body: { ...bundle, link: bundle.link?.filter(({ relation }) => relation !== "next") } };
+}
+
+const names = ({ records }: Seen, patient: string): boolean =>
+  records.some(
+    ({ event }) =>
+      event.kind === "disclosure" && event.patients.some((one) => one.patient === patient && Object.keys(one.counts).length > 0),
+  );
+
+test(
+  "L40: where the answers of two worlds differ, the record names the patient of whom the one row more is",
+  { timeout: 60_000 + scenes * 200 },
+  async ({ expect }) => {
+    let differing = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...askerKinds),
+        fc.nat({ max: 2 }),
+        fc.constantFrom(...rows),
+        fc.constantFrom(...questions),
+        fc.boolean(),
+        async (kind, which, rowOf, questionOf, isBusy) => {
+          const of = reached[kind][which % reached[kind].length] ?? "ann";
+          const row = rowOf(of);
+          const { body, ...asked } = questionOf(of, row.resourceType);
+          const others = isBusy ? [encounter("others", "ben"), observation("others", "ben"), condition("others", "ben")] : [];
+          const world = [...commonWorld, ...others];
+          const question = { by: await askers.by(kind), ...asked, ...(body !== undefined && { body: JSON.stringify(body) }) };
+          const { one, other } = await worlds.compare({ origin: world }, { origin: [...world, row] }, [question]);
+          const [without, having] = [one[0], other[0]];
+          if (without === undefined || having === undefined) throw new Error("each world answered");
+          if (JSON.stringify(told(without)) === JSON.stringify(told(having))) return;
+          differing += 1;
+          expect(names(having, `main/Patient/${of}`), `${kind} ${asked.method} ${asked.path} ${row.resourceType} of ${of}`).toBe(true);
+        },
+      ),
+      { numRuns: scenes },
+    );
+    expect(differing).toBeGreaterThan(scenes / 10);
+  },
+);

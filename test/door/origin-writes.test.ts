@@ -1,0 +1,270 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { afterAll, beforeAll, test } from "vitest";
+import { memoryOrigin } from "../../sandbox/origin/memory-origin.ts";
+import { askersUnder, type Askers } from "../support/askers.ts";
+import { commonWorld, concernedPolicy, condition, observation } from "../support/concerned-world.ts";
+import { handlerOf } from "../support/in-process/door.ts";
+import type { Handler } from "../support/in-process/network.ts";
+import { TwoWorlds, type Seen } from "../support/two-worlds.ts";
+
+// What an origin's answer to a write comes to: only one that says so makes a write done, and what is not known is answered and recorded as that.
+
+let worlds: TwoWorlds;
+let askers: Askers;
+beforeAll(async () => {
+  askers = await askersUnder(concernedPolicy);
+  worlds = await TwoWorlds.open({ registry: askers.registry });
+}, 60_000);
+afterAll(() => worlds.close());
+
+const json = { "content-type": "application/fhir+json" };
+const stored = [...commonWorld, observation("o1", "ann"), observation("o2", "ann")];
+
+interface Asked {
+  readonly path: string;
+  readonly method?: string;
+  readonly body?: object;
+}
+
+/** An origin that holds the world and answers writes so. */
+function writing(answer: (request: Request) => Response | undefined, world: readonly Resource[] = stored): Handler {
+  const server = memoryOrigin(worlds.originBase);
+  server.load(world);
+  const real = handlerOf(server);
+  return (request) => {
+    const isRead = request.method === "GET" || request.url.includes("_search");
+    return (isRead ? undefined : answer(request)) ?? real(request);
+  };
+}
+
+async function ask(origin: Handler, { path, method = "POST", body }: Asked, registry?: object): Promise<Seen> {
+  const question = {
+    by: await askers.by("system"),
+    path,
+    method,
+    headers: json,
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  };
+  const world = { origin, ...(registry && { registry }) };
+  const { one } = await worlds.compare(world, world, [question]);
+  const [seen] = one;
+  if (seen === undefined) throw new Error("there was a question");
+  return seen;
+}
+
+const ended = ({ records }: Seen) =>
+  records.flatMap(({ event: { kind, outcome } }) => (kind === "write" ? [[outcome?.status, outcome?.reason]] : []));
+const sent = ({ questions }: Seen) => questions.filter(({ method, path }) => method !== "GET" && !path.includes("_search"));
+
+const put = { path: "Observation/o1", method: "PUT", body: observation("o1", "ann", { valueInteger: 1 }) };
+const create = { path: "Condition", body: condition("new", "ann") };
+const remove = { path: "Observation/o1", method: "DELETE" };
+const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+const transaction = {
+  path: "",
+  body: {
+    resourceType: "Bundle",
+    type: "transaction",
+    entry: [
+      entry("POST", "Condition", condition("new", "ann")),
+      entry("PUT", "Observation/o1", observation("o1", "ann", { valueInteger: 1 })),
+      entry("GET", "Patient/ann"),
+    ],
+  },
+};
+const answered = (...entries: readonly (object | string)[]) =>
+  Response.json(
+    {
+      resourceType: "Bundle",
+      type: "batch-response",
+      entry: entries.map((response) => ({ response: typeof response === "string" ? { status: response } : response })),
+    },
+    { headers: json },
+  );
+const login = () => new Response("<html>Sign in</html>", { status: 200, headers: { "content-type": "text/html" } });
+
+test("a login page makes no write done: 504, and recorded as not known", async ({ expect }) => {
+  for (const asked of [put, create, remove, transaction]) {
+    const seen = await ask(writing(login), asked);
+    expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], asked.path).toEqual([504, new Set(["write_answer_unfit"])]);
+  }
+});
+
+test("an answer that does not fit the write makes it not done: another type or id, no place of what was created, no JSON", async ({
+  expect,
+}) => {
+  const other =
+    (body: object, status = 200) =>
+    () =>
+      Response.json(body, { status, headers: json });
+  for (const [asked, answer] of [
+    [put, other(observation("o2", "ann"))],
+    [put, other({ resourceType: "Patient", id: "o1" })],
+    [create, () => new Response(null, { status: 200 })],
+    [create, () => new Response(null, { status: 204 })],
+    [create, other({ resourceType: "OperationOutcome", issue: [] })],
+    [create, other(observation("o2", "ann"), 201)],
+    [put, () => new Response("{", { status: 200, headers: json })],
+  ] as const)
+    expect((await ask(writing(answer), asked)).status).toBe(504);
+  const place = { location: "4_0_1/Condition/7" };
+  const placed = await ask(
+    writing(() => new Response(null, { status: 201, headers: place })),
+    create,
+  );
+  expect([placed.status, placed.headers["location"]]).toEqual([201, `${worlds.base}/Condition/7`]);
+});
+
+test("408 and 5xx after sending are not known, 429 is handed on as not done, and 503 stays the gateway's own", async ({ expect }) => {
+  const saying = (status: number) => writing(() => new Response(null, { status, headers: { "retry-after": "7" } }));
+  for (const asked of [put, create, remove, transaction]) {
+    for (const status of [408, 500, 502, 503, 504, 202, 302]) {
+      const seen = await ask(saying(status), asked);
+      expect([seen.status, new Set(ended(seen).map(([, reason]) => reason))], `${asked.path} ${status}`).toEqual([
+        504,
+        new Set(["write_outcome_unknown"]),
+      ]);
+      await ask(
+        writing(() => undefined),
+        { path: "Patient/ann", method: "GET" },
+      ); // so that the breaker stays closed
+    }
+    const throttled = await ask(saying(429), asked);
+    expect([throttled.status, throttled.headers["retry-after"], ended(throttled)[0]]).toEqual([429, "7", [429, "origin_throttled"]]);
+  }
+});
+
+test("a read hands on the origin's 429 and 503 with its Retry-After, from 1 to 300 seconds", async ({ expect }) => {
+  for (const [status, said, told] of [
+    [429, "7", "7"],
+    [503, "0", "1"],
+    [429, "86400", "300"],
+    [429, undefined, "10"],
+    [429, "soon", "10"],
+  ] as const) {
+    const refuses: Handler = () => new Response(null, { status, headers: said === undefined ? {} : { "retry-after": said } });
+    for (const path of ["Patient/ann", "Observation?patient=ann"]) {
+      const seen = await ask(refuses, { path, method: "GET" });
+      expect([seen.status, seen.headers["retry-after"], seen.records.at(-1)?.event.outcome?.status], path).toEqual([status, told, status]);
+    }
+  }
+});
+
+test("each entry's own status decides: a transaction that was done in part is 502, with an issue for each entry, and recorded so", async ({
+  expect,
+}) => {
+  const done = { status: "201 Created", location: "Condition/9/_history/1" };
+  const part = await ask(
+    writing(() => answered(done, "400 Bad Request")),
+    transaction,
+  );
+  expect(part.status).toBe(502);
+  const outcome = JSON.parse(part.body.toString("utf8")) as { issue: { severity: string; code: string; expression: string[] }[] };
+  expect(outcome.issue.map(({ severity, expression }) => [severity, expression[0]])).toEqual([
+    ["information", "Bundle.entry[0]"],
+    ["error", "Bundle.entry[1]"],
+    ["information", "Bundle.entry[2]"],
+  ]);
+  expect(ended(part)).toEqual([
+    [201, undefined],
+    [422, "write_rejected"],
+  ]);
+  const unknown = await ask(
+    writing(() => answered(done, {})),
+    transaction,
+  );
+  expect([unknown.status, ended(unknown)]).toEqual([
+    502,
+    [
+      [201, undefined],
+      [504, "write_answer_unfit"],
+    ],
+  ]);
+  const none = await ask(
+    writing(() => answered("409 Conflict", "409 Conflict")),
+    transaction,
+  );
+  expect([none.status, ended(none)]).toEqual([
+    409,
+    [
+      [409, "write_conflict"],
+      [409, "write_conflict"],
+    ],
+  ]);
+  const short = await ask(
+    writing(() => answered(done)),
+    transaction,
+  );
+  expect(short.status).toBe(504);
+  const whole = await ask(
+    writing(() => answered(done, { status: "200 OK" })),
+    transaction,
+  );
+  expect([whole.status, ended(whole)]).toEqual([
+    200,
+    [
+      [201, undefined],
+      [200, undefined],
+    ],
+  ]);
+});
+
+const main = (traits: object) => ({
+  origins: [{ name: "main", url: worlds.originBase, credentials: { kind: "none" }, ...traits }],
+});
+
+test("where the registry does not say what a server does, neither transactions of several writes nor deletes are sent", async ({
+  expect,
+}) => {
+  const unsaid = main({});
+  const refused = await ask(
+    writing(() => undefined),
+    transaction,
+    unsaid,
+  );
+  expect([refused.status, sent(refused)]).toEqual([422, []]);
+  expect(refused.records.map(({ event }) => [event.kind, event.outcome?.reason])).toContainEqual(["refusal", "transaction_not_atomic"]);
+  const single = { ...transaction, body: { ...transaction.body, entry: transaction.body.entry.slice(1) } };
+  expect(
+    (
+      await ask(
+        writing(() => undefined),
+        single,
+      )
+    ).status,
+  ).toBe(200);
+  for (const path of ["Observation/o1", "Observation/nothing", "Observation?identifier=urn:i|1"]) {
+    const kept = await ask(
+      writing(() => undefined),
+      { ...remove, path },
+    );
+    expect([kept.status, kept.questions], path).toEqual([422, []]);
+  }
+  const batch = { path: "", body: { resourceType: "Bundle", type: "batch", entry: [entry("DELETE", "Observation/o1")] } };
+  expect(
+    JSON.parse(
+      (
+        await ask(
+          writing(() => undefined),
+          batch,
+        )
+      ).body.toString("utf8"),
+    ),
+  ).toMatchObject({
+    entry: [{ response: { status: "422" } }],
+  });
+  const partial = await ask(
+    writing(() => undefined),
+    transaction,
+    main({ transactions: "partial", honoursIfMatchOnDelete: true }),
+  );
+  expect(partial.status).toBe(200);
+  expect(
+    (
+      await ask(
+        writing(() => undefined),
+        remove,
+      )
+    ).status,
+  ).toBe(204);
+});

@@ -1,0 +1,148 @@
+import type { Resource } from "@medplum/fhirtypes";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, test } from "vitest";
+import { askersUnder, type Askers } from "../support/askers.ts";
+import { commonWorld, concernedPolicy, condition, encounter, hidden, observation } from "../support/concerned-world.ts";
+import { inLane } from "../support/lane.ts";
+import { TwoWorlds, type Question } from "../support/two-worlds.ts";
+
+// What anyone may see of the ledger (docs/ledger-format.md §9): of two worlds that an asker may not tell apart, each question makes as many public
+// leaves and as long ones, however long the question is: it is lengthened byte by byte over a whole class, by the id of its token.
+
+const scenes = inLane({ fast: 500, slow: 500, long: 10_000 });
+const classBytes = 256;
+
+let worlds: TwoWorlds;
+let askers: Askers;
+beforeAll(async () => {
+  askers = await askersUnder(concernedPolicy);
+  worlds = await TwoWorlds.open({ registry: askers.registry });
+}, 60_000);
+afterAll(() => worlds.close());
+
+const to = (reference: string) => ({ reference });
+const json = { "content-type": "application/fhir+json" };
+const patch = { "content-type": "application/json-patch+json" };
+const many = (count: number, row: (n: number) => Resource) => Array.from({ length: count }, (_, n) => row(n));
+const shown = (more: object = {}) => observation("shown", "ann", { valueInteger: 1, ...more });
+
+/** Pairs of worlds that Ann's app may not tell apart: what is more in each. */
+const pairs: Readonly<Record<string, readonly [readonly Resource[], readonly Resource[]]>> = {
+  "a row of another patient's": [[], [observation("x", "ben")]],
+  "a labelled row": [[], [observation("x", "ann", hidden.labelled)]],
+  "a row of no rule": [[], [observation("x", "ann", hidden.ofNotes)]],
+  "a row that cannot be understood": [[], [observation("x", "ann", { implicitRules: "urn:x" })]],
+  "another patient who lives somewhere": [[], [{ resourceType: "Patient", id: "x", address: [{ state: "Maine" }] }]],
+  "23 hidden rows or 24": [
+    many(23, (n) => observation(`h${n}`, "ann", hidden.labelled)),
+    many(24, (n) => observation(`h${n}`, "ann", hidden.labelled)),
+  ],
+  "no hidden rows or many": [[], many(30, (n) => observation(`h${n}`, "ann", hidden.ofNotes))],
+  "hidden elements that name others": [[shown()], [shown({ performer: [to("Patient/ben"), to("Patient/a-much-longer-name-than-bens")] })]],
+  "hidden elements that name somebody": [[shown()], [shown({ performer: [{ type: "Patient", identifier: { value: "7" } }] })]],
+  "hidden contained resources": [[shown()], [shown({ contained: [{ resourceType: "Patient", id: "p" }], performer: [to("#p")] })]],
+};
+
+type Plain = Omit<Question, "by" | "body"> & { readonly body?: object };
+const bundleOf = (type: string, ...entry: readonly object[]): Plain => ({
+  path: "",
+  method: "POST",
+  headers: json,
+  body: { resourceType: "Bundle", type, entry },
+});
+const entry = (method: string, url: string, resource?: object) => ({ request: { method, url }, ...(resource && { resource }) });
+const visit = encounter("x", "ann");
+
+const questions: Readonly<Record<string, Plain>> = {
+  read: { path: "Observation/x" },
+  "read of a patient": { path: "Patient/x" },
+  "read of a shown one": { path: "Observation/shown" },
+  head: { path: "Observation/x", method: "HEAD" },
+  vread: { path: "Observation/x/_history/1" },
+  history: { path: "Observation/x/_history" },
+  "history of a shown one": { path: "Observation/shown/_history" },
+  search: { path: "Observation" },
+  "search by id": { path: "Observation?_id=x,shown" },
+  chain: { path: "Observation?patient:Patient.address-state=Maine" },
+  everything: { path: "Patient/ann/$everything" },
+  "everything about another": { path: "Patient/x/$everything" },
+  lastn: { path: "Observation/$lastn?patient=ann" },
+  put: { path: "Observation/x", method: "PUT", headers: json, body: observation("x", "ann") },
+  patch: { path: "Observation/x", method: "PATCH", headers: patch, body: [{ op: "test", path: "/status", value: "x" }] },
+  delete: { path: "Observation/x", method: "DELETE" },
+  create: { path: "Condition", method: "POST", headers: json, body: condition("new", "ann") },
+  "conditional create": {
+    path: "Observation",
+    method: "POST",
+    headers: { ...json, "if-none-exist": "code=zzz" },
+    body: observation("n", "ann"),
+  },
+  "conditional delete": { path: "Observation?identifier=urn:i|1", method: "DELETE" },
+  "put of a shown one": { path: "Observation/shown", method: "PUT", headers: json, body: shown({ valueInteger: 2 }) },
+  "patch of a shown one": {
+    path: "Observation/shown",
+    method: "PATCH",
+    headers: patch,
+    body: [{ op: "replace", path: "/valueInteger", value: 2 }],
+  },
+  "put that is refused": { path: "Observation/shown", method: "PUT", headers: { ...json, "if-match": '"x"' }, body: shown() },
+  batch: bundleOf(
+    "batch",
+    entry("GET", "Observation/x"),
+    entry("DELETE", "Observation/x"),
+    entry("PUT", "Encounter/x", visit),
+    entry("GET", "Patient/x"),
+    entry("GET", "Observation"),
+  ),
+  "transaction that is refused": bundleOf(
+    "transaction",
+    entry("POST", "Condition", condition("n", "ann")),
+    entry("DELETE", "Observation/x"),
+  ),
+  "transaction with reads": bundleOf(
+    "transaction",
+    entry("POST", "Condition", condition("n", "ann")),
+    entry("GET", "Observation/x"),
+    entry("GET", "Observation"),
+  ),
+};
+
+test(
+  "L41: nothing that a hidden row decides shows in the number or the length of public leaves",
+  { timeout: 60_000 + scenes * 200 },
+  async ({ expect }) => {
+    const first = fc.nat({ max: classBytes - 1 });
+    let step = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...Object.entries(pairs)),
+        fc.constantFrom(...Object.entries(questions)),
+        first,
+        async (pair, asking, at) => {
+          const [name, [one, other]] = pair;
+          const [interaction, { body, ...asked }] = asking;
+          const longer = "x".repeat((at + step) % classBytes);
+          step += 1;
+          const by = await askers.by("patient", { jti: `t${step}-${longer}` });
+          const question = { by, ...asked, ...(body !== undefined && { body: JSON.stringify(body) }) };
+          const behind = (more: readonly Resource[]) => ({ origin: [...commonWorld, ...more] });
+          const { one: here, other: there, differences } = await worlds.compare(behind(one), behind(other), [question]);
+          const where = `${interaction}, of ${name}, ${longer.length} bytes more`;
+          expect([where, differences.filter(({ aspect }) => aspect === "leaves")]).toEqual([where, []]);
+          expect([where, there[0]?.status]).toEqual([where, here[0]?.status]);
+        },
+      ),
+      { numRuns: scenes },
+    );
+  },
+);
+
+test("a longer question is a longer record at last, so that lengths are looked at", { timeout: 60_000 }, async ({ expect }) => {
+  const lengths = new Set<number>();
+  for (const more of [0, classBytes / 2, classBytes]) {
+    const by = await askers.by("patient", { jti: `l${"x".repeat(more)}` });
+    const { one } = await worlds.compare({ origin: commonWorld }, { origin: commonWorld }, [{ by, path: "Observation/x" }]);
+    for (const { length } of one[0]?.leaves ?? []) lengths.add(length);
+  }
+  expect(lengths.size).toBeGreaterThan(1);
+});

@@ -1,0 +1,31 @@
+import type { OriginAnswer, OriginQuestion, Origins, OriginTraits } from "#fhir/ports";
+import type { Answered, OriginRefusal } from "#gateway/forward";
+import { OriginSession } from "#gateway/origin-session";
+import { instant, type Instant } from "#kernel/clock";
+import type { Result } from "#kernel/result";
+
+type Ask = (question: OriginQuestion) => Promise<Result<Answered, OriginRefusal>>;
+
+/** The session of a request with an origin that answers its questions so, and takes no writes unless `send` says how. */
+export function sessionOf(
+  ask: Ask,
+  {
+    at = instant(0),
+    base = "https://api.example/v1/fhir/main",
+    send = async () => undefined,
+    traits = { transactions: "atomic", honoursIfMatchOnDelete: true },
+  }: { readonly at?: Instant; readonly base?: string; readonly send?: Origins["send"]; readonly traits?: OriginTraits } = {},
+): OriginSession {
+  const origins = {
+    traits: async () => traits,
+    ask: async (_origin: string, question: OriginQuestion) => answerOf(await ask(question)),
+    send,
+  };
+  return new OriginSession(origins, { name: "main", base, at, clientCert: undefined });
+}
+
+function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {
+  if (answer.ok) return answer.value;
+  if (answer.error.reason === "absent") return { kind: "absent" };
+  throw new Error("a test's own mistake: this origin only answers, or has nothing");
+}
