@@ -89,6 +89,7 @@ export const refusalReasons = {
   body_not_expected: fhir(400, "invalid", "This method takes no body. Send the request without a body."),
   not_acceptable: jsonOnly,
   format_not_supported: jsonOnly,
+  body_incomplete: fhir(400, "incomplete", "The body broke off before its end. Send the request again."),
   body_timed_out: {
     ...fhir(408, "timeout", "The request took too long to arrive. Send it again over a faster connection, or in smaller parts."),
     ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),

@@ -25,7 +25,7 @@ export type GatewayRefusal =
   | Exhausted
   | PrincipalDenied
   | InterpretRefusal
-  | { readonly reason: "body_timed_out" | "policy_missing" }
+  | { readonly reason: "body_timed_out" | "body_incomplete" | "policy_missing" }
   | NamingRefusal
   | PolicyRefusal
   | RelateRefusal

@@ -3,11 +3,16 @@ export class BodyTooSlow extends Error {
   override readonly name = "BodyTooSlow";
 }
 
+/** The sender of a body went away in the middle. */
+export class BodyBrokenOff extends Error {
+  override readonly name = "BodyBrokenOff";
+}
+
 // A search of 8 KB comes in one packet or two; a bad line has this long.
 const patienceMilliseconds = 15_000;
 
 /**
- * A request's body for as long as its sender may take: then reading it throws `BodyTooSlow`. A request is judged by what was true when it
+ * A request's body for as long as its sender may take: then reading it throws `BodyTooSlow`, and `BodyBrokenOff` where it ends before its end. A request is judged by what was true when it
  * came. Whoever kept it open by its body would be answered long after its token had ended, and its grant was taken away.
  */
 export async function* timelyBody(body: ReadableStream<Uint8Array>, milliseconds = patienceMilliseconds): AsyncGenerator<Uint8Array> {
@@ -18,7 +23,7 @@ export async function* timelyBody(body: ReadableStream<Uint8Array>, milliseconds
   });
   try {
     for (;;) {
-      const { done, value } = await Promise.race([reader.read(), late]);
+      const { done, value } = await Promise.race([reader.read().catch(broken), late]);
       if (done) return;
       yield value;
     }
@@ -26,4 +31,8 @@ export async function* timelyBody(body: ReadableStream<Uint8Array>, milliseconds
     clearTimeout(timer);
     reader.cancel().catch(() => {}); // a sender that went away cannot be told
   }
+}
+
+function broken(): never {
+  throw new BodyBrokenOff();
 }

@@ -132,7 +132,8 @@ test("every way that reads a Patient has the state on record, also where it is h
     ["Patient?_id=moved,abroad,somewhere,nowhere", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Patient/abroad/$everything", ["disclosure abroad: outside US"]],
     ["Observation?_id=of-moved&_include=Observation:subject", ["disclosure moved: VT"]],
-    ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", ["disclosure abroad: outside US"]],
+    // Each patient whom the chain's first hop finds decided the answer.
+    ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Observation/of-moved", ["disclosure moved"]],
   ] as const) {
     const reply = await ask("desk", path);

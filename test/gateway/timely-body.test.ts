@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { BodyTooSlow, timelyBody } from "#gateway/timely-body";
+import { BodyBrokenOff, BodyTooSlow, timelyBody } from "#gateway/timely-body";
 
 async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
@@ -41,4 +41,12 @@ test("whoever leaves in the middle lets go of the body", async ({ expect }) => {
   const { stream, state } = trickle(1_000_000, 1, false);
   for await (const chunk of timelyBody(stream, 2_000)) if (chunk.length > 0) break;
   expect(state.cancelled).toBe(true);
+});
+
+test("a body whose sender went away is no body: reading it says so", async ({ expect }) => {
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("x")),
+    pull: (controller) => controller.error(new Error("connection lost")),
+  });
+  await expect(read(timelyBody(stream, 2_000))).rejects.toBeInstanceOf(BodyBrokenOff);
 });

@@ -301,6 +301,7 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     LEDGER_SHARD: shardObjects,
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
+    ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
     LEDGER_BUCKET: new MemoryBucket(),
   };
   const limits = [...workerRateLimits("wrangler.toml")].map(([name, of]) => [name, rateLimit(of)] as const);
