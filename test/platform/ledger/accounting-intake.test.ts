@@ -138,14 +138,16 @@ test("what an intake keeps of a line shows neither whose nor to whom it is, and 
 }) => {
   const name = "3d5";
   await intake(intakeOf(name)).put(linesFor(name, ownLog(), 2));
-  const told = await runInDurableObject(intake(intakeOf(name)), (instance, { storage: { sql } }) => {
+  const told = await runInDurableObject(intake(intakeOf(name)), async (instance, { storage: { sql } }) => {
     const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
     const text = rows.flatMap((row) =>
       Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
     );
     expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
     sql.exec("UPDATE batches SET id = 77");
-    return failure(() => instance.shelve([name]));
+    const said = await failure(() => instance.shelve([name]));
+    sql.exec("UPDATE batches SET id = 1");
+    return said;
   });
   expect(told).toContain("does not open");
 });
