@@ -8,6 +8,7 @@ export type OriginState =
   | "secret_not_available"
   | "unreachable"
   | "credentials_refused"
+  | "no_fhir_server"
   | "named_otherwise"
   | "unchecked";
 
@@ -16,6 +17,7 @@ const problems: ReadonlyMap<string, string> = new Map<OriginState, string>([
   ["secret_not_available", "its secret is not there, or SECRET_HOSTS does not name its host: every request to it is 503"],
   ["unreachable", "it does not answer"],
   ["credentials_refused", "it refuses the gateway's credentials"],
+  ["no_fhir_server", "there is no CapabilityStatement below its url"],
   ["named_otherwise", "it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)"],
 ]);
 

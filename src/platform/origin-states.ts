@@ -90,7 +90,7 @@ async function answered(origins: Origins, name: string, question: FhirQuestion, 
       if (answer.status === 401 || answer.status === 403) return "credentials_refused";
       return answer.status >= 500 ? "unreachable" : "ready"; // it is there, and has no such list
     case "absent":
-      return "ready";
+      return question.path === "metadata" ? "no_fhir_server" : "ready"; // R4 asks every server for one
     case undefined:
     case "resting":
     case "unreachable":

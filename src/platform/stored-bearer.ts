@@ -1,5 +1,5 @@
 import { instant } from "#kernel/clock";
-import { Secret } from "#kernel/secret";
+import type { Secret } from "#kernel/secret";
 import { FetchedCopies, type FetchingPlace } from "./fetched-copies.ts";
 import type { StoredSecret } from "./named-secret.ts";
 import type { BearerSource } from "./origin-tokens.ts";
