@@ -59,7 +59,7 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
   const counts = { Bundle: 1 };
   const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
   return ok({
-    windows: [{ body: joinBytes([utf8(text)]), patients, unnamed: [], counts, withheldResources: 0 }],
+    windows: [{ body: joinBytes([utf8(text)]), patients, unnamed: [], counts, records: 1, withheldResources: 0 }],
     withheldPaths: [],
     headers,
   });

@@ -27,10 +27,10 @@ export function requestSpends(who: Spender & { readonly subject: string }, many 
   return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many }];
 }
 
-/** What an answer costs where the grant counts records: one for each resource in it. An answer without any costs nothing. */
+/** What an answer costs where the grant counts records: one for each resource in it, at whatever depth. An answer without any costs nothing. */
 export function recordSpends(who: Spender, { windows }: Disclosure): readonly Spend[] {
   const { records } = who.grant.quotas;
-  const many = windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, count) => sum + count, 0);
+  const many = windows.reduce((sum, { records }) => sum + records, 0);
   return records === undefined || many === 0 ? [] : [{ ...counterOf(who), policy: "records", quota: records, many }];
 }
 

@@ -19,6 +19,8 @@ export interface DisclosedWindow {
   /** Released resources about somebody whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
+  /** Resources that leave, with those inside another one: what the answer costs where the grant counts records. */
+  readonly records: number;
   /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
   readonly withheldResources: number;
 }
@@ -33,6 +35,8 @@ export interface Released {
   readonly unnamed: boolean;
   /** Resources inside it that were dropped whole. */
   readonly withheld: number;
+  /** It and the resources inside it, at any depth. */
+  readonly records: number;
 }
 
 /** Of output. What is not longer is recorded at once, before its first byte. */
@@ -53,13 +57,15 @@ export class Tally {
   #counts: Record<string, number> = {};
   #unnamed: string[] = [];
   #withheld = 0;
+  #records = 0;
 
   /** @param origin name of the origin whose patients these are. */
   constructor(origin: string) {
     this.#origin = origin;
   }
 
-  add({ type, id, text, patients, unnamed, withheld }: Released): void {
+  add({ type, id, text, patients, unnamed, withheld, records }: Released): void {
+    this.#records += records;
     this.#counts[type] = (this.#counts[type] ?? 0) + 1;
     this.#withheld += withheld;
     if (unnamed) this.#unnamed.push(`${type}/${id}`);
@@ -115,8 +121,10 @@ export class Tally {
       patients: [...this.#patients].map(([id, counts]) => ({ patient: `${this.#origin}/Patient/${id}`, counts })),
       unnamed: this.#unnamed,
       counts: this.#counts,
+      records: this.#records,
       withheldResources: this.#withheld,
     });
-    [this.#parts, this.#length, this.#patients, this.#counts, this.#unnamed, this.#withheld] = [[], 0, new Map(), {}, [], 0];
+    [this.#parts, this.#length, this.#patients, this.#counts] = [[], 0, new Map(), {}];
+    [this.#unnamed, this.#withheld, this.#records] = [[], 0, 0];
   }
 }

@@ -66,7 +66,7 @@ export class HistoryPage {
       if (!showsDeleted || entry.value.type !== type || !this.#isAsked(id)) return this.#hide();
       const text = utf8(deletionText(this.#bases.public, type, id));
       const patients = new Set(type === "Patient" ? [id] : []);
-      return this.#take(`${id}/deleted/${version}`, { type, id, text, patients, unnamed: type !== "Patient", withheld: 0 });
+      return this.#take(`${id}/deleted/${version}`, { type, id, text, patients, unnamed: type !== "Patient", withheld: 0, records: 1 });
     }
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";

@@ -30,6 +30,8 @@ export interface CutResource {
   readonly unnamed: boolean;
   /** Resources inside that were dropped whole. */
   readonly withheld: number;
+  /** It and the resources inside it that leave, at any depth: each is a record that is disclosed. */
+  readonly records: number;
   /** What leaves refers to these contained resources (`#id`; `#`: the container). */
   readonly refersTo: ReadonlySet<string>;
 }
@@ -77,6 +79,8 @@ class Cutter {
   readonly #patients = new Set<string>();
   #unnamed = false;
   #withheld = 0;
+  /** It, and resources inside it that are not contained. */
+  #records = 1;
 
   constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
     this.#context = context;
@@ -96,8 +100,8 @@ class Cutter {
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
     const { patients, unnamed } = this.#concerned();
-    const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
-    if (kept.length > 0) members["contained"] = kept;
+    const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained;
+    if (kept.length > 0) members["contained"] = kept.map((inside) => inside.resource);
     else delete members["contained"];
     const complete = this.#require(this.#resource, members, object);
     const resource = subsetted ? markSubsetted(complete) : complete;
@@ -107,6 +111,7 @@ class Cutter {
       patients: new Set([...patients, ...this.#patients]),
       unnamed: unnamed || this.#unnamed,
       withheld: this.#withheld,
+      records: kept.reduce((sum, { records }) => sum + records, this.#records),
       refersTo: this.#refersTo,
     };
   }
@@ -140,11 +145,11 @@ class Cutter {
     return left.flatMap(({ cut }) => (cut === undefined ? [] : [this.#note(cut)]));
   }
 
-  #note({ resource, patients, unnamed, withheld, refersTo }: CutResource): Inside {
+  #note({ resource, patients, unnamed, withheld, refersTo, records }: CutResource): Inside {
     for (const patient of patients) this.#patients.add(patient);
     this.#unnamed ||= unnamed;
     this.#withheld += withheld;
-    return { resource, refersTo };
+    return { resource, refersTo, records };
   }
 
   #object(input: Json, view: ObjectView, hasValue = false): JsonObject | undefined {
@@ -298,6 +303,7 @@ class Cutter {
       for (const patient of cut.patients) this.#patients.add(patient);
       this.#unnamed ||= cut.unnamed;
       this.#withheld += cut.withheld;
+      this.#records += cut.records;
       return [cut.resource];
     });
     return repeats ? items : items[0];

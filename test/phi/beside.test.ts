@@ -11,7 +11,7 @@ function candidate(
   may: (through: ReadonlySet<string>) => boolean = () => true,
 ): Candidate {
   const [type = "", id = ""] = key.split("/");
-  const released = { type, id, text: new Uint8Array(), patients: new Set<string>(), unnamed: false, withheld: 0 };
+  const released = { type, id, text: new Uint8Array(), patients: new Set<string>(), unnamed: false, withheld: 0, records: 1 };
   const linked = { released, shown: {}, links };
   return { ...linked, through: (names) => (may(names) ? linked : undefined) };
 }
