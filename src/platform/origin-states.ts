@@ -92,7 +92,7 @@ async function answered(origins: Origins, name: string, question: FhirQuestion, 
     case "absent":
       return question.path === "metadata" ? "no_fhir_server" : "ready"; // R4 asks every server for one
     case undefined:
-    case "resting":
+    case "circuit_open":
     case "unreachable":
     case "timed_out":
       return "unreachable";
