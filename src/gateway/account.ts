@@ -100,6 +100,7 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
         patients,
         unnamed: [],
         counts,
+        records: 1,
         withheldResources: 0,
         unseen: [],
         room: { names: 0, unnamed: [], counts: {} },
