@@ -116,7 +116,7 @@ test("a server that says it is down is left alone; one that fails a request of i
   answer = (res) => res.writeHead(500).end();
   for (let i = 0; i < 6; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
   answer = (res) => res.writeHead(503).end();
-  for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503 });
+  for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503, retryAfterSeconds: 10 });
   expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
 });
 
