@@ -77,11 +77,9 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   return app;
 }
 
-const settled = (work: Promise<unknown>): Promise<void> =>
-  work.then(
-    () => {},
-    () => {},
-  );
+async function settled(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => undefined); // whoever awaits the answer hears of a fault
+}
 
 function problem(requestId: string, status: number, title: string): Response {
   const headers = baseHeaders(requestId);

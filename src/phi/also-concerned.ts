@@ -71,7 +71,10 @@ export class AlsoConcerned {
     const known = new Set(joined.patients.map(({ patient }) => patient));
     const inVain = this.named.filter((patient) => !known.has(patient) && !elsewhere.has(patient));
     const patients = [...joined.patients, ...inVain.map((patient) => ({ patient, counts: {} }))];
-    if (patients.length > patientsMax && patients.length > first.patients.length) return undefined;
+    if (this.#rows.size === 0 && inVain.length === 0) return disclosure;
+    const { unseen, room } = joined;
+    const names = patients.length - unseen.length + Math.max(room.names, unseen.length) + room.unnamed.length;
+    if (names > patientsMax) return undefined;
     return { ...disclosure, windows: [{ ...joined, patients }, ...others] };
   }
 

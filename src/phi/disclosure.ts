@@ -148,9 +148,10 @@ export class Tally {
     return { windows: this.#closed, withheldPaths, released: this.#released };
   }
 
+  /** So many names, and references in their place, the record has room for. */
   get #names(): number {
     const unseen = this.#patients.size - this.#seen.size;
-    return this.#seen.size + Math.max(this.#room, unseen);
+    return this.#seen.size + Math.max(this.#room, unseen) + this.#unnamedRoom.length;
   }
 
   #close(): void {
