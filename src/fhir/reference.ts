@@ -13,18 +13,20 @@ export type Reference =
   | { readonly kind: "foreign" };
 
 const id = /^[A-Za-z0-9\-.]{1,64}$/u;
-export const isId = (text: string): boolean => id.test(text);
+/** Whether this can be the id of a resource in a path. `.` and `..` fit R4's grammar, and any URL parser on the way would fold them. */
+export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
 
-const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/u;
+const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
 /** Reads a reference that was found below the FHIR base given (no trailing slash). */
 export function parseReference(text: string, base: string): Reference {
   if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };
   if (text.startsWith("urn:")) return { kind: "urn" };
   const below = text.startsWith(`${base}/`) ? text.slice(base.length + 1) : text;
-  const { type = "", id = "" } = relative.exec(below)?.groups ?? {};
+  const { type = "", id = "", version } = relative.exec(below)?.groups ?? {};
   // A version is the same resource: `Patient/1/_history/2` names Patient 1.
-  return isResourceType(type) ? { kind: "local", type, id } : { kind: "foreign" };
+  const isLocal = isResourceType(type) && isId(id) && (version === undefined || isId(version));
+  return isLocal ? { kind: "local", type, id } : { kind: "foreign" };
 }
 
 /** Whom a reference means, as generously as any reader might take it. */
