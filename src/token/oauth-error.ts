@@ -38,6 +38,7 @@ export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> =
   token_parameter_missing: invalidRequest("token is missing."),
   client_authentication_missing: invalidClient,
   client_authentication_unsupported: invalidClient,
+  client_authentication_repeated: invalidRequest("Authenticate in one way."),
 
   certificate_malformed: invalidClient,
   certificate_unverified: invalidClient,
