@@ -101,7 +101,7 @@ export class Trail {
     }
     if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "unsupported_method") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
-    if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(call?.scheme, this.#arrival.method));
+    if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(this.#arrival));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
