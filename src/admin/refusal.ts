@@ -80,6 +80,7 @@ export const publicFaces: Readonly<Record<AdminRefusal["reason"], PublicFace>> =
   sign_in_too_old: signInAgain,
   sign_in_too_weak: signInAgain,
   body_too_slow: { status: 408, title: "The request took too long to arrive." },
+  body_broken_off: { status: 400, title: "The request broke off." },
   media_type: { status: 415, title: "The body must be application/json." },
   too_large: { status: 413, title: "The body must be at most 1 MiB." },
   not_json: { status: 400, title: "The body is not JSON in UTF-8, is nested too deep, or an object names a member twice." },

@@ -23,7 +23,7 @@ export type GatewayRefusal =
   | Exhausted
   | PrincipalDenied
   | InterpretRefusal
-  | { readonly reason: "body_too_slow" | "policy_missing" }
+  | { readonly reason: "body_too_slow" | "body_broken_off" | "policy_missing" }
   | PolicyRefusal
   | RelateRefusal
   | BatchBodyRefusal
@@ -158,6 +158,7 @@ const publicFaces: Readonly<Record<GatewayRefusal["reason"], PublicFace>> = {
   quota_exhausted: face(429, "throttled", "The quota of this window is used up."),
   subject_quota_exhausted: face(429, "throttled", "The quota of this window is used up for whom the token is for."),
   // whoever reads the body
+  body_broken_off: face(400, "invalid", "The request broke off."),
   body_too_slow: face(408, "timeout", "The request took too long to arrive."),
   // interpret
   interaction_not_carried: notCarried,

@@ -29,6 +29,7 @@ const unauthorized = (description: string): OAuthError => ({ status: 400, error:
 
 /** Each reason's public face. A new reason without a row does not compile. */
 export const oauthErrors: Readonly<Record<TokenRefusal["reason"], OAuthError>> = {
+  body_broken_off: invalidRequest("The request broke off."),
   form_not_expected: { ...invalidRequest("The body must be application/x-www-form-urlencoded."), status: 415 },
   form_too_large: { ...invalidRequest("The body is too large."), status: 413 },
   form_malformed: invalidRequest("The form is malformed."),
