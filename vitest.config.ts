@@ -1,8 +1,19 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { inLane } from "./test/support/lane.ts";
+
+const inWorkerd = "test/platform/{control,guard,jose,ledger}/**";
+
+/** The files that state properties: the fuzz project runs them again, each property with new seeds until its time is over. */
+const withProperties = readdirSync("test", { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".test.ts") && !/^(?:e2e|slow|platform\/(?:control|guard|jose|ledger))\//u.test(path))
+  .map((path) => join("test", path))
+  .filter((path) => readFileSync(path, "utf8").includes('from "fast-check"'));
 
 export default defineConfig({
   test: {
-    // End-to-end files wait more than they work (for alarms, leases, a whole stack): two at once keep `npm test` under ten minutes.
+    // End-to-end files wait more than they work (for alarms, leases, a whole stack): two run at once.
     maxWorkers: 2,
     projects: [
       "test/platform/control/vitest.config.ts",
@@ -13,14 +24,43 @@ export default defineConfig({
         test: {
           name: "pure",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/platform/{control,guard,jose,ledger}/**", "test/e2e/**"],
+          exclude: [inWorkerd, "test/e2e/**", "test/slow/**"],
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
           testTimeout: 30_000,
         },
       },
       {
-        // All workers, the TLS front and the origin, as `npm start` runs them; each file has a stack of its own.
-        test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 },
+        // All workers, the TLS front and the origin, as `npm start` runs them. One process runs many files, which share its modules and the
+        // default stack: to load wrangler and Miniflare anew costs two seconds of processor time a file.
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["test/e2e/global-setup.ts"],
+          isolate: false,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        // Kills, floods, real starts: alone on the machine, one file after another.
+        test: {
+          name: "slow",
+          include: ["test/slow/**/*.test.ts", "test/e2e/export.test.ts"], // the latter with the period that is deployed
+          globalSetup: ["test/e2e/global-setup.ts"],
+          fileParallelism: false,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias: { "fast-check": join(import.meta.dirname, "test/support/fuzz-check.ts") } },
+        test: {
+          name: "fuzz",
+          include: withProperties,
+          testTimeout: inLane({ fast: 60_000, slow: 60_000, long: 300_000 }),
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

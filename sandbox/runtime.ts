@@ -1,16 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { buildSync } from "esbuild";
+import { dirname, join } from "node:path";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { Result } from "#kernel/result";
 import type { NewOperator } from "#platform/d1/admit-operator";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
 import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
-
-// Before wrangler is loaded: it would warn that the secrets of wrangler.toml are in no .dev.vars file; they come from the state folder.
-process.env["WRANGLER_LOG"] ??= "error";
-process.env["WRANGLER_SEND_METRICS"] ??= "false";
-const { unstable_getMiniflareWorkerOptions: optionsOf } = await import("wrangler");
+import { buildWorkerBundles, configurationOf, type WorkerBundles, type WorkerName } from "./worker-bundles.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -68,6 +63,8 @@ const launcher: V4WorkerOptions & { name: string } = {
 export async function startRuntime(
   statePath: string,
   settings: {
+    /** The built workers; undefined: they are built beside the state. */
+    readonly bundles: WorkerBundles | undefined;
     readonly gateway: WorkerSettings;
     readonly control: WorkerSettings;
     readonly ledger: WorkerSettings;
@@ -82,11 +79,12 @@ export async function startRuntime(
     readonly inspectStorage?: boolean;
   },
 ): Promise<Runtime> {
-  const gateway = worker("phylax-gateway", "wrangler.toml", settings.gateway);
-  const control = worker("phylax-control", "workers/control/wrangler.toml", settings.control);
-  const ledger = worker("phylax-ledger", "workers/ledger/wrangler.toml", settings.ledger);
-  const ops = worker("phylax-ops", "workers/ops/wrangler.toml", settings.ops);
-  const witness = worker("phylax-witness", "workers/witness/wrangler.toml", settings.witness);
+  const bundles = settings.bundles ?? (await buildWorkerBundles(join(dirname(statePath), "bundles")));
+  const gateway = worker("gateway", bundles.gateway, settings.gateway);
+  const control = worker("control", bundles.control, settings.control);
+  const ledger = worker("ledger", bundles.ledger, settings.ledger);
+  const ops = worker("ops", bundles.ops, settings.ops);
+  const witness = worker("witness", bundles.witness, settings.witness);
   witness.unsafeDirectSockets = [{ host: "127.0.0.1", port: settings.witness.port }];
   const count = settings.gatewaysElsewhere ?? 0;
   for (const each of [ledger, ops]) each.unsafeDirectSockets = [{ host: "127.0.0.1", port: 0 }];
@@ -149,27 +147,13 @@ class CrashWatch extends Log {
   }
 }
 
-function worker(name: string, config: string, { vars, secrets }: WorkerSettings): V4WorkerOptions & { name: string } {
-  const { workerOptions, define, main } = optionsOf(join(root, config));
-  const { modulesRules: _rules, ...options } = workerOptions;
-  if (main === undefined) throw new Error(`${config} has no main`);
-  const built = buildSync({
-    entryPoints: [main],
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    external: ["cloudflare:*", "node:*"],
-    conditions: ["workerd", "worker", "browser"],
-    define: define ?? {},
-    sourcemap: "inline",
-    logLevel: "error",
-  });
-  const contents = built.outputFiles[0]?.text ?? "";
+function worker(name: WorkerName, script: string, { vars, secrets }: WorkerSettings): V4WorkerOptions & { name: string } {
+  const { modulesRules: _rules, ...options } = configurationOf(name).workerOptions;
   return {
     ...options,
-    name,
-    modules: [{ type: "ESModule", path: "index.js", contents }],
+    name: `phylax-${name}`,
+    modulesRoot: dirname(script),
+    modules: [{ type: "ESModule", path: script, contents: readFileSync(script, "utf8") }],
     bindings: Object.assign({}, options.bindings, vars, secrets),
   };
 }

@@ -12,6 +12,7 @@ import { keptKey, keptSecret, publicHalf } from "./keys.ts";
 import { operators, type DemoOperator } from "./operators.ts";
 import { readRegistryFile, type RegistryFile } from "./registry-file.ts";
 import type { Runtime } from "./runtime.ts";
+import type { WorkerBundles } from "./worker-bundles.ts";
 import { runtimeThatTrusts } from "./trusting-runtime.ts";
 import { StartRefusal } from "./start-refusal.ts";
 
@@ -29,6 +30,10 @@ export interface StackOptions {
   readonly onCrash?: () => void;
   readonly say: (line: string) => void;
   readonly inspectStorage?: boolean;
+  /** Workers that are built already; without them they are built into the state folder. */
+  readonly workers?: WorkerBundles | undefined;
+  /** The ledger's LEDGER_SETTLE_SECONDS, when it is not the configured one. */
+  readonly settleSeconds?: number;
   /** More isolates of the gateway, as other cities have them. */
   readonly gatewaysElsewhere?: number;
   /** A second name for the gateway, 127.0.0.1, as production has one that asks for client certificates; here both do. */
@@ -81,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { startRuntime } = await runtimeThatTrusts(serverCa.cert, join(pki, "trusted.pem"));
     await witnessPort.release();
     const runtime = await startRuntime(join(state, "workers"), {
+      bundles: options.workers,
       inspectStorage: options.inspectStorage ?? false,
       gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
       onCrash: options.onCrash ?? (() => say("the Workers runtime died")),
@@ -93,6 +99,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
           witnessPort: witnessPort.port,
+          settleSeconds: options.settleSeconds,
         },
         keys,
       ),
@@ -214,11 +221,12 @@ interface Place {
   /** That the registry file names. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly witnessPort: number;
+  readonly settleSeconds: number | undefined;
 }
 
 /** Each worker's variables and secrets. */
 function settings(
-  { gateway, ops, mtls, originHosts, identityHosts, secrets, witnessPort }: Place,
+  { gateway, ops, mtls, originHosts, identityHosts, secrets, witnessPort, settleSeconds }: Place,
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
@@ -246,6 +254,7 @@ function settings(
       vars: {
         LEDGER_NAME: ledgerName,
         ...shards,
+        ...(settleSeconds !== undefined && { LEDGER_SETTLE_SECONDS: String(settleSeconds) }),
         AUDITOR_KEYS: JSON.stringify({ keys: keys.auditors.map(({ jwk }) => publicHalf(jwk)) }),
         WITNESSES: JSON.stringify(witnesses),
       },

@@ -16,6 +16,7 @@ export function ledgerEnvironment() {
     LEDGER_NAME: benchLedgerName,
     LEDGER_SHARDS: String(benchShards),
     LEDGER_KEEP_MIB: "256",
+    LEDGER_SETTLE_SECONDS: "45",
     AUDITOR_KEYS: JSON.stringify({ keys: auditors }),
     CHECKPOINT_KEY: JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" })),
     ACCOUNTING_KEY: secret(),

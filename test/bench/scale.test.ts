@@ -55,7 +55,6 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
   const durable = "src/platform/durable";
   for (const [file, constant, value] of [
     ["src/ledger/flush.ts", "FLUSH_BYTES_MAX", ledgerRules.flushBytes],
-    [`${durable}/ledger-flush.ts`, "FLUSH_EVERY_MS", ledgerRules.flushSeconds * 1_000],
     [`${durable}/ledger-flush.ts`, "BACKLOG_MS", ledgerRules.backlogSeconds * 1_000],
     [`${durable}/ledger-line-rows.ts`, "ROWS_MAX", ledgerRules.drainRows],
     [`${durable}/ledger-line-rows.ts`, "BYTES_MAX", ledgerRules.drainBytes],
@@ -68,6 +67,10 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
     const written = new RegExp(`const ${constant} = ([\\d_]+);`, "u").exec(read(file))?.[1];
     expect(Number(written?.replaceAll("_", "")), constant).toBe(value);
   }
+});
+
+test("the ledger is deployed with the period that the arithmetic takes", ({ expect }) => {
+  expect(read("workers/ledger/wrangler.toml")).toContain(`LEDGER_SETTLE_SECONDS = "${ledgerRules.flushSeconds}"`);
 });
 
 test("alone an append waits for one commit, and under load each commit takes more", ({ expect }) => {

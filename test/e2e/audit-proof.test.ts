@@ -4,11 +4,11 @@ import { openInclusionNote } from "#ledger/inclusion-note";
 import { parseReceipt } from "#ledger/receipt";
 import { parseVerifierKey } from "#ledger/signed-note";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
 }, 60_000);
 afterAll(() => phylax.close());
 

@@ -3,7 +3,7 @@ import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { askWithProof, keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 const [page, otherPage, strange] = ["https://app.example.org", "https://other.example.org", "https://evil.example"];
 const path = "Patient/amara-okafor";
@@ -13,7 +13,7 @@ let phylax: TestStack;
 let holder: KeyHolder;
 let token: string;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   holder = await keyHolder("browser-app");
   const other = await keyHolder("other-app");
   await phylax.stack.runtime.applyRegistry(

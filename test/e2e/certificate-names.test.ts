@@ -7,7 +7,7 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { namedCertificate, type Wanted } from "../support/named-certificate.ts";
 import { askAs, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 let folder: string;
@@ -18,7 +18,7 @@ const expired = new Date(Date.now() - 60_000);
 let own: CertificateFiles, ownNext: CertificateFiles, ownExpired: CertificateFiles;
 
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   folder = mkdtempSync(join(tmpdir(), "phylax-names-"));
   [own, ownNext, ownExpired] = [
     await make({ subject: "CN=own" }),

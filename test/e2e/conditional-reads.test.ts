@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
 }, 120_000);
 afterAll(() => phylax.close());
 

@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { keyProof } from "../../cli/key-proof.ts";
 import { send } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
 });
 afterAll(() => phylax.close());
 

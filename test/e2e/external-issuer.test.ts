@@ -14,7 +14,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 const own = "amara-okafor";
 const other = "jose-nunez";
@@ -23,7 +23,7 @@ let phylax: TestStack;
 let [first, second]: Outsider[] = [];
 let [app, heldApp, foreignApp]: CertificateFiles[] = [];
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   first = await outsider("https://first.issuer.example", "phylax");
   second = await outsider("https://second.issuer.example", "phylax");
   app = await certificateFor(phylax, "outside-app");

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, test } from "vitest";
 import { AnswerWatch } from "../support/answer-watch.ts";
 import { mentionsOf } from "../support/hidden-origin.ts";
 import { ownAddresses } from "../support/own-addresses.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 // Every test of this folder asks through a stack that reads along and fails at its end when an answer named the origin. Here is shown
 // that it would: a search's answer names the gateway, so a watch for the gateway's own address must see it.
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   await phylax.ask("telehealth", "Patient/amara-okafor"); // gets its token
 }, 60_000);
 afterAll(() => phylax.close());

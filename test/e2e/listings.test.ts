@@ -4,7 +4,7 @@ import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
 import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 let certificate: CertificateFiles;
@@ -12,7 +12,7 @@ const issuer = await outsider("https://archive.example", "phylax");
 // The starter policies keep some rows of every type from everybody; this one keeps none of a place.
 const archive = policy(rule(["Location"], "everything"));
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   certificate = await certificateFor(phylax, "archive");
   const client = {
     id: "archive",

@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { parseReceipt } from "#ledger/receipt";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { verifyLedger } from "../support/verify.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
 }, 60_000);
 afterAll(() => phylax.close());
 

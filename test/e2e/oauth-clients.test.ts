@@ -6,7 +6,7 @@ import { send } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { newKey, type Key } from "../support/credentials.ts";
 import { certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 // Both libraries as they are published, by both ways to prove oneself and both bindings. Only their fetch is given: it trusts the sandbox's
 // authority and holds the client's certificate.
@@ -22,7 +22,7 @@ let phylax: TestStack;
 const keys = new Map<string, Key>();
 const certificates = new Map<string, CertificateFiles>();
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   const entries = [];
   for (const { id, auth, dpop } of kinds) {
     const key = await newKey("ES256", `${id}-1`);

@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { Client, type FhirResource } from "fhir-kit-client";
 import { Agent } from "undici";
 import { afterAll, beforeAll, test } from "vitest";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 // fhir-kit-client as it comes from npm: it is given what any client gets, a certificate, a token and the FHIR base.
 let phylax: TestStack;
 let dispatcher: Agent;
 let client: Client;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   const { cert, key } = phylax.client("telehealth");
   dispatcher = new Agent({ connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(cert), key: readFileSync(key) } });
   client = new Client({

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, test } from "vitest";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 import { send } from "../../cli/mutual-tls.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
 }, 60_000);
 afterAll(() => phylax.close());
 

@@ -15,13 +15,13 @@ import { keyHolder, proofFor } from "../support/key-holder.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { mangled } from "../support/mangled.ts";
 import { breakLedger, inEachShard } from "../support/shards.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, startTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 let token: string;
 let url: string;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   token = await phylax.token("telehealth");
   url = `${phylax.dev.fhir}/Patient/amara-okafor`;
 }, 120_000);

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, jwtVerify, type JWTPayload } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
@@ -23,13 +22,13 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { preparedState, startTestStack, type TestStack } from "../support/stack.ts";
 
 // Key sets, introspection and an origin's token endpoint, each at a real server by https, in front of all workers.
 
 const own = "amara-okafor";
 const patient = { resourceType: "Patient", id: "guarded-1", birthDate: "1970-01-01" };
-const state = mkdtempSync(join(tmpdir(), "phylax-others-"));
+const state = preparedState();
 const pki = join(state, "pki");
 
 let phylax: TestStack;

@@ -4,12 +4,12 @@ import { clientAssertion } from "../../cli/access-token.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";
 import { askAs, certificateFor, clientEntries, joined, starterPolicy, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { sharedTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 let certificate: CertificateFiles;
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await sharedTestStack();
   certificate = await certificateFor(phylax, "by-certificate");
   await phylax.stack.runtime.applyRegistry(
     joined(

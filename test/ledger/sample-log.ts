@@ -21,6 +21,7 @@ export const config: LedgerConfig = readLedgerConfig({
   LEDGER_NAME: "ledger.test",
   LEDGER_SHARDS: "4",
   LEDGER_KEEP_MIB: "256",
+  LEDGER_SETTLE_SECONDS: "45",
   AUDITOR_KEYS: { keys: [auditor("a"), auditor("b")] },
   CHECKPOINT_KEY: JSON.stringify(checkpointJwk),
   ACCOUNTING_KEY: randomBytes(32).toString("base64url"),

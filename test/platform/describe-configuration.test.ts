@@ -62,6 +62,7 @@ const workers: Readonly<
       LEDGER_NAME: () => `ledger.example.org/${randomBytes(4).toString("hex")}`,
       LEDGER_SHARDS: differing(() => String(2 + randomBytes(1).readUInt8())),
       LEDGER_KEEP_MIB: differing(() => String(2 + randomBytes(1).readUInt8())),
+      LEDGER_SETTLE_SECONDS: differing(() => String(1 + (randomBytes(1).readUInt8() % 50))),
       AUDITOR_KEYS: () => ({ keys: [publicJwk("ES256", "auditor-1"), publicJwk("ES256", "auditor-2")] }),
       WITNESSES: () => [{ url: "https://witness.example.org", key: random() }],
       CHECKPOINT_KEY: () => key("EdDSA"),

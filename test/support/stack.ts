@@ -1,18 +1,20 @@
-import { randomInt } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessToken, type TokenRequest } from "../../cli/access-token.ts";
 import { clientOf, readDevFile, type DevClient, type DevFile } from "../../cli/dev-file.ts";
 import { send, type Reply, type Sending } from "../../cli/mutual-tls.ts";
 import { startStack, type Stack } from "../../sandbox/stack.ts";
+import { inject } from "vitest";
 import { AnswerWatch } from "./answer-watch.ts";
+import { freePort } from "./free-port.ts";
 import { SecretWatch } from "./secret-watch.ts";
 
 /** A whole Phylax of its own for a test file, as `npm start` makes it, with a look at what reached the origin. */
 export interface TestStack {
   readonly dev: DevFile;
+  /** Its folder. */
+  readonly state: string;
   readonly stack: Stack;
   /** Every request that reached the FHIR server: `GET /fhir/Patient/x`. */
   readonly forwarded: string[];
@@ -24,57 +26,93 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
-// Test files run side by side: each runner has ports of its own, so that none takes what another has chosen and not yet used.
-const portsOfRunner = 1_500;
-const firstPort = 20_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * portsOfRunner;
-
-/** A port on which nobody listens, below those that a system gives out by itself: none of its own choices can take it before it is used. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(firstPort, firstPort + portsOfRunner);
-    const server = createServer();
-    const listens = await new Promise<boolean>((settle) => {
-      server.once("error", () => settle(false));
-      server.listen(port, "127.0.0.1", () => settle(true));
-    });
-    if (!listens) continue;
-    await new Promise((closed) => server.close(closed));
-    return port;
-  }
+/** A new state folder with the certificate authorities of this process's stacks: for a file that needs them before its stack runs. */
+export function preparedState(): string {
+  const state = mkdtempSync(join(tmpdir(), "phylax-"));
+  cpSync(inject("templateState"), state, { recursive: true });
+  return state;
 }
 
-export async function startTestStack(
-  options: {
-    readonly bundles?: string;
-    readonly state?: string;
-    readonly origin?: string;
-    readonly registry?: string;
-    readonly gatewaysElsewhere?: number;
-    readonly secondHost?: boolean;
-  } = {},
-): Promise<TestStack> {
+export interface TestStackOptions {
+  readonly bundles?: string;
+  readonly state?: string;
+  readonly origin?: string;
+  readonly registry?: string;
+  readonly gatewaysElsewhere?: number;
+  readonly secondHost?: boolean;
+  /** The ledger's LEDGER_SETTLE_SECONDS: 3 unless told, since tests wait for copies in R2 and for the root log. */
+  readonly settleSeconds?: number;
+}
+
+/** A stack for one test file: its options, its faults and its denials are no other file's. */
+export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
   const state = options.state ?? mkdtempSync(join(tmpdir(), "phylax-"));
-  const forwarded: string[] = [];
   const secrets = new SecretWatch(state); // before anything can print
+  const running = await run(state, options, (line) => secrets.hear(line));
+  return watched(running, state, secrets, async () => {
+    await running.stack.close();
+    return () => {
+      if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+    };
+  });
+}
+
+let shared: { readonly state: string; readonly running: Promise<Running>; hear: (line: string) => void } | undefined;
+
+/**
+ * The stack that all files of this runner share which start it without options, deny no client of the demonstration, use no quota of one
+ * up and leave no row at its origin that another file would count. It ends with the runner.
+ */
+export async function sharedTestStack(): Promise<TestStack> {
+  if (shared === undefined) {
+    const state = mkdtempSync(join(tmpdir(), "phylax-shared-"));
+    process.once("exit", () => rmSync(state, { recursive: true, force: true }));
+    const running = run(state, {}, (line) => shared?.hear(line));
+    shared = { state, running, hear: () => {} };
+  }
+  const { state } = shared;
+  const secrets = new SecretWatch(state);
+  shared.hear = (line) => secrets.hear(line);
+  const running = await shared.running;
+  running.forwarded.length = 0;
+  return watched(running, state, secrets, async () => () => {});
+}
+
+interface Running {
+  readonly stack: Stack;
+  readonly dev: DevFile;
+  readonly forwarded: string[];
+}
+
+async function run(state: string, options: TestStackOptions, say: (line: string) => void): Promise<Running> {
+  if (!existsSync(join(state, "pki"))) cpSync(inject("templateState"), state, { recursive: true });
+  const forwarded: string[] = [];
   const stack = await startStack({
     port: await freePort(),
     state,
+    workers: inject("workers"),
     bundles: options.bundles,
     origin: options.origin,
     registry: options.registry,
-    say: (line) => secrets.hear(line),
+    say,
     inspectStorage: true,
+    settleSeconds: options.settleSeconds ?? 3,
     gatewaysElsewhere: options.gatewaysElsewhere ?? 0,
     secondHost: options.secondHost ?? false,
     onOriginRequest: ({ method, path }) => forwarded.push(`${method} ${path}`),
   });
-  const dev = readDevFile(state);
+  return { stack, dev: readDevFile(state), forwarded };
+}
+
+/** @param end ends what a file started and answers how to clean up behind it. */
+function watched({ stack, dev, forwarded }: Running, state: string, secrets: SecretWatch, end: () => Promise<() => void>): TestStack {
   const watch = new AnswerWatch(dev.origin);
   const tokens = new Map<string, Promise<string>>();
   const client = (id: string) => clientOf(dev, id);
   const token = (id: string, request: TokenRequest = {}) => accessToken(dev, client(id), request);
   return {
     dev,
+    state,
     stack,
     forwarded,
     client,
@@ -86,11 +124,11 @@ export async function startTestStack(
       return send(dev, client(id), path.startsWith("https:") ? path : `${dev.fhir}/${path}`, { ...sending, headers });
     },
     async close() {
-      await stack.close();
+      const cleanUp = await end();
       try {
         secrets.end();
       } finally {
-        if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+        cleanUp();
       }
       watch.end();
     },

@@ -10,6 +10,7 @@ export interface LedgerEnv {
   readonly LEDGER_NAME: string;
   readonly LEDGER_SHARDS: string;
   readonly LEDGER_KEEP_MIB: string;
+  readonly LEDGER_SETTLE_SECONDS: string;
   readonly AUDITOR_KEYS: unknown; // a JWK set, as an object or as its JSON
   readonly CHECKPOINT_KEY: string;
   readonly ACCOUNTING_KEY: string;
@@ -27,6 +28,7 @@ export interface LedgerConfig {
   readonly name: string;
   readonly shards: number;
   readonly keepBytes: number; // of frames that have their copy in R2 and yet stay in each log's object
+  readonly settleMilliseconds: number; // after a record, at most: its copy in R2 and its checkpoint in the root log
   readonly auditors: readonly AuditorKey[];
   readonly checkpointKey: Secret<KeyObject>;
   readonly checkpointPublicKey: Uint8Array; // 32 bytes
@@ -40,6 +42,7 @@ const tellings = {
   LEDGER_NAME: "plain",
   LEDGER_SHARDS: "plain",
   LEDGER_KEEP_MIB: "plain",
+  LEDGER_SETTLE_SECONDS: "plain",
   AUDITOR_KEYS: "public keys",
   WITNESSES: "plain", // their public keys
   CHECKPOINT_KEY: "private key",
@@ -84,6 +87,7 @@ export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
     name: env.LEDGER_NAME,
     shards,
     keepBytes: readKeepMebibytes(env) * 1_048_576,
+    settleMilliseconds: readSettleSeconds(env) * 1_000,
     auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
     ...checkpointKeys(jwk.data),
     accountingKey: readAccountingKey(env),
@@ -97,6 +101,13 @@ function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
   return typeof LEDGER_KEEP_MIB === "string" && /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) && Number(LEDGER_KEEP_MIB) <= 4_096
     ? Number(LEDGER_KEEP_MIB)
     : bad("LEDGER_KEEP_MIB: mebibytes, 0 to 4096");
+}
+
+function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
+  // A copy takes some seconds itself, and 60 s after a record its copy is promised. Each object's alarm is a write: less costs more.
+  return typeof LEDGER_SETTLE_SECONDS === "string" && /^[1-9]\d?$/.test(LEDGER_SETTLE_SECONDS) && Number(LEDGER_SETTLE_SECONDS) <= 50
+    ? Number(LEDGER_SETTLE_SECONDS)
+    : bad("LEDGER_SETTLE_SECONDS: seconds, 1 to 50");
 }
 
 /** The key that lines are sealed under until and on their shelves. Throws like `readLedgerConfig`. */

@@ -15,7 +15,6 @@ import type { LedgerStore } from "./ledger-store.ts";
 import { within } from "./within.ts";
 
 // A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
-const FLUSH_EVERY_MS = 45_000;
 const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
 // A start may take 30 s, then the object is reset. What cannot be read so long is looked for again by the next request, and what a crash
 // left goes on beside the first records.
@@ -70,7 +69,7 @@ export class LedgerFlush {
   constructor(parts: FlushParts) {
     this.#parts = parts;
     this.#drain = parts.drain ?? nothingToDrain;
-    this.#everyMs = parts.everyMs ?? FLUSH_EVERY_MS;
+    this.#everyMs = parts.everyMs ?? parts.config.settleMilliseconds;
     this.#alarm = new LedgerAlarm(parts.storage, this.#everyMs, parts.idleUntil ?? (() => undefined));
     this.#published = new PublishedCheckpoint(parts);
     this.#copy = new LedgerCopy(parts, this.#published);

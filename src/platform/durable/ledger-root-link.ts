@@ -13,7 +13,6 @@ import { within } from "./within.ts";
 // time each: the root log grows by 1.7 leaves a second at most, about 16 GB a year, whatever the number of shards.
 const HAND_OVER_EVERY_MS = 10_000;
 const SHARE_MS = 600;
-const ALARM_EVERY_MS = 45_000;
 const PATIENCE_MS = 10_000;
 
 /** Why a log must not go on; `again` when a later look may find otherwise. */
@@ -87,7 +86,7 @@ export class LedgerRootLink {
   /** The alarm of the copy: whether everything of this log stands in the root log now; otherwise it must come again. Never throws. */
   async settle(now: Instant): Promise<boolean> {
     if (this.#head().size === this.#known) return true;
-    return this.#isDue(now, ALARM_EVERY_MS) && (await this.#handOver());
+    return this.#isDue(now, this.#config.settleMilliseconds) && (await this.#handOver());
   }
 
   /** `early`: as long before its time as the next occasion would be after it. */

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineProject } from "vitest/config";
+import { inLane } from "../../support/lane.ts";
 
 /** Two auditors and the secrets of a ledger, made anew for each run: nothing here is a key that anybody uses. */
 const auditors = ["auditor-1", "auditor-2"].map((kid) => {
@@ -27,7 +28,10 @@ export default defineProject({
           ACCOUNTING_KEY: secret(),
           SUBJECT_KEY: secret(),
           AUDITOR_PRIVATE_KEYS: auditors.map((one) => one.private),
-          MODEL: { runs: Number(process.env["PHYLAX_MODEL"] ?? 20), seed: seed === undefined ? null : Number(seed) },
+          MODEL: {
+            runs: Number(process.env["PHYLAX_MODEL"] ?? inLane({ fast: 20, slow: 60, long: 400 })),
+            seed: seed === undefined ? null : Number(seed),
+          },
         },
       },
     }),

@@ -79,11 +79,3 @@ test.skipIf(!existsSync("/proc/self/stat"))(
     expect(leftovers()).toEqual(before);
   },
 );
-
-test("an option that does not exist is refused, never ignored", { timeout: 30_000 }, async ({ expect }) => {
-  for (const args of [["--rouns", "3"], ["--rounds", "0"], ["--short=yes"], ["--only", "ledgers"]]) {
-    const { code, said } = await bench(...args);
-    expect(code).toBe(2);
-    expect(said).toContain("usage: npm run bench");
-  }
-});

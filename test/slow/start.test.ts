@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, test } from "vitest";
 import { readDevFile } from "../../cli/dev-file.ts";
 import { holdsSecret } from "../support/secret-watch.ts";
-import { freePort } from "../support/stack.ts";
+import { freePort } from "../support/free-port.ts";
 import { verifyLedger } from "../support/verify.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -10,14 +10,15 @@ import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
 import { seeded } from "../../sandbox/synthetic/random.ts";
 import { syntheticResources } from "../../sandbox/synthetic/generate.ts";
 import { KeptPromises } from "../support/kept-promises.ts";
+import { inLane } from "../support/lane.ts";
 import { type KillableStack, startKillable } from "../support/killable-stack.ts";
 import { loadedResources } from "../support/load-wishes.ts";
 import { mixedLoad } from "../support/mixed-load.ts";
-import { freePort } from "../support/stack.ts";
+import { freePort } from "../support/free-port.ts";
 
-// The full form kills fifty times (PHYLAX_CRASH=full, or a number of kills); PHYLAX_CRASH_SEED repeats the moments and what is asked.
-const wish = process.env["PHYLAX_CRASH"];
-const [moments, countEvery] = wish === "full" ? [50, 10] : [Number(wish ?? 3), 10];
+// PHYLAX_CRASH is another number of kills; PHYLAX_CRASH_SEED repeats the moments and the requests of a run.
+const moments = Number(process.env["PHYLAX_CRASH"] ?? inLane({ fast: 3, slow: 10, long: 50 }));
+const countEvery = 10;
 const seed = Number(process.env["PHYLAX_CRASH_SEED"] ?? randomInt(2 ** 31));
 const loadMilliseconds = 8_000;
 
