@@ -22,7 +22,7 @@ export interface Criterion {
 }
 
 /** Why the origin does not take a search: strictly, nothing is ignored (R4 §3.1.1.3, `Prefer: handling=strict`). */
-export type SearchRefusal = { readonly reason: "unknown_parameter" | "unsupported" | "bad_value"; readonly text: string };
+export type SearchRefusal = { readonly reason: "parameter_unknown" | "unsupported" | "bad_value"; readonly text: string };
 
 type Test = (value: Value) => boolean;
 
@@ -41,7 +41,7 @@ export function readCriterion(type: string, name: string, written: string, shelf
   const [code = "", modifier] = name.split(":");
   const parameter = searchParametersOf(type).get(code);
   if (notHere.has(code)) return err({ reason: "unsupported", text: `${name} is not supported.` });
-  if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${type} has no search parameter ${code}.` });
+  if (parameter === undefined) return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
   const values = (resource: object) => valuesOf(resource, parameter);
 
   if (modifier === "missing") {

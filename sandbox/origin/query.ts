@@ -105,7 +105,7 @@ function readControl(query: Mutable<Query>, name: string, value: string): Search
 function readSort(query: Mutable<Query>, value: string): SearchRefusal | "done" {
   const sort = value.split(",").map((written) => ({ code: written.replace(/^-/u, ""), descending: written.startsWith("-") }));
   if (!sort.every(({ code }) => query.of.every(({ type }) => searchParametersOf(type).has(code))))
-    return { reason: "unknown_parameter", text: "_sort names no search parameter of this type." };
+    return { reason: "parameter_unknown", text: "_sort names no search parameter of this type." };
   query.sort = [...query.sort, ...sort];
   return "done";
 }

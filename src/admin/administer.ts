@@ -67,7 +67,7 @@ export async function administer(
   const document = await readDocument(submission.contentType, submission.body);
   if (!document.ok) return refuse(document.error);
   // Sent slowly, it would let whoever was proven at its first byte act long after being suspended, denied or due to sign in again.
-  if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_too_slow" });
+  if (ports.clock() - at > bodyPatienceMilliseconds) return refuse({ reason: "body_timed_out" });
 
   const receipt = await trail.intends(await sha256(document.value.bytes));
   if (receipt === "replayed") return refuse({ reason: "proof_replayed" });

@@ -8,7 +8,7 @@ import { faces, publicFaces, type AdminRefusal } from "./refusal.ts";
  */
 export function challenge({ reason }: AdminRefusal, authorization: string, demand: SignInDemand | undefined): string {
   const used = /^[^ ]*/u.exec(authorization)?.[0].toLowerCase();
-  if ((used !== "bearer" && used !== "dpop") || reason === "token_scheme_wrong") return `Bearer realm="phylax operators", ${dpop([])}`;
+  if ((used !== "bearer" && used !== "dpop") || reason === "token_scheme_mismatch") return `Bearer realm="phylax operators", ${dpop([])}`;
   const face = publicFaces[reason];
   const error = face === faces.signInAgain ? insufficient(demand) : [`error="${errors.get(face) ?? "invalid_token"}"`];
   return used === "bearer" ? `Bearer ${error.join(", ")}` : dpop(error);

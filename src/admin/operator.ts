@@ -26,7 +26,7 @@ export type OperatorRefusal =
   | SignInProblem
   | CredentialDenied
   | TokenDenied
-  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_set" | "role_missing" };
+  | { readonly reason: "certificate_missing" | "operator_unknown" | "operator_suspended" | "sign_in_not_registered" | "role_missing" };
 
 /** What became known of a caller before the verdict. */
 export interface Seen {
@@ -86,7 +86,7 @@ async function judge(
 ): Promise<Result<Operator, OperatorRefusal>> {
   if (operator.status !== "active") return err({ reason: "operator_suspended" });
   if (operator.kind === "person") {
-    if (operator.signIn === undefined) return err({ reason: "sign_in_not_set" });
+    if (operator.signIn === undefined) return err({ reason: "sign_in_not_registered" });
     const signedIn = await proveSignedIn(operator.signIn);
     if (!signedIn.ok) return signedIn;
   }

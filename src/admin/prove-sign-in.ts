@@ -24,7 +24,7 @@ export type SignInProblem =
   | TokenRefusal
   | ProofRefusal
   | SignInRefusal
-  | { readonly reason: "token_missing" | "token_scheme_wrong" | "certificate_not_the_tokens" };
+  | { readonly reason: "token_missing" | "token_scheme_mismatch" | "certificate_mismatch" };
 
 /**
  * Proves that this operator has signed in as demanded: by an access token of the demanded issuer for this door, which is bound to the
@@ -60,10 +60,10 @@ async function holding(
 ): Promise<Result<Proof | undefined, SignInProblem>> {
   switch (binding.kind) {
     case "certificate":
-      if (scheme !== "bearer") return err({ reason: "token_scheme_wrong" });
-      return binding.x5t === x5t ? ok(undefined) : err({ reason: "certificate_not_the_tokens" });
+      if (scheme !== "bearer") return err({ reason: "token_scheme_mismatch" });
+      return binding.x5t === x5t ? ok(undefined) : err({ reason: "certificate_mismatch" });
     case "key":
-      if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });
+      if (scheme !== "dpop") return err({ reason: "token_scheme_mismatch" });
       return proofs.verify(dpop, { method, url, at, token: { text: token, jkt: binding.jkt } });
   }
 }

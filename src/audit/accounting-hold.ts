@@ -24,7 +24,7 @@ export interface HoldAsked {
 }
 
 export interface HoldProblem {
-  readonly reason: "bad_hold";
+  readonly reason: "suspension_invalid";
   readonly field: string; // never its value
 }
 
@@ -73,4 +73,4 @@ function timeAt(value: unknown): number | undefined {
   return Number.isNaN(at) || at < 0 ? undefined : at;
 }
 
-const bad = (field: string): Result<never, HoldProblem> => err({ reason: "bad_hold", field });
+const bad = (field: string): Result<never, HoldProblem> => err({ reason: "suspension_invalid", field });

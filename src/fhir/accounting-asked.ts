@@ -28,21 +28,21 @@ export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<
   for (const { name, value } of pairs) {
     if (!names.includes(name) && !isOfPresentation(name)) {
       const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
-      return err(parameter === undefined ? { reason: "malformed_parameter" } : { reason: "parameter_not_carried", parameter });
+      return err(parameter === undefined ? { reason: "parameter_malformed" } : { reason: "parameter_not_supported", parameter });
     }
-    if (read.has(name)) return err({ reason: "repeated_parameter", parameter: name });
+    if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
     const isOwn = name === "_format" ? Object.hasOwn(formats, value.toLowerCase()) : names.includes(name);
     const refusal = isOwn ? undefined : refusePresentation(name, value);
     if (refusal !== undefined) return err(refusal);
   }
   const [start, end, all] = [read.get("start"), read.get("end"), read.get("all") ?? "false"];
-  if (start !== undefined && !isDay(start)) return err({ reason: "malformed_value", parameter: "start" });
+  if (start !== undefined && !isDay(start)) return err({ reason: "parameter_value_malformed", parameter: "start" });
   if (end !== undefined && (!isDay(end) || (start !== undefined && end < start)))
-    return err({ reason: "malformed_value", parameter: "end" });
-  if (all !== "true" && all !== "false") return err({ reason: "malformed_value", parameter: "all" });
+    return err({ reason: "parameter_value_malformed", parameter: "end" });
+  if (all !== "true" && all !== "false") return err({ reason: "parameter_value_malformed", parameter: "all" });
   const whose = read.get("for");
-  if (whose !== undefined && whose !== "individual") return err({ reason: "malformed_value", parameter: "for" });
+  if (whose !== undefined && whose !== "individual") return err({ reason: "parameter_value_malformed", parameter: "for" });
   const format = formats[read.get("_format")?.toLowerCase() ?? ""] ?? "json";
   return ok({ kind: "disclosures", type: "Patient", id, start, end, all: all === "true", forIndividual: whose !== undefined, format });
 }

@@ -25,7 +25,7 @@ export type BatchMethod = (typeof methods)[number];
 
 /** `at`: index of the entry. */
 export type BatchRefusal =
-  | { readonly reason: "not_a_batch" }
+  | { readonly reason: "not_a_batch_or_transaction" }
   | { readonly reason: "too_many_entries" }
   | { readonly reason: "entry_malformed"; readonly at: number }
   /** A URL that is not relative to the base, or whose path is none of FHIR's. */
@@ -48,9 +48,9 @@ const headers: Readonly<Record<string, string>> = {
 /** Reads the body of a POST to the base. Strict: an element of an entry that is not known could change what the entry asks. */
 export function readBatch(body: Json): Result<Batch, BatchRefusal> {
   const kind = isObject(body) && property(body, "resourceType") === "Bundle" ? property(body, "type") : undefined;
-  if (!isObject(body) || (kind !== "batch" && kind !== "transaction")) return err({ reason: "not_a_batch" });
+  if (!isObject(body) || (kind !== "batch" && kind !== "transaction")) return err({ reason: "not_a_batch_or_transaction" });
   const list = property(body, "entry") ?? [];
-  if (!isArray(list)) return err({ reason: "not_a_batch" });
+  if (!isArray(list)) return err({ reason: "not_a_batch_or_transaction" });
   if (list.length > entriesMax[kind]) return err({ reason: "too_many_entries" });
   const entries: BatchEntry[] = [];
   for (const [at, item] of list.entries()) {

@@ -60,9 +60,9 @@ export function isListing(interaction: Interaction): interaction is Listing {
 export type UncarriedInteraction = "history-system" | "search-system" | "search-compartment" | "operation";
 
 export type InteractionRefusal =
-  | { readonly reason: "interaction_not_carried"; readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"] }
+  | { readonly reason: "interaction_not_supported"; readonly interaction: UncarriedInteraction | Exclude<Interaction, Reading>["kind"] }
   /** `allow`: the methods that the place has. */
-  | { readonly reason: "unsupported_method"; readonly allow: readonly string[] }
+  | { readonly reason: "method_not_supported"; readonly allow: readonly string[] }
   | PlaceRefusal
   | QueryRefusal
   | ListingRefusal;
@@ -89,9 +89,9 @@ export function readInteraction(
   const asked = known && at(known === "HEAD" ? "GET" : known, place.value);
   if (asked === undefined) {
     const allow = methods.filter((name) => typeof at(name === "HEAD" ? "GET" : name, place.value) === "object");
-    return err(allow.length === 0 ? { reason: "unknown_path" } : { reason: "unsupported_method", allow });
+    return err(allow.length === 0 ? { reason: "path_unknown" } : { reason: "method_not_supported", allow });
   }
-  if (typeof asked === "string") return err({ reason: "interaction_not_carried", interaction: asked });
+  if (typeof asked === "string") return err({ reason: "interaction_not_supported", interaction: asked });
 
   const pairs = readQuery(query, form);
   if (!pairs.ok) return pairs;
@@ -143,9 +143,9 @@ export function readCriteria(type: ResourceType, pairs: readonly QueryPair[], ba
   const search = readSearch(type, pairs, base);
   if (!search.ok) return search;
   const { parameters, sort, count, elements } = search.value;
-  if (sort.length > 0) return err({ reason: "parameter_not_carried", parameter: "_sort" });
-  if (count !== undefined) return err({ reason: "parameter_not_carried", parameter: "_count" });
-  if (elements !== undefined) return err({ reason: "parameter_not_carried", parameter: "_elements" });
+  if (sort.length > 0) return err({ reason: "parameter_not_supported", parameter: "_sort" });
+  if (count !== undefined) return err({ reason: "parameter_not_supported", parameter: "_count" });
+  if (elements !== undefined) return err({ reason: "parameter_not_supported", parameter: "_elements" });
   return parameters.length === 0 ? err({ reason: "criteria_missing" }) : search;
 }
 
@@ -154,9 +154,9 @@ function takeElements(
   pairs: readonly QueryPair[],
 ): Result<{ readonly list: readonly string[] | undefined; readonly others: readonly QueryPair[] }, SearchRefusal> {
   const [own, ...more] = pairs.filter(({ name }) => name === "_elements");
-  if (more.length > 0) return err({ reason: "repeated_parameter", parameter: "_elements" });
+  if (more.length > 0) return err({ reason: "parameter_repeated", parameter: "_elements" });
   const list = own && readElementList(type, own.value);
-  if (own !== undefined && list === undefined) return err({ reason: "malformed_value", parameter: "_elements" });
+  if (own !== undefined && list === undefined) return err({ reason: "parameter_value_malformed", parameter: "_elements" });
   return ok({ list, others: pairs.filter(({ name }) => name !== "_elements") });
 }
 
@@ -165,7 +165,7 @@ function refuseBesidePresentation(type: ResourceType | undefined, pairs: readonl
   for (const { name, value } of pairs) {
     if (!isOfPresentation(name)) {
       const refused = type === undefined ? undefined : readSearch(type, [{ name, value }]);
-      return refused === undefined || refused.ok ? { reason: "parameter_not_carried", parameter: spoken(name) } : refused.error;
+      return refused === undefined || refused.ok ? { reason: "parameter_not_supported", parameter: spoken(name) } : refused.error;
     }
     const refusal = refusePresentation(name, value);
     if (refusal !== undefined) return refusal;

@@ -52,7 +52,7 @@ export function readHistory(type: ResourceType, id: string | undefined, pairs: r
 
 export function readEverything(id: string, pairs: readonly QueryPair[]): Result<EverythingAsked, ListingRefusal> {
   const types = pairs.flatMap(({ name, value }) => (name === "_type" ? value.split(",") : [])); // may be said several times
-  if (!types.every(isResourceType)) return err({ reason: "malformed_value", parameter: "_type" });
+  if (!types.every(isResourceType)) return err({ reason: "parameter_value_malformed", parameter: "_type" });
   const others = pairs.filter(({ name }) => name !== "_type");
   const read = readNamed(others, { start: isTime, end: isTime, _since: isTime, _count: isCount });
   if (!read.ok) return read;
@@ -86,7 +86,7 @@ export function readLastN(pairs: readonly QueryPair[], base?: string): Result<La
     ["_elements", elements !== undefined], // kinds and times are told by what is shown
   ] as const;
   const refused = beside.find(([, isThere]) => isThere);
-  if (refused !== undefined) return err({ reason: "parameter_not_carried", parameter: refused[0] });
+  if (refused !== undefined) return err({ reason: "parameter_not_supported", parameter: refused[0] });
   if (!parameters.some(({ definition: { code } }) => code === "patient" || code === "subject")) return err({ reason: "subject_missing" });
   return ok({ kind: "lastn", ...search.value, max: numberOf(read.value["max"]) ?? 1 });
 }
@@ -110,9 +110,9 @@ function readNamed<Name extends string>(
     const isRight = Object.entries<(text: string) => boolean>(grammar).find(([known]) => known === name)?.[1];
     if (isRight === undefined && !isOfPresentation(name)) {
       const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}$/u.exec(name)?.[0];
-      return err(parameter === undefined ? { reason: "malformed_parameter" } : { reason: "parameter_not_carried", parameter });
+      return err(parameter === undefined ? { reason: "parameter_malformed" } : { reason: "parameter_not_supported", parameter });
     }
-    if (read.has(name)) return err({ reason: "repeated_parameter", parameter: name });
+    if (read.has(name)) return err({ reason: "parameter_repeated", parameter: name });
     read.set(name, value);
     const refusal = isRight === undefined ? refusePresentation(name, value) : isRight(value) ? undefined : malformed(name);
     if (refusal !== undefined) return err(refusal);
@@ -121,7 +121,7 @@ function readNamed<Name extends string>(
   return ok(Object.fromEntries(read) as Partial<Record<Name, string>>);
 }
 
-const malformed = (parameter: string) => ({ reason: "malformed_value", parameter }) as const;
+const malformed = (parameter: string) => ({ reason: "parameter_value_malformed", parameter }) as const;
 const isCount = (text: string) => /^[1-9]\d{0,8}$/u.test(text);
 const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 /** A raw `+` of a zone arrives as a space. */

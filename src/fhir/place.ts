@@ -23,7 +23,7 @@ export type Place =
   | { readonly kind: "operation"; readonly name: string; readonly type: ResourceType | undefined; readonly id: string | undefined }
   | { readonly kind: "metadata" };
 
-export type PlaceRefusal = { readonly reason: "unknown_path" | "unknown_type" | "malformed_id" };
+export type PlaceRefusal = { readonly reason: "path_unknown" | "resource_type_unknown" | "resource_id_malformed" };
 
 // CompartmentDefinitions of R4. `Patient/1/*` is a compartment search as well.
 const compartments = ["Patient", "Encounter", "RelatedPerson", "Practitioner", "Device"] as const;
@@ -32,34 +32,34 @@ export type Compartment = (typeof compartments)[number];
 /** Reads raw segments: no percent escape is part of a FHIR path, so one is refused and an encoded slash or dot never decoded. */
 export function readPlace(segments: readonly string[]): Result<Place, PlaceRefusal> {
   const [first, second, third, fourth, ...more] = segments;
-  if (more.length > 0) return err({ reason: "unknown_path" });
+  if (more.length > 0) return err({ reason: "path_unknown" });
   if (first === undefined) return ok({ kind: "system" });
   if (second === undefined && first === "metadata") return ok({ kind: "metadata" });
   if (second === undefined && first === "_history") return ok({ kind: "history", type: undefined, id: undefined });
   if (second === undefined && first === "_search") return ok({ kind: "posted", type: undefined });
   if (second === undefined && isOperation(first)) return ok({ kind: "operation", name: first.slice(1), type: undefined, id: undefined });
-  if (!isResourceType(first)) return err({ reason: /^[A-Z][A-Za-z]{0,63}$/u.test(first) ? "unknown_type" : "unknown_path" });
+  if (!isResourceType(first)) return err({ reason: /^[A-Z][A-Za-z]{0,63}$/u.test(first) ? "resource_type_unknown" : "path_unknown" });
 
   if (second === undefined) return ok({ kind: "type", type: first });
   if (third === undefined && second === "_history") return ok({ kind: "history", type: first, id: undefined });
   if (third === undefined && second === "_search") return ok({ kind: "posted", type: first });
   if (third === undefined && isOperation(second)) return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
-  if (!isId(second)) return err({ reason: "malformed_id" });
+  if (!isId(second)) return err({ reason: "resource_id_malformed" });
   return third === undefined ? ok({ kind: "instance", type: first, id: second }) : readBelow(first, second, third, fourth);
 }
 
 function readBelow(type: ResourceType, id: string, third: string, fourth: string | undefined): Result<Place, PlaceRefusal> {
   if (third === "_history") {
     if (fourth === undefined) return ok({ kind: "history", type, id });
-    return isId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "malformed_id" });
+    return isId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "resource_id_malformed" });
   }
-  if (fourth !== undefined && fourth !== "_search") return err({ reason: "unknown_path" });
+  if (fourth !== undefined && fourth !== "_search") return err({ reason: "path_unknown" });
   const posted = fourth === "_search";
   if (!posted && isOperation(third)) return ok({ kind: "operation", name: third.slice(1), type, id });
   const of = compartments.find((compartment) => compartment === type);
   return of !== undefined && (third === "*" || isResourceType(third))
     ? ok({ kind: "compartment", of, id, type: third, posted })
-    : err({ reason: "unknown_path" });
+    : err({ reason: "path_unknown" });
 }
 
 const isOperation = (segment: string) => /^\$[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(segment);

@@ -29,7 +29,7 @@ export type OriginAnswer =
   | { readonly kind: "refused"; readonly status: number }
   | OriginFault
   /** The breaker is open: the origin failed too often just now and is left alone. */
-  | { readonly kind: "resting"; readonly retryAfterSeconds: number };
+  | { readonly kind: "circuit_open"; readonly retryAfterSeconds: number };
 
 /** A write to a FHIR server, rebuilt from parsed parts. */
 export interface OriginWrite {
@@ -91,7 +91,7 @@ export interface PageBinding {
 }
 
 /** Why a page's link does not open: no form of one; altered, or another client's, purpose's, policy's; too old. */
-export type PageLinkRefusal = { readonly reason: "page_link_malformed" | "page_link_foreign" | "page_link_expired" };
+export type PageLinkRefusal = { readonly reason: "page_link_malformed" | "page_link_mismatch" | "page_link_expired" };
 
 /** Seals places into text that only this deployment can read or make. */
 export interface PageLinks {

@@ -21,7 +21,7 @@ export interface EntityTag {
 export type ConditionsRefusal =
   | { readonly reason: "precondition_malformed" }
   /** One that is understood by others and not here: a write that passed it over would be done against its client's word. */
-  | { readonly reason: "precondition_not_carried" };
+  | { readonly reason: "precondition_not_supported" };
 
 // RFC 9110 §8.8.3; of a list so long nobody needs more.
 const entityTag = /^\s*(?<weak>W\/)?"(?<text>[\x21\x23-\x7e\x80-\xff]*)"\s*$/u;
@@ -30,7 +30,7 @@ const tagsMax = 64;
 /** @param header the value of a header, several lines joined by commas; null without one. */
 export function readConditions(header: (name: string) => string | null): Result<WriteConditions, ConditionsRefusal> {
   // `If-Modified-Since` is for reads alone and passed over (RFC 9110 §13.1.3).
-  if (header("if-none-match") !== null || header("if-unmodified-since") !== null) return err({ reason: "precondition_not_carried" });
+  if (header("if-none-match") !== null || header("if-unmodified-since") !== null) return err({ reason: "precondition_not_supported" });
   const match = header("if-match");
   const ifMatch = match === null ? undefined : readTags(match);
   if (ifMatch === "malformed") return err({ reason: "precondition_malformed" });

@@ -6,7 +6,7 @@ export interface QueryPair {
   readonly value: string;
 }
 
-export type QueryRefusal = { readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "malformed_query" };
+export type QueryRefusal = { readonly reason: "query_too_long" | "form_too_large" | "too_many_parameters" | "query_malformed" };
 
 // A URL may be longer for the sake of a page's link; a question has no need to be.
 const lengthMax = 8_192;
@@ -30,7 +30,7 @@ export function readQuery(raw: string, form = ""): Result<readonly QueryPair[], 
     const equals = part.indexOf("=");
     const name = decode(part.slice(0, equals));
     const value = decode(part.slice(equals + 1));
-    if (equals < 1 || name === undefined || value === undefined) return err({ reason: "malformed_query" });
+    if (equals < 1 || name === undefined || value === undefined) return err({ reason: "query_malformed" });
     pairs.push({ name, value });
   }
   if (new TextEncoder().encode(pairs.map(({ name, value }) => name + value).join("")).length > formTextBytesMax)

@@ -32,16 +32,16 @@ export type Join =
 
 /** `parameter` is a name of the FHIR specification or has the form of one; a value is never repeated. */
 export type ConditionRefusal =
-  | { readonly reason: "malformed_parameter" }
-  | { readonly reason: "unknown_parameter"; readonly parameter: string }
+  | { readonly reason: "parameter_malformed" }
+  | { readonly reason: "parameter_unknown"; readonly parameter: string }
   /** Known to R4, not carried by this version: composite and special parameters, and those of text and filters. */
-  | { readonly reason: "parameter_not_carried"; readonly parameter: string }
-  | { readonly reason: "modifier_not_carried"; readonly parameter: string }
+  | { readonly reason: "parameter_not_supported"; readonly parameter: string }
+  | { readonly reason: "modifier_not_supported"; readonly parameter: string }
   /** What the chain goes through may be of several types: `subject:Patient.name`. */
   | { readonly reason: "chain_needs_type"; readonly parameter: string }
   | { readonly reason: "chain_too_long"; readonly parameter: string }
   | { readonly reason: "too_many_values"; readonly parameter: string }
-  | { readonly reason: "malformed_value"; readonly parameter: string };
+  | { readonly reason: "parameter_value_malformed"; readonly parameter: string };
 
 const valuesMax = 100;
 // Of one parameter: each is a search of its own at the origin.
@@ -59,13 +59,13 @@ export function readCondition(
 ): Result<SearchParameter | Join, ConditionRefusal> {
   if (name.startsWith("_has:")) return readHas(type, { name, value }, base, hops);
   const { code: parameter, said, rest } = nameGrammar.exec(name)?.groups ?? {};
-  if (parameter === undefined) return err({ reason: "malformed_parameter" });
+  if (parameter === undefined) return err({ reason: "parameter_malformed" });
   const definition = searchParametersOf(type).get(parameter);
-  if (definition === undefined) return err({ reason: "unknown_parameter", parameter });
-  if (definition.paths === undefined) return err({ reason: "parameter_not_carried", parameter });
+  if (definition === undefined) return err({ reason: "parameter_unknown", parameter });
+  if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter });
   if (rest === undefined) return readParameter(type, definition, said, value, base);
 
-  if (definition.type !== "reference") return err({ reason: "unknown_parameter", parameter });
+  if (definition.type !== "reference") return err({ reason: "parameter_unknown", parameter });
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter });
   const target = targetOf(definition, said, rest);
   if (!target.ok) return target;
@@ -74,12 +74,12 @@ export function readCondition(
 
 function readHas(type: ResourceType, { name, value }: QueryPair, base: string | undefined, hops: number): Result<Join, ConditionRefusal> {
   const { from = "", by = "", rest = "" } = hasGrammar.exec(name)?.groups ?? {};
-  if (rest === "" || !isResourceType(from)) return err({ reason: "malformed_parameter" });
+  if (rest === "" || !isResourceType(from)) return err({ reason: "parameter_malformed" });
   if (hops === hopsMax) return err({ reason: "chain_too_long", parameter: "_has" });
   const definition = searchParametersOf(from).get(by);
   if (definition?.type !== "reference" || definition.targets?.has(type) === false)
-    return err({ reason: "unknown_parameter", parameter: by });
-  if (definition.paths === undefined) return err({ reason: "parameter_not_carried", parameter: by });
+    return err({ reason: "parameter_unknown", parameter: by });
+  if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: by });
   return joined("has", definition, from, readCondition(from, { name: rest, value }, base, hops + 1));
 }
 
@@ -104,7 +104,7 @@ function targetOf(
 ): Result<ResourceType, ConditionRefusal> {
   if (said !== undefined) {
     const named = isResourceType(said) && targets?.has(said) !== false ? said : undefined;
-    return named === undefined ? err({ reason: "modifier_not_carried", parameter }) : ok(named);
+    return named === undefined ? err({ reason: "modifier_not_supported", parameter }) : ok(named);
   }
   const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
   const all = [...(targets ?? [])].filter((type) => isResourceType(type));
@@ -114,7 +114,7 @@ function targetOf(
   const having = all.filter((type) => next === "_has" || searchParametersOf(type).has(next));
   const [only, ...others] = having;
   if (others.length > 0 || targets === undefined) return err({ reason: "chain_needs_type", parameter });
-  return only === undefined ? err({ reason: "unknown_parameter", parameter }) : ok(only);
+  return only === undefined ? err({ reason: "parameter_unknown", parameter }) : ok(only);
 }
 
 function readParameter(
@@ -127,15 +127,15 @@ function readParameter(
   const { code: parameter } = definition;
   const named = said !== undefined && definition.type === "reference" && isResourceType(said) ? said : undefined;
   const modifier = named === undefined && said !== undefined ? modifierOf(type, definition, said) : undefined;
-  if (said !== undefined && named === undefined && modifier === undefined) return err({ reason: "modifier_not_carried", parameter });
+  if (said !== undefined && named === undefined && modifier === undefined) return err({ reason: "modifier_not_supported", parameter });
   if (modifier === "missing")
     return value === "true" || value === "false"
       ? ok({ definition, modifier, values: [{ kind: "other", text: value }] })
-      : err({ reason: "malformed_value", parameter });
+      : err({ reason: "parameter_value_malformed", parameter });
   const texts = splitValues(value);
   if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
   const values = texts.map((text) => readValue(text, definition, { base, type: named })).filter((read) => read !== undefined);
-  if (values.length < texts.length) return err({ reason: "malformed_value", parameter });
+  if (values.length < texts.length) return err({ reason: "parameter_value_malformed", parameter });
   return ok(modifier === undefined ? { definition, values } : { definition, modifier, values });
 }
 

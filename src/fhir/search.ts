@@ -33,9 +33,9 @@ export interface Search extends Criteria {
 
 export type SearchRefusal =
   | ConditionRefusal
-  | { readonly reason: "repeated_parameter"; readonly parameter: string }
+  | { readonly reason: "parameter_repeated"; readonly parameter: string }
   | { readonly reason: "too_many_joins" }
-  | { readonly reason: "format_not_carried" }
+  | { readonly reason: "format_not_supported" }
   /** A conditional form that names no criterion would mean every resource of its type. */
   | { readonly reason: "criteria_missing" };
 
@@ -55,15 +55,15 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
   const once = new Map<string, string>();
   for (const { name, value } of pairs) {
     const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
-    if (notCarried.has(parameter)) return err({ reason: "parameter_not_carried", parameter });
+    if (notCarried.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
     if (isInclude(name)) {
       const include = readInclude(type, name, value);
-      if (include === undefined) return err({ reason: "malformed_value", parameter });
+      if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
       includes.push(include);
     } else if (isOfResult(parameter)) {
       // Two of these contradict each other, and servers differ in which they believe.
-      if (once.has(parameter)) return err({ reason: "repeated_parameter", parameter });
-      if (name !== parameter) return err({ reason: "modifier_not_carried", parameter });
+      if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
+      if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
       once.set(parameter, value);
       const refusal = refusePresentation(parameter, value);
       if (refusal !== undefined) return err(refusal);
@@ -80,9 +80,9 @@ export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base
   const count = once.get("_count");
   const list = once.get("_elements");
   const elements = list === undefined ? undefined : readElementList(type, list);
-  if (list !== undefined && elements === undefined) return err({ reason: "malformed_value", parameter: "_elements" });
+  if (list !== undefined && elements === undefined) return err({ reason: "parameter_value_malformed", parameter: "_elements" });
   // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
-  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "malformed_value", parameter: "_count" });
+  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "parameter_value_malformed", parameter: "_count" });
   return ok({
     type,
     parameters,
@@ -106,10 +106,10 @@ export const isOfPresentation = (name: string): boolean => name === "_format" ||
 
 /** Why a parameter of presentation cannot be had, if it cannot. White space is never part of an answer's meaning: `_pretty` is not refused. */
 export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
-  if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_carried" };
-  if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "malformed_value", parameter };
-  if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_carried", parameter };
-  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_carried", parameter }; // the origin's counts what is hidden
+  if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_supported" };
+  if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "parameter_value_malformed", parameter };
+  if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
+  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter }; // the origin's counts what is hidden
   return undefined;
 }
 
@@ -130,8 +130,8 @@ function readSort(
   for (const part of text === undefined ? [] : text.split(",")) {
     const descending = part.startsWith("-");
     const definition = known.get(descending ? part.slice(1) : part);
-    if (definition === undefined) return err({ reason: "malformed_value", parameter: "_sort" });
-    if (definition.paths === undefined) return err({ reason: "parameter_not_carried", parameter: definition.code });
+    if (definition === undefined) return err({ reason: "parameter_value_malformed", parameter: "_sort" });
+    if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: definition.code });
     keys.push({ definition, descending });
   }
   return ok(keys);

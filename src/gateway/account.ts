@@ -17,7 +17,7 @@ import { unitedPatients, type UniteRefusal } from "./united-patients.ts";
 export type AccountRefusal =
   | UniteRefusal
   /** More disclosures than one answer holds. */
-  | { readonly reason: "accounting_too_long" };
+  | { readonly reason: "too_many_disclosures" };
 
 export interface AccountPorts {
   readonly disclosures: Disclosures;
@@ -52,7 +52,7 @@ export async function account(scene: Scene, ports: AccountPorts): Promise<Result
     toldTo: asked.forIndividual ? "individual" : grant.toldTo,
     caller: scene.caller,
   });
-  if (found === "too_many") return err({ reason: "accounting_too_long" });
+  if (found === "too_many") return err({ reason: "too_many_disclosures" });
   const accounting = tellAccounting(found, ports.accounting, { patient: `Patient/${asked.id}`, isWhole, from, to, all: asked.all });
   const { text, headers } = written(accounting, scene);
   // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.

@@ -40,7 +40,7 @@ export type AdmitRefusal = { readonly reason: AdmitReason };
 export type AdmitReason =
   | "url_too_long"
   | "headers_too_large"
-  | "malformed_path"
+  | "path_malformed"
   | "token_in_url"
   | AuthorizationRefusal["reason"]
   | "body_not_expected"
@@ -77,7 +77,7 @@ export function admit(arrival: Arrival): Result<Call, AdmitRefusal> {
   const url = new URL(arrival.url);
   const path = fhirPath.exec(url.pathname)?.groups;
   // A dot segment would have been folded by the URL parser; one that is left hides behind an encoding that the grammar has no room for.
-  if (path?.["origin"] === undefined) return err({ reason: "malformed_path" });
+  if (path?.["origin"] === undefined) return err({ reason: "path_malformed" });
   const segments = (path["rest"] ?? "").split("/").slice(1);
 
   // RFC 6750 §5.3: a token in a URL is in every log between here and the client.

@@ -8,9 +8,9 @@ import { readOriginPage, type OriginPageRefusal } from "./origin-page.ts";
 
 export type RowsRefusal =
   | OriginPageRefusal
-  | { readonly reason: "answer_link_elsewhere" }
+  | { readonly reason: "answer_link_outside_origin" }
   /** More rows than the gateway goes through for one decision. */
-  | { readonly reason: "rows_too_many" };
+  | { readonly reason: "too_many_rows" };
 
 export interface Rows {
   readonly rows: readonly JsonObject[];
@@ -47,13 +47,13 @@ export async function allRows(
     const { base } = read.value;
     rows.push(...read.value.rows.filter((row) => counts(row, base)));
     if (page === 1 && read.value.next !== undefined) room = Math.min(rowsMax, Math.floor((pagesMax * read.value.rows.length) / 2));
-    if (rows.length > room) return err({ reason: "rows_too_many" });
+    if (rows.length > room) return err({ reason: "too_many_rows" });
     if (read.value.next === undefined) return ok({ rows, base });
     const link = linkBelow(base, read.value.next);
-    if (link === undefined) return err({ reason: "answer_link_elsewhere" });
+    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     next = { link };
   }
-  return err({ reason: "rows_too_many" });
+  return err({ reason: "too_many_rows" });
 }
 
 /** The matches of one page, and the origin's link to the next one, as it wrote it. */

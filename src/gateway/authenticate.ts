@@ -9,7 +9,7 @@ import type { Secret } from "#kernel/secret";
 import type { Call } from "./admit.ts";
 
 export type AuthenticateRefusal =
-  | { readonly reason: "token_missing" | "token_scheme_wrong" }
+  | { readonly reason: "token_missing" | "token_scheme_mismatch" }
   | CertificateRefusal
   | TokenRefusal
   | ProofRefusal
@@ -86,9 +86,9 @@ async function proofOf(
   switch (binding.kind) {
     case "certificate":
     case "none":
-      return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_wrong" });
+      return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_mismatch" });
     case "key":
-      if (scheme !== "dpop") return err({ reason: "token_scheme_wrong" });
+      if (scheme !== "dpop") return err({ reason: "token_scheme_mismatch" });
       return proofs.verify(proof, { method, url: askedUrl + path, at, token: { text, jkt: binding.jkt } });
   }
 }

@@ -21,7 +21,7 @@ const batchBytesMax = 4_194_304;
 
 /** Reads what was posted to the base. */
 export async function readBatchBody({ headers, body }: Pick<Arrival, "headers" | "body">): Promise<Result<Batch, BatchBodyRefusal>> {
-  if (!isCarried(headers, resourceTypes)) return err({ reason: "body_type_not_carried" });
+  if (!isCarried(headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readAll(body, batchBytesMax);
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
@@ -45,7 +45,7 @@ export function readAsked(
   if (!read.ok) return read;
   const interaction = read.value;
   if (isReading(interaction)) return ok({ kind: "reading", interaction, isHead: method === "HEAD" });
-  if (!isWriting(interaction)) return err({ reason: "interaction_not_carried", interaction: interaction.kind });
+  if (!isWriting(interaction)) return err({ reason: "interaction_not_supported", interaction: interaction.kind });
   const conditions = readConditions((name) => (name === "prefer" ? prefer : header(name)));
   if (!conditions.ok) return conditions;
   const body = bodyOf(interaction, resource);
@@ -64,8 +64,8 @@ function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<
     case "update":
     case "conditional-update":
       if (resource === undefined) return err({ reason: "body_missing" });
-      if (property(resource, "resourceType") !== interaction.type) return err({ reason: "body_of_another_type" });
-      if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "body_of_another_id" });
+      if (property(resource, "resourceType") !== interaction.type) return err({ reason: "resource_type_mismatch" });
+      if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "resource_id_mismatch" });
       return ok({ kind: "resource", resource });
   }
 }
@@ -74,7 +74,7 @@ function bodyOf(interaction: Writing, resource: JsonObject | undefined): Result<
 function patchIn(resource: JsonObject | undefined): Result<WriteBody, WriteBodyRefusal> {
   if (resource === undefined) return err({ reason: "body_missing" });
   if (property(resource, "resourceType") !== "Binary" || property(resource, "contentType") !== "application/json-patch+json")
-    return err({ reason: "patch_type_not_carried" });
+    return err({ reason: "patch_type_not_supported" });
   const data = textAt(resource, "data") ?? "";
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u.test(data)) return err({ reason: "body_not_json" });
   const json = readJson(Uint8Array.from(Buffer.from(data, "base64")));

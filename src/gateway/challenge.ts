@@ -14,7 +14,7 @@ export function challenge(publicUrl: string, origin: string | undefined, used: S
   const bearer = [...metadata, ...(used === "bearer" ? error : [])];
   const dpop = [`algs="${proofAlgorithms.join(" ")}"`, ...metadata, ...(used === "dpop" ? error : [])];
   const [asBearer, asDpop] = [`Bearer ${bearer.join(", ") || 'realm="phylax"'}`, `DPoP ${dpop.join(", ")}`];
-  if (used === undefined || refusal.reason === "token_scheme_wrong") return `${asBearer}, ${asDpop}`;
+  if (used === undefined || refusal.reason === "token_scheme_mismatch") return `${asBearer}, ${asDpop}`;
   return used === "bearer" ? asBearer : asDpop;
 }
 
@@ -24,40 +24,40 @@ export function scopeChallenge(used: Scheme, patient: string | undefined, { type
   return `${used === "bearer" ? "Bearer" : "DPoP"} error="insufficient_scope", scope="${scope}"`;
 }
 
-type OutOfScope = Extract<GatewayRefusal, { readonly reason: "out_of_scope" }>;
+type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient" }>;
 
 /** RFC 9449 §7.1 and §9: what the client should do differently; a client library repeats on `use_dpop_nonce` by itself. */
 const proofErrors: Readonly<Record<ProofRefusal["reason"], string>> = {
   proof_missing: "invalid_dpop_proof",
   proof_malformed: "invalid_dpop_proof",
-  proof_type_wrong: "invalid_dpop_proof",
+  proof_type_invalid: "invalid_dpop_proof",
   proof_algorithm_not_allowed: "invalid_dpop_proof",
-  proof_critical_header: "invalid_dpop_proof",
+  proof_critical_header_not_supported: "invalid_dpop_proof",
   proof_key_unusable: "invalid_dpop_proof",
-  proof_key_not_the_tokens: "invalid_dpop_proof",
-  proof_signature_wrong: "invalid_dpop_proof",
-  proof_method_wrong: "invalid_dpop_proof",
-  proof_url_wrong: "invalid_dpop_proof",
-  proof_token_wrong: "invalid_dpop_proof",
+  proof_key_mismatch: "invalid_dpop_proof",
+  proof_signature_invalid: "invalid_dpop_proof",
+  proof_method_mismatch: "invalid_dpop_proof",
+  proof_url_mismatch: "invalid_dpop_proof",
+  proof_token_mismatch: "invalid_dpop_proof",
   proof_expired: "invalid_dpop_proof",
-  proof_not_yet: "invalid_dpop_proof",
+  proof_not_yet_valid: "invalid_dpop_proof",
   proof_replayed: "invalid_dpop_proof",
   proof_nonce_missing: "use_dpop_nonce",
-  proof_nonce_old: "use_dpop_nonce",
+  proof_nonce_expired: "use_dpop_nonce",
 };
 
 /** No error of RFC 6750 §3.1 is about a signature: the request is not whole, and the token is as good as before. */
 const signatureErrors: Readonly<Record<RequestSignatureRefusal["reason"], string>> = {
-  request_unsigned: "invalid_request",
+  request_signature_missing: "invalid_request",
   request_signature_malformed: "invalid_request",
   request_signature_incomplete: "invalid_request",
-  request_part_unknown: "invalid_request",
+  request_signature_component_unknown: "invalid_request",
   request_signature_expired: "invalid_request",
-  request_signature_not_yet: "invalid_request",
-  request_key_unknown: "invalid_request",
-  request_algorithm_wrong: "invalid_request",
-  request_signature_wrong: "invalid_request",
-  content_digest_wrong: "invalid_request",
+  request_signature_not_yet_valid: "invalid_request",
+  request_signature_key_unknown: "invalid_request",
+  request_signature_algorithm_mismatch: "invalid_request",
+  request_signature_invalid: "invalid_request",
+  content_digest_mismatch: "invalid_request",
 };
 
 const errors: Readonly<Record<string, string>> = { ...proofErrors, ...signatureErrors };

@@ -13,11 +13,11 @@ export type PageRefusal =
   | OriginPageRefusal
   | Withheld
   /** The origin has more than it gave: a part is never passed off as the whole. */
-  | { readonly reason: "answer_not_whole" }
+  | { readonly reason: "answer_incomplete" }
   /** A paging link that leads away from the origin's own base, or back to a page that was read. */
-  | { readonly reason: "answer_link_elsewhere" | "answer_link_loops" }
+  | { readonly reason: "answer_link_outside_origin" | "answer_link_loops" }
   /** The origin does not know its own paging link any longer, or the row that the last page ended with. */
-  | { readonly reason: "page_link_gone" };
+  | { readonly reason: "page_link_target_absent" };
 
 /** A client's page in the making, of whatever list. Its rows have keys by which a further page finds its place. */
 export interface Fillable {
@@ -83,7 +83,7 @@ export async function fill<P extends Fillable>(
       ? readOriginPage(body, (entry) => rows.take(entry), first.type)
       : prepared(page, rows, body, first.type));
     if (!read.ok) return read;
-    if (rows.stage === "before") return err({ reason: "page_link_gone" });
+    if (rows.stage === "before") return err({ reason: "page_link_target_absent" });
     followed.add(at.link);
     if (pages === 1 && read.value.next !== undefined) page.holdTo(Math.max(1, rows.matches));
     if (rows.stage === "full") return ok({ page, next: { ...at, after: rows.last ?? at.after } });
@@ -91,10 +91,10 @@ export async function fill<P extends Fillable>(
     const seen = at.seen + rows.matches;
     if (read.value.next === undefined) {
       // Some servers cut a list short without a `next` link; their total still tells.
-      return (read.value.total ?? 0) > seen ? err({ reason: "answer_not_whole" }) : ok({ page, next: undefined });
+      return (read.value.total ?? 0) > seen ? err({ reason: "answer_incomplete" }) : ok({ page, next: undefined });
     }
     const link = linkBelow(base, read.value.next);
-    if (link === undefined) return err({ reason: "answer_link_elsewhere" });
+    if (link === undefined) return err({ reason: "answer_link_outside_origin" });
     if (followed.has(link)) return err({ reason: "answer_link_loops" });
     at = { question, posted, link, after: undefined, seen };
     if (pages === originPagesMax) return ok({ page, next: at });
@@ -115,7 +115,7 @@ async function prepared(
 }
 
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
-  if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_gone" };
+  if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_target_absent" };
   // A search that is well-formed by R4 and that this server does not know: the client can ask otherwise.
   const isRejected = refusal.reason === "origin_refused" && (refusal.status === 400 || refusal.status === 422);
   return isRejected && !isFurtherPage ? { reason: "origin_rejected_search", status: refusal.status } : refusal;

@@ -7,7 +7,7 @@ import { err, ok, type Result } from "#kernel/result";
 export type OriginRefusal =
   | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
-  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number };
+  | { readonly reason: "origin_circuit_open"; readonly retryAfterSeconds: number };
 
 /** An answer of the origin's that may be read on. */
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
@@ -32,8 +32,8 @@ export async function forward(
     case "unreachable":
     case "timed_out":
       return err(broken(answer));
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
   }
 }
 

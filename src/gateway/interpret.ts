@@ -10,7 +10,7 @@ import { pageBinding, sealedIn } from "./page-links.ts";
 export type InterpretRefusal =
   | InteractionRefusal
   | PageLinkRefusal
-  | { readonly reason: "form_not_expected" }
+  | { readonly reason: "form_type_not_supported" }
   /** The question is in the link: what stands beside it would be a second one. */
   | { readonly reason: "page_link_with_parameters" };
 
@@ -64,7 +64,7 @@ async function openPage(
 async function readForm(call: Call, { headers, body }: Pick<Arrival, "headers" | "body">): Promise<Result<string, InterpretRefusal>> {
   if (call.method !== "POST" || call.segments.at(-1) !== "_search" || body === null || body === undefined) return ok("");
   const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_not_expected" });
+  if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
   let text = "";
   for await (const chunk of body) {
     // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.

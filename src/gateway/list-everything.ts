@@ -42,7 +42,7 @@ export async function listEverything(
 }
 
 async function referred(references: readonly string[], ask: Ask): Promise<Result<readonly JsonObject[], GatherRefusal>> {
-  if (references.length > referredMax) return err({ reason: "rows_too_many" });
+  if (references.length > referredMax) return err({ reason: "too_many_rows" });
   const byType = Map.groupBy(references, (reference) => reference.slice(0, reference.indexOf("/")));
   const resources: JsonObject[] = [];
   for (const [type, among] of byType) {

@@ -75,7 +75,7 @@ async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>,
       residences.note(row);
       for (const patient of of(row, found.value.base)) patients.add(patient);
     }
-    return patients.size > patientsMax ? err({ reason: "rows_too_many" } as const) : found;
+    return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;
   };
   const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
     add(search(ask, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>

@@ -32,7 +32,7 @@ export async function resolveJoins(
     const led = await leadOf(join, ask, names);
     if (!led.ok) return led;
     const among = [...led.value].filter((reference) => join.kind === "chain" || reference.startsWith(`${join.type}/`));
-    if (among.length > rowsMax) return err({ reason: "rows_too_many" });
+    if (among.length > rowsMax) return err({ reason: "too_many_rows" });
     const parameter = parameterOf(join, among);
     if (among.length === 0 || parameter === undefined) return ok(undefined);
     parameters.push(parameter);

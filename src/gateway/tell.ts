@@ -18,7 +18,7 @@ export type TellRefusal =
   | PolicyRefusal
   | WriteBodyRefusal
   /** Of `$validate`: a profile or a mode to judge by. */
-  | { readonly reason: "parameter_not_carried"; readonly parameter: string };
+  | { readonly reason: "parameter_not_supported"; readonly parameter: string };
 
 export interface TellPorts {
   readonly publicUrl: string;
@@ -49,7 +49,7 @@ async function validated(
   { type, id }: Extract<Told, { kind: "validate" }>,
   { call, message }: Scene,
 ): Promise<Result<object, TellRefusal>> {
-  if (!isCarried(message.headers, resourceTypes)) return err({ reason: "body_type_not_carried" });
+  if (!isCarried(message.headers, resourceTypes)) return err({ reason: "body_type_not_supported" });
   const bytes = await readAll(message.body);
   if (!bytes.ok) return bytes;
   const json = readJson(bytes.value);
@@ -57,7 +57,7 @@ async function validated(
   const resource = resourceIn(json.value, type);
   if (!resource.ok) return resource;
   const own = property(resource.value, "id");
-  if (id !== undefined && own !== undefined && own !== id) return err({ reason: "body_of_another_id" });
+  if (id !== undefined && own !== undefined && own !== id) return err({ reason: "resource_id_mismatch" });
   const issues = validateResource(resource.value);
   if (issues.length > 0) return ok(bodyOutcome(issues, call.id));
   return ok(operationOutcome({ severity: "information", code: "informational", text: "The structure is that of R4.", requestId: call.id }));
@@ -65,14 +65,14 @@ async function validated(
 
 /** Sent as it is, or as the one parameter `resource` (http://hl7.org/fhir/R4/resource-operation-validate.html). */
 function resourceIn(body: Json, type: string): Result<JsonObject, TellRefusal> {
-  if (!isObject(body)) return err({ reason: "body_of_another_type" });
+  if (!isObject(body)) return err({ reason: "resource_type_mismatch" });
   if (textAt(body, "resourceType") === type) return ok(body);
   const parameters = property(body, "parameter");
-  if (textAt(body, "resourceType") !== "Parameters" || !isArray(parameters)) return err({ reason: "body_of_another_type" });
+  if (textAt(body, "resourceType") !== "Parameters" || !isArray(parameters)) return err({ reason: "resource_type_mismatch" });
   const [sent, other] = parameters.toSorted((a, b) => Number(isNamed(b)) - Number(isNamed(a)));
-  if (other !== undefined) return err({ reason: "parameter_not_carried", parameter: nameOf(other) });
+  if (other !== undefined) return err({ reason: "parameter_not_supported", parameter: nameOf(other) });
   const resource = sent !== undefined && isObject(sent) && isNamed(sent) ? property(sent, "resource") : undefined;
-  return isObject(resource) && textAt(resource, "resourceType") === type ? ok(resource) : err({ reason: "body_of_another_type" });
+  return isObject(resource) && textAt(resource, "resourceType") === type ? ok(resource) : err({ reason: "resource_type_mismatch" });
 }
 
 const isNamed = (parameter: Json) => isObject(parameter) && textAt(parameter, "name") === "resource";

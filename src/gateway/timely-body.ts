@@ -1,7 +1,7 @@
 /** What a caller sends did not come in time, or its sender broke off. */
 export class BodyNotWhole extends Error {
   override readonly name = "BodyNotWhole";
-  readonly reason: "body_too_slow" | "body_broken_off";
+  readonly reason: "body_timed_out" | "body_broken_off";
 
   constructor(reason: BodyNotWhole["reason"]) {
     super();
@@ -20,7 +20,7 @@ export async function* timelyBody(body: ReadableStream<Uint8Array>, milliseconds
   const reader = body.getReader();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, refuse) => {
-    timer = setTimeout(() => refuse(new BodyNotWhole("body_too_slow")), milliseconds);
+    timer = setTimeout(() => refuse(new BodyNotWhole("body_timed_out")), milliseconds);
   });
   try {
     for (;;) {

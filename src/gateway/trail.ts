@@ -99,11 +99,11 @@ export class Trail {
       const { budgets = [] } = this.#facts;
       for (const [name, value] of Object.entries(exhaustedHeaders(refusal, budgets, this.#ports.jitter()))) headers.set(name, value);
     }
-    if (refusal.reason === "origin_resting") headers.set("retry-after", String(refusal.retryAfterSeconds));
-    if (refusal.reason === "unsupported_method") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
+    if (refusal.reason === "origin_circuit_open") headers.set("retry-after", String(refusal.retryAfterSeconds));
+    if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
     if (isOfSignature(refusal.reason)) headers.set("accept-signature", acceptSignature(this.#arrival));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
-    if (refusal.reason === "out_of_scope" && call?.scheme !== undefined)
+    if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));
     const answer = outcomeAnswer(this.#arrival.id, face, this.#mediaType, headers, "issues" in refusal ? refusal.issues : []);
     return this.#signed(answer, async () => [await answer.clone().bytes()]);

@@ -154,7 +154,7 @@ const splitAt = (reference: string): readonly string[] => [
 ];
 
 async function findOne(type: string, query: string, scene: BatchScene): Promise<Result<string | undefined, GatewayRefusal>> {
-  if (!isResourceType(type)) return err({ reason: "unknown_type" });
+  if (!isResourceType(type)) return err({ reason: "resource_type_unknown" });
   const pairs = readQuery(query);
   if (!pairs.ok) return pairs;
   const criteria = readCriteria(type, pairs.value, scene.base);
@@ -187,9 +187,9 @@ async function send(sending: readonly Ready[], scene: BatchScene): Promise<Resul
       return err(refusalOf(answer.status));
     case "unreachable":
     case "timed_out":
-      return err({ reason: "write_unanswered" });
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: "write_outcome_unknown" });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the writes
       const read = whole.ok ? readJson(whole.value) : undefined;

@@ -1,7 +1,7 @@
 import type { DisclosedWindow } from "#phi/disclosure";
 
 /** What an answer broke off at. Of a client that left nothing more is known than that it does not take what is written. */
-export type BreakReason = "lease_lost" | "window_not_recorded" | "client_gone";
+export type BreakReason = "lease_lost" | "window_not_recorded" | "client_disconnected";
 
 export interface WindowDesk {
   /** Throws when the client may not be answered any longer, or nobody knows. */
@@ -30,7 +30,7 @@ async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   desk: WindowDesk,
 ): Promise<void> {
-  let at: BreakReason = "client_gone";
+  let at: BreakReason = "client_disconnected";
   try {
     for (const [index, window] of windows.entries()) {
       if (index > 0) {
@@ -39,7 +39,7 @@ async function write(
         at = "window_not_recorded";
         await desk.record(window, index + 1);
       }
-      at = "client_gone";
+      at = "client_disconnected";
       await writer.write(window.body);
     }
     await writer.close();

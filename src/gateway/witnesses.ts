@@ -15,13 +15,13 @@ export async function referredTo(
   { witnesses, referredBy }: ReadExpectation,
   ask: Ask,
   names: Omit<NamedBases, "origin">,
-): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_out_of_reach" }>> {
+): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
   if (witnesses.length === 0) return ok(grant);
   const each = await Promise.all(witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, ask, names) })));
   const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
   if (leading.length > 0) return ok(referredBy(new Set(leading)));
   const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
-  return failed[0] ?? err({ reason: "row_out_of_reach" });
+  return failed[0] ?? err({ reason: "row_outside_access" });
 }
 
 async function hasWitness(

@@ -23,9 +23,9 @@ export type WriteBodyRefusal =
   | ConditionsRefusal
   | PatchRefusal
   | { readonly reason: `body_${Exclude<JsonRefusal["reason"], "too_large">}` | "body_too_large" }
-  | { readonly reason: "body_type_not_carried" | "patch_type_not_carried" | "body_missing" }
+  | { readonly reason: "body_type_not_supported" | "patch_type_not_supported" | "body_missing" }
   /** Not of the type of the address, or not of its id (FHIR R4 http §3.1.0.4). */
-  | { readonly reason: "body_of_another_type" | "body_of_another_id" };
+  | { readonly reason: "resource_type_mismatch" | "resource_id_mismatch" };
 
 /** Of a write's body. What it grows to when it is read, merged, checked and written out is ten times as much, of an isolate's 128 MB. */
 export const writeBytesMax = 1_048_576;
@@ -41,7 +41,7 @@ export async function readWrite(
     return ok({ interaction, body: { kind: "none" }, conditions: conditions.value });
   const isPatch = interaction.kind === "patch" || interaction.kind === "conditional-patch";
   if (!isCarried(headers, isPatch ? patchTypes : resourceTypes))
-    return err({ reason: isPatch ? "patch_type_not_carried" : "body_type_not_carried" });
+    return err({ reason: isPatch ? "patch_type_not_supported" : "body_type_not_supported" });
   const bytes = await readAll(body);
   if (!bytes.ok) return bytes;
   const read = bodyOf(interaction, bytes.value);
@@ -57,8 +57,8 @@ export function bodyOf(interaction: Writing, bytes: Uint8Array): Result<WriteBod
     return operations.ok ? ok({ kind: "patch", operations: operations.value }) : operations;
   }
   const resource = json.value;
-  if (!isObject(resource) || property(resource, "resourceType") !== interaction.type) return err({ reason: "body_of_another_type" });
-  if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "body_of_another_id" });
+  if (!isObject(resource) || property(resource, "resourceType") !== interaction.type) return err({ reason: "resource_type_mismatch" });
+  if (interaction.kind === "update" && textAt(resource, "id") !== interaction.id) return err({ reason: "resource_id_mismatch" });
   return ok({ kind: "resource", resource });
 }
 

@@ -16,7 +16,7 @@ import { allRows, type Ask, type RowsRefusal } from "./all-rows.ts";
 export type CriteriaRefusal =
   | PolicyRefusal
   | RowsRefusal
-  | { readonly reason: "criteria_not_carried"; readonly parameter: string }
+  | { readonly reason: "criteria_not_supported"; readonly parameter: string }
   /** More than one row that may be seen (FHIR R4 http §3.1.0.5.1). */
   | { readonly reason: "criteria_ambiguous" };
 
@@ -52,7 +52,7 @@ interface FoundRow {
  */
 export async function findRow(criteria: Search, scene: CriteriaScene): Promise<Result<FoundRow | undefined, CriteriaRefusal>> {
   const parameter = undecidable(criteria);
-  if (parameter !== undefined) return err({ reason: "criteria_not_carried", parameter });
+  if (parameter !== undefined) return err({ reason: "criteria_not_supported", parameter });
   const grant = evaluate(scene.policy, scene.access, { kind: "search", posted: true, ...criteria });
   if (!grant.ok) return grant;
   const { ask, viewOf, viewInside, mayLinkTo } = grant.value;

@@ -31,17 +31,17 @@ type PlanReason =
   | OriginRefusal
   | PatchRefusal
   | BodyRefusal
-  | { readonly reason: `answer_${JsonRefusal["reason"]}` | "answer_not_asked" | "answer_too_large" | "row_out_of_reach" }
+  | { readonly reason: `answer_${JsonRefusal["reason"]}` | "answer_mismatch" | "answer_too_large" | "row_outside_access" }
   | { readonly reason: "resource_withheld"; readonly because: CutRefusal }
-  | { readonly reason: "patch_not_a_resource" | "body_of_another_type" | "body_of_another_id" }
+  | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
   /** It is not the version that the client has seen, or has none that a write could be held to. */
   | { readonly reason: "version_not_current" | "version_missing" }
   /** What becomes of it is outside what may be written, or would be another patient's. */
-  | { readonly reason: "result_out_of_reach" | "result_moved" }
+  | { readonly reason: "result_outside_access" | "result_changes_patient" }
   /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
-  | { readonly reason: "result_widens" }
+  | { readonly reason: "result_widens_access" }
   /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
-  | { readonly reason: "reference_conditional" };
+  | { readonly reason: "conditional_reference_not_supported" };
 
 /** What a write comes to, all decided and nothing done. */
 export type PlannedWrite =
@@ -113,11 +113,11 @@ async function planCreate(
   const { type } = write;
   const grant = evaluateWrite(policy, access, write);
   if (!grant.ok) return grant;
-  if (body.kind !== "resource") return err({ reason: "body_of_another_type" });
+  if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
   const { id: _given, ...submitted } = body.resource; // the server gives it (FHIR R4 http §3.1.0.8)
   // The origin's own base is not known yet, and a body names what it refers to by the gateway's.
   const view = grant.value.writable(submitted, base);
-  if (view === undefined) return err({ reason: "result_out_of_reach" });
+  if (view === undefined) return err({ reason: "result_outside_access" });
   const context = {
     bases: { origin: base, public: base },
     sources: new WeakMap<JsonObject, JsonObject>(),
@@ -125,9 +125,9 @@ async function planCreate(
   };
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
-  if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_out_of_reach" });
-  if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens" });
-  if (conditionalReferences(merged.value).length > 0) return err({ reason: "reference_conditional" });
+  if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_outside_access" });
+  if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens_access" });
+  if (conditionalReferences(merged.value).length > 0) return err({ reason: "conditional_reference_not_supported" });
   const { patients, unnamed } = concernedBy(merged.value, [base]);
   const concerned = { patients: new Set(patients), unnamed };
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
@@ -174,18 +174,19 @@ function decideChange(
   if (kind === "delete") return send({ method: "DELETE", path, version }, stored);
   const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
   if (!submitted.ok) return submitted;
-  if (property(submitted.value, "resourceType") !== type) return err({ reason: "body_of_another_type" });
-  if (property(submitted.value, "id") !== id) return err({ reason: "body_of_another_id" });
+  if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
+  if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
   const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
   const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, patched: kind === "patch" });
   if (!merged.ok) return merged;
   const result = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
-  if (conditionalReferences(result).some((reference) => !standing.has(reference))) return err({ reason: "reference_conditional" });
-  if (!sameOwners(stored, result, origin)) return err({ reason: "result_moved" });
+  if (conditionalReferences(result).some((reference) => !standing.has(reference)))
+    return err({ reason: "conditional_reference_not_supported" });
+  if (!sameOwners(stored, result, origin)) return err({ reason: "result_changes_patient" });
   if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
-    return err({ reason: "result_out_of_reach" });
-  if (grant.widens(stored, result)) return err({ reason: "result_widens" });
+    return err({ reason: "result_outside_access" });
+  if (grant.widens(stored, result)) return err({ reason: "result_widens_access" });
   return send({ method: "PUT", path, version, body: JSON.stringify(result) }, stored, result);
 }
 
@@ -209,10 +210,10 @@ function standingIn(
   const read = readJson(bytes);
   if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
   const stored = read.value;
-  if (!isObject(stored)) return err({ reason: "answer_not_asked" });
+  if (!isObject(stored)) return err({ reason: "answer_mismatch" });
   const [shownBy, view] = [seen?.viewOf(stored, bases.origin), writable(stored, bases.origin)];
-  if (seen === undefined || shownBy === undefined || view === undefined) return err({ reason: "row_out_of_reach" });
-  if (property(stored, "resourceType") !== type || property(stored, "id") !== id) return err({ reason: "answer_not_asked" });
+  if (seen === undefined || shownBy === undefined || view === undefined) return err({ reason: "row_outside_access" });
+  if (property(stored, "resourceType") !== type || property(stored, "id") !== id) return err({ reason: "answer_mismatch" });
   const sources = new WeakMap<JsonObject, JsonObject>();
   const cut = cutResource(stored, shownBy, {
     bases,

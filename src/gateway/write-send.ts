@@ -16,10 +16,10 @@ import type { PlannedWrite } from "./write-plan.ts";
 /** What the origin made of a write that it was sent. */
 export type SendRefusal =
   | { readonly reason: "origin_unknown" | "absent" }
-  | { readonly reason: "origin_resting"; readonly retryAfterSeconds: number }
-  | { readonly reason: "origin_refused" | "write_conflict" | "write_stale" | "write_rejected"; readonly status: number }
+  | { readonly reason: "origin_circuit_open"; readonly retryAfterSeconds: number }
+  | { readonly reason: "origin_refused" | "write_conflict" | "write_precondition_failed" | "write_rejected"; readonly status: number }
   /** Nobody knows whether it was done: the origin did not answer, or the connection broke. */
-  | { readonly reason: "write_unanswered" };
+  | { readonly reason: "write_outcome_unknown" };
 
 /** A write that was done. */
 export interface DoneWrite {
@@ -58,9 +58,9 @@ export async function sendWrite(
       return err(refusalOf(answer.status));
     case "unreachable":
     case "timed_out":
-      return err({ reason: "write_unanswered" });
-    case "resting":
-      return err({ reason: "origin_resting", retryAfterSeconds: answer.retryAfterSeconds });
+      return err({ reason: "write_outcome_unknown" });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
     case "written": {
       const whole = await readWhole(answer.body); // that it breaks off says nothing about the write
       const body = whole.ok && whole.value.length > 0 ? whole.value : undefined;
@@ -74,7 +74,7 @@ export async function sendWrite(
 /** 409 and 412: somebody else was there in between. 400 and 422: it is not taken by rules of the origin's own. */
 export function refusalOf(status: number): SendRefusal {
   if (status === 409) return { reason: "write_conflict", status };
-  if (status === 412) return { reason: "write_stale", status };
+  if (status === 412) return { reason: "write_precondition_failed", status };
   if (status === 400 || status === 422) return { reason: "write_rejected", status };
   return { reason: "origin_refused", status };
 }

@@ -12,14 +12,14 @@ export interface Agreement {
 }
 
 export type AgreementRefusal = {
-  readonly reason: "agreement_not_begun" | "agreement_lapsed" | "agreement_without_purpose";
+  readonly reason: "agreement_not_yet_in_force" | "agreement_expired" | "purpose_not_in_agreement";
   readonly agreement: string;
 };
 
 /** In force: from ≤ at < to, and only for the purposes it names. */
 export function inForce(agreement: Agreement, purpose: Purpose, at: Instant): Result<Agreement, AgreementRefusal> {
-  if (at < agreement.from) return err({ reason: "agreement_not_begun", agreement: agreement.id });
-  if (at >= agreement.to) return err({ reason: "agreement_lapsed", agreement: agreement.id });
-  if (!agreement.purposes.includes(purpose)) return err({ reason: "agreement_without_purpose", agreement: agreement.id });
+  if (at < agreement.from) return err({ reason: "agreement_not_yet_in_force", agreement: agreement.id });
+  if (at >= agreement.to) return err({ reason: "agreement_expired", agreement: agreement.id });
+  if (!agreement.purposes.includes(purpose)) return err({ reason: "purpose_not_in_agreement", agreement: agreement.id });
   return ok(agreement);
 }

@@ -22,15 +22,15 @@ export interface ProvenAssertion extends Assertion {
 
 export type AssertionRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }
+  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" }
   | {
       readonly reason:
-        | "assertion_type_wrong"
-        | "assertion_subject_wrong"
-        | "assertion_audience_wrong"
+        | "assertion_type_invalid"
+        | "assertion_subject_mismatch"
+        | "assertion_audience_mismatch"
         | "assertion_expired"
-        | "assertion_not_yet"
-        | "assertion_lives_too_long";
+        | "assertion_not_yet_valid"
+        | "assertion_lifetime_too_long";
     }
   | { readonly reason: "claim_malformed"; readonly claim: string };
 
@@ -75,14 +75,14 @@ export function readAssertion(claims: unknown, expected: AssertionExpectation): 
   if (!read.success) return err({ reason: "claim_malformed", claim: String(read.error.issues[0]?.path[0] ?? "") });
   const { iss, sub, aud, jti, exp, iat, nbf } = read.data;
 
-  if (iss !== expected.client || sub !== expected.client) return err({ reason: "assertion_subject_wrong" });
-  if (!audienceFits[expected.profile](aud, expected)) return err({ reason: "assertion_audience_wrong" });
+  if (iss !== expected.client || sub !== expected.client) return err({ reason: "assertion_subject_mismatch" });
+  if (!audienceFits[expected.profile](aud, expected)) return err({ reason: "assertion_audience_mismatch" });
 
   const now = epochSeconds(expected.at);
   if (exp * 1000 <= expected.at) return err({ reason: "assertion_expired" });
-  if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "assertion_not_yet" });
+  if ((iat ?? 0) > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "assertion_not_yet_valid" });
   // By the client's own clock when it says when it signed, else by ours.
-  if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax) return err({ reason: "assertion_lives_too_long" });
+  if (exp - (iat ?? now) > assertionRules[expected.profile].lifetimeSecondsMax) return err({ reason: "assertion_lifetime_too_long" });
   return ok({ id: jti, expires: instant(Math.ceil(exp * 1000)) }); // RFC 7519 §2: a NumericDate may have any fraction
 }
 

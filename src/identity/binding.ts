@@ -12,7 +12,7 @@ export interface Unbound {
   readonly kind: "none";
 }
 
-export type BindingRefusal = { readonly reason: "token_unbound" | "binding_unsupported" };
+export type BindingRefusal = { readonly reason: "token_unbound" | "binding_not_supported" };
 
 const thumbprint = /^[A-Za-z0-9_-]{43}$/u;
 
@@ -22,7 +22,7 @@ export function boundTo(cnf: Readonly<Record<string, unknown>> | undefined): Res
   if (member === undefined) return err({ reason: "token_unbound" });
   const [method, value] = member;
   // A second method of confirmation would have to hold too, and an unknown one cannot be checked.
-  if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt")) return err({ reason: "binding_unsupported" });
+  if (others.length > 0 || (method !== "x5t#S256" && method !== "jkt")) return err({ reason: "binding_not_supported" });
   if (typeof value !== "string" || !thumbprint.test(value)) return err({ reason: "token_unbound" });
   return ok(method === "jkt" ? { kind: "key", jkt: value } : { kind: "certificate", x5t: value });
 }

@@ -39,7 +39,7 @@ export function readExternalToken(
   const { iss, sub, jti, aud, exp, cnf } = read.data;
 
   if (iss !== issuer.iss) return err({ reason: "issuer_unknown" });
-  if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_wrong" });
+  if (!isFor(aud, issuer.audience, expected.bases)) return err({ reason: "audience_mismatch" });
   const times = withinTimes(read.data, expected.at, lifetimeSecondsMax);
   if (!times.ok) return times;
   // Without any `cnf` it is for the client's entry to say whether it may come; one that is empty or unknown is no way to say "none".

@@ -248,7 +248,7 @@ function canonical(value: unknown): string {
 }
 
 function clash(path: readonly PropertyKey[], problem: string): RegistryProblem {
-  return { reason: "clash", pointer: pointer(path), problem };
+  return { reason: "conflict", pointer: pointer(path), problem };
 }
 
 function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {

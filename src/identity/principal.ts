@@ -44,15 +44,15 @@ export type PrincipalRefusal =
   | {
       readonly reason:
         | "certificate_missing"
-        | "certificate_not_the_tokens"
+        | "certificate_mismatch"
         | "proof_missing"
-        | "binding_not_the_clients"
+        | "binding_mismatch"
         | "token_unbound"
         | "client_unknown";
     }
   | { readonly reason: "grant_missing"; readonly purpose: Purpose }
   /** A scope is held to the token's patient, or the client is, and the token names none, or another one. */
-  | { readonly reason: "patient_missing" | "patient_not_the_clients" | "patient_of_unknown_origin" };
+  | { readonly reason: "patient_missing" | "patient_mismatch" | "patient_origin_unknown" };
 
 export interface Evidence {
   readonly token: ProvenToken;
@@ -73,7 +73,7 @@ export function identify({ token, certificate, proof, client, origin, purpose, a
   if (client === undefined || !isClientOf(token, client)) return err({ reason: "client_unknown" });
   const unbound = token.binding.kind === "none";
   if (unbound && (client.unboundUntil === undefined || at >= client.unboundUntil)) return err({ reason: "token_unbound" });
-  if (!unbound && client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_not_the_clients" });
+  if (!unbound && client.tokensBoundTo !== token.binding.kind) return err({ reason: "binding_mismatch" });
   const admitted = unbound ? admitUnbound(client, certificate, at) : admitClient(client, certificate, at);
   if (!admitted.ok) return admitted;
 
@@ -131,7 +131,7 @@ function confirmed(
   switch (binding.kind) {
     case "certificate": // RFC 8705 §3
       if (certificate === undefined) return err({ reason: "certificate_missing" });
-      return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_not_the_tokens" });
+      return sameText(binding.x5t, certificate.x5t) ? ok(binding) : err({ reason: "certificate_mismatch" });
     case "key": // RFC 9449 §7.1
       return proof !== undefined && sameText(binding.jkt, proof.jkt) ? ok(binding) : err({ reason: "proof_missing" });
     case "none": // RFC 6750 §1.2: nothing to hold. Whether it may come at all, the client's entry says.
@@ -160,16 +160,16 @@ function scopesOf(token: AccessToken, client: ClientRecord, grant: ClientGrant):
   if (needed && token.patient === undefined) return err({ reason: "patient_missing" });
   // An id means a patient, or a user, of one origin, and at another one somebody else.
   const origins = new Set(client.grants.map(({ origin }) => origin));
-  if ((needed || byUser) && origins.size > 1 && !token.namesBase) return err({ reason: "patient_of_unknown_origin" });
+  if ((needed || byUser) && origins.size > 1 && !token.namesBase) return err({ reason: "patient_origin_unknown" });
   if (!needed || token.patient === undefined) return ok(scopes);
-  if (client.patient !== undefined && !sameText(client.patient, token.patient)) return err({ reason: "patient_not_the_clients" });
+  if (client.patient !== undefined && !sameText(client.patient, token.patient)) return err({ reason: "patient_mismatch" });
   return ok(scopes);
 }
 
 /** Id of the agreement of a grant, when it is in force for the grant's purpose. */
 export function agreementOf(client: ClientRecord, grant: ClientGrant, at: Instant): Result<string, AgreementRefusal> {
   const agreement = client.agreements.find(({ id }) => id === grant.agreement);
-  if (agreement === undefined) return err({ reason: "agreement_without_purpose", agreement: grant.agreement });
+  if (agreement === undefined) return err({ reason: "purpose_not_in_agreement", agreement: grant.agreement });
   const force = inForce(agreement, grant.purpose, at);
   return force.ok ? ok(agreement.id) : force;
 }

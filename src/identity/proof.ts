@@ -24,21 +24,21 @@ export type ProofRefusal =
       readonly reason:
         | "proof_missing"
         | "proof_malformed"
-        | "proof_type_wrong"
+        | "proof_type_invalid"
         | "proof_algorithm_not_allowed"
-        | "proof_critical_header"
+        | "proof_critical_header_not_supported"
         | "proof_key_unusable"
-        | "proof_key_not_the_tokens"
-        | "proof_signature_wrong"
-        | "proof_method_wrong"
-        | "proof_url_wrong"
-        | "proof_token_wrong"
+        | "proof_key_mismatch"
+        | "proof_signature_invalid"
+        | "proof_method_mismatch"
+        | "proof_url_mismatch"
+        | "proof_token_mismatch"
         | "proof_expired"
-        | "proof_not_yet"
+        | "proof_not_yet_valid"
         | "proof_replayed";
     }
   /** Good but for its nonce, and the nonce to come back with. */
-  | { readonly reason: "proof_nonce_missing" | "proof_nonce_old"; readonly nonce: string };
+  | { readonly reason: "proof_nonce_missing" | "proof_nonce_expired"; readonly nonce: string };
 
 export interface ProofExpectation {
   readonly method: string;
@@ -65,9 +65,9 @@ const ageSecondsMax = 60;
 
 /** The key that a proof shows, before anything is proven by it. RFC 9449 §4.3 checks 4, 5 and 7. */
 export function readProofKey({ typ, alg, crit, jwk }: CompactJws["header"]): Result<PublicJwk, ProofRefusal> {
-  if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ)) return err({ reason: "proof_type_wrong" });
+  if (typeof typ !== "string" || !/^(?:application\/)?dpop\+jwt$/iu.test(typ)) return err({ reason: "proof_type_invalid" });
   if (!proofAlgorithms.some((allowed) => allowed === alg)) return err({ reason: "proof_algorithm_not_allowed" });
-  if (crit !== undefined) return err({ reason: "proof_critical_header" }); // RFC 7515 §4.1.11: no extension is understood here
+  if (crit !== undefined) return err({ reason: "proof_critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
   const key = publicJwk.safeParse(jwk); // strict: a private member is refused with the rest
   return key.success ? ok(key.data) : err({ reason: "proof_key_unusable" });
 }
@@ -95,16 +95,16 @@ export async function readProof(claims: unknown, expected: ProofExpectation): Pr
   if (!read.success) return err({ reason: "proof_malformed" });
   const { jti, htm, htu, iat, exp, nbf, ath, nonce } = read.data;
 
-  if (htm !== expected.method) return err({ reason: "proof_method_wrong" }); // RFC 9110 §9.1: methods are case-sensitive
+  if (htm !== expected.method) return err({ reason: "proof_method_mismatch" }); // RFC 9110 §9.1: methods are case-sensitive
   const url = normalHttpUri(htu);
-  if (url === undefined || url !== normalHttpUri(expected.url)) return err({ reason: "proof_url_wrong" });
+  if (url === undefined || url !== normalHttpUri(expected.url)) return err({ reason: "proof_url_mismatch" });
   if (expected.token !== undefined) {
     const hash = await sha256Base64url(expected.token.text.reveal());
-    if (ath === undefined || !sameText(ath, hash)) return err({ reason: "proof_token_wrong" });
+    if (ath === undefined || !sameText(ath, hash)) return err({ reason: "proof_token_mismatch" });
   }
 
   const now = epochSeconds(expected.at);
   if (now - iat > ageSecondsMax || (exp !== undefined && exp * 1000 <= expected.at)) return err({ reason: "proof_expired" });
-  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "proof_not_yet" });
+  if (iat > now + aheadSecondsMax || (nbf ?? 0) > now + aheadSecondsMax) return err({ reason: "proof_not_yet_valid" });
   return ok({ id: jti, made: instant(iat * 1000), nonce });
 }

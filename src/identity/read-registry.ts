@@ -32,7 +32,7 @@ function problemOf(error: z.ZodError): RegistryProblem {
 }
 
 function not(path: readonly PropertyKey[], what: string): RegistryProblem {
-  return { reason: "unsupported", pointer: pointer(path), problem: `this version cannot enforce ${what}` };
+  return { reason: "not_supported", pointer: pointer(path), problem: `this version cannot enforce ${what}` };
 }
 
 function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
@@ -43,7 +43,7 @@ function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | u
   for (const [i, { scopes }] of grants.entries()) {
     const read = parseScopes(scopes);
     if (read.ok) continue;
-    if (read.error.reason === "scope_query_unsupported") return not(["grants", i, "scopes"], "scopes by anything but category");
+    if (read.error.reason === "scope_query_not_supported") return not(["grants", i, "scopes"], "scopes by anything but category");
   }
   for (const [i, { credentials }] of origins.entries()) {
     const { kind } = credentials;

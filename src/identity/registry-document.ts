@@ -267,7 +267,7 @@ export type RegistryDocument = z.infer<typeof registryDocument>;
 
 /** What is wrong with a registry file, and where (RFC 6901). Never quotes a value. */
 export interface RegistryProblem {
-  readonly reason: "invalid" | "unsupported" | "clash";
+  readonly reason: "invalid" | "not_supported" | "conflict";
   readonly pointer: string;
   readonly problem: string;
 }

@@ -22,17 +22,17 @@ export interface RequestSigner {
 export type RequestSignatureRefusal =
   | {
       readonly reason:
-        | "request_unsigned"
+        | "request_signature_missing"
         | "request_signature_malformed"
         | "request_signature_expired"
-        | "request_signature_not_yet"
-        | "request_key_unknown"
-        | "request_algorithm_wrong"
-        | "request_signature_wrong"
-        | "content_digest_wrong";
+        | "request_signature_not_yet_valid"
+        | "request_signature_key_unknown"
+        | "request_signature_algorithm_mismatch"
+        | "request_signature_invalid"
+        | "content_digest_mismatch";
     }
   /** Which part it must cover and does not, or which it covers and nobody can read. */
-  | { readonly reason: "request_signature_incomplete" | "request_part_unknown"; readonly part: string };
+  | { readonly reason: "request_signature_incomplete" | "request_signature_component_unknown"; readonly part: string };
 
 /** Proves that a client's key signed a request (RFC 9421, FAPI 2.0 HTTP Signatures). Never throws for a bad signature. */
 export interface RequestSignatures {
@@ -80,7 +80,7 @@ export function readSignatureInput(
   const now = epochSeconds(at);
   if (now - Number(created) > ageSecondsMax) return err({ reason: "request_signature_expired" });
   if (expires !== undefined && Number(expires) * 1000 <= at) return err({ reason: "request_signature_expired" });
-  if (Number(created) > now + aheadSecondsMax) return err({ reason: "request_signature_not_yet" });
+  if (Number(created) > now + aheadSecondsMax) return err({ reason: "request_signature_not_yet_valid" });
   return ok({ kid, alg });
 }
 
@@ -96,7 +96,7 @@ export function signatureBase(
   const lines: string[] = [];
   for (const part of parts) {
     const value = componentOf(part, request);
-    if (value === undefined) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
+    if (value === undefined) return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
     lines.push(`"${part}": ${value}`);
   }
   return ok([...lines, `"@signature-params": ${parameters}`].join("\n"));

@@ -22,7 +22,12 @@ export type Scopes = readonly Scope[];
 
 /** Never the scope's text: its query part may hold what a log may not. */
 export type ScopeRefusal = {
-  readonly reason: "scope_malformed" | "scope_unknown" | "scope_context_unsupported" | "scope_query_unsupported" | "scope_exceeds_grant";
+  readonly reason:
+    | "scope_malformed"
+    | "scope_unknown"
+    | "scope_context_not_supported"
+    | "scope_query_not_supported"
+    | "scope_exceeds_grant";
 };
 
 export type Permission = "c" | "r" | "u" | "d" | "s";
@@ -79,7 +84,7 @@ function parseScope(token: string): Result<Scope, ScopeRefusal> {
   if (type === undefined || said === undefined) return err({ reason: "scope_unknown" });
   if (context !== "patient" && context !== "user" && context !== "system") return err({ reason: "scope_unknown" });
   const categories = readCategories(query);
-  if (categories === undefined) return err({ reason: "scope_query_unsupported" });
+  if (categories === undefined) return err({ reason: "scope_query_not_supported" });
   const letters = version1.get(said) ?? said;
   const permissions = cruds.filter((permission) => letters.includes(permission));
   if (permissions.join("") !== letters) return err({ reason: "scope_malformed" });

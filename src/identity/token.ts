@@ -37,10 +37,10 @@ export interface ProvenToken extends AccessToken {
 
 export type TokenRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" }
-  | { readonly reason: "token_type_wrong" | "issuer_unknown" | "audience_wrong" }
+  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" }
+  | { readonly reason: "token_type_invalid" | "issuer_unknown" | "audience_mismatch" }
   /** Of tokens that are no JWT: their issuer says so, or more than one issuer could know. */
-  | { readonly reason: "token_inactive" | "issuer_unclear" }
+  | { readonly reason: "token_inactive" | "issuer_ambiguous" }
   | TimesRefusal
   | BindingRefusal
   /** A required claim is missing or has the wrong form: its name, never its value. */
@@ -94,7 +94,7 @@ export function readAccessToken(claims: unknown, expected: TokenExpectation): Re
   const { iss, sub, client_id, jti, aud, exp, scope, purpose_of_use } = read.data;
 
   if (iss !== expected.issuer) return err({ reason: "issuer_unknown" });
-  if (!aud.includes(expected.audience)) return err({ reason: "audience_wrong" });
+  if (!aud.includes(expected.audience)) return err({ reason: "audience_mismatch" });
   const times = withinTimes(read.data, expected.at, expected.lifetimeSecondsMax);
   if (!times.ok) return times;
   const binding = boundTo(read.data.cnf);
@@ -124,12 +124,12 @@ export interface Times {
   readonly nbf?: number | undefined;
 }
 
-export type TimesRefusal = { readonly reason: "token_expired" | "token_not_yet" | "token_lives_too_long" };
+export type TimesRefusal = { readonly reason: "token_expired" | "token_not_yet_valid" | "token_lifetime_too_long" };
 
 /** Whether a token is valid at this moment and was made for no longer than it may live. */
 export function withinTimes({ exp, iat, nbf = 0 }: Times, at: Instant, lifetimeSecondsMax: number): Result<Times, TimesRefusal> {
   const now = epochSeconds(at);
   if (exp * 1000 <= at) return err({ reason: "token_expired" });
-  if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax) return err({ reason: "token_not_yet" });
-  return exp - iat > lifetimeSecondsMax ? err({ reason: "token_lives_too_long" }) : ok({ exp, iat, nbf });
+  if (iat > now + aheadSecondsMax || nbf > now + aheadSecondsMax) return err({ reason: "token_not_yet_valid" });
+  return exp - iat > lifetimeSecondsMax ? err({ reason: "token_lifetime_too_long" }) : ok({ exp, iat, nbf });
 }

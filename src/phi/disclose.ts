@@ -19,9 +19,9 @@ import type { Residences } from "./residences.ts";
 export type Withheld =
   | { readonly reason: `answer_${BundleRefusal["reason"]}` }
   /** Another type, id or version than was asked for. */
-  | { readonly reason: "answer_not_asked" }
+  | { readonly reason: "answer_mismatch" }
   /** The row is in no rule's reach. Decided by a row: the same public face as absent. */
-  | { readonly reason: "row_out_of_reach" }
+  | { readonly reason: "row_outside_access" }
   /** Decided by a row as well. */
   | { readonly reason: "resource_withheld"; readonly because: CutRefusal };
 
@@ -66,9 +66,9 @@ export class Discloser {
     if (!old.ok) return old;
     this.#bases.residences.note(now.value); // again: where its patient lives now
     const meta = property(old.value, "meta");
-    if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_not_asked" });
+    if (!isObject(meta) || textAt(meta, "versionId") !== version) return err({ reason: "answer_mismatch" });
     const view = this.#viewOf(now.value);
-    if (view === undefined) return err({ reason: "row_out_of_reach" });
+    if (view === undefined) return err({ reason: "row_outside_access" });
     const cut = cutResource(now.value, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     return this.#whole(old.value, this.#viewOf(old.value, now.value), cut.value.patients);
@@ -77,7 +77,7 @@ export class Discloser {
   /** A resource as it is now, if it may leave. */
   current(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
     const now = this.#askedIn(body, type, id);
-    return now.ok && !this.sees(now.value) ? err({ reason: "row_out_of_reach" }) : now;
+    return now.ok && !this.sees(now.value) ? err({ reason: "row_outside_access" }) : now;
   }
 
   /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
@@ -113,7 +113,7 @@ export class Discloser {
     // The row first: what is wrong with a hidden one must not decide the status.
     const view = this.#isAskedFor(resource) ? this.#viewOf(resource) : undefined;
     if (view === undefined) return ok({ kind: "hidden" });
-    if (property(resource, "resourceType") !== type) return err({ reason: "answer_not_asked" });
+    if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
     return linked.ok ? ok(linked.value === undefined ? { kind: "hidden" } : { kind: "match", ...linked.value }) : linked;
   }
@@ -171,8 +171,8 @@ export class Discloser {
     const answer = readJson(body);
     if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
     if (isObject(answer.value)) this.#bases.residences.note(answer.value);
-    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_out_of_reach" });
-    return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_not_asked" });
+    if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_outside_access" });
+    return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
   }
 
   #viewOf(resource: JsonObject, ...versions: readonly JsonObject[]): ResourceView | undefined {
@@ -185,7 +185,7 @@ export class Discloser {
   }
 
   #whole(resource: JsonObject, view: ResourceView | undefined, alsoConcerned: Iterable<string> = []): Result<Disclosure, Withheld> {
-    if (view === undefined) return err({ reason: "row_out_of_reach" });
+    if (view === undefined) return err({ reason: "row_outside_access" });
     const cut = cutResource(resource, view, this.#context);
     if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
     const text = utf8(JSON.stringify(cut.value.resource));

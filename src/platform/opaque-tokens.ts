@@ -95,7 +95,7 @@ async function issuerOf({ x5t }: Certificate, { holders, issuers }: OpaqueTokenP
   }
   const [only, ...others] = knowers;
   if (only === undefined) return err({ reason: "jws_malformed" });
-  return others.length > 0 ? err({ reason: "issuer_unclear" }) : ok(only);
+  return others.length > 0 ? err({ reason: "issuer_ambiguous" }) : ok(only);
 }
 
 async function introspect(
@@ -137,14 +137,14 @@ function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<P
   if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
   const { token_type: type } = said;
   // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.
-  if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type))) return err({ reason: "token_type_wrong" });
+  if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type))) return err({ reason: "token_type_invalid" });
   // Some issuers give the token itself as its name, and names are recorded.
   const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
   const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
   if (!token.ok) return token;
   // RFC 9449 §5: a DPoP token is bound to a key. Without the key it would be good for whoever has it, under another scheme.
   const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
-  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_wrong" });
+  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_invalid" });
   return ok({ ...token.value, keyId: undefined });
 }
 

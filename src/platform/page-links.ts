@@ -33,7 +33,7 @@ export function pageLinks(secret: Secret<Uint8Array<ArrayBuffer>>): PageLinks {
       const nonce = Uint8Array.from(bytes.subarray(1, 1 + nonceBytes));
       const sealed = Uint8Array.from(bytes.subarray(1 + nonceBytes));
       const opened = await crypto.subtle.decrypt(parameters(nonce, binding), await importKey(), sealed).catch(() => undefined);
-      if (opened === undefined) return err({ reason: "page_link_foreign" });
+      if (opened === undefined) return err({ reason: "page_link_mismatch" });
       const { place, expires } = read(new TextDecoder().decode(opened));
       return at < expires ? ok(place) : err({ reason: "page_link_expired" });
     },

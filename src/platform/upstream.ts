@@ -48,7 +48,7 @@ export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
     if (address === undefined) return undefined;
     const known = health.get(origin) ?? healthy;
     const rest = restsForSeconds(known, clock());
-    if (rest > 0) return { kind: "resting", retryAfterSeconds: rest } as const;
+    if (rest > 0) return { kind: "circuit_open", retryAfterSeconds: rest } as const;
     const caller = { base: address.base, clientCert: address.forwardClientCert ? clientCert : undefined, hosts };
     return { kind: "callable", known, caller, bearer: address.bearer, onEnd: (failed: boolean) => void note(origin, failed) } as const;
   };

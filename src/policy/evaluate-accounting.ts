@@ -32,7 +32,8 @@ export function evaluateAccounting(
   if (toldTo === undefined) return err({ reason: "operation_not_granted", operation: "disclosures" });
   const context: ScopeContext = toldTo === "individual" ? "patient" : "system";
   const narrowed: Access = { scopes: access.scopes.filter((scope) => scope.context === context), patient: access.patient };
-  if (holdOf(narrowed, "AuditEvent", "r") === undefined) return err({ reason: "out_of_scope", type: "AuditEvent", interaction: "read" });
+  if (holdOf(narrowed, "AuditEvent", "r") === undefined)
+    return err({ reason: "scope_insufficient", type: "AuditEvent", interaction: "read" });
   const read = (id: string) => evaluate(policy, narrowed, { kind: "read", type: "Patient", id });
   const first = read(asked.id);
   if (!first.ok) return first;

@@ -79,7 +79,7 @@ function evaluateHistory(policy: CompiledPolicy, access: Access, asked: HistoryA
   const rules = policy.rulesFor(type).filter(({ interactions }) => interactions.has("read"));
   const hold = holdOf(access, type, "r");
   const isOfAll = hold !== undefined && isEverybodys(hold) && rules.some(({ conditions }) => conditions.length === 0);
-  if (id === undefined && !isOfAll) return err({ reason: "history_of_part", type });
+  if (id === undefined && !isOfAll) return err({ reason: "history_needs_unrestricted_access", type });
 
   // Asking by time finds the time out.
   const changed = searchParametersOf(type).get("_lastUpdated");

@@ -44,9 +44,9 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
   const { type } = write;
   const { interaction, permission } = grants[write.kind];
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
-  if (rules.length === 0) return err({ reason: "no_rule", type, interaction });
+  if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
   const hold = holdOf(access, type, permission);
-  if (hold === undefined) return err({ reason: "out_of_scope", type, interaction });
+  if (hold === undefined) return err({ reason: "scope_insufficient", type, interaction });
   // A practitioner or an organization is more patients' than one: nobody changes it by one patient's leave.
   if (!canHold(hold, type)) return err({ reason: "outside_patient_compartment", type });
   const read = write.kind === "create" ? undefined : evaluate(policy, access, { kind: "read", type, id: write.id });

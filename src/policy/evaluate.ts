@@ -116,9 +116,9 @@ function rulesOf(
   interaction: "read" | "search", // whoever may read a resource may read its versions
 ): Result<{ readonly rules: readonly CompiledRule[]; readonly hold: Hold }, PolicyRefusal> {
   const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
-  if (rules.length === 0) return err({ reason: "no_rule", type, interaction });
+  if (rules.length === 0) return err({ reason: "rule_missing", type, interaction });
   const hold = holdOf(access, type, interaction === "read" ? "r" : "s");
-  return hold === undefined ? err({ reason: "out_of_scope", type, interaction }) : ok({ rules, hold });
+  return hold === undefined ? err({ reason: "scope_insufficient", type, interaction }) : ok({ rules, hold });
 }
 
 /** Each join is a search of its own: permitted by itself, or the whole is refused. */

@@ -34,7 +34,7 @@ export function explain(about: Explained, interaction: Interaction): Explanation
 }
 
 const wholes: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {
-  history_of_part: "the history of a type is for whoever may read every row of it",
+  history_needs_unrestricted_access: "the history of a type is for whoever may read every row of it",
   parameter_hidden: "to ask by time is to find the time out, which a rule hides",
   sort_hidden: "the latest are known by their time, which a rule hides",
   outside_patient_compartment: "rows of this type are no patient's: only as they are now, and by reference",

@@ -109,8 +109,8 @@ export interface GrantedInclude {
 
 /** All decided from type and policy alone, before anything is asked: each is 403, and the parameter's name may be told. */
 export type PolicyRefusal =
-  | { readonly reason: "no_rule"; readonly type: string; readonly interaction: RuleInteraction }
-  | { readonly reason: "out_of_scope"; readonly type: string; readonly interaction: RuleInteraction }
+  | { readonly reason: "rule_missing"; readonly type: string; readonly interaction: RuleInteraction }
+  | { readonly reason: "scope_insufficient"; readonly type: string; readonly interaction: RuleInteraction }
   /** The scope is held to a patient, and rows of this type are no patient's. */
   | { readonly reason: "outside_patient_compartment"; readonly type: string }
   /** The view does not show what the parameter reads, or the policy leaves it out. */
@@ -122,4 +122,4 @@ export type PolicyRefusal =
   | { readonly reason: "include_hidden"; readonly parameter: string }
   | { readonly reason: "operation_not_granted"; readonly operation: PolicyOperation }
   /** A type's history is for whoever may read every row of it: another's would tell how many there are that may not be read. */
-  | { readonly reason: "history_of_part"; readonly type: string };
+  | { readonly reason: "history_needs_unrestricted_access"; readonly type: string };

@@ -26,7 +26,14 @@ export type ClientAuthenticationRefusal =
   | ClientRefusal
   | CredentialDenied
   | ProofRefusal
-  | { readonly reason: "client_unknown" | "client_id_wrong" | "client_method_wrong" | "assertion_replayed" | "proof_not_expected" };
+  | {
+      readonly reason:
+        | "client_unknown"
+        | "client_id_mismatch"
+        | "client_authentication_method_mismatch"
+        | "assertion_replayed"
+        | "proof_not_expected";
+    };
 
 export interface ClientAuthenticationPorts {
   readonly clients: ClientDirectory;
@@ -88,7 +95,7 @@ async function proveClient<B extends { readonly proof: Proof | undefined }>(
   // So is one of whose keys none was tried: a made-up `kid` would tell who is registered.
   if (!assertion.ok && untried.has(assertion.error.reason) && keyed !== decoy) await provenAssertion(credential, decoy, at, ports);
   if (registered === undefined) return err({ reason: "client_unknown" });
-  if (methodOf(registered) !== credential.method) return err({ reason: "client_method_wrong" });
+  if (methodOf(registered) !== credential.method) return err({ reason: "client_authentication_method_mismatch" });
   if (!assertion.ok) return assertion;
   // RFC 8705 §2.1: here the registered certificate is the credential, whatever the token is bound to.
   if (credential.method === "tls_client_auth" && certificate.value === undefined) return err({ reason: "certificate_missing" });
@@ -143,7 +150,7 @@ function claimedClient(credential: ClientCredential): Result<{ readonly id: stri
   if (!jws.ok) return jws;
   const sub: unknown = Reflect.get(jws.value.claims, "sub");
   if (typeof sub !== "string" || sub === "" || sub.length > idCharactersMax) return err({ reason: "claim_malformed", claim: "sub" });
-  return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_wrong" });
+  return clientId === undefined || clientId === sub ? ok({ id: sub, kid: jws.value.header["kid"] }) : err({ reason: "client_id_mismatch" });
 }
 
 /** One with a certificate of its own making sends what one with an authority's sends. */

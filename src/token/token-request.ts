@@ -21,14 +21,14 @@ export type ClientCredential =
 export type TokenRequestRefusal = {
   readonly reason:
     | "body_broken_off"
-    | "form_not_expected"
+    | "form_type_not_supported"
     | "form_too_large"
     | "form_malformed"
     | "parameter_repeated"
     | "grant_type_missing"
-    | "grant_type_unsupported"
+    | "grant_type_not_supported"
     | "client_authentication_missing"
-    | "client_authentication_unsupported"
+    | "client_authentication_not_supported"
     | "client_authentication_repeated"
     | "token_parameter_missing";
 };
@@ -49,7 +49,8 @@ type Form = (name: string) => string | undefined;
 /** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
 function readForm({ contentType, body }: TokenMessage): Result<Form, TokenRequestRefusal> {
   if (body === undefined) return err({ reason: "body_broken_off" });
-  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded") return err({ reason: "form_not_expected" });
+  if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
+    return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
   const text = new TextDecoder().decode(body);
   // Every value that is taken from here is ASCII: other bytes, escaped or not, mean that something else was sent.
@@ -85,7 +86,7 @@ export function readTokenRequest(message: TokenMessage): Result<TokenRequest, To
   const value = form.value;
   const grantType = value("grant_type");
   if (grantType === undefined) return err({ reason: "grant_type_missing" });
-  if (grantType !== "client_credentials") return err({ reason: "grant_type_unsupported" });
+  if (grantType !== "client_credentials") return err({ reason: "grant_type_not_supported" });
   const credential = readCredential(value, message);
   if (!credential.ok) return credential;
   return ok({
@@ -100,10 +101,10 @@ function readCredential(value: Form, { hasAuthorization }: TokenMessage): Result
   const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
   // RFC 6749 §2.3: one method a request. Ignored, the field would be a credential that nobody checked.
   if (hasAuthorization) {
-    return err({ reason: assertion === undefined ? "client_authentication_unsupported" : "client_authentication_repeated" });
+    return err({ reason: assertion === undefined ? "client_authentication_not_supported" : "client_authentication_repeated" });
   }
   if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
-    return err({ reason: "client_authentication_unsupported" });
+    return err({ reason: "client_authentication_not_supported" });
   }
   if (assertion !== undefined && type !== undefined) return ok({ method: "private_key_jwt", assertion: new Secret(assertion), clientId });
   // Half an assertion is a mistake, not another method.

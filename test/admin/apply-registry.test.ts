@@ -80,7 +80,7 @@ test("a document that took longer than fifteen seconds to arrive is not applied:
   const { post, book, events } = arriving(15_001);
   expect((await post(registrar.tlsClientAuth)).status).toBe(408);
   expect(book).toEqual(["refusal 0"]);
-  expect(events[0]?.outcome).toEqual({ status: 408, reason: "body_too_slow" });
+  expect(events[0]?.outcome).toEqual({ status: 408, reason: "body_timed_out" });
 });
 
 test("while nobody says what is denied, nothing is applied", async ({ expect }) => {
@@ -114,7 +114,7 @@ describe("a certificate proves an operator only when", () => {
 test.for([
   [{ status: "suspended", roles: ["registry-admin"] }, "operator_suspended"],
   [{ status: "active", roles: ["registry-administrator", "REGISTRY-ADMIN"] }, "role_missing"],
-  [{ status: "active", roles: ["registry-admin"], kind: "person", signIn: undefined }, "sign_in_not_set"],
+  [{ status: "active", roles: ["registry-admin"], kind: "person", signIn: undefined }, "sign_in_not_registered"],
 ] as const)("an operator that is %o is refused under its own name", async ([entry, reason], { expect }) => {
   const { post, book, events } = door({ operators: { find: async () => ({ ...machine, id: "registrar", ...entry }) } });
   expect((await post(registrar.tlsClientAuth)).status).toBe(403);

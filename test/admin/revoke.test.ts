@@ -20,7 +20,7 @@ function door(roles: readonly string[] = ["revoker"], configured = nobodySignsIn
     configured,
     operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "on-call", roles } : undefined) },
     registry: {
-      apply: () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "not asked for here" })),
+      apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke(value) {
         const read = name(value);
         if (!read.ok) return Promise.resolve(read);

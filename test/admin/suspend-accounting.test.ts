@@ -23,7 +23,7 @@ function door(roles: readonly string[]) {
     ...nobodySignsIn,
     operators: { find: (asked) => Promise.resolve(asked === x5t ? { ...machine, id: "privacy", roles } : undefined) },
     registry: {
-      apply: () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "not asked for here" })),
+      apply: () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "not asked for here" })),
       revoke: () => Promise.resolve(ok(undefined)),
       lift: () => Promise.resolve(ok(false)),
     },

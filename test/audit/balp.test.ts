@@ -68,10 +68,10 @@ test("each kind of thing is told by its profile, and what was not done by none",
   expect(profilesOf(done("conditional-patch"))[0]).toBe("IHE.BasicAudit.PatientUpdate");
   expect(profilesOf(asking("delete", { kind: "write", patients: [] }))).toEqual(["IHE.BasicAudit.Delete"]);
   for (const event of [
-    asking("read", { kind: "refusal", outcome: { status: 403, reason: "no_rule" } }),
+    asking("read", { kind: "refusal", outcome: { status: 403, reason: "rule_missing" } }),
     asking("create", { kind: "intent", outcome: {} }),
     asking("update", { kind: "write", outcome: { status: 412, reason: "version_conflict" } }),
-    asking("read", { kind: "aborted", outcome: { reason: "client_gone" } }),
+    asking("read", { kind: "aborted", outcome: { reason: "client_disconnected" } }),
     asking("read", { kind: "of a later version" }),
   ])
     expect(profilesOf(event), event.kind).toEqual([undefined, undefined]);
@@ -80,7 +80,7 @@ test("each kind of thing is told by its profile, and what was not done by none",
 test("a refusal says so: outcome 4 with the internal reason; a fault is 8", ({ expect }) => {
   const refused = (status: number, reason: string) =>
     auditEventsOf(asking("read", { kind: "refusal", outcome: { status, reason } }), place)[0];
-  expect(refused(403, "no_rule")).toMatchObject({ outcome: "4", outcomeDesc: "HTTP 403, no_rule" });
+  expect(refused(403, "rule_missing")).toMatchObject({ outcome: "4", outcomeDesc: "HTTP 403, rule_missing" });
   expect(refused(502, "origin_unreachable")).toMatchObject({ outcome: "8" });
   expect(auditEventsOf(base, place)[0]).toMatchObject({ outcome: "0" });
 });

@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const events = [
   disclosure(1, "telehealth", { amara: { Observation: 2 }, ben: { Observation: 1 } }),
-  { ...disclosure(2, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "no_rule" } },
+  { ...disclosure(2, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "rule_missing" } },
 ];
 const ledger = writeLog(join(folder, "ledger"), await logOfEvents(events.map((event) => [event])));
 const key = writeKey(folder, auditors.one);

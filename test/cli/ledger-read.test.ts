@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), "phylax-read-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const many = Object.fromEntries(Array.from({ length: 700 }, (_, n) => [`p${n}`, { Observation: 1 }]));
-const refusal = { ...disclosure(3, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "no_rule" }, withheld: undefined };
+const refusal = { ...disclosure(3, "payer", {}), kind: "refusal", outcome: { status: 403, reason: "rule_missing" }, withheld: undefined };
 const events = [
   disclosure(1, "telehealth", { amara: { Patient: 1, Observation: 2 }, ben: { Observation: 1 } }),
   disclosure(2, "payer", { amara: { Observation: 4 } }),

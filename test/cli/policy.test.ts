@@ -109,18 +109,18 @@ test("the starter policies check; each grants what it grants itself, and not wha
 const explain = (...args: readonly string[]) => phylax("policy", "explain", "--registry", "registry.json", "--origin", "hospital", ...args);
 
 test.for<[string, readonly string[], number, RegExp]>([
-  ["an agreement that has lapsed", ["--client", "lab", "--at", "2029-01-01", "GET Patient/1"], 1, /^refused: .*agreement_lapsed/u],
+  ["an agreement that has lapsed", ["--client", "lab", "--at", "2029-01-01", "GET Patient/1"], 1, /^refused: .*agreement_expired/u],
   [
     "a scope that a grant does not hold",
     ["--client", "billing", "--scope", "system/Observation.rs", "GET Patient/1"],
     1,
-    /^refused: out_of_scope/u,
+    /^refused: scope_insufficient/u,
   ],
   ["a token without a patient", ["--client", "my-chart", "GET Patient/1"], 1, /^refused: the token names no patient/u],
   ["a patient of the token's", ["--client", "my-chart", "--patient", "1", "GET Patient/1"], 0, /^permitted/u],
-  ["a type without a rule", ["--client", "lab", "GET Observation/1"], 1, /^refused: no_rule/u],
-  ["a write without a rule", ["--client", "lab", "PUT Patient/1"], 1, /^refused: no_rule/u],
-  ["a request that is none", ["--client", "lab", "GET Patient?nmae=x"], 1, /^refused: unknown_parameter[\s\S]*nmae/u],
+  ["a type without a rule", ["--client", "lab", "GET Observation/1"], 1, /^refused: rule_missing/u],
+  ["a write without a rule", ["--client", "lab", "PUT Patient/1"], 1, /^refused: rule_missing/u],
+  ["a request that is none", ["--client", "lab", "GET Patient?nmae=x"], 1, /^refused: parameter_unknown[\s\S]*nmae/u],
   ["a client that is not there", ["--client", "nobody", "GET Patient/1"], 2, /^$/u],
   ["a purpose that is not granted", ["--client", "lab", "--purpose", "HPAYMT", "GET Patient/1"], 2, /^$/u],
   ["no request", ["--client", "lab"], 2, /^$/u],
@@ -134,7 +134,7 @@ test.for<[string, readonly string[], number, RegExp]>([
 test("a user's scope is explained by what the policy makes of the one who signed in", async () => {
   const by = (...args: readonly string[]) =>
     phylax("policy", "explain", "--policy", join(root, "policies/treat.json"), "--scope", "user/*.rs", ...args, "GET Observation?code=x");
-  expect((await by()).out).toMatch(/^refused: out_of_scope[\s\S]*nobody's \(nobody signed in: --user\)/u);
+  expect((await by()).out).toMatch(/^refused: scope_insufficient[\s\S]*nobody's \(nobody signed in: --user\)/u);
   const vera = await by("--user", "Practitioner/vera", "--user-patient", "1", "--user-patient", "2");
   expect(vera.out).toContain(
     "user/: the rows of Patient/1, Patient/2 (whom the origin's records make this user's as practitioner, organization, panel)",

@@ -116,7 +116,7 @@ test("T22: a certificate that signed itself serves the client that registered th
     ["certificate_not_registered", await byAuthority({ subject: "CN=own" }), "own"],
     ["certificate_unverified", ownExpired, "own"], // OpenSSL tells its end last
     ["certificate_missing", undefined, "own"],
-    ["client_method_wrong", own, "telehealth"],
+    ["client_authentication_method_mismatch", own, "telehealth"],
     ["certificate_unverified", own, "by-host"],
   ] as const;
   for (const [reason, identity, client] of cases) {
@@ -129,5 +129,5 @@ test("T22: a certificate that signed itself serves the client that registered th
 test("T22: over a certificate that signed itself, a token of another client is refused", async ({ expect }) => {
   const reply = await askAs(phylax, own, await phylax.token("telehealth"), "Patient/amara-okafor");
   expect(reply.status).toBe(401);
-  expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_not_the_tokens");
+  expect(await reasonOf(reply.headers["x-request-id"])).toBe("certificate_mismatch");
 });

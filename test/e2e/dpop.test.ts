@@ -148,16 +148,16 @@ test("T4, T27–T31, T33, T34: each bad proof is a 401 that says what to do, and
   const stranger = await generateKeyPair("ES256");
   const cases: readonly (readonly [string, string, string, Record<string, string | readonly string[]>])[] = [
     ["T33 no nonce", "proof_nonce_missing", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", undefined, token) }],
-    ["T33 old nonce", "proof_nonce_old", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", "x".repeat(43), token) }],
-    ["T27 htm", "proof_method_wrong", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "POST", nonce, token) }],
+    ["T33 old nonce", "proof_nonce_expired", "use_dpop_nonce", { dpop: await generateProof(pair, url, "GET", "x".repeat(43), token) }],
+    ["T27 htm", "proof_method_mismatch", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "POST", nonce, token) }],
     [
       "T27 htu",
-      "proof_url_wrong",
+      "proof_url_mismatch",
       "invalid_dpop_proof",
       { dpop: await generateProof(pair, url.replace("localhost", "127.0.0.1"), "GET", nonce, token) },
     ],
-    ["T28 ath", "proof_token_wrong", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "GET", nonce, "another token") }],
-    ["T29 key", "proof_key_not_the_tokens", "invalid_dpop_proof", { dpop: await generateProof(stranger, url, "GET", nonce, token) }],
+    ["T28 ath", "proof_token_mismatch", "invalid_dpop_proof", { dpop: await generateProof(pair, url, "GET", nonce, "another token") }],
+    ["T29 key", "proof_key_mismatch", "invalid_dpop_proof", { dpop: await generateProof(stranger, url, "GET", nonce, token) }],
     ["T31 iat", "proof_expired", "invalid_dpop_proof", { dpop: await old(url) }],
     ["T4 two proofs", "proof_malformed", "invalid_dpop_proof", { dpop: [await good(), await good()] }],
   ];
@@ -188,9 +188,9 @@ test("T30: a key-bound token is no bearer token, a certificate-bound one no DPoP
   const proof = await proofFor(phylax, holder, token, path);
   const bound = await phylax.token("telehealth");
   const cases = [
-    ["token_scheme_wrong", undefined, { authorization: `Bearer ${token}`, dpop: proof }],
-    ["token_scheme_wrong", phylax.client("telehealth"), { authorization: `Bearer ${token}` }],
-    ["token_scheme_wrong", phylax.client("telehealth"), { authorization: `DPoP ${bound}`, dpop: proof }],
+    ["token_scheme_mismatch", undefined, { authorization: `Bearer ${token}`, dpop: proof }],
+    ["token_scheme_mismatch", phylax.client("telehealth"), { authorization: `Bearer ${token}` }],
+    ["token_scheme_mismatch", phylax.client("telehealth"), { authorization: `DPoP ${bound}`, dpop: proof }],
     ["proof_missing", undefined, { authorization: `DPoP ${token}` }],
   ] as const;
   for (const [reason, identity, headers] of cases) {

@@ -124,21 +124,21 @@ test("a token that is not this issuer's for this client and this gateway is 401,
   const [one, two, mine] = [must(first), must(second), must(app)];
   const forged = { ...one, key: two.key };
   const spoiled: readonly (readonly [string, string, CertificateFiles?])[] = [
-    ["audience_wrong", await token({ aud: "somebody-else" })],
-    ["audience_wrong", await token({ aud: ["phylax", `${phylax.dev.gateway}/v1/fhir/other`] })],
-    ["signature_wrong", await outsideToken(forged, mine, claims)],
+    ["audience_mismatch", await token({ aud: "somebody-else" })],
+    ["audience_mismatch", await token({ aud: ["phylax", `${phylax.dev.gateway}/v1/fhir/other`] })],
+    ["signature_invalid", await outsideToken(forged, mine, claims)],
     ["issuer_unknown", await token({ iss: "https://third.issuer.example" })],
-    ["signature_wrong", await token({ iss: phylax.dev.gateway, aud: phylax.dev.fhir }, { kid: "token-1" })],
+    ["signature_invalid", await token({ iss: phylax.dev.gateway, aud: phylax.dev.fhir }, { kid: "token-1" })],
     ["token_unbound", await token({ cnf: undefined })],
-    ["certificate_not_the_tokens", await token(), must(heldApp)],
+    ["certificate_mismatch", await token(), must(heldApp)],
     ["certificate_not_registered", await outsideToken(one, must(heldApp), claims), must(heldApp)],
     // The second issuer's client is called `app` too: that name is not the first issuer's to give to its certificate.
     ["certificate_not_registered", await outsideToken(one, must(foreignApp), claims), must(foreignApp)],
     ["client_unknown", await token({ client_id: "outside-app" })],
     ["client_unknown", await token({ client_id: "telehealth" })],
     ["token_expired", await token({ iat: now - 400, exp: now - 1 })],
-    ["token_lives_too_long", await token({ exp: now + 3_700 })],
-    ["token_type_wrong", await token({}, { typ: "JWT" })],
+    ["token_lifetime_too_long", await token({ exp: now + 3_700 })],
+    ["token_type_invalid", await token({}, { typ: "JWT" })],
     ["claim_malformed", await token({ scope: "users/*.rs" })],
     ["claim_malformed", await token({ scope: "patient/Observation.rs?code=718-7" })],
   ];

@@ -107,7 +107,7 @@ test("a sign-in with the password alone is answered with what is wanted (RFC 947
     401,
     'Bearer error="invalid_token"',
   ]);
-  expect((await recordsOf(other))[0]?.outcome?.reason).toBe("subject_not_the_operators");
+  expect((await recordsOf(other))[0]?.outcome?.reason).toBe("subject_mismatch");
   const strong = await post(bearer(await signInAtDoor(phylax.dev, officer, officer, asked, Date.now() + 30_000))); // a code is good once: the next one
   expect(strong.status, strong.text).toBe(200);
 });
@@ -125,21 +125,21 @@ describe("a token opens the operators' door only when it is this operator's, for
     ["an acr that only begins like it", () => ({ acr: `${assurance.twoFactors.acr}/` }), "sign_in_too_weak", again],
     ["no amr", () => ({ amr: undefined }), "sign_in_too_weak", again],
     ["not every amr", () => ({ amr: ["pwd", "mfa"] }), "sign_in_too_weak", again],
-    ["no auth_time", () => ({ auth_time: undefined }), "sign_in_undated", again],
+    ["no auth_time", () => ({ auth_time: undefined }), "sign_in_time_missing", again],
     ["an old auth_time", () => ({ auth_time: now() - 902 }), "sign_in_too_old", again],
-    ["an auth_time to come", () => ({ auth_time: now() + 60 }), "sign_in_from_the_future", again],
+    ["an auth_time to come", () => ({ auth_time: now() + 60 }), "sign_in_time_in_future", again],
     ["an auth_time that is no whole number", () => ({ auth_time: now() + 0.5 }), "claim_malformed", invalid],
     ["an auth_time in words", () => ({ auth_time: String(now()) }), "claim_malformed", invalid],
     ["an amr in words", () => ({ amr: "otp" }), "claim_malformed", invalid],
-    ["another subject", () => ({ sub: "patient-1" }), "subject_not_the_operators", invalid],
-    ["another audience", () => ({ aud: phylax.dev.fhir }), "audience_wrong", invalid],
-    ["an audience that only begins like it", () => ({ aud: `${phylax.dev.ops}/` }), "audience_wrong", invalid],
-    ["another certificate", () => ({ cnf: { "x5t#S256": "A".repeat(43) } }), "certificate_not_the_tokens", invalid],
+    ["another subject", () => ({ sub: "patient-1" }), "subject_mismatch", invalid],
+    ["another audience", () => ({ aud: phylax.dev.fhir }), "audience_mismatch", invalid],
+    ["an audience that only begins like it", () => ({ aud: `${phylax.dev.ops}/` }), "audience_mismatch", invalid],
+    ["another certificate", () => ({ cnf: { "x5t#S256": "A".repeat(43) } }), "certificate_mismatch", invalid],
     ["no binding", () => ({ cnf: undefined }), "token_unbound", invalid],
-    ["two bindings", () => ({ cnf: { jkt: "A".repeat(43), "x5t#S256": "A".repeat(43) } }), "binding_unsupported", invalid],
+    ["two bindings", () => ({ cnf: { jkt: "A".repeat(43), "x5t#S256": "A".repeat(43) } }), "binding_not_supported", invalid],
     ["another issuer", () => ({ iss: phylax.dev.gateway }), "issuer_unknown", invalid],
     ["its time over", () => ({ exp: now() - 1 }), "token_expired", invalid],
-    ["a life of a day", () => ({ exp: now() + 86_400 }), "token_lives_too_long", invalid],
+    ["a life of a day", () => ({ exp: now() + 86_400 }), "token_lifetime_too_long", invalid],
   ];
   test.for(cases)("not with %s", async ([, changes, reason, challenge], { expect }) => {
     const reply = await post(bearer(await officerToken(phylax.dev, officer, changes())));
@@ -152,20 +152,20 @@ describe("a token opens the operators' door only when it is this operator's, for
     const token = await officerToken(phylax.dev, officer);
     expect(await reason(await post(bearer(await officerToken(phylax.dev, officer, {}, { typ: "JWT" }))))).toEqual([
       401,
-      "token_type_wrong",
+      "token_type_invalid",
     ]);
     const broken = token.replace(/\.[^.]*$/u, `.${"A".repeat(86)}`);
-    expect(await reason(await post(bearer(broken)))).toEqual([401, "signature_wrong"]);
-    expect(await reason(await post({ authorization: `DPoP ${token}` }))).toEqual([401, "token_scheme_wrong"]);
-    expect(await reason(await post({ authorization: `Basic ${token}` }))).toEqual([401, "unknown_scheme"]);
-    expect(await reason(await post({ authorization: "Bearer" }))).toEqual([401, "malformed_authorization"]);
+    expect(await reason(await post(bearer(broken)))).toEqual([401, "signature_invalid"]);
+    expect(await reason(await post({ authorization: `DPoP ${token}` }))).toEqual([401, "token_scheme_mismatch"]);
+    expect(await reason(await post({ authorization: `Basic ${token}` }))).toEqual([401, "authorization_scheme_unknown"]);
+    expect(await reason(await post({ authorization: "Bearer" }))).toEqual([401, "authorization_malformed"]);
     expect(await reason(await post(bearer(token), phylax.client("payer")))).toEqual([403, "operator_unknown"]);
     const files = await issueClientCertificate(join(state, "pki"), "operator-colleague", "O=Test, CN=colleague");
     const x5t = x5tS256(readFileSync(files.cert, "utf8"));
     const { iss, sub, acr, maxAgeSeconds } = officer.signIn;
     const entry = { id: "colleague", kind: "person", roles: ["registry-admin"], x5t, signIn: { iss, sub, acr, maxAgeSeconds } } as const;
     await phylax.stack.runtime.admitOperator(entry);
-    expect(await reason(await post(bearer(token), files))).toEqual([401, "certificate_not_the_tokens"]);
+    expect(await reason(await post(bearer(token), files))).toEqual([401, "certificate_mismatch"]);
     const nothing = await post({});
     expect([await reason(nothing), challengeOf(nothing)]).toEqual([
       [401, "token_missing"],
@@ -220,8 +220,8 @@ test("a token that is bound to a key comes with a proof for this address, each g
     expect((await recordsOf(reply)).map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "proof_replayed"]]);
   }
   const elsewhere = await dpop(await keyProof(key, { url: `${phylax.dev.ops}/api/revocations`, method: "POST", token, nonce }));
-  expect((await recordsOf(elsewhere))[0]?.outcome?.reason).toBe("proof_url_wrong");
-  expect((await recordsOf(await post({ authorization: `Bearer ${token}` })))[0]?.outcome?.reason).toBe("token_scheme_wrong");
+  expect((await recordsOf(elsewhere))[0]?.outcome?.reason).toBe("proof_url_mismatch");
+  expect((await recordsOf(await post({ authorization: `Bearer ${token}` })))[0]?.outcome?.reason).toBe("token_scheme_mismatch");
 });
 
 test("what is denied is refused here too, at once: the token, the key that signed it, the certificate", async ({ expect }) => {

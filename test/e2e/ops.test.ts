@@ -113,7 +113,7 @@ test("a clash is 422 with the place in the file, and nothing of the file is ther
   expect(reply.status).toBe(422);
   expect(reply.headers["content-type"]).toBe("application/problem+json");
   expect(JSON.parse(reply.text)).toMatchObject({ status: 422, pointer: "/clients/1/kind", detail: expect.any(String) });
-  expect((await recordsOf(reply)).at(-1)?.outcome).toEqual({ status: 422, reason: "registry_clash" });
+  expect((await recordsOf(reply)).at(-1)?.outcome).toEqual({ status: 422, reason: "registry_conflict" });
   expect(JSON.parse((await post(file)).text)).toEqual({ added: 3, changed: 0 });
 });
 
@@ -169,10 +169,15 @@ describe("nobody else is let in, and each refusal is on record", () => {
     ["a certificate of another authority", async () => post(file, await stranger()), 403, "certificate_unverified"],
     ["a client's certificate", () => post(file, phylax.client("payer")), 403, "operator_unknown"],
     ["an operator without the role", async () => post(file, await operator("reader", ["another-role"])), 403, "role_missing"],
-    ["a body of another type", () => post(file, registrar(), { headers: { "content-type": "text/plain" } }), 415, "media_type"],
-    ["a member named twice", () => post('{"clients":[],"clients":[]}'), 400, "not_json"],
-    ["a body that is no JSON", () => post("{"), 400, "not_json"],
-    ["a body over 1 MiB", () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })), 413, "too_large"],
+    [
+      "a body of another type",
+      () => post(file, registrar(), { headers: { "content-type": "text/plain" } }),
+      415,
+      "body_type_not_supported",
+    ],
+    ["a member named twice", () => post('{"clients":[],"clients":[]}'), 400, "body_not_json"],
+    ["a body that is no JSON", () => post("{"), 400, "body_not_json"],
+    ["a body over 1 MiB", () => post(JSON.stringify({ $schema: "x".repeat(1_048_576) })), 413, "body_too_large"],
   ];
   test.for(cases)("%s", async ([, attempt, status, reason], { expect }) => {
     const reply = await attempt();

@@ -130,12 +130,12 @@ test("a link opens for nobody else, not after its time, not altered, and with no
   );
 
   const refused = [
-    ["page_link_foreign", await phylax.ask("public-health", link)],
-    ["page_link_foreign", await phylax.ask("payer", altered)],
-    ["page_link_foreign", await phylax.ask("payer", `Condition?_page=${sealed}`)],
-    ["page_link_foreign", await phylax.ask("payer", await own({ purpose: "TREAT" }))],
-    ["page_link_foreign", await phylax.ask("payer", await own({ policyDigest: "sha256:x" }))],
-    ["page_link_foreign", await phylax.ask("payer", await own({ patient: "amara" }))],
+    ["page_link_mismatch", await phylax.ask("public-health", link)],
+    ["page_link_mismatch", await phylax.ask("payer", altered)],
+    ["page_link_mismatch", await phylax.ask("payer", `Condition?_page=${sealed}`)],
+    ["page_link_mismatch", await phylax.ask("payer", await own({ purpose: "TREAT" }))],
+    ["page_link_mismatch", await phylax.ask("payer", await own({ policyDigest: "sha256:x" }))],
+    ["page_link_mismatch", await phylax.ask("payer", await own({ patient: "amara" }))],
     ["page_link_malformed", await phylax.ask("payer", "Observation?_page=x")],
     ["page_link_expired", await phylax.ask("payer", await own({}, 16))],
   ] as const;

@@ -42,7 +42,7 @@ test("a refusal's record has the reason that the caller is not told", async ({ e
   const chained = await phylax.ask("payer", "Observation?patient.name=x");
   const told = [stolen, hidden, chained].map(({ text }) => text).join();
   for (const [reply, reason] of [
-    [stolen, "certificate_not_the_tokens"],
+    [stolen, "certificate_mismatch"],
     [hidden, "parameter_hidden"],
     [chained, "parameter_hidden"],
   ] as const) {
@@ -57,7 +57,7 @@ test("a token's issue is on record, and so is its refusal", async ({ expect }) =
   await expect(phylax.token("lapsed")).rejects.toThrow(/unauthorized_client/u);
   const events = (await openLedger(phylax.dev)).map(({ event }) => event);
   expect(events).toContainEqual(expect.objectContaining({ kind: "token", who: expect.objectContaining({ client: "public-health" }) }));
-  expect(events).toContainEqual(expect.objectContaining({ kind: "refusal", outcome: { status: 400, reason: "agreement_lapsed" } }));
+  expect(events).toContainEqual(expect.objectContaining({ kind: "refusal", outcome: { status: 400, reason: "agreement_expired" } }));
 });
 
 test("a quota is exact through the whole gateway, and its end is a 429 that says when to come back", async ({ expect }) => {

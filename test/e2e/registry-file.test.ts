@@ -79,9 +79,9 @@ test("the same file again changes nothing, another content clashes by its pointe
   await desk.apply(file());
   expect(await desk.apply(file())).toEqual({ ok: true, value: { added: 0, changed: 0 } });
   expect(await desk.apply(withValue(file(), "/issuers/0/audience", "another"))).toMatchObject({
-    error: { reason: "clash", pointer: "/issuers/0/audience" },
+    error: { reason: "conflict", pointer: "/issuers/0/audience" },
   });
-  expect(await desk.apply(file("second-app"))).toMatchObject({ error: { reason: "clash", pointer: "/clients/0/externalClientId" } });
+  expect(await desk.apply(file("second-app"))).toMatchObject({ error: { reason: "conflict", pointer: "/clients/0/externalClientId" } });
   expect(await desk.apply(file("second-app", "app-2"))).toMatchObject({ ok: true });
   await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
 });

@@ -256,9 +256,9 @@ test("T40: what is not active, not bound to this certificate, or not this client
   const bad: readonly (readonly [string, string, CertificateFiles])[] = [
     ["token_inactive", "opaque-unknown", basic],
     ["token_inactive", issued("basic", basic, { active: "true" }), basic],
-    ["certificate_not_the_tokens", issued("basic", keyed), basic],
-    ["binding_unsupported", issued("basic", basic, { cnf: { jwk: {} } }), basic],
-    ["audience_wrong", issued("basic", basic, { aud: "another" }), basic],
+    ["certificate_mismatch", issued("basic", keyed), basic],
+    ["binding_not_supported", issued("basic", basic, { cnf: { jwk: {} } }), basic],
+    ["audience_mismatch", issued("basic", basic, { aud: "another" }), basic],
     ["issuer_unknown", issued("basic", basic, { iss: "https://keyed.example" }), basic],
     ["client_unknown", issued("keyed", basic), basic],
     ["token_inactive", "opaque-of-nobody", keyed],

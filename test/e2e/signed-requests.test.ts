@@ -123,12 +123,15 @@ test("T35, T37: unsigned, signed by another's key or an older one, it is 401, sa
   const before = seen.length;
   const old = Math.floor(Date.now() / 1000) - 62;
   const ways = [
-    ["request_unsigned", await send(phylax.dev, must(certificate), `${phylax.dev.fhir}/${path}`, { headers: { authorization } })],
-    ["request_signature_wrong", await askSigned(await newKey("EdDSA", "requests-1"), { headers: { authorization } })],
-    ["request_key_unknown", await askSigned(await newKey("EdDSA", "requests-2"), { headers: { authorization } })],
+    ["request_signature_missing", await send(phylax.dev, must(certificate), `${phylax.dev.fhir}/${path}`, { headers: { authorization } })],
+    ["request_signature_invalid", await askSigned(await newKey("EdDSA", "requests-1"), { headers: { authorization } })],
+    ["request_signature_key_unknown", await askSigned(await newKey("EdDSA", "requests-2"), { headers: { authorization } })],
     ["request_signature_expired", await askSigned(key, { headers: { authorization } }, { signing: { created: old } })],
-    ["request_signature_wrong", await askSigned(key, { headers: { authorization } }, { spoiled: { method: "HEAD" } })],
-    ["request_algorithm_wrong", await askSigned(key, { headers: { authorization } }, { signing: { alg: "ecdsa-p256-sha256" } })],
+    ["request_signature_invalid", await askSigned(key, { headers: { authorization } }, { spoiled: { method: "HEAD" } })],
+    [
+      "request_signature_algorithm_mismatch",
+      await askSigned(key, { headers: { authorization } }, { signing: { alg: "ecdsa-p256-sha256" } }),
+    ],
   ] as const;
   for (const [reason, reply] of ways) {
     expect(reply.status, reason).toBe(401);
@@ -149,7 +152,7 @@ test("T36: a posted search is signed with its body: another body, or none that i
   expect(good.status, good.text).toBe(200);
   const before = seen.length;
   const other = await askSigned(key, post, { where, spoiled: { body: "birthdate=1980-01-02" } });
-  expect([other.status, (await recordOf(other))?.outcome?.reason]).toEqual([401, "content_digest_wrong"]);
+  expect([other.status, (await recordOf(other))?.outcome?.reason]).toEqual([401, "content_digest_mismatch"]);
   const uncovered = await askSigned(key, post, { where, signing: { parts: ["@method", "@target-uri", "authorization"] } });
   expect([uncovered.status, (await recordOf(uncovered))?.outcome?.reason]).toEqual([401, "request_signature_incomplete"]);
   expect(uncovered.headers["accept-signature"]).toContain('"content-digest"');
@@ -205,7 +208,7 @@ test("T5: an unbound token passes only under its client's exception, as Bearer, 
     ["certificate_not_registered", await ask(held, must(certificate))],
     ["token_unbound", await ask(await unbound("over"))],
     ["token_unbound", await ask(await unbound("signing-app"), must(certificate))],
-    ["token_scheme_wrong", await ask(await unbound("excepted"), undefined, "DPoP")],
+    ["token_scheme_mismatch", await ask(await unbound("excepted"), undefined, "DPoP")],
   ] as const;
   for (const [reason, reply] of ways) expect([reply.status, (await recordOf(reply))?.outcome?.reason], reason).toEqual([401, reason]);
   const bounded = await recordOf(await askSigned(key, { headers: { authorization: `Bearer ${await bound()}` } }));

@@ -53,9 +53,9 @@ test("neither method serves a client of the other, nor another's certificate a n
     client_assertion: await clientAssertion(phylax.dev, telehealth, { iss: "by-certificate", sub: "by-certificate" }),
   };
   const cases = [
-    ["client_method_wrong", certificate, assertion],
-    ["client_method_wrong", certificate, { ...assertion, client_id: "by-certificate" }],
-    ["client_method_wrong", telehealth, { client_id: "telehealth" }],
+    ["client_authentication_method_mismatch", certificate, assertion],
+    ["client_authentication_method_mismatch", certificate, { ...assertion, client_id: "by-certificate" }],
+    ["client_authentication_method_mismatch", telehealth, { client_id: "telehealth" }],
     ["certificate_not_registered", telehealth, { client_id: "by-certificate" }],
     ["client_unknown", certificate, { client_id: "nobody" }],
     ["certificate_missing", undefined, { client_id: "by-certificate" }],

@@ -166,7 +166,7 @@ test("when the client leaves at the first byte, the windows handed on are on rec
   expect(events[0]?.kind).toBe("intent");
   expect(windows).toEqual(windows.map((_, index) => index + 1));
   const aborted = events.filter(({ kind }) => kind === "aborted");
-  for (const { outcome } of aborted) expect(outcome?.reason).toBe("client_gone");
+  for (const { outcome } of aborted) expect(outcome?.reason).toBe("client_disconnected");
   expect(aborted.length === 1 || events.some(whole)).toBe(true);
 });
 

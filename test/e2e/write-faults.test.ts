@@ -105,7 +105,7 @@ test("what goes to the origin is the whole resource as it is next, held to the v
 });
 
 const faults: readonly (readonly [string, Mood, number, string])[] = [
-  ["somebody else's change in between", 412, 412, "write_stale"],
+  ["somebody else's change in between", 412, 412, "write_precondition_failed"],
   ["a conflict", 409, 409, "write_conflict"],
   ["rules of its own", 422, 422, "write_rejected"],
   ["a body that it does not take", 400, 422, "write_rejected"],
@@ -113,7 +113,7 @@ const faults: readonly (readonly [string, Mood, number, string])[] = [
   ["a fault of its own", 500, 502, "origin_refused"],
   ["a redirect", 302, 502, "origin_refused"],
   ["that it is gone meanwhile", 404, 404, "absent"],
-  ["a connection that breaks", "hangs up", 504, "write_unanswered"],
+  ["a connection that breaks", "hangs up", 504, "write_outcome_unknown"],
 ];
 test.for(faults)(
   "%s has a face of the gateway's own, on record behind the intent, and is not tried again",
@@ -140,7 +140,7 @@ test("no answer is 504, and the record says that nobody knows", { timeout: 30_00
   const reply = await send("PATCH", "Observation/c", change);
   expect(reply.status).toBe(504);
   expect(origin.written.length - from).toBe(1);
-  expect((await eventsOf(reply)).at(-1)?.outcome).toEqual({ status: 504, reason: "write_unanswered" });
+  expect((await eventsOf(reply)).at(-1)?.outcome).toEqual({ status: 504, reason: "write_outcome_unknown" });
 });
 
 test("a token that ends while the origin writes learns that it was written, and no more", { timeout: 30_000 }, async ({ expect }) => {

@@ -41,11 +41,11 @@ test("a batch is read into requests: method, path, query, conditions, resource",
 });
 
 test.for<[string, Json]>([
-  ["not_a_batch", "Bundle"],
-  ["not_a_batch", { resourceType: "Patient", type: "batch" }],
-  ["not_a_batch", bundle("searchset")],
-  ["not_a_batch", bundle("history", entry("GET", "Patient/1"))],
-  ["not_a_batch", { resourceType: "Bundle", type: "batch", entry: {} }],
+  ["not_a_batch_or_transaction", "Bundle"],
+  ["not_a_batch_or_transaction", { resourceType: "Patient", type: "batch" }],
+  ["not_a_batch_or_transaction", bundle("searchset")],
+  ["not_a_batch_or_transaction", bundle("history", entry("GET", "Patient/1"))],
+  ["not_a_batch_or_transaction", { resourceType: "Bundle", type: "batch", entry: {} }],
   ["entry_malformed", bundle("batch", "GET Patient/1")],
   ["entry_malformed", bundle("batch", {})],
   ["entry_malformed", bundle("batch", entry("get", "Patient/1"))],

@@ -22,9 +22,9 @@ test("a read and a search are read; ids are FHIR's own", ({ expect }) => {
 
 test("a version is read by its id, and only by GET", ({ expect }) => {
   expect(read("GET", "Patient/1/_history/2")).toEqual({ ok: true, value: { kind: "vread", type: "Patient", id: "1", version: "2" } });
-  expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "malformed_id" });
-  expect(refusal("GET", "Patient/1/_history/2", "_sort=name")).toMatchObject({ reason: "parameter_not_carried" });
-  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "unsupported_method", allow: ["GET", "HEAD"] });
+  expect(refusal("GET", "Patient/1/_history/..")).toEqual({ reason: "resource_id_malformed" });
+  expect(refusal("GET", "Patient/1/_history/2", "_sort=name")).toMatchObject({ reason: "parameter_not_supported" });
+  expect(refusal("POST", "Patient/1/_history/2")).toEqual({ reason: "method_not_supported", allow: ["GET", "HEAD"] });
 });
 
 test("a posted search is the search of its URL's and its form's parameters together", ({ expect }) => {
@@ -33,15 +33,15 @@ test("a posted search is the search of its URL's and its form's parameters toget
   const expected = got.ok ? { ok: true, value: { ...got.value, posted: true } } : got;
   expect(posted("", "patient=1&code=a&_count=5")).toEqual(expected);
   expect(posted("patient=1", "code=a&_count=5")).toEqual(expected);
-  expect(posted("_count=5", "_count=6")).toMatchObject({ error: { reason: "repeated_parameter" } });
-  expect(posted("", "subject:identifier=x")).toMatchObject({ error: { reason: "modifier_not_carried" } });
-  expect(posted("", "code=%ff")).toMatchObject({ error: { reason: "malformed_query" } });
-  expect(posted("", "code=\u00e9")).toMatchObject({ error: { reason: "malformed_query" } });
+  expect(posted("_count=5", "_count=6")).toMatchObject({ error: { reason: "parameter_repeated" } });
+  expect(posted("", "subject:identifier=x")).toMatchObject({ error: { reason: "modifier_not_supported" } });
+  expect(posted("", "code=%ff")).toMatchObject({ error: { reason: "query_malformed" } });
+  expect(posted("", "code=\u00e9")).toMatchObject({ error: { reason: "query_malformed" } });
   expect(posted("", `code=${"a".repeat(65_536)}`)).toMatchObject({ error: { reason: "form_too_large" } });
   expect(posted("", Array.from({ length: 4 }, () => `code=${"a".repeat(7_000)}`).join("&"))).toMatchObject({
     error: { reason: "form_too_large" },
   });
-  expect(refusal("GET", "Observation/_search")).toEqual({ reason: "unsupported_method", allow: ["POST"] });
+  expect(refusal("GET", "Observation/_search")).toEqual({ reason: "method_not_supported", allow: ["POST"] });
 });
 
 test.for([
@@ -58,7 +58,7 @@ test.for([
   ["POST", "Patient/$match", "operation"],
   ["POST", "$graphql", "operation"],
 ] as const)("%s /%s is known and refused by its name: %s", ([method, path, interaction], { expect }) => {
-  expect(refusal(method, path)).toEqual({ reason: "interaction_not_carried", interaction });
+  expect(refusal(method, path)).toEqual({ reason: "interaction_not_supported", interaction });
 });
 
 test("writes are read by method and place; a conditional one names what it means, and HEAD is the GET of it", ({ expect }) => {
@@ -75,26 +75,26 @@ test("writes are read by method and place; a conditional one names what it means
     const criteria = { parameters: [{ values: [{ system: "urn:a", code: "1" }] }] };
     expect(read(method, "Patient", "identifier=urn:a|1")).toMatchObject({ ok: true, value: { kind, type: "Patient", criteria } });
     expect(refusal(method, "Patient")).toEqual({ reason: "criteria_missing" });
-    expect(refusal(method, "Patient", "identifier=urn:a|1&_count=1")).toMatchObject({ reason: "parameter_not_carried" });
-    expect(refusal(method, "Patient", "identifier=urn:a|1&_sort=name")).toMatchObject({ reason: "parameter_not_carried" });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_count=1")).toMatchObject({ reason: "parameter_not_supported" });
+    expect(refusal(method, "Patient", "identifier=urn:a|1&_sort=name")).toMatchObject({ reason: "parameter_not_supported" });
   }
-  expect(refusal("PUT", "Patient/1", "identifier=urn:a|1")).toMatchObject({ reason: "parameter_not_carried" });
+  expect(refusal("PUT", "Patient/1", "identifier=urn:a|1")).toMatchObject({ reason: "parameter_not_supported" });
   expect(read("HEAD", "Patient/1")).toEqual(read("GET", "Patient/1"));
   expect(read("HEAD", "Patient", "name=a")).toEqual(read("GET", "Patient", "name=a"));
 });
 
 test("what FHIR does not know is refused: method, type, path, id", ({ expect }) => {
   const allow = ["GET", "HEAD", "PUT", "PATCH", "DELETE"];
-  expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
-  expect(refusal("get", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
-  expect(refusal("GET", "Toaster/1")).toEqual({ reason: "unknown_type" });
-  expect(refusal("GET", "DomainResource")).toEqual({ reason: "unknown_type" });
-  expect(refusal("GET", "constructor")).toEqual({ reason: "unknown_path" });
-  expect(refusal("GET", "Patient/1/2")).toEqual({ reason: "unknown_path" });
-  expect(refusal("GET", "Patient/1/Observation/2")).toEqual({ reason: "unknown_path" });
-  expect(refusal("GET", "Patient/1/_history/2/3")).toEqual({ reason: "unknown_path" });
-  expect(refusal("POST", "Patient/1")).toEqual({ reason: "unsupported_method", allow });
-  expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "malformed_id" });
+  expect(refusal("TRACE", "Patient/1")).toEqual({ reason: "method_not_supported", allow });
+  expect(refusal("get", "Patient/1")).toEqual({ reason: "method_not_supported", allow });
+  expect(refusal("GET", "Toaster/1")).toEqual({ reason: "resource_type_unknown" });
+  expect(refusal("GET", "DomainResource")).toEqual({ reason: "resource_type_unknown" });
+  expect(refusal("GET", "constructor")).toEqual({ reason: "path_unknown" });
+  expect(refusal("GET", "Patient/1/2")).toEqual({ reason: "path_unknown" });
+  expect(refusal("GET", "Patient/1/Observation/2")).toEqual({ reason: "path_unknown" });
+  expect(refusal("GET", "Patient/1/_history/2/3")).toEqual({ reason: "path_unknown" });
+  expect(refusal("POST", "Patient/1")).toEqual({ reason: "method_not_supported", allow });
+  expect(refusal("GET", `Patient/${"a".repeat(65)}`)).toEqual({ reason: "resource_id_malformed" });
 });
 
 test("a path that means another one is refused: dot segments, encoded slashes, absolute URLs, empty segments", ({ expect }) => {
@@ -109,7 +109,7 @@ test("a path that means another one is refused: dot segments, encoded slashes, a
     "Patient/a_b",
     "Patient/ü",
   ]) {
-    expect(refusal("GET", path), path).toEqual({ reason: "malformed_id" });
+    expect(refusal("GET", path), path).toEqual({ reason: "resource_id_malformed" });
   }
   for (const path of [
     "https://origin.example/fhir/Patient/1",
@@ -119,7 +119,7 @@ test("a path that means another one is refused: dot segments, encoded slashes, a
     "%50atient/1",
     "Patient;x/1",
   ]) {
-    expect(refusal("GET", path), path).toEqual({ reason: "unknown_path" });
+    expect(refusal("GET", path), path).toEqual({ reason: "path_unknown" });
   }
 });
 
@@ -156,97 +156,97 @@ test("chains, reverse chains, includes and modifiers are read, and rebuilt from 
 });
 
 test.for([
-  ["patient:not=1", { reason: "modifier_not_carried", parameter: "patient" }],
-  ["subject:Patient=Group/1", { reason: "malformed_value", parameter: "subject" }],
-  ["subject:Practitioner=1", { reason: "malformed_value", parameter: "subject" }],
-  ["subject:patient=1", { reason: "modifier_not_carried", parameter: "subject" }],
-  ["code:Patient=1", { reason: "modifier_not_carried", parameter: "code" }],
-  ["_pretty:Patient=true", { reason: "modifier_not_carried", parameter: "_pretty" }],
-  ["_pretty=maybe", { reason: "malformed_value", parameter: "_pretty" }],
-  ["_pretty=true&_pretty=false", { reason: "repeated_parameter", parameter: "_pretty" }],
-  ["_summary=true", { reason: "parameter_not_carried", parameter: "_summary" }],
-  ["_format=application/fhir%2Bjson;fhirVersion=3.0", { reason: "format_not_carried" }],
-  ["_format=application/fhir%2Bxml;fhirVersion=4.0", { reason: "format_not_carried" }],
-  ["date=2020-01-01 00:00:00", { reason: "malformed_query" }],
-  ["date=2020-01-01T00:00:00++00:00", { reason: "malformed_value", parameter: "date" }],
-  ["patient:missing=true", { reason: "modifier_not_carried", parameter: "patient" }],
-  ["subject:identifier=x%7C1", { reason: "modifier_not_carried", parameter: "subject" }],
-  ["code:text=x", { reason: "modifier_not_carried", parameter: "code" }],
-  ["patient.favourite=x", { reason: "unknown_parameter", parameter: "favourite" }],
-  ["code.name=x", { reason: "unknown_parameter", parameter: "code" }],
+  ["patient:not=1", { reason: "modifier_not_supported", parameter: "patient" }],
+  ["subject:Patient=Group/1", { reason: "parameter_value_malformed", parameter: "subject" }],
+  ["subject:Practitioner=1", { reason: "parameter_value_malformed", parameter: "subject" }],
+  ["subject:patient=1", { reason: "modifier_not_supported", parameter: "subject" }],
+  ["code:Patient=1", { reason: "modifier_not_supported", parameter: "code" }],
+  ["_pretty:Patient=true", { reason: "modifier_not_supported", parameter: "_pretty" }],
+  ["_pretty=maybe", { reason: "parameter_value_malformed", parameter: "_pretty" }],
+  ["_pretty=true&_pretty=false", { reason: "parameter_repeated", parameter: "_pretty" }],
+  ["_summary=true", { reason: "parameter_not_supported", parameter: "_summary" }],
+  ["_format=application/fhir%2Bjson;fhirVersion=3.0", { reason: "format_not_supported" }],
+  ["_format=application/fhir%2Bxml;fhirVersion=4.0", { reason: "format_not_supported" }],
+  ["date=2020-01-01 00:00:00", { reason: "query_malformed" }],
+  ["date=2020-01-01T00:00:00++00:00", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["patient:missing=true", { reason: "modifier_not_supported", parameter: "patient" }],
+  ["subject:identifier=x%7C1", { reason: "modifier_not_supported", parameter: "subject" }],
+  ["code:text=x", { reason: "modifier_not_supported", parameter: "code" }],
+  ["patient.favourite=x", { reason: "parameter_unknown", parameter: "favourite" }],
+  ["code.name=x", { reason: "parameter_unknown", parameter: "code" }],
   ["subject.identifier=x", { reason: "chain_needs_type", parameter: "subject" }],
-  ["subject:Practitioner.name=x", { reason: "modifier_not_carried", parameter: "subject" }],
+  ["subject:Practitioner.name=x", { reason: "modifier_not_supported", parameter: "subject" }],
   ["subject:Patient.organization.partof.partof.partof.name=x", { reason: "chain_too_long", parameter: "partof" }],
-  ["patient.name.=x", { reason: "malformed_parameter" }],
-  ["patient..name=x", { reason: "malformed_parameter" }],
-  ["_has:Toaster:target:agent=1", { reason: "malformed_parameter" }],
-  ["_has:Provenance:target=1", { reason: "malformed_parameter" }],
-  ["_has:Encounter:patient:class=a", { reason: "unknown_parameter", parameter: "patient" }],
-  ["_has:Provenance:favourite:agent=1", { reason: "unknown_parameter", parameter: "favourite" }],
-  ["_has:Provenance:target:agent=%20", { reason: "malformed_value", parameter: "agent" }],
-  ["_include=Encounter:patient", { reason: "malformed_value", parameter: "_include" }],
-  ["_include=Observation:code", { reason: "malformed_value", parameter: "_include" }],
-  ["_include=Observation:subject:Practitioner", { reason: "malformed_value", parameter: "_include" }],
-  ["_include:recurse=Observation:subject", { reason: "malformed_value", parameter: "_include" }],
-  ["_include=Observation:patient:Patient:x", { reason: "malformed_value", parameter: "_include" }],
-  ["_revinclude=*", { reason: "malformed_value", parameter: "_revinclude" }],
-  ["_revinclude=Encounter:patient", { reason: "malformed_value", parameter: "_revinclude" }],
+  ["patient.name.=x", { reason: "parameter_malformed" }],
+  ["patient..name=x", { reason: "parameter_malformed" }],
+  ["_has:Toaster:target:agent=1", { reason: "parameter_malformed" }],
+  ["_has:Provenance:target=1", { reason: "parameter_malformed" }],
+  ["_has:Encounter:patient:class=a", { reason: "parameter_unknown", parameter: "patient" }],
+  ["_has:Provenance:favourite:agent=1", { reason: "parameter_unknown", parameter: "favourite" }],
+  ["_has:Provenance:target:agent=%20", { reason: "parameter_value_malformed", parameter: "agent" }],
+  ["_include=Encounter:patient", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_include=Observation:code", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_include=Observation:subject:Practitioner", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_include:recurse=Observation:subject", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_include=Observation:patient:Patient:x", { reason: "parameter_value_malformed", parameter: "_include" }],
+  ["_revinclude=*", { reason: "parameter_value_malformed", parameter: "_revinclude" }],
+  ["_revinclude=Encounter:patient", { reason: "parameter_value_malformed", parameter: "_revinclude" }],
   [Array.from({ length: 17 }, () => "_include=*").join("&"), { reason: "too_many_joins" }],
   [Array.from({ length: 5 }, () => "patient.name=x").join("&"), { reason: "too_many_joins" }],
-  ["_summary=count", { reason: "parameter_not_carried", parameter: "_summary" }],
-  ["_elements=subjects", { reason: "malformed_value", parameter: "_elements" }],
-  ["_elements=subject&_elements=code", { reason: "repeated_parameter", parameter: "_elements" }],
-  ["_total=accurate", { reason: "parameter_not_carried", parameter: "_total" }],
-  ["_filter=code%20eq%20x", { reason: "parameter_not_carried", parameter: "_filter" }],
-  ["_text=x", { reason: "parameter_not_carried", parameter: "_text" }],
-  ["_content=x", { reason: "parameter_not_carried", parameter: "_content" }],
-  ["_query=x", { reason: "parameter_not_carried", parameter: "_query" }],
-  ["_contained=true", { reason: "parameter_not_carried", parameter: "_contained" }],
-  ["_list=x", { reason: "parameter_not_carried", parameter: "_list" }],
-  ["code-value-quantity=a$b", { reason: "parameter_not_carried", parameter: "code-value-quantity" }],
-  ["dna-variant=x", { reason: "parameter_not_carried", parameter: "dna-variant" }],
-  ["_sort=code-value-quantity", { reason: "parameter_not_carried", parameter: "code-value-quantity" }],
-  ["favourite=x", { reason: "unknown_parameter", parameter: "favourite" }],
-  ["constructor=x", { reason: "unknown_parameter", parameter: "constructor" }],
-  ["birthdate=2000", { reason: "unknown_parameter", parameter: "birthdate" }],
-  ["_count=1&_count=2", { reason: "repeated_parameter", parameter: "_count" }],
-  ["_sort=date&_sort=code", { reason: "repeated_parameter", parameter: "_sort" }],
-  ["_sort=birthdate", { reason: "malformed_value", parameter: "_sort" }],
-  ["_count=0", { reason: "malformed_value", parameter: "_count" }],
-  ["_count=-1", { reason: "malformed_value", parameter: "_count" }],
-  ["_format=xml", { reason: "format_not_carried" }],
-  ["patient=Group/1", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=https://origin.example/fhir/Patient/1", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=//x/Patient/1", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=Patient/1/_history/2", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=Patient/1%26code=x", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=1,,2", { reason: "malformed_value", parameter: "patient" }],
-  ["patient=", { reason: "malformed_value", parameter: "patient" }],
-  ["_id=Patient/1", { reason: "malformed_value", parameter: "_id" }],
-  ["code=a%7Cb%7Cc", { reason: "malformed_value", parameter: "code" }],
-  ["code=%7C", { reason: "malformed_value", parameter: "code" }],
-  ["code=a%5Cb", { reason: "malformed_value", parameter: "code" }],
-  ["date=yesterday", { reason: "malformed_value", parameter: "date" }],
-  ["date=zz2020", { reason: "malformed_value", parameter: "date" }],
-  ["date=2023-02-29", { reason: "malformed_value", parameter: "date" }],
-  ["date=ge2020-02-31", { reason: "malformed_value", parameter: "date" }],
-  ["date=1900-02-29T10:00:00Z", { reason: "malformed_value", parameter: "date" }],
-  ["date=2020-01-01,2021-04-31", { reason: "malformed_value", parameter: "date" }],
-  ["date=0000-01-01", { reason: "malformed_value", parameter: "date" }],
-  ["date=2020-01-01T00:00:00%2B14:30", { reason: "malformed_value", parameter: "date" }],
-  ["date=2020-13-01", { reason: "malformed_value", parameter: "date" }],
-  ["value-quantity=x%7C%7Cmg", { reason: "malformed_value", parameter: "value-quantity" }],
+  ["_summary=count", { reason: "parameter_not_supported", parameter: "_summary" }],
+  ["_elements=subjects", { reason: "parameter_value_malformed", parameter: "_elements" }],
+  ["_elements=subject&_elements=code", { reason: "parameter_repeated", parameter: "_elements" }],
+  ["_total=accurate", { reason: "parameter_not_supported", parameter: "_total" }],
+  ["_filter=code%20eq%20x", { reason: "parameter_not_supported", parameter: "_filter" }],
+  ["_text=x", { reason: "parameter_not_supported", parameter: "_text" }],
+  ["_content=x", { reason: "parameter_not_supported", parameter: "_content" }],
+  ["_query=x", { reason: "parameter_not_supported", parameter: "_query" }],
+  ["_contained=true", { reason: "parameter_not_supported", parameter: "_contained" }],
+  ["_list=x", { reason: "parameter_not_supported", parameter: "_list" }],
+  ["code-value-quantity=a$b", { reason: "parameter_not_supported", parameter: "code-value-quantity" }],
+  ["dna-variant=x", { reason: "parameter_not_supported", parameter: "dna-variant" }],
+  ["_sort=code-value-quantity", { reason: "parameter_not_supported", parameter: "code-value-quantity" }],
+  ["favourite=x", { reason: "parameter_unknown", parameter: "favourite" }],
+  ["constructor=x", { reason: "parameter_unknown", parameter: "constructor" }],
+  ["birthdate=2000", { reason: "parameter_unknown", parameter: "birthdate" }],
+  ["_count=1&_count=2", { reason: "parameter_repeated", parameter: "_count" }],
+  ["_sort=date&_sort=code", { reason: "parameter_repeated", parameter: "_sort" }],
+  ["_sort=birthdate", { reason: "parameter_value_malformed", parameter: "_sort" }],
+  ["_count=0", { reason: "parameter_value_malformed", parameter: "_count" }],
+  ["_count=-1", { reason: "parameter_value_malformed", parameter: "_count" }],
+  ["_format=xml", { reason: "format_not_supported" }],
+  ["patient=Group/1", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=https://origin.example/fhir/Patient/1", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=//x/Patient/1", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=Patient/1/_history/2", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=Patient/1%26code=x", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=1,,2", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["patient=", { reason: "parameter_value_malformed", parameter: "patient" }],
+  ["_id=Patient/1", { reason: "parameter_value_malformed", parameter: "_id" }],
+  ["code=a%7Cb%7Cc", { reason: "parameter_value_malformed", parameter: "code" }],
+  ["code=%7C", { reason: "parameter_value_malformed", parameter: "code" }],
+  ["code=a%5Cb", { reason: "parameter_value_malformed", parameter: "code" }],
+  ["date=yesterday", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=zz2020", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=2023-02-29", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=ge2020-02-31", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=1900-02-29T10:00:00Z", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=2020-01-01,2021-04-31", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=0000-01-01", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=2020-01-01T00:00:00%2B14:30", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["date=2020-13-01", { reason: "parameter_value_malformed", parameter: "date" }],
+  ["value-quantity=x%7C%7Cmg", { reason: "parameter_value_malformed", parameter: "value-quantity" }],
   [`code=${"a,".repeat(101)}a`, { reason: "too_many_values", parameter: "code" }],
-  ["code", { reason: "malformed_query" }],
-  ["=x", { reason: "malformed_query" }],
-  ["code=%", { reason: "malformed_query" }],
-  ["code=%G1", { reason: "malformed_query" }],
-  ["code=%C0%AF", { reason: "malformed_query" }],
-  ["code=%ED%A0%80", { reason: "malformed_query" }],
-  ["code=%00", { reason: "malformed_query" }],
-  ["code=a%0D%0Ab", { reason: "malformed_query" }],
-  ["code=ü", { reason: "malformed_query" }],
-  ["co%20de=x", { reason: "malformed_parameter" }],
+  ["code", { reason: "query_malformed" }],
+  ["=x", { reason: "query_malformed" }],
+  ["code=%", { reason: "query_malformed" }],
+  ["code=%G1", { reason: "query_malformed" }],
+  ["code=%C0%AF", { reason: "query_malformed" }],
+  ["code=%ED%A0%80", { reason: "query_malformed" }],
+  ["code=%00", { reason: "query_malformed" }],
+  ["code=a%0D%0Ab", { reason: "query_malformed" }],
+  ["code=ü", { reason: "query_malformed" }],
+  ["co%20de=x", { reason: "parameter_malformed" }],
   ["a=1&".repeat(65), { reason: "too_many_parameters" }],
   [`code=${"x".repeat(8_192)}`, { reason: "query_too_long" }],
 ] as const)("the query %s is refused", ([query, error], { expect }) => {
@@ -259,16 +259,16 @@ test("the elements that a reader wants are the type's own, at its top level", ({
   });
   expect(read("GET", "Observation", "code=x&_elements=value")).toMatchObject({ value: { elements: ["value"] } });
   for (const list of ["", "name.family", "Patient.name", "nickname", "name,", "constructor"])
-    expect(refusal("GET", "Patient/1", `_elements=${list}`), list).toEqual({ reason: "malformed_value", parameter: "_elements" });
-  expect(refusal("GET", "Patient/1", "_elements=name&_elements=id")).toEqual({ reason: "repeated_parameter", parameter: "_elements" });
-  expect(refusal("PUT", "Patient", "identifier=1&_elements=name")).toEqual({ reason: "parameter_not_carried", parameter: "_elements" });
+    expect(refusal("GET", "Patient/1", `_elements=${list}`), list).toEqual({ reason: "parameter_value_malformed", parameter: "_elements" });
+  expect(refusal("GET", "Patient/1", "_elements=name&_elements=id")).toEqual({ reason: "parameter_repeated", parameter: "_elements" });
+  expect(refusal("PUT", "Patient", "identifier=1&_elements=name")).toEqual({ reason: "parameter_not_supported", parameter: "_elements" });
   expect(refusal("PUT", "Patient/1", "_elements=name")).toMatchObject({ parameter: "_elements" });
 });
 
 test("a read takes no search parameter", ({ expect }) => {
-  expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_carried", parameter: "name" });
-  expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "unknown_parameter", parameter: "nonsense" });
-  expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_carried" });
+  expect(refusal("GET", "Patient/1", "name=x")).toEqual({ reason: "parameter_not_supported", parameter: "name" });
+  expect(refusal("GET", "Patient/1", "nonsense=x")).toEqual({ reason: "parameter_unknown", parameter: "nonsense" });
+  expect(refusal("GET", "Patient/1", "_format=xml")).toEqual({ reason: "format_not_supported" });
 });
 
 test("a reference may be the full URL that an answer gave, below the base that the client calls and no other", ({ expect }) => {
@@ -288,7 +288,7 @@ test("a reference may be the full URL that an answer gave, below the base that t
     "https://gateway.example/v1/fhir/other/Patient/1",
     "https://gateway.example@evil.example/v1/fhir/main/Patient/1",
   ]) {
-    expect(asked(other), other).toEqual({ ok: false, error: { reason: "malformed_value", parameter: "patient" } });
+    expect(asked(other), other).toEqual({ ok: false, error: { reason: "parameter_value_malformed", parameter: "patient" } });
   }
 });
 

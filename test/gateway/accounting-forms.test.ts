@@ -161,7 +161,7 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
     "_summary=true",
   ])
     expect(read(query).ok, query).toBe(false);
-  expect(read("", "POST")).toMatchObject({ ok: false, error: { reason: "unsupported_method" } });
+  expect(read("", "POST")).toMatchObject({ ok: false, error: { reason: "method_not_supported" } });
   for (const path of [["Patient", "$disclosures"], ["Observation", "1", "$disclosures"], ["$disclosures"]])
-    expect(read("", "GET", path)).toMatchObject({ ok: false, error: { reason: "interaction_not_carried" } });
+    expect(read("", "GET", path)).toMatchObject({ ok: false, error: { reason: "interaction_not_supported" } });
 });

@@ -36,7 +36,7 @@ test("a path that hides something behind an encoding, a dot segment or a second 
     const reason = reasonOf(base + path);
     // The URL parser folds %2e%2e into a dot segment before anyone sees it: what is left is another admitted path, not a climb.
     if (path.includes("%2e%2e")) expect(reason).toBe("admitted");
-    else expect(reason, path).toBe("malformed_path");
+    else expect(reason, path).toBe("path_malformed");
   }
 });
 
@@ -52,15 +52,15 @@ test("a token comes under one of two schemes, in any letter case, and its proof 
     expect(call.ok && call.value.proof?.reveal()).toBe("canary");
     expect(JSON.stringify(call)).not.toContain("canary");
   }
-  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe("unknown_scheme");
+  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe("authorization_scheme_unknown");
 });
 
 test("only one well-formed bearer credential is taken", ({ expect }) => {
   const url = `${base}/Patient/a`;
   for (const header of ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b", "Bearer ünix", "a", "Bearer a,b"]) {
-    expect(reasonOf(url, { authorization: header }), header).toBe("malformed_authorization");
+    expect(reasonOf(url, { authorization: header }), header).toBe("authorization_malformed");
   }
-  expect(reasonOf(url, { authorization: "Basic YTpi" })).toBe("unknown_scheme");
+  expect(reasonOf(url, { authorization: "Basic YTpi" })).toBe("authorization_scheme_unknown");
   expect(reasonOf(url, { authorization: "bearer abc" })).toBe("admitted");
 });
 

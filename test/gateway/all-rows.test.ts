@@ -54,19 +54,19 @@ test("a list is gone through to its end, up to as many rows as a decision takes"
       20,
       190,
     ),
-  ).toBe("rows_too_many");
+  ).toBe("too_many_rows");
   expect(
     await found(
       Array.from({ length: 201 }, () => true),
       20,
       1_000,
     ),
-  ).toBe("rows_too_many"); // half of twenty pages
+  ).toBe("too_many_rows"); // half of twenty pages
   expect(
     await found(
       Array.from({ length: 401 }, () => false),
       20,
       1_000,
     ),
-  ).toBe("rows_too_many");
+  ).toBe("too_many_rows");
 });

@@ -186,7 +186,7 @@ test("rows that come or go between two pages make no other row twice or missing;
       ),
       first.next,
     ),
-  ).toBe("page_link_gone");
+  ).toBe("page_link_target_absent");
 });
 
 test("after five pages of the origin a page is given as it is, and goes on from there", async ({ expect }) => {
@@ -199,8 +199,8 @@ test("after five pages of the origin a page is given as it is, and goes on from 
 test("an origin's link that leads elsewhere or in a circle, and a list that is not whole, are refused", async ({ expect }) => {
   const linking = (url: string) =>
     originOf(() => ({ resourceType: "Bundle", type: "searchset", link: [{ relation: "next", url }], entry: [] }));
-  expect(await reasonOf(linking("https://evil.example/fhir?from=2"))).toBe("answer_link_elsewhere");
-  expect(await reasonOf(linking("https://origin.internal/other?from=2"))).toBe("answer_link_elsewhere");
+  expect(await reasonOf(linking("https://evil.example/fhir?from=2"))).toBe("answer_link_outside_origin");
+  expect(await reasonOf(linking("https://origin.internal/other?from=2"))).toBe("answer_link_outside_origin");
   const circle = linking(`${base}?from=2`);
   expect(await reasonOf(circle)).toBe("answer_link_loops");
   expect(circle.asked).toHaveLength(2);
@@ -210,7 +210,7 @@ test("an origin's link that leads elsewhere or in a circle, and a list that is n
     total: 5,
     entry: rows([true]).map((row) => ({ resource: resource(row) })),
   }));
-  expect(await reasonOf(cut)).toBe("answer_not_whole");
+  expect(await reasonOf(cut)).toBe("answer_incomplete");
   expect(await reasonOf(cut, { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 })).toBe("filled");
 });
 
@@ -232,7 +232,7 @@ test("a page that the origin forgot is gone; a body that breaks off is the origi
       originOf(() => "absent"),
       place,
     ),
-  ).toBe("page_link_gone");
+  ).toBe("page_link_target_absent");
   const breaking = (kind: "unreachable" | "timed_out"): Origin["ask"] => {
     async function* body(): OriginBody {
       yield ok(new TextEncoder().encode('{"resourceType":"Bundle","entry":['));

@@ -187,7 +187,7 @@ test("a patient who may not be seen and one who is not there cause the same ques
     ["Observation/h/_history", "Observation/nothing/_history"],
   ] as const) {
     const before = origin.asked.length;
-    expect(await pagesOf(request, origin)).toBe("row_out_of_reach");
+    expect(await pagesOf(request, origin)).toBe("row_outside_access");
     const questions = origin.asked.length - before;
     expect(await pagesOf(absent, origin)).toBe("absent"); // one face for both: gateway/refusal
     expect(origin.asked.length - before).toBe(2 * questions);

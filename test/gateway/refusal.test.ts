@@ -3,13 +3,13 @@ import { faceOf } from "#gateway/refusal";
 
 test("what a row decided has the same face as what is absent", ({ expect }) => {
   const absent = faceOf({ reason: "absent" });
-  expect(faceOf({ reason: "row_out_of_reach" })).toEqual(absent);
+  expect(faceOf({ reason: "row_outside_access" })).toEqual(absent);
   expect(faceOf({ reason: "resource_withheld", because: "implicit_rules" })).toEqual(absent);
   expect(absent.status).toBe(404);
 });
 
 test("a page's link that is old, altered or somebody else's has one face", ({ expect }) => {
-  const faces = (["page_link_expired", "page_link_foreign", "page_link_malformed", "page_link_gone"] as const).map((reason) =>
+  const faces = (["page_link_expired", "page_link_mismatch", "page_link_malformed", "page_link_target_absent"] as const).map((reason) =>
     faceOf({ reason }),
   );
   for (const face of faces) expect(face).toEqual({ status: 410, code: "expired", text: expect.any(String) });
@@ -18,7 +18,7 @@ test("a page's link that is old, altered or somebody else's has one face", ({ ex
 
 test("every way in which a credential can fail has one face", ({ expect }) => {
   const faces = (
-    ["token_expired", "signature_wrong", "audience_wrong", "certificate_missing", "certificate_revoked", "client_unknown"] as const
+    ["token_expired", "signature_invalid", "audience_mismatch", "certificate_missing", "certificate_revoked", "client_unknown"] as const
   ).map((reason) => faceOf({ reason }));
   expect(new Set(faces.map((face) => JSON.stringify(face))).size).toBe(1);
   expect(faces[0]?.status).toBe(401);
@@ -26,5 +26,5 @@ test("every way in which a credential can fail has one face", ({ expect }) => {
 
 test("the name of a parameter or an interaction is told, since it is the specification's own", ({ expect }) => {
   expect(faceOf({ reason: "parameter_hidden", parameter: "phone" }).text).toContain("phone");
-  expect(faceOf({ reason: "interaction_not_carried", interaction: "history-system" }).text).toContain("history-system");
+  expect(faceOf({ reason: "interaction_not_supported", interaction: "history-system" }).text).toContain("history-system");
 });

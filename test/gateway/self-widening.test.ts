@@ -75,8 +75,8 @@ test("who may say of which rows a resource is does not read by that what is hidd
   const { note: _note, ...shown } = observation;
   const become = (...codes: string[]) => write(uneven, "system/*.cruds", observation, { ...shown, category: category(...codes) });
   expect(await become("lab")).toBe("send");
-  expect(await become("vital")).toBe("result_widens");
-  expect(await become("lab", "vital")).toBe("result_widens");
+  expect(await become("vital")).toBe("result_widens_access");
+  expect(await become("lab", "vital")).toBe("result_widens_access");
   expect(await become("lab", "plain")).toBe("send"); // shows nothing more
 });
 
@@ -155,7 +155,7 @@ test("what is only found and never read counts as shown", async ({ expect }) => 
     rule(["Observation"], "everything", { interactions: ["search"], where: [{ path: "category", in: ["urn:c|vital"] }] }),
   );
   const { note: _note, ...shown } = observation;
-  expect(await write(found, "system/*.cruds", observation, { ...shown, category: category("vital") })).toBe("result_widens");
+  expect(await write(found, "system/*.cruds", observation, { ...shown, category: category("vital") })).toBe("result_widens_access");
 });
 
 test("a user writes nothing by which it is somebody to a patient, where the policy goes by that", async ({ expect }) => {
@@ -178,12 +178,14 @@ test("a user writes nothing by which it is somebody to a patient, where the poli
   const role = { resourceType: "PractitionerRole", practitioner: to("Practitioner/otto"), organization: to("Organization/clinic") };
 
   expect(await write(open(all), "user/*.cruds", patient, { ...patient, birthDate: "1984-03-01" })).toBe("send");
-  expect(await write(open(all), "user/*.cruds", patient, joined)).toBe("result_widens");
+  expect(await write(open(all), "user/*.cruds", patient, joined)).toBe("result_widens_access");
   expect(await write(open(["panel"]), "user/*.cruds", patient, joined)).toBe("send"); // nobody reaches anybody by it
-  expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe("result_widens");
+  expect(await write(open(all), "user/*.cruds", related, { ...related, period: { end: "2036" } })).toBe("result_widens_access");
   expect(await write(open(all), "user/*.cruds", related, { ...related, gender: "female" })).toBe("send");
-  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe("result_widens");
+  expect(await write(open(all), "user/*.cruds", undefined, { ...group, managingEntity: to("Practitioner/otto") })).toBe(
+    "result_widens_access",
+  );
   // A scope for everybody's rows in the same token reaches further, and gives no more.
-  expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("result_widens");
+  expect(await write(open(all), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("result_widens_access");
   expect(await write(open([]), "user/*.rs system/PractitionerRole.c", undefined, role)).toBe("send");
 });

@@ -32,7 +32,7 @@ test.for([
 ] as const)("a body that %s is given up, and its sender is told", async ([, { stream, state }], { expect }) => {
   const began = Date.now();
   const body = timelyBody(stream, 200);
-  await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_too_slow" });
+  await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
   expect(Date.now() - began).toBeLessThan(2_000);
   expect(state.cancelled).toBe(true);
 });

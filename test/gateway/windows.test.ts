@@ -68,7 +68,7 @@ test("when the client leaves, nothing further is recorded as disclosed", async (
   const { readable, work } = sendWindows(windows, its);
   await readable.cancel();
   await work;
-  expect(its.done.at(-1)).toBe("aborted: client_gone");
+  expect(its.done.at(-1)).toBe("aborted: client_disconnected");
   expect(its.done).not.toContain("record 3");
 });
 

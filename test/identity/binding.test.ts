@@ -15,9 +15,9 @@ test.for([
   ["T5", "token_unbound", {}],
   ["T5", "token_unbound", { jkt: "short" }],
   ["T5", "token_unbound", { "x5t#S256": 7 }],
-  ["RFC 7800 §3.1", "binding_unsupported", { jkt: thumbprint, "x5t#S256": thumbprint }],
-  ["RFC 7800 §3.2", "binding_unsupported", { jwk: { kty: "EC" } }],
-  ["RFC 7800 §3.4", "binding_unsupported", { kid: "key" }],
+  ["RFC 7800 §3.1", "binding_not_supported", { jkt: thumbprint, "x5t#S256": thumbprint }],
+  ["RFC 7800 §3.2", "binding_not_supported", { jwk: { kty: "EC" } }],
+  ["RFC 7800 §3.4", "binding_not_supported", { kid: "key" }],
 ] as const)("%s: %s", ([, reason, cnf], { expect }) => {
   expect(boundTo(cnf)).toEqual({ ok: false, error: { reason } });
 });

@@ -74,7 +74,7 @@ test.for([
   ["/grants/0/quotas/default/requests", "/grants/0/quotas", 7],
   ["/origins/0/url", "/origins/0/url", "https://elsewhere.example.org/r4"],
 ] as const)("an entry that differs at %s from what is registered is a clash, by its pointer", ([at, pointer, value], { expect }) => {
-  expect(merge(filled(), withValue(sample, at, value))).toMatchObject({ ok: false, error: { reason: "clash", pointer } });
+  expect(merge(filled(), withValue(sample, at, value))).toMatchObject({ ok: false, error: { reason: "conflict", pointer } });
 });
 
 test("replacing takes the file's content, but neither changes an agreement nor lifts a suspension", ({ expect }) => {
@@ -84,13 +84,13 @@ test("replacing takes the file's content, but neither changes an agreement nor l
     value: { grants: { changed: [{ quotas: { default: { requests: 7 } } }] } },
   });
   const agreement = withValue(sample, "/agreements/0/to", "2030-01-01");
-  expect(merge(filled(), agreement, "replace")).toMatchObject({ ok: false, error: { reason: "clash", pointer: "/agreements/0/to" } });
+  expect(merge(filled(), agreement, "replace")).toMatchObject({ ok: false, error: { reason: "conflict", pointer: "/agreements/0/to" } });
   const there = filled();
   const suspended = {
     ...there,
     clients: new Map([...there.clients].map(([id, client]) => [id, { ...client, status: "suspended" as const }])),
   };
-  expect(merge(suspended, sample, "replace")).toMatchObject({ ok: false, error: { reason: "clash", pointer: "/clients/0/status" } });
+  expect(merge(suspended, sample, "replace")).toMatchObject({ ok: false, error: { reason: "conflict", pointer: "/clients/0/status" } });
 });
 
 test("a new certificate is added beside the old one; only replacing takes the old one out", ({ expect }) => {
@@ -103,7 +103,7 @@ test.for(["clients", "agreements", "grants", "origins"] as const)(
   "%s that are in a file twice clash, by the second's pointer",
   (list, { expect }) => {
     const twice = { ...sample, [list]: [...sample[list], ...sample[list]] };
-    expect(merge(nothing, twice)).toMatchObject({ ok: false, error: { reason: "clash", pointer: `/${list}/1` } });
+    expect(merge(nothing, twice)).toMatchObject({ ok: false, error: { reason: "conflict", pointer: `/${list}/1` } });
   },
 );
 
@@ -149,7 +149,7 @@ test("an external issuer and its client are added, clash where they differ, and 
     ["/clients/1/patient", "/clients/1/patient", undefined],
   ] as const) {
     const changed = withValue(external, at, value);
-    expect(merge(there, changed), at).toMatchObject({ ok: false, error: { reason: "clash", pointer } });
+    expect(merge(there, changed), at).toMatchObject({ ok: false, error: { reason: "conflict", pointer } });
     expect(merge(there, changed, "replace").ok, at).toBe(true);
   }
 });
@@ -158,10 +158,12 @@ test("a client of an issuer that is nowhere, and two clients of one name at an i
   expect(merge(nothing, withValue(external, "/issuers", []))).toMatchObject({ error: { reason: "invalid", pointer: "/clients/1/issuer" } });
   const second = { ...external.clients[1], id: "second", issuer: "https://issuer.example.org" };
   expect(merge(nothing, withValue(external, "/clients/2", second))).toMatchObject({
-    error: { reason: "clash", pointer: "/clients/1/externalClientId" },
+    error: { reason: "conflict", pointer: "/clients/1/externalClientId" },
   });
   const alone = { clients: [second] };
-  expect(merge(filled(external), alone, "replace")).toMatchObject({ error: { reason: "clash", pointer: "/clients/0/externalClientId" } });
+  expect(merge(filled(external), alone, "replace")).toMatchObject({
+    error: { reason: "conflict", pointer: "/clients/0/externalClientId" },
+  });
 });
 
 test("only a client of an external issuer may be granted what is its token's patient's", ({ expect }) => {
@@ -222,7 +224,7 @@ test("an origin names a place to sign in only at an issuer that is there and has
   const { issuers } = withValue(signIn, "/issuers/0/endpoints", undefined);
   expect(merge(there, { issuers }, "replace")).toMatchObject({ error: { reason: "invalid", pointer: "/issuers/0/endpoints" } });
   const { origins } = withValue(signIn, "/origins/0/signInAt", undefined);
-  expect(merge(there, { origins })).toMatchObject({ error: { reason: "clash", pointer: "/origins/0/signInAt" } });
+  expect(merge(there, { origins })).toMatchObject({ error: { reason: "conflict", pointer: "/origins/0/signInAt" } });
   expect(merge(there, { issuers, origins }, "replace")).toMatchObject({ ok: true });
 });
 
@@ -235,8 +237,8 @@ test("a place to sign in may be given to what is there without one; with it noth
     value: { issuers: { added: [], changed: [{}] }, origins: { added: [], changed: [{}] }, clients: { added: [], changed: [] } },
   });
   expect(merge(before, withValue(signIn, "/issuers/0/audience", "another"))).toMatchObject({
-    error: { reason: "clash", pointer: "/issuers/0/audience" },
+    error: { reason: "conflict", pointer: "/issuers/0/audience" },
   });
   const elsewhere = withValue(signIn, "/issuers/0/endpoints/token", "https://issuer.example.org/2");
-  expect(merge(filled(signIn), elsewhere)).toMatchObject({ error: { reason: "clash", pointer: "/issuers/0/endpoints" } });
+  expect(merge(filled(signIn), elsewhere)).toMatchObject({ error: { reason: "conflict", pointer: "/issuers/0/endpoints" } });
 });

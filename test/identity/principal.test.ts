@@ -59,7 +59,7 @@ test("whoever is identified again rests on the same only while purpose, policy, 
 
 test.for([
   ["T21", "certificate_missing", { certificate: undefined }],
-  ["T21", "certificate_not_the_tokens", { certificate: vouched(presented("payer").x5t) }],
+  ["T21", "certificate_mismatch", { certificate: vouched(presented("payer").x5t) }],
   ["registry", "client_unknown", { client: undefined }],
   ["registry", "client_unknown", { client: { ...client, id: "payer" } }],
   ["registry", "client_suspended", { client: suspended }],
@@ -68,8 +68,8 @@ test.for([
   ["registry", "certificate_outside_validity", { client: registeredFor(at - 1, at) }],
   ["purpose", "purpose_not_granted", { purpose: "HRESCH" }],
   ["grant", "grant_missing", { origin: "elsewhere" }],
-  ["agreement", "agreement_lapsed", { at: instant(at + 1_000) }],
-  ["agreement", "agreement_not_begun", { at: instant(at - 1_001) }],
+  ["agreement", "agreement_expired", { at: instant(at + 1_000) }],
+  ["agreement", "agreement_not_yet_in_force", { at: instant(at - 1_001) }],
 ] as const)("%s: %s", ([, reason, change], { expect }) => {
   expect(identify({ ...evidence, ...change })).toMatchObject({ ok: false, error: { reason } });
 });
@@ -81,9 +81,9 @@ test("an agreement is in force from its first moment until, and not at, its last
 
 test("an agreement that does not name the purpose permits nothing, whatever the grant says", ({ expect }) => {
   const agreements = client.agreements.map(({ id, from, to }) => ({ id, from, to, purposes: ["HPAYMT"] }));
-  expect(identify({ ...evidence, client: { ...client, agreements } })).toMatchObject({ error: { reason: "agreement_without_purpose" } });
+  expect(identify({ ...evidence, client: { ...client, agreements } })).toMatchObject({ error: { reason: "purpose_not_in_agreement" } });
   expect(identify({ ...evidence, client: { ...client, agreements: [] } })).toMatchObject({
-    error: { reason: "agreement_without_purpose" },
+    error: { reason: "purpose_not_in_agreement" },
   });
 });
 
@@ -148,7 +148,7 @@ test("a client that is held to one patient is that patient's, whatever scope its
   const rs = [{ context: "system", type: "*", permissions: ["r", "s"], categories: [] }] as const;
   const who = { ...theirs, token: saying({ scopes: rs }), client: granting(rs, { patient: "amara" }) };
   expect(identify(who)).toMatchObject({ ok: true, value: { patient: "amara", scopes: [{ context: "patient" }] } });
-  expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_not_the_clients" } });
+  expect(identify({ ...who, token: { ...who.token, patient: "bela" } })).toMatchObject({ error: { reason: "patient_mismatch" } });
   expect(identify({ ...who, token: { ...who.token, patient: undefined } })).toMatchObject({ error: { reason: "patient_missing" } });
 });
 
@@ -157,7 +157,7 @@ test("where a client has grants at several origins, a patient is one of the orig
   const scopes = [{ context: "patient", type: "*", permissions: ["r"], categories: [] }] as const;
   const vague = saying({ scopes, namesBase: false });
   expect(identify({ ...theirs, token: vague })).toMatchObject({ ok: true });
-  expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({ error: { reason: "patient_of_unknown_origin" } });
+  expect(identify({ ...theirs, token: vague, client: two })).toMatchObject({ error: { reason: "patient_origin_unknown" } });
   expect(identify({ ...theirs, token: saying({ scopes }), client: two })).toMatchObject({ ok: true });
   expect(identify({ ...theirs, token: saying({ namesBase: false }), client: two }), "no scope of a patient").toMatchObject({ ok: true });
 });
@@ -183,7 +183,7 @@ test.for([
   ["T29", "proof_missing", { proof: undefined }],
   ["T29", "proof_missing", { proof: { jkt: "L".repeat(43), id: "proof-1", made: at } }],
   ["T29: a certificate is no proof of a key", "proof_missing", { proof: undefined, certificate: vouched(x5t) }],
-  ["T30: the client's tokens are bound to its certificate", "binding_not_the_clients", { client }],
+  ["T30: the client's tokens are bound to its certificate", "binding_mismatch", { client }],
   [
     "another certificate than those that are registered",
     "certificate_not_registered",
@@ -195,7 +195,7 @@ test.for([
 });
 
 test("T30: a certificate-bound token of a client that was registered for DPoP since is refused", ({ expect }) => {
-  expect(identify({ ...evidence, client: withCertificates })).toMatchObject({ ok: false, error: { reason: "binding_not_the_clients" } });
+  expect(identify({ ...evidence, client: withCertificates })).toMatchObject({ ok: false, error: { reason: "binding_mismatch" } });
 });
 
 const signedItself = (from: number, to: number): Certificate => ({

@@ -140,7 +140,7 @@ const unsupported: readonly (readonly [string, string, unknown])[] = [
 ];
 
 test.for(unsupported)("a feature that this version cannot enforce at %s is refused by its pointer", ([at, pointer, value], { expect }) => {
-  expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "unsupported", pointer } });
+  expect(readRegistry(withValue(external, at, value), publicUrl)).toMatchObject({ ok: false, error: { reason: "not_supported", pointer } });
 });
 
 test("no refusal quotes a value of the file", ({ expect }) => {

@@ -30,14 +30,14 @@ describe("a sign-in is", () => {
     ["taken on the last second", { authTime: now - 900 }, "taken"],
     ["too old a second later", { authTime: now - 901 }, "sign_in_too_old"],
     ["taken ten seconds ahead, as clocks are", { authTime: now + 10 }, "taken"],
-    ["from the future a second later", { authTime: now + 11 }, "sign_in_from_the_future"],
-    ["undated without auth_time", { authTime: undefined }, "sign_in_undated"],
+    ["from the future a second later", { authTime: now + 11 }, "sign_in_time_in_future"],
+    ["undated without auth_time", { authTime: undefined }, "sign_in_time_missing"],
     ["too weak without an acr", { acr: undefined }, "sign_in_too_weak"],
     ["too weak with an acr in other letters", { acr: "MFA" }, "sign_in_too_weak"],
     ["too weak with all the acr in one", { acr: "mfa phr" }, "sign_in_too_weak"],
     ["too weak without one amr", { amr: ["otp", "user"] }, "sign_in_too_weak"],
-    ["not this operator's under another sub", { subject: "Ada" }, "subject_not_the_operators"],
-    ["not told to be weak or old when it is somebody else's", { subject: "eve", acr: undefined, authTime: 0 }, "subject_not_the_operators"],
+    ["not this operator's under another sub", { subject: "Ada" }, "subject_mismatch"],
+    ["not told to be weak or old when it is somebody else's", { subject: "eve", acr: undefined, authTime: 0 }, "subject_mismatch"],
   ] as const)("%s", ([, changes, expected], { expect }) => {
     expect(verdict(changes)).toBe(expected);
   });

@@ -46,7 +46,7 @@ test("T5: an external token without cnf is read as bound to nothing; one whose c
   const read = (more: object) => readExternalToken({ ...claims, ...more }, issuer, { bases: [fhirBase("main")], at });
   expect(read({})).toMatchObject({ ok: true, value: { binding: { kind: "none" } } });
   for (const cnf of [{}, { jkt: "short" }]) expect(read({ cnf })).toEqual({ ok: false, error: { reason: "token_unbound" } });
-  expect(read({ cnf: { kid: "k" } })).toEqual({ ok: false, error: { reason: "binding_unsupported" } });
+  expect(read({ cnf: { kid: "k" } })).toEqual({ ok: false, error: { reason: "binding_not_supported" } });
 });
 
 test("T5: such a token is refused without an exception, taken until its end, and refused from then on", ({ expect }) => {

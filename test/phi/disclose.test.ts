@@ -56,13 +56,13 @@ const bundle = (resources: readonly object[], more: object = {}) => ({
 test("a read answers with the resource that was asked for and nothing else", ({ expect }) => {
   const patient = { resourceType: "Patient", id: "1", name: [{ family: "X" }] };
   expect(reason("Patient/1", patient)).toBe("released");
-  expect(reason("Patient/1", { ...patient, id: "12" })).toBe("answer_not_asked");
-  expect(reason("Patient/1", { ...patient, id: 1 })).toBe("answer_not_asked");
-  expect(reason("Patient/1", { ...patient, resourceType: "Observation" })).toBe("answer_not_asked");
-  expect(reason("Patient/1", { resourceType: "OperationOutcome", issue: [] })).toBe("answer_not_asked");
-  expect(reason("Patient/1", bundle([patient]))).toBe("answer_not_asked");
-  expect(reason("Patient/1", [patient])).toBe("answer_not_asked");
-  expect(reason("Patient/1", "null")).toBe("answer_not_asked");
+  expect(reason("Patient/1", { ...patient, id: "12" })).toBe("answer_mismatch");
+  expect(reason("Patient/1", { ...patient, id: 1 })).toBe("answer_mismatch");
+  expect(reason("Patient/1", { ...patient, resourceType: "Observation" })).toBe("answer_mismatch");
+  expect(reason("Patient/1", { resourceType: "OperationOutcome", issue: [] })).toBe("answer_mismatch");
+  expect(reason("Patient/1", bundle([patient]))).toBe("answer_mismatch");
+  expect(reason("Patient/1", [patient])).toBe("answer_mismatch");
+  expect(reason("Patient/1", "null")).toBe("answer_mismatch");
 });
 
 test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves", ({ expect }) => {
@@ -100,7 +100,7 @@ test("a row out of reach is not there: a read says so, a search drops it, an ori
   expect,
 }) => {
   const vital = observation("2", { category: [{ coding: [{ system: "urn:c", code: "vital" }] }], note: [{ text: "secret" }] });
-  expect(reason("Observation/2", vital)).toBe("row_out_of_reach");
+  expect(reason("Observation/2", vital)).toBe("row_outside_access");
   const { text, counts, withheldResources, patients } = released(
     "Observation?patient=1",
     bundle([observation("1"), { ...vital, subject: { reference: "Patient/hidden" } }]),
@@ -252,8 +252,8 @@ test("a version leaves only by a rule that reaches the resource as it is now too
   const now = observation("1", { meta: { versionId: "4" }, note: [{ text: "now" }] });
   expect(version(old, now)).toContain("then");
   expect(version(old, now)).not.toContain("now");
-  expect(version(old, observation("1", { category: [] }))).toBe("row_out_of_reach");
-  expect(version(observation("1", { category: [], meta: { versionId: "3" } }), now)).toBe("row_out_of_reach");
+  expect(version(old, observation("1", { category: [] }))).toBe("row_outside_access");
+  expect(version(observation("1", { category: [], meta: { versionId: "3" } }), now)).toBe("row_outside_access");
   expect(version(old, observation("1", { modifierExtension: [{ url: "urn:not", valueBoolean: true }] }))).toBe("resource_withheld");
   expect(version({ ...old, modifierExtension: [{ url: "urn:not", valueBoolean: true }] }, now)).toBe("resource_withheld");
   for (const wrong of [
@@ -262,8 +262,8 @@ test("a version leaves only by a rule that reaches the resource as it is now too
     { ...old, meta: undefined },
     { ...old, resourceType: "Patient" },
   ])
-    expect(version(wrong, now)).toBe("answer_not_asked");
-  expect(version(old, { ...now, id: "2" })).toBe("answer_not_asked");
+    expect(version(wrong, now)).toBe("answer_mismatch");
+  expect(version(old, { ...now, id: "2" })).toBe("answer_mismatch");
   // A hidden row that comes otherwise than it was asked for looks like any hidden row.
   const hidden = observation("1", { category: [] });
   for (const wrong of [
@@ -271,9 +271,9 @@ test("a version leaves only by a rule that reaches the resource as it is now too
     { ...old, meta: undefined },
     { ...old, ...hidden },
   ])
-    expect(version(wrong, hidden)).toBe("row_out_of_reach");
-  expect(version(old, { ...hidden, id: "2" })).toBe("row_out_of_reach");
-  expect(reason("Observation/1", { ...hidden, id: "2" })).toBe("row_out_of_reach");
+    expect(version(wrong, hidden)).toBe("row_outside_access");
+  expect(version(old, { ...hidden, id: "2" })).toBe("row_outside_access");
+  expect(reason("Observation/1", { ...hidden, id: "2" })).toBe("row_outside_access");
 
   // Two rules of one type: what is now in the narrow one's rows alone never shows by the wide one.
   const code = (value: string) => ({ category: [{ coding: [{ system: "urn:c", code: value }] }] });
@@ -398,10 +398,10 @@ test("only matches of the asked type leave: includes and outcomes are dropped, a
   expect(
     released("Observation", extra({ resourceType: "OperationOutcome", issue: [{ diagnostics: "origin.internal" }] }, "outcome")).text,
   ).not.toContain("origin");
-  expect(reason("Observation", extra({ resourceType: "Patient", id: "9", category: [lab] }, "match"))).toBe("answer_not_asked");
+  expect(reason("Observation", extra({ resourceType: "Patient", id: "9", category: [lab] }, "match"))).toBe("answer_mismatch");
   expect(reason("Observation", extra({ resourceType: "Patient", id: "9" }, "surprise"))).toBe("answer_not_a_searchset");
   const anyRow = policy(rule(["Observation"], ["code"]));
-  expect(reason("Observation", bundle([bundle([observation("1")])]), anyRow)).toBe("answer_not_asked");
+  expect(reason("Observation", bundle([bundle([observation("1")])]), anyRow)).toBe("answer_mismatch");
   for (const body of [
     observation("1"),
     { resourceType: "Bundle", type: "batch-response", entry: [] },

@@ -94,7 +94,7 @@ test.skipIf(noSharedData).for(["treat", "hpaymt", "pubhlth", "hoperat", "hresch"
       if (!["Patient", "Observation", "Condition"].includes(type)) continue;
       const result = disclose(new TextEncoder().encode(JSON.stringify(resource)), document, `${type}/${id}`, bases);
       if (!result.ok) {
-        expect(result.error.reason).toBe("row_out_of_reach");
+        expect(result.error.reason).toBe("row_outside_access");
         continue;
       }
       const cut: unknown = JSON.parse(new TextDecoder().decode(result.value.body));

@@ -52,7 +52,7 @@ function gateway(
   const jwts: TokenVerifier = {
     verify(token) {
       jwtsSeen.push(token.reveal());
-      return Promise.resolve(err({ reason: "signature_wrong" }));
+      return Promise.resolve(err({ reason: "signature_invalid" }));
     },
   };
   const verifier = withOpaqueTokens(jwts, {
@@ -128,18 +128,18 @@ test("T40: what a JWT of the issuer is held to, an opaque token is too", async (
   const { verdict } = gateway();
   const bad: readonly (readonly [string, object])[] = [
     ["token_unbound", { cnf: { "x5t#S256": "short" } }],
-    ["binding_unsupported", { cnf: { "x5t#S256": x5t, jkt: x5t } }],
+    ["binding_not_supported", { cnf: { "x5t#S256": x5t, jkt: x5t } }],
     ["issuer_unknown", { iss: "https://another.example.org" }],
-    ["audience_wrong", { aud: "another" }],
+    ["audience_mismatch", { aud: "another" }],
     ["claim_malformed", { aud: undefined }],
     ["token_expired", { exp: now - 1 }],
     ["claim_malformed", { exp: undefined }],
     ["claim_malformed", { iat: undefined }],
-    ["token_lives_too_long", { exp: now + 3_700 }],
+    ["token_lifetime_too_long", { exp: now + 3_700 }],
     ["claim_malformed", { sub: undefined }],
     ["claim_malformed", { client_id: undefined }],
     ["claim_malformed", { scope: "users/*.rs" }],
-    ["token_type_wrong", { token_type: "refresh_token" }],
+    ["token_type_invalid", { token_type: "refresh_token" }],
   ];
   for (const [reason, changes] of bad) expect(await verdict(changes), JSON.stringify(changes)).toBe(reason);
   expect(await verdict({ iss: undefined, token_type: undefined }), "the issuer may leave its own name out").toBe("proven");
@@ -154,7 +154,7 @@ test("T30, T40: a token that its issuer calls DPoP and binds to no key is not ta
       { ...active, token_type: type },
     ]) {
       say(said);
-      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_wrong" } });
+      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_invalid" } });
     }
   say({ ...unbound, token_type: "DPoP", cnf: { jkt: x5t } });
   expect(await verify("bound")).toMatchObject({ ok: true, value: { binding: { kind: "key" } } });
@@ -202,7 +202,7 @@ test("T40: a token is shown to nobody but the one issuer of its certificate's cl
   const one = trusted("https://one.example.org", basic);
   const other = trusted("https://other.example.org", { ...basic, endpoint: "https://other.example.org/introspect" });
   const cases: readonly (readonly [string, readonly TrustedIssuer[], Certificate | undefined])[] = [
-    ["issuer_unclear", [one, other], certificate],
+    ["issuer_ambiguous", [one, other], certificate],
     ["jws_malformed", [trusted("https://one.example.org")], certificate],
     ["jws_malformed", [], certificate],
     ["jws_malformed", [one], { ...certificate, x5t: presented("somebody else").x5t }],
@@ -220,7 +220,7 @@ test("T40: a token is shown to nobody but the one issuer of its certificate's cl
 
 test("T40: without a certificate, or as a JWT however broken, nothing is asked", async ({ expect }) => {
   const { verify, questions, jwtsSeen } = gateway();
-  for (const jwt of ["a.b.c", "..", "eyJ.eyJ."]) expect(await verify(jwt)).toMatchObject({ error: { reason: "signature_wrong" } });
+  for (const jwt of ["a.b.c", "..", "eyJ.eyJ."]) expect(await verify(jwt)).toMatchObject({ error: { reason: "signature_invalid" } });
   expect(jwtsSeen).toHaveLength(3);
   expect(await verify("x".repeat(4_097))).toMatchObject({ error: { reason: "jws_malformed" } });
   expect(questions).toEqual([]);

@@ -64,8 +64,8 @@ test("it opens for no other client, origin, path, purpose, policy, patient or us
     patient: "1",
   };
   for (const [name, value] of Object.entries(others))
-    expect(await reasonOf(sealed, { ...binding, [name]: value }), name).toBe("page_link_foreign");
-  expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({ ok: false, error: { reason: "page_link_foreign" } });
+    expect(await reasonOf(sealed, { ...binding, [name]: value }), name).toBe("page_link_mismatch");
+  expect(await pageLinks(key(2)).open(sealed, binding, at)).toEqual({ ok: false, error: { reason: "page_link_mismatch" } });
 });
 
 test("with any byte changed, cut short, made longer or spelled otherwise it does not open", async ({ expect }) => {
@@ -74,7 +74,7 @@ test("with any byte changed, cut short, made longer or spelled otherwise it does
   for (const [index, byte] of bytes.entries()) {
     const changed = Buffer.from(bytes);
     changed[index] = byte ^ 1;
-    expect(await reasonOf(changed.toString("base64url")), String(index)).toBe(index === 0 ? "page_link_malformed" : "page_link_foreign");
+    expect(await reasonOf(changed.toString("base64url")), String(index)).toBe(index === 0 ? "page_link_malformed" : "page_link_mismatch");
   }
   for (const text of [sealed.slice(0, -1), sealed.slice(0, 30), `${sealed}AAAA`, `${sealed}=`, ` ${sealed}`, ""])
     expect(await reasonOf(text), text).not.toBe("opened");

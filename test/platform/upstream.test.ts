@@ -80,7 +80,7 @@ test("a body that breaks off says so as its last part, and counts against the or
     setTimeout(() => res.destroy(), 20);
   };
   for (let i = 0; i < 5; i++) expect(await textOf(await own.ask("main", question))).toBe("unreachable");
-  expect(await own.ask("main", question)).toEqual({ kind: "resting", retryAfterSeconds: 5 });
+  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
 });
 
 test("a redirect is not followed", async ({ expect }) => {
@@ -114,7 +114,7 @@ test("a server that says it is down is left alone; one that fails a request of i
   for (let i = 0; i < 6; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
   answer = (res) => res.writeHead(503).end();
   for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503 });
-  expect(await own.ask("main", question)).toEqual({ kind: "resting", retryAfterSeconds: 5 });
+  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
 });
 
 test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({ expect }) => {

@@ -43,9 +43,9 @@ test("no other context of a scope counts, and both types must be in reach", ({ e
     "patient/*.s",
     "patient/AuditEvent.r user/Patient.r",
   ])
-    expect(decided("patrqt", "PATRQT", scope), scope).toBe("out_of_scope");
+    expect(decided("patrqt", "PATRQT", scope), scope).toBe("scope_insufficient");
   for (const scope of ["patient/*.rs", "user/*.rs", "system/Patient.r", "system/AuditEvent.r", "user/AuditEvent.r system/Patient.r"])
-    expect(decided("privacy-office", "HOPERAT", scope), scope).toBe("out_of_scope");
+    expect(decided("privacy-office", "HOPERAT", scope), scope).toBe("scope_insufficient");
 });
 
 test("a policy that does not list the operation, and a purpose that is neither, permit none", ({ expect }) => {
@@ -61,6 +61,6 @@ test("phylax policy explain says the same", ({ expect }) => {
   const refused = (name: string, scope: string) => explain({ ...starter(name), access: accessOf(scope) }, asked.value).refused;
   expect(refused("privacy-office", "system/*.rs")).toBeUndefined();
   expect(refused("patrqt", "patient/*.rs")).toBeUndefined();
-  expect(refused("patrqt", "system/*.rs")).toBe("out_of_scope");
+  expect(refused("patrqt", "system/*.rs")).toBe("scope_insufficient");
   expect(refused("treat", "system/*.rs")).toBe("operation_not_granted");
 });

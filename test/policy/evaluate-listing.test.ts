@@ -32,11 +32,14 @@ test("everything is of the types that may be both searched and read, and of the 
   const some = { ...policy(rule(["Patient"], "everything"), rule(["Observation"], "everything", { interactions: ["read"] })), operations };
   expect(typesAsked(decide(some, "Patient/amara/$everything"))).toEqual(["Patient"]);
   expect(decide(some, "Patient/amara/$everything?_type=Observation")).toEqual({
-    reason: "no_rule",
+    reason: "rule_missing",
     type: "Observation",
     interaction: "search",
   });
-  expect(decide(record, "Patient/amara/$everything", "system/Observation.rs")).toMatchObject({ reason: "out_of_scope", type: "Patient" });
+  expect(decide(record, "Patient/amara/$everything", "system/Observation.rs")).toMatchObject({
+    reason: "scope_insufficient",
+    type: "Patient",
+  });
 });
 
 test("a type whose view does not show whose its rows are is not in it, and by time only what shows its times", ({ expect }) => {
@@ -82,9 +85,9 @@ test("a history is of a resource that may be read; of a type only where every ro
     [record, "system/Observation.rs?category=urn:c|lab"],
     [labs, "system/*.rs"],
   ] as const)
-    expect(decide(document, "Observation/_history", scope)).toEqual({ reason: "history_of_part", type: "Observation" });
-  expect(decide(record, "Immunization/1/_history")).toMatchObject({ reason: "no_rule" });
-  expect(decide(record, "Observation/1/_history", "system/*.s")).toMatchObject({ reason: "out_of_scope" });
+    expect(decide(document, "Observation/_history", scope)).toEqual({ reason: "history_needs_unrestricted_access", type: "Observation" });
+  expect(decide(record, "Immunization/1/_history")).toMatchObject({ reason: "rule_missing" });
+  expect(decide(record, "Observation/1/_history", "system/*.s")).toMatchObject({ reason: "scope_insufficient" });
 });
 
 test("what is no patient's and read for the sake of who refers to it has no history", ({ expect }) => {

@@ -49,14 +49,14 @@ const writes = (grant: WriteGrant | string, row: JsonObject): boolean =>
   typeof grant === "object" && grant.writable(row, origin) !== undefined;
 
 test("a write needs a rule and a scope for its interaction; a change and a deletion need the right to read as well", ({ expect }) => {
-  expect(granted("delete", "Patient", "system/*.cruds")).toBe("no_rule");
-  expect(granted("create", "Procedure", "system/*.cruds")).toBe("no_rule");
-  expect(granted("create", "Observation", "system/*.ruds")).toBe("out_of_scope");
-  expect(granted("update", "Observation", "system/*.crds")).toBe("out_of_scope");
-  expect(granted("patch", "Observation", "system/*.crds")).toBe("out_of_scope");
-  expect(granted("delete", "Observation", "system/*.crus")).toBe("out_of_scope");
+  expect(granted("delete", "Patient", "system/*.cruds")).toBe("rule_missing");
+  expect(granted("create", "Procedure", "system/*.cruds")).toBe("rule_missing");
+  expect(granted("create", "Observation", "system/*.ruds")).toBe("scope_insufficient");
+  expect(granted("update", "Observation", "system/*.crds")).toBe("scope_insufficient");
+  expect(granted("patch", "Observation", "system/*.crds")).toBe("scope_insufficient");
+  expect(granted("delete", "Observation", "system/*.crus")).toBe("scope_insufficient");
   for (const kind of ["update", "patch", "delete"] as const)
-    expect(granted(kind, "Observation", "system/*.cud"), kind).toBe("out_of_scope");
+    expect(granted(kind, "Observation", "system/*.cud"), kind).toBe("scope_insufficient");
   for (const kind of ["create", "update", "patch", "delete"] as const)
     expect(typeof granted(kind, "Observation", "system/*.crud"), kind).toBe("object");
   expect(typeof granted("create", "Condition", "system/*.c")).toBe("object");
@@ -85,7 +85,7 @@ test("under a patient's scope only that patient's rows are written, none of anot
     expect(writes(grant, observation("amara2"))).toBe(false);
     expect(writes(grant, { resourceType: "Observation", status: "final", performer: [to("Patient/bela")] })).toBe(false);
     expect(writes(grant, { resourceType: "Observation", status: "final", subject: to("#p") })).toBe(false);
-    expect(granted(kind, "Observation", "patient/*.cru")).toBe("out_of_scope"); // a token without a patient
+    expect(granted(kind, "Observation", "patient/*.cru")).toBe("scope_insufficient"); // a token without a patient
   }
   expect(
     writes(granted("create", "Patient", "patient/*.c", "amara"), { resourceType: "Patient" }),

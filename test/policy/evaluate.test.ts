@@ -12,8 +12,8 @@ const vital = { path: "category", in: ["urn:c|vital"] };
 
 test("what no rule grants is refused: type, interaction", ({ expect }) => {
   const readOnly = policy(rule(["Patient"], ["gender"], { interactions: ["read"] }));
-  expect(decide(readOnly, "Observation/1")).toEqual({ reason: "no_rule", type: "Observation", interaction: "read" });
-  expect(decide(readOnly, "Patient")).toEqual({ reason: "no_rule", type: "Patient", interaction: "search" });
+  expect(decide(readOnly, "Observation/1")).toEqual({ reason: "rule_missing", type: "Observation", interaction: "read" });
+  expect(decide(readOnly, "Patient")).toEqual({ reason: "rule_missing", type: "Patient", interaction: "search" });
   expect(decide(readOnly, "Patient/1")).toMatchObject({
     ask: { path: "Patient/1", query: "" },
     expects: { kind: "read", type: "Patient", id: "1" },
@@ -22,9 +22,9 @@ test("what no rule grants is refused: type, interaction", ({ expect }) => {
 
 test("a scope only narrows: without r there is no read, without s no search, of no other type", ({ expect }) => {
   const all = policy(rule(["Patient"], ["gender"]));
-  expect(decide(all, "Patient/1", "system/Patient.s")).toMatchObject({ reason: "out_of_scope", interaction: "read" });
-  expect(decide(all, "Patient", "system/Patient.r")).toMatchObject({ reason: "out_of_scope", interaction: "search" });
-  expect(decide(all, "Patient/1", "system/Observation.rs")).toMatchObject({ reason: "out_of_scope" });
+  expect(decide(all, "Patient/1", "system/Patient.s")).toMatchObject({ reason: "scope_insufficient", interaction: "read" });
+  expect(decide(all, "Patient", "system/Patient.r")).toMatchObject({ reason: "scope_insufficient", interaction: "search" });
+  expect(decide(all, "Patient/1", "system/Observation.rs")).toMatchObject({ reason: "scope_insufficient" });
   expect(decide(all, "Patient/1", "system/Patient.r")).toHaveProperty("ask");
 });
 
@@ -61,9 +61,9 @@ test("whoever may read a resource may read its versions, and is asked for the cu
     ask: { path: "Patient/1/_history/2", query: "" },
     expects: { kind: "vread", type: "Patient", id: "1", version: "2", current: { path: "Patient/1", query: "" } },
   });
-  expect(decide(readOnly, "Patient/1/_history/2", "system/Patient.s")).toMatchObject({ reason: "out_of_scope" });
+  expect(decide(readOnly, "Patient/1/_history/2", "system/Patient.s")).toMatchObject({ reason: "scope_insufficient" });
   expect(decide(policy(rule(["Patient"], ["gender"], { interactions: ["search"] })), "Patient/1/_history/2")).toMatchObject({
-    reason: "no_rule",
+    reason: "rule_missing",
   });
 });
 

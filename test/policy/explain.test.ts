@@ -149,5 +149,5 @@ test("a conditional form is told as the search that finds the row, and as the wr
   const { refused, asks } = explained(writing, "PUT Observation?identifier=urn%3Amrn%7C1");
   expect(refused).toBeUndefined();
   expect(asks).toEqual(["POST Observation/_search?identifier=urn:mrn|1&_count=400", "GET Observation/[found]", "PUT Observation/[found]"]);
-  expect(explained(writing, "DELETE Observation?identifier=urn%3Amrn%7C1")).toMatchObject({ refused: "no_rule", asks: [] });
+  expect(explained(writing, "DELETE Observation?identifier=urn%3Amrn%7C1")).toMatchObject({ refused: "rule_missing", asks: [] });
 });

@@ -62,7 +62,7 @@ test("types that are no patient's are refused from the type alone, and need a sy
 });
 
 test("a patient's scope without a patient permits nothing", ({ expect }) => {
-  expect(decide(all, "Observation/1", "patient/*.rs")).toMatchObject({ reason: "out_of_scope" });
+  expect(decide(all, "Observation/1", "patient/*.rs")).toMatchObject({ reason: "scope_insufficient" });
 });
 
 test("a resource inside goes with its container, unless it is another patient's, or the container may be anybody's", ({ expect }) => {

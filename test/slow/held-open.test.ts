@@ -112,7 +112,7 @@ test("a request that is kept open by its body is answered by what is true at its
   const records = await openLedger(phylax.dev);
   for (const [reply, reason] of [
     [outlived, "token_expired"],
-    [held, "body_too_slow"],
+    [held, "body_timed_out"],
   ] as const) {
     const { event } = records.find(({ event: { id } }) => id === reply.headers["x-request-id"]) ?? {};
     expect(event).toMatchObject({ kind: "refusal", who: { client: "thief" }, outcome: { reason } });

@@ -20,5 +20,5 @@ export const nobodySignsIn = {
   configured: () => Promise.resolve(),
   calls: { limit: () => Promise.resolve({ success: true }) },
   keepAlive: () => {},
-  accountings: { hold: () => Promise.resolve(err({ reason: "bad_hold", field: "id" })) },
+  accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

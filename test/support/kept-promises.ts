@@ -95,7 +95,7 @@ export class KeptPromises {
         .join(),
     );
     // Its nonce is looked at first, and may have become old while the stack started.
-    for (const reason of refused) expect(["proof_replayed", "proof_nonce_old"]).toContain(reason);
+    for (const reason of refused) expect(["proof_replayed", "proof_nonce_expired"]).toContain(reason);
     if (refused.length > 0) expect(refused).toContain("proof_replayed");
     await this.#writesAreAsRecorded(
       dev,

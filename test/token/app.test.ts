@@ -91,7 +91,7 @@ test("who is not registered, who signs with a wrong key, who is suspended and wh
   const once = await form();
   const cases = [
     [endpoint(), await form({ client_assertion: await assertion({ iss: "nobody", sub: "nobody" }) }), "client_unknown"],
-    [endpoint(), await form({ client_assertion: await assertion({}, stranger) }), "signature_wrong"],
+    [endpoint(), await form({ client_assertion: await assertion({}, stranger) }), "signature_invalid"],
     [endpoint({ client: { ...record, status: "suspended" } }), await form(), "client_suspended"],
     [endpoint(), once, "assertion_replayed"],
     [endpoint({ denied: [{ kind: "client", client: "telehealth" }] }), await form(), "client_denied"],
@@ -189,25 +189,25 @@ test("who comes by the other method hears what a stranger hears, and uses up not
 
 test.for([
   ["invalid_request", "grant_type_missing", { grant_type: undefined }, record],
-  ["unsupported_grant_type", "grant_type_unsupported", { grant_type: "authorization_code" }, record],
+  ["unsupported_grant_type", "grant_type_not_supported", { grant_type: "authorization_code" }, record],
   ["invalid_client", "client_authentication_missing", { client_assertion: undefined }, record],
-  ["invalid_client", "client_authentication_unsupported", { client_secret: "s3cret" }, record],
+  ["invalid_client", "client_authentication_not_supported", { client_secret: "s3cret" }, record],
   [
     "invalid_client",
-    "client_authentication_unsupported",
+    "client_authentication_not_supported",
     { client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:saml2-bearer" },
     record,
   ],
   ["invalid_client", "client_authentication_missing", { client_assertion: undefined, client_id: "telehealth" }, record],
   ["invalid_client", "client_authentication_missing", { client_assertion_type: undefined, client_id: "telehealth" }, record],
-  ["invalid_client", "client_method_wrong", byCertificate("telehealth"), record],
-  ["invalid_client", "client_method_wrong", {}, tls],
-  ["invalid_client", "client_method_wrong", {}, external],
-  ["invalid_client", "client_method_wrong", byCertificate("telehealth"), external],
+  ["invalid_client", "client_authentication_method_mismatch", byCertificate("telehealth"), record],
+  ["invalid_client", "client_authentication_method_mismatch", {}, tls],
+  ["invalid_client", "client_authentication_method_mismatch", {}, external],
+  ["invalid_client", "client_authentication_method_mismatch", byCertificate("telehealth"), external],
   ["invalid_client", "client_unknown", byCertificate("nobody"), tls],
   ["invalid_client", "client_unknown", byCertificate("n".repeat(65)), tls],
-  ["invalid_client", "client_authentication_unsupported", { ...byCertificate("telehealth"), client_secret: "s3cret" }, tls],
-  ["invalid_client", "client_id_wrong", { client_id: "payer" }, record],
+  ["invalid_client", "client_authentication_not_supported", { ...byCertificate("telehealth"), client_secret: "s3cret" }, tls],
+  ["invalid_client", "client_id_mismatch", { client_id: "payer" }, record],
   ["invalid_client", "jws_malformed", { client_assertion: "a.b.c" }, record],
   ["invalid_target", "target_unknown", { resource: "https://elsewhere.example.org" }, record],
   ["invalid_target", "target_unknown", { resource: fhirBase("second") }, record],
@@ -215,14 +215,14 @@ test.for([
   ["invalid_request", "purpose_not_chosen", {}, two],
   ["invalid_request", "purpose_malformed", { purpose_of_use: "treat" }, record],
   ["unauthorized_client", "purpose_not_granted", { purpose_of_use: "HRESCH" }, record],
-  ["unauthorized_client", "agreement_without_purpose", { purpose_of_use: "HPAYMT" }, two],
+  ["unauthorized_client", "purpose_not_in_agreement", { purpose_of_use: "HPAYMT" }, two],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.cruds" }, record],
-  ["invalid_scope", "scope_context_unsupported", { scope: "user/*.rs" }, record],
-  ["invalid_scope", "scope_context_unsupported", { scope: "patient/*.rs" }, record],
-  ["invalid_scope", "scope_context_unsupported", { scope: "patient/*.rs" }, patientScoped],
+  ["invalid_scope", "scope_context_not_supported", { scope: "user/*.rs" }, record],
+  ["invalid_scope", "scope_context_not_supported", { scope: "patient/*.rs" }, record],
+  ["invalid_scope", "scope_context_not_supported", { scope: "patient/*.rs" }, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", {}, patientScoped],
   ["invalid_scope", "scope_exceeds_grant", { scope: "system/*.rs" }, patientScoped],
-  ["invalid_scope", "scope_query_unsupported", { scope: "system/Observation.rs?code=718-7" }, record],
+  ["invalid_scope", "scope_query_not_supported", { scope: "system/Observation.rs?code=718-7" }, record],
 ] as const)("%s: %s", async ([error, reason, changes, client], { expect }) => {
   const door = endpoint({ client });
   const answer = await ask(door, post(await form(changes)));
@@ -243,7 +243,7 @@ test("a lapsed agreement gives no token", async ({ expect }) => {
   const lapsed = { ...record, agreements: record.agreements.map(({ id, purposes, from }) => ({ id, purposes, from, to: instant(at) })) };
   const door = endpoint({ client: lapsed });
   expect(await ask(door, post(await form()))).toMatchObject({ status: 400, body: { error: "unauthorized_client" } });
-  expect(door.events).toMatchObject([{ who: { client: "telehealth" }, outcome: { reason: "agreement_lapsed" } }]);
+  expect(door.events).toMatchObject([{ who: { client: "telehealth" }, outcome: { reason: "agreement_expired" } }]);
 });
 
 test("the form is read one way or not at all", async ({ expect }) => {
@@ -306,14 +306,14 @@ test("RFC 6749 §2.3: a client that authenticates in two ways, or in a way that 
     [basic, {}, 400, "invalid_request", "client_authentication_repeated"],
     [{ authorization: "Bearer x" }, {}, 400, "invalid_request", "client_authentication_repeated"],
     [{ authorization: "" }, {}, 400, "invalid_request", "client_authentication_repeated"],
-    [{}, { client_secret: "secret" }, 401, "invalid_client", "client_authentication_unsupported"],
-    [basic, { client_assertion: "", client_assertion_type: "" }, 401, "invalid_client", "client_authentication_unsupported"],
+    [{}, { client_secret: "secret" }, 401, "invalid_client", "client_authentication_not_supported"],
+    [basic, { client_assertion: "", client_assertion_type: "" }, 401, "invalid_client", "client_authentication_not_supported"],
     [
       basic,
       { client_assertion: "", client_assertion_type: "", client_id: "telehealth" },
       401,
       "invalid_client",
-      "client_authentication_unsupported",
+      "client_authentication_not_supported",
     ],
   ] as const)
     for (const path of ["token", "introspect", "revoke"]) {

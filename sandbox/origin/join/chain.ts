@@ -22,7 +22,7 @@ export function readChain(
   const [link, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
   const [code = "", only] = link.split(":");
   const parameter = searchParametersOf(type).get(code);
-  if (parameter === undefined) return err({ reason: "unknown_parameter", text: `${type} has no search parameter ${code}.` });
+  if (parameter === undefined) return err({ reason: "parameter_unknown", text: `${type} has no search parameter ${code}.` });
   const targets = parameter.target ?? [...resourceTypes];
   if (parameter.type !== "reference" || (only !== undefined && !targets.includes(only)))
     return err({ reason: "unsupported", text: `${link} does not lead to another resource.` });
@@ -31,7 +31,7 @@ export function readChain(
     return err({ reason: "unsupported", text: `${link} must name a type to be followed further.` });
 
   const hops: { readonly target: string; readonly criterion: Criterion }[] = [];
-  let refusal: SearchRefusal = { reason: "unknown_parameter", text: `${link} leads nowhere.` };
+  let refusal: SearchRefusal = { reason: "parameter_unknown", text: `${link} leads nowhere.` };
   for (const target of only === undefined ? targets : [only]) {
     const criterion = read(target, rest, written, shelf);
     if (criterion.ok) hops.push({ target, criterion: criterion.value });

@@ -56,7 +56,7 @@ export function readEverything(pairs: Pairs): Result<EverythingQuery, SearchRefu
       case "_pretty":
         break;
       default:
-        return err({ reason: "unknown_parameter", text: `$everything has no parameter ${name}.` });
+        return err({ reason: "parameter_unknown", text: `$everything has no parameter ${name}.` });
     }
   }
   return ok({ care, since, types, count });

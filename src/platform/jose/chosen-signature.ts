@@ -17,7 +17,7 @@ export function chooseSignature(headers: Pick<Headers, "get">): Result<ChosenSig
   const [inputs, signatures] = [dictionaryOf(headers.get("signature-input")), dictionaryOf(headers.get("signature"))];
   if (inputs === undefined || signatures === undefined) return err({ reason: "request_signature_malformed" });
   const [one, another] = [...inputs].filter(([, [, parameters]]) => parameters.get("tag") === requestTag);
-  if (one === undefined) return err({ reason: "request_unsigned" });
+  if (one === undefined) return err({ reason: "request_signature_missing" });
   const [label, input] = one;
   const [signature, parametersOf] = signatures.get(label) ?? [];
   if (another !== undefined || !isInnerList(input) || !(signature instanceof ArrayBuffer))
@@ -26,7 +26,7 @@ export function chooseSignature(headers: Pick<Headers, "get">): Result<ChosenSig
   for (const [part, parameters] of input[0]) {
     if (typeof part !== "string") return err({ reason: "request_signature_malformed" });
     // `sf`, `key`, `bs`, `req`, `tr`, `name`: other values under one name (RFC 9421 §2.1, §2.2.8).
-    if (parameters.size > 0) return err({ reason: "request_part_unknown", part: part.slice(0, 64) });
+    if (parameters.size > 0) return err({ reason: "request_signature_component_unknown", part: part.slice(0, 64) });
     parts.push(part);
   }
   return ok({ label, input, parts, signature: new Uint8Array(signature), member: serializeItem(signature, parametersOf) });

@@ -23,7 +23,7 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
 
       // Before the signature: whoever has no token of a key makes nobody verify with it.
       const jkt = await thumbprint(key.value);
-      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt)) return err({ reason: "proof_key_not_the_tokens" });
+      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt)) return err({ reason: "proof_key_mismatch" });
       // The key in the header is the only one; a `kid` beside it chooses nothing.
       const signed = await proveSignature(text, { ...jws.value.header, kid: undefined }, [key.value], proofAlgorithms);
       if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
@@ -32,7 +32,8 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
       if (!said.ok) return said;
       const { id, made, nonce } = said.value;
       if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
-      if (!isFreshNonce(mac, nonce, jkt, expected.at)) return err({ reason: "proof_nonce_old", nonce: freshNonce(mac, jkt, expected.at) });
+      if (!isFreshNonce(mac, nonce, jkt, expected.at))
+        return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
       return ok({ jkt, id, made });
     },
   };
@@ -42,7 +43,7 @@ export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
 const signatureReasons = {
   jws_malformed: "proof_malformed",
   algorithm_not_allowed: "proof_algorithm_not_allowed",
-  critical_header: "proof_critical_header",
+  critical_header_not_supported: "proof_critical_header_not_supported",
   key_unknown: "proof_key_unusable", // of another type than the algorithm
-  signature_wrong: "proof_signature_wrong",
+  signature_invalid: "proof_signature_invalid",
 } as const satisfies Record<string, ProofRefusal["reason"]>;

@@ -16,5 +16,5 @@ export async function proveAccessToken(
   isSigned?: SignatureCheck,
 ): Promise<Result<PublicJwk, TokenRefusal>> {
   const proven = await proveByHolder(text, header, by, by.algorithms, keySets, isSigned);
-  return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_wrong" }) : proven;
+  return proven.ok && !isAccessTokenType(header["typ"]) ? err({ reason: "token_type_invalid" }) : proven;
 }

@@ -29,20 +29,20 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       const base = signatureBase(parts, serializeInnerList(input), request);
       if (!base.ok) return base;
       const digest = request.headers.get("content-digest") ?? "";
-      if (parts.includes("content-digest") && !(await isDigestOf(digest, request.body))) return err({ reason: "content_digest_wrong" });
+      if (parts.includes("content-digest") && !(await isDigestOf(digest, request.body))) return err({ reason: "content_digest_mismatch" });
 
       const { kid, alg } = read.value;
       const candidates = await keysOf(signer, kid, keySets);
-      if (candidates.length === 0) return err({ reason: "request_key_unknown" });
+      if (candidates.length === 0) return err({ reason: "request_signature_key_unknown" });
       // RFC 9421 §3.2: the key decides. What the signature calls its algorithm may agree with that, and choose nothing.
       const able = candidates.flatMap((key) => {
         const its = requestAlgorithm(key);
         return its === undefined || (alg !== undefined && alg !== its.name) ? [] : [{ key, algorithm: its.algorithm }];
       });
-      if (able.length === 0) return err({ reason: "request_algorithm_wrong" });
+      if (able.length === 0) return err({ reason: "request_signature_algorithm_mismatch" });
       const bytes = new Uint8Array(Buffer.from(base.value));
       for (const { key, algorithm } of able) if (await signedBytes(bytes, signature, key, algorithm)) return ok(kid);
-      return err({ reason: "request_signature_wrong" });
+      return err({ reason: "request_signature_invalid" });
     },
   };
 }

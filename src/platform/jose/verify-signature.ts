@@ -6,7 +6,7 @@ import { importPublicKey } from "./public-key.ts";
 
 export type SignatureRefusal =
   | JwsRefusal
-  | { readonly reason: "algorithm_not_allowed" | "critical_header" | "key_unknown" | "signature_wrong" };
+  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" };
 
 /**
  * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never
@@ -21,14 +21,14 @@ export async function proveSignature(
 ): Promise<Result<PublicJwk, SignatureRefusal>> {
   const algorithm = algorithms.find((allowed) => allowed === alg);
   if (algorithm === undefined) return err({ reason: "algorithm_not_allowed" });
-  if (crit !== undefined) return err({ reason: "critical_header" }); // RFC 7515 §4.1.11: no extension is understood here
+  if (crit !== undefined) return err({ reason: "critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
 
   const candidates = keys.filter((key) => fits(key, algorithm) && (kid === undefined || key.kid === kid));
   if (candidates.length === 0) return err({ reason: "key_unknown" });
   for (const key of candidates) {
     if (await isSigned(text, key, algorithm)) return ok(key);
   }
-  return err({ reason: "signature_wrong" });
+  return err({ reason: "signature_invalid" });
 }
 
 /** Whether a JWS was signed with a key. Never throws. */

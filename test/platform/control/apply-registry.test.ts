@@ -133,7 +133,7 @@ test("a clash is named by its pointer and nothing of its file is taken", async (
   );
   expect(await applyRegistry(registry, clashing, "add", desk)).toMatchObject({
     ok: false,
-    error: { reason: "clash", pointer: "/clients/0/kind" },
+    error: { reason: "conflict", pointer: "/clients/0/kind" },
   });
   expect(await everything(registry)).toEqual(before);
 });

@@ -63,7 +63,7 @@ test("addresses of keys, introspection and an origin's token endpoint are what t
 
 test("keys that were inline are fetched once the file says so, and inline again: never both", async ({ expect }) => {
   await applyRegistry(registry, inline, "add", desk);
-  expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ error: { reason: "clash" } });
+  expect(await applyRegistry(registry, fetched, "add", desk)).toMatchObject({ error: { reason: "conflict" } });
   expect(await applyRegistry(registry, fetched, "replace", desk)).toMatchObject({ ok: true });
   expect(await issuerDirectory(new RegistryReader(registry, clock)).find(iss)).toMatchObject({ keys: [], jwksUri: `${iss}/jwks` });
   expect(await applyRegistry(registry, inline, "replace", desk)).toMatchObject({ ok: true });

@@ -34,17 +34,17 @@ test.for([
 });
 
 test.for([
-  ["another issuer than the client", "assertion_subject_wrong", { iss: "payer" }],
-  ["another subject than the client", "assertion_subject_wrong", { sub: "payer" }],
-  ["the token endpoint as audience", "assertion_audience_wrong", { aud: tokenEndpoint }],
-  ["an array with the issuer as audience", "assertion_audience_wrong", { aud: [publicUrl] }],
-  ["another server as audience", "assertion_audience_wrong", { aud: "https://elsewhere.example.org" }],
+  ["another issuer than the client", "assertion_subject_mismatch", { iss: "payer" }],
+  ["another subject than the client", "assertion_subject_mismatch", { sub: "payer" }],
+  ["the token endpoint as audience", "assertion_audience_mismatch", { aud: tokenEndpoint }],
+  ["an array with the issuer as audience", "assertion_audience_mismatch", { aud: [publicUrl] }],
+  ["another server as audience", "assertion_audience_mismatch", { aud: "https://elsewhere.example.org" }],
   ["several audiences", "claim_malformed", { aud: [publicUrl, "https://elsewhere.example.org"] }],
   ["expiring now", "assertion_expired", { exp: now }],
-  ["living 61 seconds", "assertion_lives_too_long", { exp: now + 61 }],
-  ["living 61 seconds, without saying since when", "assertion_lives_too_long", { iat: undefined, exp: now + 61 }],
-  ["made 11 seconds ahead", "assertion_not_yet", { iat: now + 11, exp: now + 60 }],
-  ["not valid yet", "assertion_not_yet", { nbf: now + 61 }],
+  ["living 61 seconds", "assertion_lifetime_too_long", { exp: now + 61 }],
+  ["living 61 seconds, without saying since when", "assertion_lifetime_too_long", { iat: undefined, exp: now + 61 }],
+  ["made 11 seconds ahead", "assertion_not_yet_valid", { iat: now + 11, exp: now + 60 }],
+  ["not valid yet", "assertion_not_yet_valid", { nbf: now + 61 }],
   ["no jti", "claim_malformed", { jti: undefined }],
   ["an empty jti", "claim_malformed", { jti: "" }],
   ["no exp", "claim_malformed", { exp: undefined }],
@@ -55,9 +55,9 @@ test.for([
 test("smart: issuer or token endpoint as audience, and five minutes of life", async ({ expect }) => {
   for (const aud of [publicUrl, tokenEndpoint, [tokenEndpoint]])
     expect((await verify(await signed({ aud, exp: now + 300 }), "smart")).ok).toBe(true);
-  expect(await verify(await signed({ exp: now + 301 }), "smart")).toMatchObject({ error: { reason: "assertion_lives_too_long" } });
+  expect(await verify(await signed({ exp: now + 301 }), "smart")).toMatchObject({ error: { reason: "assertion_lifetime_too_long" } });
   expect(await verify(await signed({ aud: `${tokenEndpoint}/` }), "smart")).toMatchObject({
-    error: { reason: "assertion_audience_wrong" },
+    error: { reason: "assertion_audience_mismatch" },
   });
 });
 
@@ -69,10 +69,10 @@ test("an end between two milliseconds is kept as a whole number, and no earlier:
 });
 
 test("an access token is no assertion, and a key that the client did not register proves nothing", async ({ expect }) => {
-  expect(await verify(await signed({}, keys.ES256, { typ: "at+jwt" }))).toMatchObject({ error: { reason: "assertion_type_wrong" } });
+  expect(await verify(await signed({}, keys.ES256, { typ: "at+jwt" }))).toMatchObject({ error: { reason: "assertion_type_invalid" } });
   expect((await verify(await signed({}, keys.ES256, { typ: "client-authentication+jwt" }))).ok).toBe(true);
   const stranger = await newKey("ES256", "c");
-  expect(await verify(await signed({}, stranger, { jwk: stranger.jwk }))).toMatchObject({ error: { reason: "signature_wrong" } });
+  expect(await verify(await signed({}, stranger, { jwk: stranger.jwk }))).toMatchObject({ error: { reason: "signature_invalid" } });
 });
 
 test("2,000 malformed assertions: none is accepted and none throws", async ({ expect }) => {

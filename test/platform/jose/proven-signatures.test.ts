@@ -71,9 +71,9 @@ test("a token that was proven is refused as soon as its key is not its issuer's 
   };
   for (let i = 0; i < 2; i++) expect(await verify()).toBe("proven");
   expect(await verify(instant(at + 300_000))).toBe("token_expired");
-  expect(await verify(at, fhirBase("other"))).toBe("audience_wrong");
+  expect(await verify(at, fhirBase("other"))).toBe("audience_mismatch");
   keys = [namesake.jwk];
-  expect(await verify()).toBe("signature_wrong");
+  expect(await verify()).toBe("signature_invalid");
   keys = [];
   expect(await verify()).toBe("key_unknown");
   keys = [key.jwk];

@@ -86,25 +86,28 @@ describe("T35: what a signature must cover and say", () => {
         headers.set(name, field);
       expect(await signatures.verify(request, signer, at)).toEqual({ ok: true, value: "es" });
       headers.set(part, `${value}1`);
-      expect(await signatures.verify(request, signer, at)).toEqual({ ok: false, error: { reason: "request_signature_wrong" } });
+      expect(await signatures.verify(request, signer, at)).toEqual({ ok: false, error: { reason: "request_signature_invalid" } });
       headers.delete(part);
-      expect(await signatures.verify(request, signer, at)).toEqual({ ok: false, error: { reason: "request_part_unknown", part } });
+      expect(await signatures.verify(request, signer, at)).toEqual({
+        ok: false,
+        error: { reason: "request_signature_component_unknown", part },
+      });
     },
   );
 
   test.for([
-    ["another tag", { tag: "other" }, "request_unsigned"],
-    ["no tag", { tag: undefined }, "request_unsigned"],
+    ["another tag", { tag: "other" }, "request_signature_missing"],
+    ["no tag", { tag: undefined }, "request_signature_missing"],
     ["no created", { created: undefined }, "request_signature_malformed"],
     ["created as a text", { created: String(now) }, "request_signature_malformed"],
     ["created with a fraction", { created: now + 0.5 }, "request_signature_malformed"],
     ["no keyid", { keyid: undefined }, "request_signature_malformed"],
     ["created 61 seconds ago", { created: now - 61 }, "request_signature_expired"],
-    ["created in 11 seconds", { created: now + 11 }, "request_signature_not_yet"],
+    ["created in 11 seconds", { created: now + 11 }, "request_signature_not_yet_valid"],
     ["expired", { expires: now }, "request_signature_expired"],
     ["a component twice", { parts: ["@method", "@target-uri", "authorization", "@method"] }, "request_signature_malformed"],
     ["33 components", { parts: Array.from({ length: 33 }, (_, i) => `x-${i}`) }, "request_signature_malformed"],
-    ["an unknown key", { keyid: "stranger" }, "request_key_unknown"],
+    ["an unknown key", { keyid: "stranger" }, "request_signature_key_unknown"],
   ] as const)("%s", async ([, signing, reason], { expect }) => {
     expect(await verdict(keys.ES256, signing)).toMatchObject({ reason });
   });
@@ -123,11 +126,11 @@ describe("T35: what a signature must cover and say", () => {
   ])("nobody can read %s", async ([, part], { expect }) => {
     const field = `sig=("@method" "@target-uri" "authorization" ${part});created=${now};keyid="es";tag="fapi-2-request"`;
     const said = await verdict(keys.ES256, {}, { headers: { "signature-input": field } });
-    expect(said).toMatchObject({ reason: "request_part_unknown" });
+    expect(said).toMatchObject({ reason: "request_signature_component_unknown" });
   });
 
   test.for([
-    ["no fields", { "signature-input": undefined, signature: undefined }, "request_unsigned"],
+    ["no fields", { "signature-input": undefined, signature: undefined }, "request_signature_missing"],
     ["no signature", { signature: undefined }, "request_signature_malformed"],
     ["a signature of another label", { signature: "other=:AAAA:" }, "request_signature_malformed"],
     ["a signature that is a text", { signature: 'sig="AAAA"' }, "request_signature_malformed"],
@@ -137,7 +140,7 @@ describe("T35: what a signature must cover and say", () => {
       { "signature-input": `sig="@method";created=${now};keyid="es";tag="fapi-2-request"` },
       "request_signature_malformed",
     ],
-    ["nothing signed", { signature: "sig=::" }, "request_signature_wrong"],
+    ["nothing signed", { signature: "sig=::" }, "request_signature_invalid"],
   ] as const)("%s", async ([, headers, reason], { expect }) => {
     expect(await verdict(keys.ES256, {}, { headers })).toMatchObject({ reason });
   });
@@ -163,7 +166,7 @@ describe("T35: what was changed on the way shows", () => {
     ["host", { url: url.replace("gateway", "other") }],
     ["token", { headers: { authorization: "Bearer other" } }],
   ] as const)("%s", async ([, more], { expect }) => {
-    expect(await verdict(keys.ES256, {}, more)).toEqual({ reason: "request_signature_wrong" });
+    expect(await verdict(keys.ES256, {}, more)).toEqual({ reason: "request_signature_invalid" });
   });
 
   test("a parameter of the signature", async ({ expect }) => {
@@ -174,7 +177,7 @@ describe("T35: what was changed on the way shows", () => {
     });
     const younger = input.replace(String(now - 50), String(now));
     expect(await verdict(keys.ES256, { created: now - 50 }, { headers: { "signature-input": younger } }, instant(at + 40_000))).toEqual({
-      reason: "request_signature_wrong",
+      reason: "request_signature_invalid",
     });
   });
 });
@@ -192,7 +195,7 @@ describe("T36: the body is the one that was signed", () => {
     const request = { method: "POST", url, headers };
     const parts = ["@method", "@target-uri", "authorization", "content-digest"];
     for (const [name, value] of Object.entries(await signedFields(keys.ES256, request, { parts, created: now }))) headers.set(name, value);
-    expect(await signatures.verify({ ...request, body }, signer, at)).toEqual({ ok: false, error: { reason: "content_digest_wrong" } });
+    expect(await signatures.verify({ ...request, body }, signer, at)).toEqual({ ok: false, error: { reason: "content_digest_mismatch" } });
   });
 
   test("sha-512 alone will do, and so does a hash that is not known beside one that is", async ({ expect }) => {
@@ -211,22 +214,24 @@ describe("T37: the algorithm belongs to the key", () => {
     expect(await verdict(keys.ES256, { alg: "ecdsa-p256-sha256" })).toBe("es");
     expect(await verdict(keys.EdDSA, { alg: "ed25519" })).toBe("ed");
     for (const alg of ["ed25519", "hmac-sha256", "ES256", "rsa-pss-sha512"]) {
-      expect(await verdict(keys.ES256, { alg }), alg).toEqual({ reason: "request_algorithm_wrong" });
+      expect(await verdict(keys.ES256, { alg }), alg).toEqual({ reason: "request_signature_algorithm_mismatch" });
     }
-    expect(await verdict(keys.PS256, { alg: "rsa-pss-sha512" })).toEqual({ reason: "request_algorithm_wrong" });
+    expect(await verdict(keys.PS256, { alg: "rsa-pss-sha512" })).toEqual({ reason: "request_signature_algorithm_mismatch" });
     const wrongSigner = await verdict(keys.ES256, { keyid: "ed" });
-    expect(wrongSigner).toEqual({ reason: "request_signature_wrong" });
+    expect(wrongSigner).toEqual({ reason: "request_signature_invalid" });
   });
 
   test("a key that says another algorithm of itself, or a curve that signs no requests, signs none", async ({ expect }) => {
     const p384 = await newKey("ES384", "p384");
     const rs: PublicJwk = { ...keys.PS256.jwk, alg: "RS384" };
-    expect(await verdict(keys.PS256, {}, {}, at, { keys: [rs] })).toEqual({ reason: "request_algorithm_wrong" });
-    expect(await verdict(keys.ES256, { keyid: "p384" }, {}, at, { keys: [p384.jwk] })).toEqual({ reason: "request_algorithm_wrong" });
+    expect(await verdict(keys.PS256, {}, {}, at, { keys: [rs] })).toEqual({ reason: "request_signature_algorithm_mismatch" });
+    expect(await verdict(keys.ES256, { keyid: "p384" }, {}, at, { keys: [p384.jwk] })).toEqual({
+      reason: "request_signature_algorithm_mismatch",
+    });
   });
 
   test("another's key of the same name proves nothing; of two keys with one name the one that signed does", async ({ expect }) => {
-    expect(await verdict(other)).toEqual({ reason: "request_signature_wrong" });
+    expect(await verdict(other)).toEqual({ reason: "request_signature_invalid" });
     expect(await verdict(other, {}, {}, at, { keys: [keys.ES256.jwk, other.jwk] })).toBe("es");
   });
 

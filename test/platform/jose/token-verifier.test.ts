@@ -92,7 +92,7 @@ test.for([
   ["T5: a bearer token without a confirmation", "token_unbound", { cnf: undefined }],
   ["T5: an empty confirmation", "token_unbound", { cnf: {} }],
   ["T5: a confirmation that is no thumbprint", "token_unbound", { cnf: { "x5t#S256": "short" } }],
-  ["T5: a second confirmation that nobody here can check", "binding_unsupported", { cnf: { "x5t#S256": x5t, jkt: x5t } }],
+  ["T5: a second confirmation that nobody here can check", "binding_not_supported", { cnf: { "x5t#S256": x5t, jkt: x5t } }],
   ["T9: no iss", "claim_malformed", { iss: undefined }],
   ["T9: no exp", "claim_malformed", { exp: undefined }],
   ["T9: no aud", "claim_malformed", { aud: undefined }],
@@ -104,13 +104,13 @@ test.for([
   ["no purpose", "claim_malformed", { purpose_of_use: [] }],
   ["a scope that this version cannot enforce", "claim_malformed", { scope: "system/Observation.rs?code=718-7" }],
   ["T10: another issuer", "issuer_unknown", { iss: `${publicUrl}/` }],
-  ["T11: another audience", "audience_wrong", { aud: fhirBase("other") }],
-  ["T11: an audience of which ours is a prefix", "audience_wrong", { aud: `${audience}2` }],
+  ["T11: another audience", "audience_mismatch", { aud: fhirBase("other") }],
+  ["T11: an audience of which ours is a prefix", "audience_mismatch", { aud: `${audience}2` }],
   ["T12: expired a second ago", "token_expired", { exp: now - 1, iat: now - 300 }],
   ["T12: expiring now", "token_expired", { exp: now, iat: now - 300 }],
-  ["T13: issued 61 seconds ahead", "token_not_yet", { iat: now + 61, exp: now + 200 }],
-  ["T13: valid 61 seconds ahead", "token_not_yet", { nbf: now + 61 }],
-  ["a life of more than five minutes", "token_lives_too_long", { exp: now + 301 }],
+  ["T13: issued 61 seconds ahead", "token_not_yet_valid", { iat: now + 61, exp: now + 200 }],
+  ["T13: valid 61 seconds ahead", "token_not_yet_valid", { nbf: now + 61 }],
+  ["a life of more than five minutes", "token_lifetime_too_long", { exp: now + 301 }],
 ] as const)("%s is refused: %s", async ([, reason, changes], { expect }) => {
   expect(await verify(await signed(changes))).toMatchObject({ ok: false, error: { reason } });
 });
@@ -128,7 +128,7 @@ test("T12: the same token is good until its last moment and not after", async ({
 test.for(["JWT", "jwt", undefined, "dpop+jwt", "at+jwt2", "client-authentication+jwt"])(
   "T8: typ %s is not an access token's",
   async (typ, { expect }) => {
-    expect(await verify(await signed({}, { typ }))).toMatchObject({ error: { reason: "token_type_wrong" } });
+    expect(await verify(await signed({}, { typ }))).toMatchObject({ error: { reason: "token_type_invalid" } });
   },
 );
 
@@ -186,13 +186,13 @@ test("T7: an RSA key of 1024 bits proves nothing, also when it got into the key 
   const signature = await crypto.subtle.sign({ name: "RSA-PSS", saltLength: 32 }, pair.privateKey, new TextEncoder().encode(input));
   const token = `${input}.${Buffer.from(signature).toString("base64url")}`;
   expect(await verifierOver({ kty: "RSA", n, e, kid: "weak" }).verify(new Secret(token), { audience, at })).toMatchObject({
-    error: { reason: "signature_wrong" },
+    error: { reason: "signature_invalid" },
   });
 });
 
 test("T10: a good token by another trusted server's key is refused", async ({ expect }) => {
   const other = await newKey("ES256", "token-1");
-  expect(await verify(await signed({}, {}, other))).toMatchObject({ error: { reason: "signature_wrong" } });
+  expect(await verify(await signed({}, {}, other))).toMatchObject({ error: { reason: "signature_invalid" } });
   expect(await verify(await signed({}, { kid: "unheard-of" }))).toMatchObject({ error: { reason: "key_unknown" } });
 });
 
@@ -241,9 +241,11 @@ test("T16: a critical header is refused, known to the library or not", async ({ 
   const [, payload = "", signature = ""] = good.split(".");
   for (const header of [{ crit: ["exp"], exp: 1 }, { crit: [] }, { crit: ["b64"], b64: true }, { crit: "b64" }]) {
     const token = `${b64({ alg: "ES256", typ: "at+jwt", kid: "token-1", ...header })}.${payload}.${signature}`;
-    expect(await verify(token)).toMatchObject({ error: { reason: "critical_header" } });
+    expect(await verify(token)).toMatchObject({ error: { reason: "critical_header_not_supported" } });
   }
-  expect(await verify(await signed({}, { crit: ["b64"], b64: true }))).toMatchObject({ error: { reason: "critical_header" } });
+  expect(await verify(await signed({}, { crit: ["b64"], b64: true }))).toMatchObject({
+    error: { reason: "critical_header_not_supported" },
+  });
 });
 
 test("T17: keys of one kid are told apart by type and algorithm", async ({ expect }) => {

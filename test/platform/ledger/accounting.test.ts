@@ -181,10 +181,10 @@ test("a suspension holds lines to its recipient back from the individual while i
   expect(await recipients("individual"), "it is over").toEqual(["agency", "telehealth"]);
   expect(await desk.hold({ ...hold, oral: true, to: at(40) }), "said and not written: 30 days").toEqual({
     ok: false,
-    error: { reason: "bad_hold", field: "to" },
+    error: { reason: "suspension_invalid", field: "to" },
   });
   for (const field of ["id", "patient", "recipient", "from", "to", "statement"])
-    expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "bad_hold", field } });
+    expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "suspension_invalid", field } });
 });
 
 test("lines that are held back neither cut an individual's accounting short nor count in it", async ({ expect }) => {

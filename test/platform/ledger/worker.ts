@@ -131,7 +131,7 @@ export const refusal = (id = newId()): AuditEvent => ({
   id,
   at: instant(Date.now()),
   kind: "refusal",
-  outcome: { status: 403, reason: "no_rule" },
+  outcome: { status: 403, reason: "rule_missing" },
   patients: [],
   unnamed: [],
   counts: {},

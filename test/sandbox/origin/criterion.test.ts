@@ -167,16 +167,16 @@ test("numbers match within their written precision, quantities in their unit", (
 
 test("what the origin does not know or cannot do is refused, never ignored", ({ expect }) => {
   for (const [name, reason] of [
-    ["colour", "unknown_parameter"],
+    ["colour", "parameter_unknown"],
     ["code.name", "unsupported"], // leads nowhere
     ["subject:Practitioner.name", "unsupported"],
-    ["subject:Patient.colour", "unknown_parameter"],
-    ["colour.name", "unknown_parameter"],
-    ["_has:Observation:colour:code", "unknown_parameter"],
+    ["subject:Patient.colour", "parameter_unknown"],
+    ["colour.name", "parameter_unknown"],
+    ["_has:Observation:colour:code", "parameter_unknown"],
     ["_has:Observation:code:status", "unsupported"], // refers to nothing
     ["_has:Observation:patient:status", "unsupported"], // not to Observations
-    ["_has:Encounter", "unknown_parameter"],
-    ["code-value-quantity", "unknown_parameter"], // composites are not in its capability statement
+    ["_has:Encounter", "parameter_unknown"],
+    ["code-value-quantity", "parameter_unknown"], // composites are not in its capability statement
     ["_filter", "unsupported"],
   ] as const)
     expect(meets("Observation", name, "x"), name).toBe(reason);
