@@ -89,7 +89,11 @@ export const refusalReasons = {
   body_not_expected: fhir(400, "invalid", "This method takes no body. Send the request without a body."),
   not_acceptable: jsonOnly,
   format_not_supported: jsonOnly,
-  body_incomplete: fhir(400, "incomplete", "The body broke off before its end. Send the request again."),
+  body_incomplete: {
+    ...fhir(400, "incomplete", "The body broke off before its end. Send the request again."),
+    ...oauth("invalid_request", "The body broke off before its end. Send the request again."),
+    ...admin(400, "The body broke off before its end. Send the request again."),
+  },
   body_timed_out: {
     ...fhir(408, "timeout", "The request took too long to arrive. Send it again over a faster connection, or in smaller parts."),
     ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),
@@ -208,6 +212,10 @@ export const refusalReasons = {
     "invalid_client",
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",
     401,
+  ),
+  client_authentication_repeated: oauth(
+    "invalid_request",
+    "The request authenticates the client in several ways. Use one of them (RFC 6749 §2.3).",
   ),
 
   // DPoP proofs

@@ -32,14 +32,14 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   const app = new Hono();
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));
+  addBrowserApps(app, ports); // preflights cost nothing and are not counted
+  addFloodFilter(app, ports);
   app.get("/readyz", async (context) => {
     const [dependencies, origins] = await Promise.all([ports.dependencies(), ports.originStates?.()]);
     const ready = Object.values(dependencies).every(Boolean);
     const body = { status: ready ? "ready" : "not ready", dependencies, origins };
     return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
-  addBrowserApps(app, ports); // preflights cost nothing and are not counted
-  addFloodFilter(app, ports);
   addDiscovery(app, ports);
 
   app.all("/v1/fhir/*", async (context) => {

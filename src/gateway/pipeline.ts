@@ -24,7 +24,7 @@ import { OriginSession } from "./origin-session.ts";
 import { relate } from "./relate.ts";
 import { ReleaseGate } from "./release-gate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
-import { BodyBrokenOff, BodyTooSlow } from "./timely-body.ts";
+import { BodyNotWhole } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
 import { write } from "./write.ts";
@@ -43,8 +43,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   try {
     return await pass(arrival, trail, ports);
   } catch (fault) {
-    if (fault instanceof BodyTooSlow) return trail.refuse({ reason: "body_timed_out" }); // whoever was reading it
-    if (fault instanceof BodyBrokenOff) return trail.refuse({ reason: "body_incomplete" });
+    if (fault instanceof BodyNotWhole) return trail.refuse({ reason: fault.reason }); // whatever was reading it
     throw fault;
   }
 }

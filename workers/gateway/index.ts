@@ -81,6 +81,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     fhirBase: audienceOf,
     issuer,
+    keepAlive: waitUntil,
     mtlsUrl,
     tokens: jwts,
     revoker: heeded(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),
@@ -117,6 +118,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     authorizationServers: authorizationServers(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
+    provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
     originStates: () => states().catch(() => ({})), // `registry` says that it cannot be read
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),

@@ -36,10 +36,12 @@ function open(env: OpsEnv): Hono {
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
+    calls: env.OPERATOR_CALLS,
     url,
     clock,
     newId,
     dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, ledgerShards, clock()),
+    keepAlive: waitUntil,
     onFault: (fault) => log({ event: "fault", ...fault }),
   });
 }

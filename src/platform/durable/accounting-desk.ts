@@ -13,6 +13,7 @@ import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-sh
 import { inTurns } from "./in-turns.ts";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "./ledger-config.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
+import { OwnCalls } from "./ledger-own-calls.ts";
 import { ledgerSink } from "./ledger-sink.ts";
 import { LineProofs, type UnprovenLine } from "./line-proofs.ts";
 
@@ -121,9 +122,12 @@ export class AccountingDesk implements Disclosures {
    */
   async #bringLines(shelves: readonly string[]): Promise<void> {
     const now = this.#clock();
-    const { shards } = this.#config;
+    const { shards, accountingKey } = this.#config;
+    const ownCalls = new OwnCalls(accountingKey);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
-    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve(shelves));
+    await inTurns([...logs], async (log) => {
+      await this.#env.LEDGER_SHARD.getByName(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
+    });
     await inTurns([...Map.groupBy(shelves, intakeOf)], ([intake, own]) => this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own));
   }
 

@@ -5,7 +5,7 @@ import { splitEntries } from "#ledger/frame";
 import { inclusionNote } from "#ledger/inclusion-note";
 import { type HashAt, inclusionProof } from "#ledger/merkle";
 import { TILE_WIDTH } from "#ledger/tile";
-import type { LedgerObjects } from "./ledger-objects.ts";
+import type { FrameCopy, LedgerObjects } from "./ledger-objects.ts";
 import type { CheckpointSigner } from "./ledger-signer.ts";
 
 /** The public objects of a log. What is asked for comes over RPC, of any type; undefined when the log has no such object. */
@@ -51,6 +51,10 @@ export class LedgerReads {
 
   async frame(number: number): Promise<Uint8Array | undefined> {
     return isIndex(number) ? this.#objects.frame(number) : undefined;
+  }
+
+  frameCopy(number: number): FrameCopy | undefined {
+    return isIndex(number) ? this.#objects.frameCopy(number) : undefined;
   }
 
   async proof(index: number): Promise<Uint8Array | undefined> {
