@@ -213,10 +213,7 @@ export const refusalReasons = {
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",
     401,
   ),
-  client_authentication_repeated: oauth(
-    "invalid_request",
-    "The request authenticates the client in several ways. Use one of them (RFC 6749 §2.3).",
-  ),
+  client_authentication_repeated: oauth("invalid_request", "The request authenticates the client in several ways. Use one of them."),
 
   // DPoP proofs
   ...rowFor(
