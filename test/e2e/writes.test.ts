@@ -442,10 +442,11 @@ test("Prefer says how much of it is answered; a version that is not the current 
   expect(body(outcome)).toMatchObject({ resourceType: "OperationOutcome", issue: [{ severity: "information" }] });
   const stale = await put("clinic", "Observation/lab-amara", seen, { "if-match": 'W/"1"' });
   expect(stale.status).toBe(412);
-  const [refusal] = await eventsOf(stale);
-  expect(refusal, "that it is not current tells of the row").toMatchObject({
-    kind: "refusal",
-    patients: [{ patient: "main/Patient/amara" }],
+  const [refusal, beside] = await eventsOf(stale);
+  expect(refusal).toMatchObject({ kind: "refusal", patients: [] });
+  expect(beside, "that it is not current tells of the row").toMatchObject({
+    kind: "disclosure",
+    patients: [{ patient: "main/Patient/amara", counts: { Observation: 1 } }],
   });
   expect(stale.text).not.toMatch(/versionId|W\/|lab-amara/u);
   expect((await put("clinic", "Observation/lab-amara", seen, { "if-match": "nonsense" })).status).toBe(400);
