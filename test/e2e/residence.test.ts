@@ -137,7 +137,8 @@ test("every way that reads a Patient has the state on record, also where it is h
     ["Patient?_id=moved,abroad,somewhere,nowhere", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Patient/abroad/$everything", ["disclosure abroad: outside US"]],
     ["Observation?_id=of-moved&_include=Observation:subject", ["disclosure moved: VT"]],
-    ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", ["disclosure abroad: outside US"]],
+    // All of that birth date led there.
+    ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Observation/of-moved", ["disclosure moved"]],
   ] as const) {
     const reply = await ask("desk", path);
@@ -162,7 +163,7 @@ test("a write has the state of the stored Patient on record, before and after, a
   const put = (headers: Record<string, string>) =>
     ask("desk", "Patient/moved", { method: "PUT", headers: { ...json, ...headers }, body: JSON.stringify({ ...seen, gender: "female" }) });
   const refused = await put({ "if-match": 'W/"another"' });
-  expect([refused.status, await named(refused)]).toEqual([412, ["refusal moved: VT"]]);
+  expect([refused.status, await named(refused)]).toEqual([412, ["refusal moved: VT", "disclosure moved: VT"]]);
   const written = await put({});
   expect([written.status, await named(written)]).toEqual([200, ["intent moved: VT", "write moved: VT", "disclosure moved: VT"]]);
 });
@@ -172,13 +173,16 @@ test("a write that moves somebody has the state of before it in its intent, and 
   await store(patient("mover", { use: "home", state: "NH" }));
   const headers = { ...json, prefer: "return=minimal" };
   const put = await send("registry", "Patient/mover", { method: "PUT", headers, body: moving("Maine") });
-  expect([put.status, await named(put)]).toEqual([200, ["intent mover: NH", "write mover: ME"]]);
+  expect([put.status, await named(put)]).toEqual([200, ["intent mover: NH", "write mover: ME", "disclosure mover: ME"]]);
   let [before, state] = ["ME", "RI"];
   for (const type of ["batch", "transaction"]) {
     const entry = `{"resource":${moving(state)},"request":{"method":"PUT","url":"Patient/mover"}}`;
     const body = `{"resourceType":"Bundle","type":"${type}","entry":[${entry}]}`;
     const reply = await send("registry", "", { method: "POST", headers, body });
-    expect([reply.status, await named(reply)], type).toEqual([200, [`intent mover: ${before}`, `write mover: ${state}`]]);
+    expect([reply.status, await named(reply)], type).toEqual([
+      200,
+      [`intent mover: ${before}`, `write mover: ${state}`, `disclosure mover: ${state}`],
+    ]);
     [before, state] = [state, "CT"];
   }
 });
