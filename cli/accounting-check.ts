@@ -7,17 +7,17 @@ import type { Checkpoint } from "#ledger/checkpoint";
 import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { countsText } from "#gateway/accounting-told";
-import { linesShown, type ShownLine } from "./accounting-lines.ts";
+import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence as wordsOf } from "./ledger-report.ts";
 import { readerAt } from "./reader-at.ts";
 import { keyOfLog } from "./ledger-root.ts";
 import { printable } from "./printable.ts";
 
-export const accountingCheckUsage = "phylax accounting check FILE [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
+export const accountingCheckUsage = "phylax accounting check FILE… [--ledger URL|DIR] [--key VKEY]… [--keys DEV.JSON]…";
 
 /**
- * Checks each line of an accounting that was saved (FHIR, CSV or page) against the ledger's public keys, offline. Says what each line says
+ * Checks each line of an accounting that was saved (FHIR, CSV or page; each of its pages a file) against the ledger's public keys, offline. Says what each line says
  * by its proof, and what is wrong; that none is missing, no proof shows. With a ledger or an exported folder also that the checkpoint of
  * each proof is in its past: whoever holds the key can sign a second history for one reader. Answers 0 when all of it holds.
  */
@@ -29,11 +29,16 @@ export async function accountingCheck(args: readonly string[]): Promise<number> 
       allowPositionals: true,
       options: { key: many, keys: many, ledger: { type: "string" } },
     });
-    const [file, ...more] = positionals;
-    if (file === undefined || more.length > 0) throw new Misuse("one file with an accounting is needed");
+    if (positionals.length === 0) throw new Misuse("a file with an accounting is needed, or the files of its pages");
     const given = givenKeys(values.key, values.keys);
     if (given === undefined) throw new Misuse("without a public key (--key or --keys) nothing can be checked");
-    const { good, checkpoints } = tellLines(linesShown(bytesOf(file)), given.keys);
+    const pages = positionals.map((file) => accountingShown(bytesOf(file)));
+    if (pages.some(({ isSummed }) => isSummed)) throw new Misuse("sums have no proofs: ask without summed=true for the lines they are of");
+    const { good, checkpoints } = tellLines(
+      pages.flatMap(({ lines }) => lines),
+      given.keys,
+    );
+    if (pages.every(({ isFollowed }) => isFollowed)) console.log("more pages follow: the last one is not among these files");
     const isOne = values.ledger === undefined || (await tellHistory(values.ledger, checkpoints, given.keys));
     return good && isOne ? 0 : 1;
   } catch (fault) {
@@ -46,26 +51,27 @@ function tellLines(
   lines: readonly ShownLine[],
   keys: readonly Verifier[],
 ): { readonly good: boolean; readonly checkpoints: readonly Checkpoint[] } {
-  const good: AccountingLine[] = [];
+  const good = new Map<string, AccountingLine>(); // by place
   const checkpoints: Checkpoint[] = [];
   for (const line of lines) {
     if (line.proof === undefined) continue;
     const proof = readProof(Buffer.from(line.proof, "base64").toString("utf8"));
     const checked = proof.ok ? checkShown(proof.value, line, keys) : proof;
     const place = proof.ok ? `${proof.value.log}/${proof.value.index}/${proof.value.line}` : "a line";
+    const isSecond = good.has(place);
     const said = checked.ok ? `good: ${sentence(checked.value.says)}` : `WRONG: ${checked.error.replaceAll("_", " ")}`;
-    console.log(printable(`${place}: ${said}`));
-    if (!checked.ok) continue;
-    good.push(checked.value.says);
+    console.log(printable(`${place}: ${isSecond ? "WRONG: shown before" : said}`));
+    if (!checked.ok || isSecond) continue;
+    good.set(place, checked.value.says);
     checkpoints.push(checked.value.checkpoint);
   }
   const unproven = lines.filter(({ proof }) => proof === undefined).length;
   if (unproven > 0) console.log(`${unproven} without a proof: ask for the accounting again`);
-  const [first] = good;
-  const others = first === undefined ? 0 : good.filter((line) => !sameSubject(line, first)).length;
+  const [first, ...further] = good.values();
+  const others = first === undefined ? 0 : further.filter((line) => !sameSubject(line, first)).length;
   if (others > 0) console.log(`${others} are kept under another record of the patient than the first line is, or are another patient's`);
-  console.log(`${good.length} of ${lines.length} lines are proven; no proof shows that none is missing`);
-  return { good: good.length === lines.length, checkpoints };
+  console.log(`${good.size} of ${lines.length} lines are proven; no proof shows that none is missing`);
+  return { good: good.size === lines.length, checkpoints };
 }
 
 /** Whether each log, whole where it is, has these checkpoints in its past. */

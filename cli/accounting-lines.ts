@@ -1,3 +1,4 @@
+import { nextPage, sumsSentence } from "#gateway/accounting-told";
 import { Misuse } from "./ledger-keys.ts";
 
 /** A line as an accounting shows it, whichever of its three forms that has; the proof, in base64, is no part of what it shows. */
@@ -8,19 +9,32 @@ export interface ShownLine {
   readonly proof: string | undefined;
 }
 
-/** The lines of an accounting that was saved as it came. Throws a Misuse for what is none: that no line is wrong must not be said of it. */
-export function linesShown(bytes: Uint8Array): readonly ShownLine[] {
-  const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
-  const lines = text.startsWith("{") ? inBundle(text) : text.startsWith("<!doctype html>") ? inPage(text) : inTable(text);
-  if (lines === undefined) throw new Misuse("this is no accounting of disclosures, or not as it came");
-  return lines;
+/** One page of an accounting, which may be all of it. */
+export interface ShownPage {
+  readonly lines: readonly ShownLine[];
+  /** Its entries are sums, which have no proofs. */
+  readonly isSummed: boolean;
+  /** Another page follows. */
+  readonly isFollowed: boolean;
 }
 
-function inBundle(text: string): readonly ShownLine[] | undefined {
+/** An accounting that was saved as it came. Throws a Misuse for what is none: that no line is wrong must not be said of it. */
+export function accountingShown(bytes: Uint8Array): ShownPage {
+  const text = new TextDecoder().decode(bytes); // without the byte order mark of a spreadsheet
+  const isSummed = text.includes(sumsSentence);
+  const page = text.startsWith("{") ? inBundle(text) : text.startsWith("<!doctype html>") ? inPage(text) : inTable(text);
+  if (page === undefined && !isSummed) throw new Misuse("this is no accounting of disclosures, or not as it came");
+  return { lines: [], isFollowed: false, ...page, isSummed };
+}
+
+type Read = Pick<ShownPage, "lines" | "isFollowed"> | undefined;
+
+function inBundle(text: string): Read {
   const bundle = asJson(text);
   if (!isRecord(bundle) || bundle["type"] !== "searchset" || !Array.isArray(bundle["entry"])) return undefined;
   const resources = recordsIn(bundle["entry"]).flatMap(({ resource }) => (isRecord(resource) ? [resource] : []));
-  return resources.filter(({ resourceType }) => resourceType === "AuditEvent").map(ofEvent);
+  const isFollowed = recordsIn(bundle["link"]).some(({ relation }) => relation === "next");
+  return { lines: resources.filter(({ resourceType }) => resourceType === "AuditEvent").map(ofEvent), isFollowed };
 }
 
 function ofEvent(event: Record<string, unknown>): ShownLine {
@@ -46,30 +60,34 @@ const pageRow =
   /^<th scope="row">[^<]*<\/th>(?<cells>(?:<td>[^<]*<\/td>)+)<td>(?:[^<]*|<details><summary>[^<]*<\/summary><code>(?<proof>[A-Za-z0-9+/=]+)<\/code><\/details>)<\/td><\/tr>$/u;
 
 /** A row of another form could show what nobody looks at: then it is no page of ours. */
-function inPage(text: string): readonly ShownLine[] | undefined {
+function inPage(text: string): Read {
   if (!text.includes("<h1>Accounting of disclosures</h1>")) return undefined;
   const [, ...rows] = (/<tbody>(.*)<\/tbody>/su.exec(text)?.[1] ?? "").split("<tr>");
   const matches = rows.map((row) => pageRow.exec(row)?.groups);
   const isOurs =
     matches.every((match) => match !== undefined) && text.split("<tr").length - 1 === (rows.length === 0 ? 0 : rows.length + 1);
   if (!isOurs) return undefined;
-  return matches.map((match, at) => ({
+  const lines = matches.map((match, at) => ({
     shown: rows[at]?.replace(match?.["proof"] ?? "", "") ?? "",
     disclosed: match?.["cells"]?.split("<td>")[3]?.replace("</td>", "") ?? "",
     proof: match?.["proof"],
   }));
+  return { lines, isFollowed: text.includes('<link rel="next" href="') };
 }
 
-function inTable(text: string): readonly ShownLine[] | undefined {
+function inTable(text: string): Read {
   const [head = [], ...rows] = cellsOf(text);
   const [disclosedAt, proofAt] = [head.indexOf("disclosed"), head.indexOf("proof")];
   if (head[0] !== "time" || disclosedAt < 0 || proofAt < 0) return undefined;
-  const lines = rows.filter((cells) => cells.slice(1).some((cell) => cell !== "")); // words are alone in their row
-  return lines.map((cells) => ({
-    shown: cells.filter((_, at) => at !== proofAt).join("\n"),
-    disclosed: cells[disclosedAt] ?? "",
-    proof: cells[proofAt] || undefined,
-  }));
+  const isWords = (cells: readonly string[]) => cells.slice(1).every((cell) => cell === ""); // alone in their row
+  const lines = rows
+    .filter((cells) => !isWords(cells))
+    .map((cells) => ({
+      shown: cells.filter((_, at) => at !== proofAt).join("\n"),
+      disclosed: cells[disclosedAt] ?? "",
+      proof: cells[proofAt] || undefined,
+    }));
+  return { lines, isFollowed: rows.some((cells) => isWords(cells) && cells[0]?.startsWith(nextPage)) };
 }
 
 /** RFC 4180, also with the line ends of a file that was saved again; no rows at all of what is not such a table to its end. */

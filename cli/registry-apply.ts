@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { originProblems } from "#platform/origin-state";
+import { readDevFile } from "./dev-file.ts";
+import { closeConnections, send } from "./mutual-tls.ts";
 import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";
 
 export const registryApplyUsage = "phylax registry apply FILE [--operator ID [--operator-token FILE]] [--state DIR]";
@@ -27,6 +30,7 @@ export async function registryApply(args: readonly string[]): Promise<number> {
     const answer = await postAsOperator(from, "api/registry", document);
     if (answer.status === 200) {
       console.log(`${file}: ${String(answer.body["added"])} added, ${String(answer.body["changed"])} changed`);
+      for (const problem of await problemsOfOrigins(from.state, document)) console.error(problem);
       return 0;
     }
     console.error(`${file}: ${refusalLine(answer)}`);
@@ -34,6 +38,24 @@ export async function registryApply(args: readonly string[]): Promise<number> {
   } catch (fault) {
     console.error(fault instanceof Error ? fault.message : "not applied");
     return 1;
+  }
+}
+
+/** How the gateway finds the origins of the file that holds now. */
+async function problemsOfOrigins(state: string, document: Buffer): Promise<readonly string[]> {
+  const { origins = [] }: { readonly origins?: readonly { readonly name: string }[] } = JSON.parse(document.toString("utf8")); // it was applied
+  if (origins.length === 0) return [];
+  const dev = readDevFile(state);
+  try {
+    const { text } = await send(dev, undefined, `${dev.gateway}/readyz`);
+    return originProblems(
+      JSON.parse(text),
+      origins.map(({ name }) => name),
+    );
+  } catch {
+    return ["the gateway did not say how it finds these origins"];
+  } finally {
+    closeConnections();
   }
 }
 

@@ -7,10 +7,14 @@ import { StartRefusal } from "./start-refusal.ts";
 export interface RegistryFile {
   readonly path: string;
   readonly document: unknown;
+  /** Names of its origins. */
+  readonly origins: readonly string[];
   /** Of its origins: whoever starts the stack with this file lets the gateway call them. */
   readonly hosts: readonly string[];
   /** Likewise of the servers that it names for keys, introspection and access tokens. */
   readonly identityHosts: readonly string[];
+  /** `NAME@host` for each secret that it names: the hosts of the entries that name it. */
+  readonly secretHosts: readonly string[];
   /** What it names by the name of a secret, out of the environment. */
   readonly secrets: Readonly<Record<string, string>>;
   /** Those that are not there: the server for which one is cannot be asked. */
@@ -34,12 +38,25 @@ export function readRegistryFile(path: string, environment: Readonly<Record<stri
   return {
     path,
     document,
+    origins: (origins ?? []).map((origin) => member(origin, "name")).filter((name) => typeof name === "string"),
     hosts: hostsOf(origins?.map((origin) => member(origin, "url")) ?? []),
     identityHosts: hostsOf(servers),
+    secretHosts: [
+      ...(origins ?? []).flatMap((origin) => {
+        const credential = member(origin, "credentials");
+        return secretAt(credential, [member(origin, "url"), member(credential, "tokenEndpoint")]);
+      }),
+      ...introspections.flatMap((introspection) => secretAt(member(introspection, "credentials"), [member(introspection, "endpoint")])),
+    ],
     secrets: Object.fromEntries(named.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []))),
     missing: named.filter((name) => !environment[name]),
   };
 }
+
+const secretAt = (credential: unknown, urls: readonly unknown[]): string[] => {
+  const name = member(credential, "secret");
+  return typeof name === "string" ? hostsOf(urls).map((host) => `${name}@${host}`) : [];
+};
 
 const hostsOf = (urls: readonly unknown[]): string[] =>
   urls.flatMap((url) => (typeof url === "string" ? (URL.parse(url)?.host ?? []) : []));

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { originProblems } from "#platform/origin-state";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
 import { demo } from "./demo.ts";
@@ -96,6 +97,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           ops,
           originHosts: [new URL(origin.url).host, ...(file?.hosts ?? [])],
           identityHosts: ["localhost", ...(file?.identityHosts ?? [])],
+          secretHosts: file?.secretHosts ?? [],
           mtls: options.secondHost === true ? `https://127.0.0.1:${port}` : "",
           secrets: file?.secrets ?? {},
           witnessPort: witnessPort.port,
@@ -139,6 +141,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const tls = { server, clientCa: clientCa.cert };
     const front = await startFront({ port, ...tls, target: runtime.gateway });
     closers.push(() => front.close());
+    if (options.origin !== undefined || file !== undefined) {
+      const readiness = await fetch(`http://${runtime.gateway.host}:${runtime.gateway.port}/readyz`);
+      const names = [originName, ...(file?.origins ?? [])];
+      for (const problem of originProblems(await readiness.json(), new Set(names))) say(problem);
+    }
     await opsPort.release();
     const opsFront = await startFront({ port: opsPort.port, ...tls, target: runtime.ops });
     closers.push(() => opsFront.close());
@@ -216,6 +223,7 @@ interface Place {
   readonly ops: string;
   readonly originHosts: readonly string[];
   readonly identityHosts: readonly string[];
+  readonly secretHosts: readonly string[];
   /** The second name, or none. */
   readonly mtls: string;
   /** That the registry file names. */
@@ -226,10 +234,11 @@ interface Place {
 
 /** Each worker's variables and secrets. */
 function settings(
-  { gateway, ops, mtls, originHosts, identityHosts, secrets, witnessPort, settleSeconds }: Place,
+  { gateway, ops, mtls, originHosts, identityHosts, secretHosts, secrets, witnessPort, settleSeconds }: Place,
   keys: Awaited<ReturnType<typeof keysOf>>,
 ) {
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
+  const places = { ORIGIN_HOSTS: originHosts.join(" "), IDENTITY_HOSTS: identityHosts.join(" "), SECRET_HOSTS: secretHosts.join(" ") };
   const witnesses = [{ url: `http://127.0.0.1:${witnessPort}`, key: witnessKey(witnessName, keys.witness) }];
   return {
     gateway: {
@@ -237,8 +246,7 @@ function settings(
         PUBLIC_URL: gateway,
         MTLS_URL: mtls,
         ...shards,
-        ORIGIN_HOSTS: originHosts.join(" "),
-        IDENTITY_HOSTS: identityHosts.join(" "),
+        ...places,
         ACCOUNTING: JSON.stringify(accountingFacts),
       },
       secrets: {
@@ -249,7 +257,7 @@ function settings(
         DPOP_NONCE_KEY: keys.dpopNonce,
       },
     },
-    control: { vars: { PUBLIC_URL: gateway } },
+    control: { vars: { PUBLIC_URL: gateway, ...places } },
     ledger: {
       vars: {
         LEDGER_NAME: ledgerName,

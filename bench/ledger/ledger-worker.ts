@@ -2,6 +2,7 @@
 // two are measured apart.
 import { accountingLines, readLine } from "#audit/accounting";
 import { Secret } from "#kernel/secret";
+import { AccountingIntake } from "#platform/durable/accounting-intake";
 import { AccountingShelf, type ShelvedLine } from "#platform/durable/accounting-shelf";
 import { type LedgerEnv, readShardCount } from "#platform/durable/ledger-config";
 import { serveLedger } from "#platform/durable/ledger-public";
@@ -11,13 +12,14 @@ import type { ShelfCounted } from "./asks.ts";
 import { type Counts, countCalls, countRows, countsSoFar } from "./counts.ts";
 import { appendOf } from "./events.ts";
 
-export { AccountingShelf };
+export { AccountingIntake, AccountingShelf };
 
 interface Env extends LedgerEnv {
   readonly LEDGER_BUCKET: R2Bucket;
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+  readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
   readonly COUNTED_SHELF: DurableObjectNamespace<CountedShelf>;
 }
 
@@ -50,7 +52,9 @@ export class CountedShard extends LedgerShard {
     super(ctx, {
       ...env,
       LEDGER_BUCKET: countCalls(env.LEDGER_BUCKET, "bucket"),
-      ACCOUNTING_SHELF: { getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf") } as never, // all that a shard uses of it
+      // All that a shard uses of them.
+      ACCOUNTING_SHELF: { getByName: (name: string) => countCalls(env.COUNTED_SHELF.getByName(name), "shelf") } as never,
+      ACCOUNTING_INTAKE: { getByName: (name: string) => countCalls(env.ACCOUNTING_INTAKE.getByName(name), "shelf") } as never,
     });
   }
 

@@ -35,6 +35,15 @@ export interface AccountingLine {
   readonly counts: Counts;
 }
 
+// CBOR: an array of 7, the number 1, 32 bytes.
+const head = [0x87, LINE_VERSION, 0x58, 32] as const;
+
+/** The subject key of a line's content, without reading the rest; undefined for bytes that no version 1 of a line has. */
+export const subjectOf = (content: Uint8Array): Uint8Array | undefined =>
+  content.length > head.length + 32 && head.every((byte, at) => content[at] === byte)
+    ? content.subarray(head.length, head.length + 32)
+    : undefined;
+
 /** Reads a line's content; undefined for bytes that no version 1 of a line has. */
 export function readLine(content: Uint8Array): AccountingLine | undefined {
   const value = fromCbor(content);

@@ -471,11 +471,6 @@ export const refusalReasons = {
   origin_throttled: fhir(429, "throttled", wait("The FHIR server behind the gateway accepts no more requests at present.")),
   origin_unavailable: fhir(503, "transient", wait("The FHIR server behind the gateway says that it is not available at present.")),
   origin_circuit_open: fhir(503, "transient", wait("The FHIR server behind the gateway is not available at present.")),
-  too_many_disclosures: fhir(
-    403,
-    "too-costly",
-    "There are more disclosures than one answer has room for. Ask for a shorter time, by start and end.",
-  ),
 
   // Writes: what is wrong with the request whatever is stored
   precondition_malformed: fhir(400, "value", "If-Match is malformed. Send the ETag of the version that was read."),
@@ -632,6 +627,7 @@ export const recordedOnly = {
   answer_unavailable: "The write was done, and its answer has a status alone, since the resource could not be read.",
   token_not_active: "A token was introspected or revoked that is not active, or not this client's.",
   too_many_revocations: "The revocation was not taken: the client has as many in force as it may have.",
+  too_many_disclosures: "An earlier version refused an accounting of more than 2,000 disclosures; today it is paged.",
 } as const;
 
 export type RecordedOnly = keyof typeof recordedOnly;

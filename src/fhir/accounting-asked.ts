@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import { instant, type Instant } from "#kernel/clock";
 import type { QueryPair } from "./query.ts";
 import { isOfPresentation, refusePresentation, type SearchRefusal } from "./search.ts";
 
@@ -9,18 +10,37 @@ export interface AccountingAsked {
   readonly kind: "disclosures";
   readonly type: "Patient";
   readonly id: string;
-  /** Days in UTC, `YYYY-MM-DD`, both included. */
-  readonly start: string | undefined;
-  readonly end: string | undefined;
+  /** As they were written: a day in UTC or a time with its zone. */
+  readonly start: AskedTime | undefined;
+  readonly end: AskedTime | undefined;
   /** Also what the law does not ask to be listed. */
   readonly all: boolean;
   /** As the individual is told it, whoever asks: what an officer hands out. */
   readonly forIndividual: boolean;
+  /** Disclosures to one recipient for one purpose summed up (164.528(b)(3)). */
+  readonly summed: boolean;
+  /** What was disclosed to this client alone. */
+  readonly recipient: string | undefined;
+  /** What was disclosed for this purpose, a v3 ActReason code, alone. */
+  readonly purpose: string | undefined;
+  /** The most entries of one page. */
+  readonly count: number | undefined;
   readonly format: AccountingFormat;
+  /** Of a further page, sealed in its link: where the page before it ended. */
+  readonly place?: string | undefined;
+}
+
+/** A time that an accounting begins or ends with, both included. */
+export interface AskedTime {
+  readonly text: string;
+  /** The first moment that the text means, or of an end the last. */
+  readonly at: Instant;
 }
 
 const formats: Readonly<Record<string, AccountingFormat>> = { "text/csv": "csv", csv: "csv", "text/html": "html", html: "html" };
-const names = ["start", "end", "all", "for", "_format"];
+const names = ["start", "end", "all", "for", "summed", "recipient", "purpose", "_count", "_format"];
+const countMax = 1_000;
+const DAY_MS = 86_400_000;
 
 /** Reads the parameters, each at most once. Never throws. */
 export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<AccountingAsked, SearchRefusal> {
@@ -36,18 +56,63 @@ export function readAccounting(id: string, pairs: readonly QueryPair[]): Result<
     const refusal = isOwn ? undefined : refusePresentation(name, value);
     if (refusal !== undefined) return err(refusal);
   }
-  const [start, end, all] = [read.get("start"), read.get("end"), read.get("all") ?? "false"];
-  if (start !== undefined && !isDay(start)) return err({ reason: "parameter_value_malformed", parameter: "start" });
-  if (end !== undefined && (!isDay(end) || (start !== undefined && end < start)))
-    return err({ reason: "parameter_value_malformed", parameter: "end" });
-  if (all !== "true" && all !== "false") return err({ reason: "parameter_value_malformed", parameter: "all" });
-  const whose = read.get("for");
-  if (whose !== undefined && whose !== "individual") return err({ reason: "parameter_value_malformed", parameter: "for" });
-  const format = formats[read.get("_format")?.toLowerCase() ?? ""] ?? "json";
-  return ok({ kind: "disclosures", type: "Patient", id, start, end, all: all === "true", forIndividual: whose !== undefined, format });
+  const malformed = (parameter: string) => err({ reason: "parameter_value_malformed", parameter } as const);
+  const isMalformed = (name: string, pattern: RegExp) => !pattern.test(read.get(name) ?? "") && read.has(name);
+  const [start, end] = [read.get("start"), read.get("end")];
+  const from = start === undefined ? undefined : timeAt(start, "start");
+  if (start !== undefined && from === undefined) return malformed("start");
+  const to = end === undefined ? undefined : timeAt(end, "end");
+  if (end !== undefined && to === undefined) return malformed("end");
+  if (from !== undefined && to !== undefined && to.at < from.at) return malformed("end");
+  for (const name of ["all", "summed"]) if (isMalformed(name, /^(?:true|false)$/u)) return malformed(name);
+  if (isMalformed("for", /^individual$/u)) return malformed("for");
+  if (isMalformed("recipient", /^\S{1,256}$/u)) return malformed("recipient");
+  if (isMalformed("purpose", /^[A-Za-z0-9_-]{1,64}$/u)) return malformed("purpose");
+  if (isMalformed("_count", /^[1-9]\d{0,8}$/u)) return malformed("_count");
+  const count = read.has("_count") ? Math.min(Number(read.get("_count")), countMax) : undefined;
+  return ok({
+    kind: "disclosures",
+    type: "Patient",
+    id,
+    start: from,
+    end: to,
+    all: read.get("all") === "true",
+    forIndividual: read.has("for"),
+    summed: read.get("summed") === "true",
+    recipient: read.get("recipient"),
+    purpose: read.get("purpose"),
+    count,
+    format: formats[read.get("_format")?.toLowerCase() ?? ""] ?? "json",
+  });
 }
 
-function isDay(text: string): boolean {
-  const at = /^\d{4}-\d\d-\d\d$/u.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text);
+/** The question as a query, from one time to another, without the form of the answer. */
+export function accountingQuery(
+  { all, forIndividual, summed, recipient, purpose, count }: AccountingAsked,
+  { from, to }: { readonly from: string; readonly to: string },
+): string {
+  const pairs = [
+    ["start", from],
+    ["end", to],
+    ["all", String(all)],
+    ...(forIndividual ? [["for", "individual"]] : []),
+    ...(summed ? [["summed", "true"]] : []),
+    ...(recipient === undefined ? [] : [["recipient", recipient]]),
+    ...(purpose === undefined ? [] : [["purpose", purpose]]),
+    ...(count === undefined ? [] : [["_count", String(count)]]),
+  ];
+  return pairs.map(([name = "", value = ""]) => `${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`).join("&");
+}
+
+/** A FHIR date of a whole day in UTC, or a dateTime with its zone: what is not written of it is any. */
+function timeAt(text: string, bound: "start" | "end"): AskedTime | undefined {
+  const day = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d:\d\d(\.\d{1,3})?(?:Z|[+-]\d\d:\d\d))?$/u.exec(text);
+  if (day === null) return undefined;
+  const [, date = "", fraction = ""] = day;
+  const isDay = text === date;
+  const begun = Date.parse(isDay ? `${text}T00:00:00Z` : text);
+  const isOne = new Date(Date.parse(`${date}T00:00:00Z`) || 0).toISOString().startsWith(date); // no 30 February
+  if (Number.isNaN(begun) || !isOne) return undefined;
+  const lasts = isDay ? DAY_MS : 10 ** (3 - Math.max(0, fraction.length - 1));
+  return { text, at: instant(bound === "start" ? begun : begun + lasts - 1) };
 }

@@ -27,12 +27,24 @@ export type TypeInteraction =
   | "patch"
   | "delete";
 
-export type CarriedOperation = "everything" | "lastn" | "validate";
+export type CarriedOperation = "everything" | "lastn" | "validate" | "disclosures";
 
-const definitions: Readonly<Record<CarriedOperation, string>> = {
-  everything: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
-  lastn: "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
-  validate: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+interface OperationText {
+  readonly definition: string;
+  readonly documentation?: string;
+}
+
+const operationTexts: Readonly<Record<CarriedOperation, OperationText>> = {
+  everything: { definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything" },
+  lastn: { definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn" },
+  validate: { definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate" },
+  disclosures: {
+    definition: "urn:phylax:operation:Patient-disclosures", // of no specification but Phylax's own
+    documentation:
+      "GET [base]/Patient/[id]/$disclosures: the accounting of disclosures (45 CFR 164.528), in pages that next links lead through. " +
+      "start, end (a date, or a dateTime with its zone; both included), all=true (also what the law does not ask for), summed=true (one entry " +
+      "for repeated disclosures to one recipient for one purpose; without it each with its proof), recipient, purpose, for=individual, _count, _format.",
+  },
 };
 
 /** Everything that is carried, of every type of R4: what some client may do. */
@@ -47,7 +59,7 @@ export const everyCapability = (): readonly TypeCapability[] =>
       includes: references.map(({ definition: { code } }) => `${type}:${code}`),
       revincludes: isCompartmentType(type) ? referencesTo(type) : [],
       operations: [
-        ...(type === "Patient" ? (["everything"] as const) : []),
+        ...(type === "Patient" ? (["everything", "disclosures"] as const) : []),
         ...(type === "Observation" ? (["lastn"] as const) : []),
         "validate",
       ],
@@ -82,6 +94,6 @@ export function writtenCapability({ type, interactions, parameters, includes, re
         ...(named && { documentation: "Only with its system: system|code." }),
       })),
     }),
-    ...(operations.length > 0 && { operation: operations.map((name) => ({ name, definition: definitions[name] })) }),
+    ...(operations.length > 0 && { operation: operations.map((name) => ({ name, ...operationTexts[name] })) }),
   };
 }

@@ -13,13 +13,20 @@ const columns: readonly (readonly [name: string, cell: (line: ToldLine) => strin
   ["required by law", ({ standing }) => standingText(standing)],
   ["suspended until", ({ heldUntil }) => heldUntil ?? ""],
   ["ledger line", ({ place }) => place],
+  ["number", ({ sum }) => (sum === undefined ? "1" : String(sum.number))],
+  ["last time", ({ sum, says }) => sum?.last ?? new Date(says.at).toISOString()],
+  ["disclosed in all", ({ sum, says }) => sum?.disclosed ?? countsText(says)],
+  ["last ledger line", ({ sum, place }) => sum?.lastPlace ?? place],
   ["proof", ({ proof }) => (proof === undefined ? "" : Buffer.from(proof).toString("base64"))],
 ];
 
-/** The accounting as CSV (RFC 4180), one disclosure a row; the words beside it are rows of their own at the end, in the first column. */
-export function accountingCsv({ lines, words }: Accounting): string {
+const ofSums = ["number", "last time", "disclosed in all", "last ledger line"];
+
+/** The accounting as CSV (RFC 4180), one entry a row; the words beside it are rows of their own at the end, in the first column. */
+export function accountingCsv({ lines, words, summed }: Accounting): string {
   const isHeld = lines.some(({ heldUntil }) => heldUntil !== undefined); // an individual's has not even the column
-  const shown = columns.filter(([name]) => isHeld || name !== "suspended until");
+  const left = [...(isHeld ? [] : ["suspended until"]), ...(summed ? ["proof"] : ofSums)];
+  const shown = columns.filter(([name]) => !left.includes(name));
   const rows = [
     shown.map(([name]) => name),
     ...lines.map((line) => shown.map(([, of]) => of(line))),

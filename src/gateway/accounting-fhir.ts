@@ -6,15 +6,15 @@ const coding = (system: string, code: string, display: string) => ({ system, cod
 
 /** The accounting as a searchset of AuditEvents, in the pattern of IHE BALP's privacy disclosures, and an OperationOutcome with the words beside them. */
 export function accountingBundle(
-  { lines, words }: Accounting,
+  { lines, words, isFirst, next }: Accounting,
   { self, site, requestId }: { readonly self: string; readonly site: string; readonly requestId: string },
 ) {
   const outcome = operationOutcome({ severity: "information", code: "informational", text: words.join(" "), requestId });
   return {
     resourceType: "Bundle",
     type: "searchset",
-    total: lines.length,
-    link: [{ relation: "self", url: self }],
+    ...(isFirst && next === undefined && { total: lines.length }), // of pages nobody has counted all
+    link: [{ relation: "self", url: self }, ...(next === undefined ? [] : [{ relation: "next", url: next }])],
     entry: [
       ...lines.map((line) => ({
         fullUrl: `urn:phylax:accounting-line:${line.place.replaceAll("/", ":")}`,
@@ -26,7 +26,7 @@ export function accountingBundle(
   };
 }
 
-function auditEvent({ place, patient, recipient, says, standing, heldUntil, proof }: ToldLine, site: string) {
+function auditEvent({ place, patient, recipient, says, standing, heldUntil, proof, sum }: ToldLine, site: string) {
   const facts = [
     ["disclosed", countsText(says)],
     ["required-by-law", standingText(standing)],
@@ -34,6 +34,14 @@ function auditEvent({ place, patient, recipient, says, standing, heldUntil, proo
     ...(recipient.address === undefined ? [] : [["recipient-address", recipient.address]]),
     ...(heldUntil === undefined ? [] : [["suspended-until", heldUntil]]),
     ["ledger-line", place],
+    ...(sum === undefined
+      ? []
+      : [
+          ["number", String(sum.number)],
+          ["last", sum.last],
+          ["disclosed-in-all", sum.disclosed],
+          ["last-ledger-line", sum.lastPlace],
+        ]),
   ];
   const detail = [
     ...facts.map(([type, valueString]) => ({ type, valueString })),
@@ -45,6 +53,7 @@ function auditEvent({ place, patient, recipient, says, standing, heldUntil, proo
     type: coding(dicom, "110106", "Export"),
     subtype: [coding("http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "disclose", "Disclose Record Lifecycle Event")],
     action: "R",
+    ...(sum !== undefined && { period: { start: new Date(says.at).toISOString(), end: sum.last } }),
     recorded: new Date(says.at).toISOString(),
     outcome: "0",
     purposeOfEvent: says.purposes.map((code) => ({ coding: [{ system: "http://terminology.hl7.org/CodeSystem/v3-ActReason", code }] })),

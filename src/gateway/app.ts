@@ -19,6 +19,8 @@ export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, Browse
   readonly configured: () => Promise<void>;
   /** Whether each dependency answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** How each origin stands, by name. An origin that is down or set up wrongly keeps the gateway from nothing else. */
+  readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
@@ -31,9 +33,10 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   app.get("/readyz", async (context) => {
-    const dependencies = await ports.dependencies();
+    const [dependencies, origins] = await Promise.all([ports.dependencies(), ports.originStates?.()]);
     const ready = Object.values(dependencies).every(Boolean);
-    return context.json({ status: ready ? "ready" : "not ready", dependencies }, ready ? 200 : 503, { "cache-control": "no-store" });
+    const body = { status: ready ? "ready" : "not ready", dependencies, origins };
+    return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
   });
   addBrowserApps(app, ports); // preflights cost nothing and are not counted
   addFloodFilter(app, ports);

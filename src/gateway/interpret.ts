@@ -56,6 +56,7 @@ async function openPage(
   const asked = readInteraction("GET", call.segments, beside.join("&"), ports.fhirBase(call.origin), question);
   if (!asked.ok) return asked;
   if (asked.value.kind === "search") return ok({ interaction: { ...asked.value, posted }, place: place.value });
+  if (asked.value.kind === "disclosures") return ok({ interaction: { ...asked.value, place: place.value.after }, place: place.value });
   if (asked.value.kind !== "history" && asked.value.kind !== "everything") return err({ reason: "page_link_malformed" });
   return ok({ interaction: asked.value, place: place.value });
 }

@@ -28,10 +28,9 @@ export function onRecord(interaction: Interaction | undefined): NonNullable<Audi
     case "lastn":
       return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
     case "disclosures": {
-      const { type, id, start, end, all } = interaction;
-      const parameters = Object.entries({ start, end, all: String(all) }).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, value] as const],
-      );
+      const { type, id, start, end, all, summed, recipient, purpose, place } = interaction;
+      const said = { start: start?.text, end: end?.text, all: String(all), summed: summed ? "true" : undefined, recipient, purpose, place };
+      const parameters = Object.entries(said).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
       return { interaction: "$disclosures", type, id, parameters };
     }
     case "validate":

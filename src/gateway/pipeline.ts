@@ -128,7 +128,7 @@ async function pass(arrival: Arrival, trail: Trail, ports: GatewayPorts): Promis
   if (interaction.kind === "disclosures") {
     const permitted = evaluateAccounting(policy, access, { purpose: who.purpose, asked: interaction });
     if (!permitted.ok) return trail.refuse(permitted.error);
-    const accounted = await account({ asked: interaction, grant: permitted.value, origin, at, caller: trail.caller }, ports);
+    const accounted = await account({ asked: interaction, grant: permitted.value, origin, at, who, caller: trail.caller }, ports);
     return accounted.ok ? release(accounted.value) : trail.refuse(accounted.error);
   }
 

@@ -27,15 +27,15 @@ export function requestSpends(who: Spender & { readonly subject: string }, many 
   return [ofClient, { ...counterOf(who), policy: "subject", subject: `${who.issuer} ${who.subject}`, quota: perSubject, many }];
 }
 
-/** What the resources of an answer cost: one record each, and one more for each further patient of whom they are. */
+/** What the resources of an answer cost: one record each, at whatever depth, and one more for each further patient of whom they are. */
 export function recordsOf({ windows }: Disclosure): number {
-  const resources = windows.flatMap(({ counts }) => Object.values(counts)).reduce((sum, count) => sum + count, 0);
+  const resources = windows.reduce((sum, { records }) => sum + records, 0);
   const isOfResource = ({ counts }: { readonly counts: object }) => Object.keys(counts).length > 0;
   const patients = new Set(windows.flatMap((window) => window.patients.filter(isOfResource).map(({ patient }) => patient)));
   return Math.max(resources, patients.size);
 }
 
-/** What an answer costs where the grant counts records. */
+/** What an answer costs where the grant counts records. An answer without any costs nothing. */
 export function recordSpends(who: Spender, many: number): readonly Spend[] {
   const { records } = who.grant.quotas;
   return records === undefined || many === 0 ? [] : [{ ...counterOf(who), policy: "records", quota: records, many }];

@@ -17,23 +17,25 @@ const readsMax = 64;
 /** The records of one individual. */
 export interface United {
   readonly ids: readonly string[];
-  /** Whether every link was followed; else there may be more records. */
+  /** Whether the record was read, and each record that it links to links back; else there may be more records. */
   readonly isWhole: boolean;
 }
 
 /**
  * The ids of one individual: the one asked for, and those that the origin united with it by `Patient.link` (replaces, replaced-by). Both
- * records must say so: whoever may write one record could otherwise have another person's accounting told beside it.
+ * records must say so: whoever may write one record could otherwise have another person's accounting told beside it. A record that is not
+ * there, and one that may not be seen, is one alone: nobody's accounting is taken away with the row.
  */
 export async function unitedPatients(
   id: string,
-  { toldTo, patient }: AccountingGrant,
+  { toldTo, patient, needsRow }: AccountingGrant,
   origin: OriginSession,
 ): Promise<Result<United, UniteRefusal>> {
+  const alone = { ids: [id], isWhole: false };
   const first = await origin.read(patient(id).ask);
-  if (!first.ok) return first;
+  if (!first.ok) return needsRow || isFault(first.error) ? first : ok(alone);
   const seen = new Discloser(patient(id), origin.basesAt(first.value.base)).current(first.value.body, "Patient", id);
-  if (!seen.ok) return seen;
+  if (!seen.ok) return needsRow ? seen : ok(alone);
   const linksOf = new Map([[id, linked(seen.value, first.value.base)]]); // of every record that was read
   const ids = [id];
   let isWhole = true;
@@ -47,10 +49,12 @@ export async function unitedPatients(
       }
       if (!linksOf.has(other)) {
         const read = await origin.read(patient(other).ask);
-        if (!read.ok && read.error.reason !== "absent") return read; // one merged away and gone nobody can say more of
+        if (!read.ok && isFault(read.error)) return read;
         linksOf.set(other, read.ok ? linksIn(read.value, other) : []);
       }
+      // Of one that does not link back the same is said as of one that cannot be read: whether it is there is nothing to tell an individual.
       if (linksOf.get(other)?.includes(one) === true) ids.push(other);
+      else isWhole = false;
     }
   }
   return ok({ ids, isWhole });
@@ -62,6 +66,17 @@ export async function unitedPatients(
     return linked(resource, read.base);
   }
 }
+
+/** What is no row's doing, and passes: to ask again is better than an accounting that may lack a record's lines. */
+const faults: readonly OriginRefusal["reason"][] = [
+  "origin_unknown",
+  "origin_unreachable",
+  "origin_timed_out",
+  "origin_circuit_open",
+  "origin_throttled",
+  "origin_unavailable",
+];
+const isFault = ({ reason }: OriginRefusal): boolean => faults.includes(reason);
 
 function seenBy(grant: Grant, { body, base }: WholeAnswer, id: string, origin: OriginSession): JsonObject | undefined {
   const seen = new Discloser(grant, origin.basesAt(base)).current(body, "Patient", id);

@@ -210,7 +210,9 @@ const grant = z.strictObject({
     perSubject: requestQuota
       .optional()
       .meta({ description: "Beside it, those of each subject of its tokens: so one user cannot use up what is for all." }),
-    records: recordQuota.optional().meta({ description: "How many resources may leave, whatever number of requests asks for them." }),
+    records: recordQuota.optional().meta({
+      description: "How many resources may leave, whatever number of requests asks for them; resources inside another count too.",
+    }),
   }),
   signedRequests: z
     .boolean()

@@ -124,6 +124,7 @@ const nothing: DisclosedWindow = {
   patients: [],
   unnamed: [],
   counts: {},
+  records: 0,
   withheldResources: 0,
   unseen: [],
   room: { names: 0, unnamed: [], counts: {} },

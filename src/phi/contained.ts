@@ -27,19 +27,19 @@ export const fragmentOf = (contained: JsonObject): string => {
 export interface Inside {
   readonly resource: JsonObject;
   readonly refersTo: ReadonlySet<string>;
+  /** It and the resources inside it that leave, at any depth. */
+  readonly records: number;
 }
 
 /** Those that something left refers to, or that refer to the container (dom-3): a cut may have taken the reference away. Linear. */
-export function keepReferred(refersTo: ReadonlySet<string>, contained: readonly Inside[]): readonly JsonObject[] {
+export function keepReferred<T extends Inside>(refersTo: ReadonlySet<string>, contained: readonly T[]): readonly T[] {
   const byFragment = Map.groupBy(contained, ({ resource }) => fragmentOf(resource));
   const reached = new Set(refersTo);
   for (const inside of contained.filter(refersToContainer)) for (const fragment of inside.refersTo) reached.add(fragment);
   // What is added to a set while it is walked is walked too.
   for (const fragment of reached)
     for (const inside of byFragment.get(fragment) ?? []) for (const next of inside.refersTo) reached.add(next);
-  return contained
-    .filter((inside) => reached.has(fragmentOf(inside.resource)) || refersToContainer(inside))
-    .map(({ resource }) => resource);
+  return contained.filter((inside) => reached.has(fragmentOf(inside.resource)) || refersToContainer(inside));
 }
 
 const refersToContainer = ({ refersTo }: Inside) => refersTo.has("#");

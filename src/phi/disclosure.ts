@@ -21,6 +21,8 @@ export interface DisclosedWindow {
   /** Released resources about somebody whom no reference names, as `Type/id`. */
   readonly unnamed: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
+  /** Resources that leave, with those inside another one: what the answer costs where the grant counts records. */
+  readonly records: number;
   /** Resources dropped whole: for the record only, since the reader may not know how many there are. */
   readonly withheldResources: number;
   /** Of the patients those whom nothing names that leaves. */
@@ -61,6 +63,8 @@ export interface Released extends Naming {
   readonly text: Uint8Array;
   /** Resources inside it that were dropped whole. */
   readonly withheld: number;
+  /** It and the resources inside it, at any depth. */
+  readonly records: number;
 }
 
 /** Of output. What is not longer is recorded at once, before its first byte. */
@@ -85,15 +89,17 @@ export class Tally {
   readonly #seen = new Set<string>();
   #room = 0;
   #unnamedRoom: string[] = [];
+  #records = 0;
 
   /** @param origin name of the origin whose patients these are. */
   constructor(origin: string) {
     this.#origin = origin;
   }
 
-  add({ type, id, text, patients, unseen, room, unnamed, withheld }: Released): void {
+  add({ type, id, text, patients, unseen, room, unnamed, withheld, records }: Released): void {
     const key = `${type}/${id}`;
     this.#released.add(key);
+    this.#records += records;
     this.#counts[type] = (this.#counts[type] ?? 0) + 1;
     this.#withheld += withheld;
     this.#room += room;
@@ -155,11 +161,13 @@ export class Tally {
       patients: [...this.#patients].map(([id, counts]) => ({ patient: nameOf(id), counts })),
       unnamed: this.#unnamed,
       counts: this.#counts,
+      records: this.#records,
       withheldResources: this.#withheld,
       unseen: [...this.#patients.keys()].filter((id) => !this.#seen.has(id)).map(nameOf),
       room: { names: this.#room, unnamed: this.#unnamedRoom, counts: this.#counts },
     });
-    [this.#parts, this.#length, this.#patients, this.#counts, this.#unnamed, this.#withheld] = [[], 0, new Map(), {}, [], 0];
+    [this.#parts, this.#length, this.#patients, this.#counts] = [[], 0, new Map(), {}];
+    [this.#unnamed, this.#withheld, this.#records] = [[], 0, 0];
     [this.#room, this.#unnamedRoom] = [0, []];
     this.#seen.clear();
   }

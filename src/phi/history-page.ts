@@ -73,7 +73,7 @@ export class HistoryPage {
       const text = utf8(deletionText(this.#bases.public, type, id));
       const [patients, unseen] = [new Set(type === "Patient" ? [id] : []), new Set<string>()];
       const named = { patients, unseen, room: 0, unnamed: type !== "Patient" };
-      return this.#take(`${id}/deleted/${version}`, { type, id, text, ...named, withheld: 0 });
+      return this.#take(`${id}/deleted/${version}`, { type, id, text, ...named, withheld: 0, records: 1 });
     }
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";

@@ -27,6 +27,8 @@ export interface CutResource extends Naming {
   readonly resource: JsonObject;
   /** Resources inside that were dropped whole. */
   readonly withheld: number;
+  /** It and the resources inside it that leave, at any depth: each is a record that is disclosed. */
+  readonly records: number;
   /** What leaves refers to these contained resources (`#id`; `#`: the container). */
   readonly refersTo: ReadonlySet<string>;
 }
@@ -96,6 +98,8 @@ class Cutter {
   #room = 0;
   #unnamed = false;
   #withheld = 0;
+  /** It, and resources inside it that are not contained. */
+  #records = 1;
 
   constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
     this.#context = context;
@@ -114,12 +118,11 @@ class Cutter {
     }
     const members = this.#members(this.#resource, object) ?? {};
     if (this.fault !== undefined) return undefined;
-    const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained.map((inside) => inside.resource);
-    const left = new Set(kept);
-    for (const inside of this.#contained) if (left.has(inside.resource)) this.#name(inside);
+    const kept = subsetted ? keepReferred(this.#refersTo, this.#contained) : this.#contained;
+    for (const inside of kept) this.#name(inside);
     const { patients, unnamed } = this.#concerned();
     const all = new Set([...patients, ...this.#patients]);
-    if (kept.length > 0) members["contained"] = kept;
+    if (kept.length > 0) members["contained"] = kept.map((inside) => inside.resource);
     else delete members["contained"];
     const complete = this.#require(this.#resource, members, object);
     const resource = subsetted ? markSubsetted(complete) : complete;
@@ -131,6 +134,7 @@ class Cutter {
       room: this.#room + (hidesOwner(this.#resource, this.#view) ? 1 : 0),
       unnamed: unnamed || this.#unnamed,
       withheld: this.#withheld,
+      records: kept.reduce((sum, { records }) => sum + records, this.#records),
       refersTo: this.#refersTo,
     };
   }
@@ -334,6 +338,7 @@ class Cutter {
       }
       this.#name(cut);
       this.#withheld += cut.withheld;
+      this.#records += cut.records;
       return [cut.resource];
     });
     return repeats ? items : items[0];

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { AccountingFacts } from "#audit/accounting-facts";
 import { exclusions, type ExclusionClause } from "#audit/exclusions";
-import { ConfigError } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
 
 const key = "ACCOUNTING";
 const text = z.string().min(1).max(2_000);

@@ -5,6 +5,7 @@ import type { RecordName } from "#identity/revocation";
 import { exceptionProblem } from "#identity/unbound-exception";
 import type { Clock } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
+import { placeProblem, type AllowedPlaces } from "./allowed-places.ts";
 import { prepareRegistry } from "./prepare-registry.ts";
 import { readRegistryState } from "./d1/read-registry-state.ts";
 import { writeRegistry } from "./d1/write-registry.ts";
@@ -18,6 +19,8 @@ export interface Applied {
 export interface ApplyPorts {
   readonly clock: Clock;
   readonly publicUrl: string;
+  /** Where the gateway may ask and send what, as far as this deployment says so here. */
+  readonly allowed?: AllowedPlaces | undefined;
   /** Hears which records are about to be written; nothing is written before it is done. */
   readonly begin?: (records: readonly RecordName[]) => Promise<void>;
   /** Hears the bookmark of the registry as it was left, or found when there was nothing to write. */
@@ -29,7 +32,7 @@ export async function applyRegistry(
   registry: D1Database,
   document: unknown,
   mode: MergeMode,
-  { clock, publicUrl, begin, seen }: ApplyPorts,
+  { clock, publicUrl, allowed, begin, seen }: ApplyPorts,
 ): Promise<Result<Applied, RegistryProblem>> {
   const file = readRegistry(document, publicUrl);
   if (!file.ok) return file;
@@ -37,6 +40,8 @@ export async function applyRegistry(
   if (tooLong !== undefined) return err(tooLong);
   const prepared = await prepareRegistry(file.value);
   if (!prepared.ok) return prepared;
+  const elsewhere = allowed && placeProblem(file.value, allowed);
+  if (elsewhere !== undefined) return err(elsewhere);
 
   const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
     // A session of its own each time: within one, a copy of the database may be read that lacks what somebody else wrote.

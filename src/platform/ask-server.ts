@@ -1,4 +1,5 @@
 import { repeatsMember } from "#identity/repeated-member";
+import { isAt } from "./allowed-places.ts";
 
 /** A question to a server of identities: for keys, about a token, or for a token of our own. */
 export interface ServerQuestion {
@@ -24,7 +25,7 @@ const bytesMax = 65_536;
 export function askServer(hosts: ReadonlySet<string>): AskServer {
   return async ({ url: address, accept, authorization, form }) => {
     const url = new URL(address);
-    if (url.protocol !== "https:" || !(hosts.has(url.host) || hosts.has(url.hostname)))
+    if (url.protocol !== "https:" || !isAt(url.href, hosts))
       throw new Error("a server of identities is not https or not in IDENTITY_HOSTS");
     const headers = new Headers({ accept });
     if (authorization !== undefined) headers.set("authorization", authorization);

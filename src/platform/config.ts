@@ -1,6 +1,8 @@
 import type { Configuration } from "#audit/event";
 import { publicJwks, type PublicJwk } from "#identity/jwk";
 import { Secret } from "#kernel/secret";
+import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
+import { ConfigError } from "./config-error.ts";
 import { describeConfiguration, type Tellings } from "./durable/describe-configuration.ts";
 
 /** The gateway's configuration, read once per isolate. */
@@ -9,10 +11,7 @@ export interface GatewayConfig {
   readonly publicUrl: string;
   readonly ledgerShards: number;
   readonly ledgerSpread: number;
-  /** `host` or `host:port`: the only places that an origin's base URL may point to. */
-  readonly originHosts: ReadonlySet<string>;
-  /** Likewise the only ones that may be asked for keys, about tokens and for tokens of our own. */
-  readonly identityHosts: ReadonlySet<string>;
+  readonly allowed: AllowedPlaces;
   /** A private JWK in JSON (ES256 or Ed25519). */
   readonly tokenSigningKey: Secret;
   /** Public keys beside it, which signed until lately or will sign soon. */
@@ -34,19 +33,10 @@ export interface GatewayConfig {
 /** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
 export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "RESPONSE_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
 
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-  constructor(key: string, expected: string) {
-    super(`${key}: expected ${expected}`); // never the value
-  }
-}
-
-interface GatewayVariables {
+interface GatewayVariables extends PlaceVariables {
   readonly PUBLIC_URL: string;
   readonly LEDGER_SHARDS: string;
   readonly LEDGER_SPREAD: string;
-  readonly ORIGIN_HOSTS: string;
-  readonly IDENTITY_HOSTS: string;
   readonly TOKEN_SIGNING_KEY: string;
   readonly TOKEN_VERIFICATION_KEYS: string;
   readonly RESPONSE_SIGNING_KEY: string;
@@ -63,6 +53,7 @@ const tellings = {
   LEDGER_SPREAD: "plain",
   ORIGIN_HOSTS: "plain",
   IDENTITY_HOSTS: "plain",
+  SECRET_HOSTS: "plain",
   ACCOUNTING: "plain",
   TOKEN_SIGNING_KEY: "private key",
   TOKEN_VERIFICATION_KEYS: "public keys",
@@ -86,8 +77,7 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
     publicUrl,
     ledgerShards,
     ledgerSpread,
-    originHosts: hosts(env.ORIGIN_HOSTS),
-    identityHosts: hosts(env.IDENTITY_HOSTS),
+    allowed: allowedPlaces(env),
     tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
     tokenVerificationKeys: keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
     responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
@@ -98,8 +88,6 @@ export function gatewayConfig(env: GatewayVariables): GatewayConfig {
     described: () => describeConfiguration("gateway", env, tellings, "DPOP_NONCE_KEY"),
   };
 }
-
-export const hosts = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u).filter(Boolean));
 
 export function httpsOrigin(key: string, text: string): string {
   const url = URL.parse(text);

@@ -8,13 +8,13 @@ import { instant, type Clock, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { AskServer } from "./ask-server.ts";
 import { clientAssertion } from "./jose/client-assertion.ts";
-import { namedSecret, type SecretOf } from "./named-secret.ts";
+import { currentValue, namedSecret, type NamedSecrets } from "./named-secret.ts";
 
 export interface OpaqueTokenPorts {
   readonly issuers: IssuerDirectory;
   readonly holders: CertificateHolders;
   readonly ask: AskServer;
-  readonly secretOf: SecretOf;
+  readonly secrets: NamedSecrets;
   readonly clock: Clock;
   /** A FHIR base under each of the gateway's own names. */
   readonly namesOf?: (base: string) => readonly string[];
@@ -102,11 +102,12 @@ async function introspect(
   text: string,
   { iss }: TrustedIssuer,
   asks: Introspection,
-  { ask, secretOf, clock }: OpaqueTokenPorts,
+  { ask, secrets, clock }: OpaqueTokenPorts,
 ): Promise<Said> {
   const { endpoint: url, clientId, credentials } = asks;
   const form = new URLSearchParams({ token: text, token_type_hint: "access_token" });
-  const secret = namedSecret(credentials.secret, secretOf, `credentials for introspection (${credentials.kind})`);
+  const named = namedSecret(credentials.secret, [url], secrets, `credentials for introspection (${credentials.kind})`);
+  const secret = await currentValue(named);
   let authorization: string | undefined;
   switch (credentials.kind) {
     case "client_secret_basic": // RFC 6749 §2.3.1: each part in the form's own encoding first

@@ -1,6 +1,7 @@
 import type { Configuration } from "#audit/event";
 import type { Secret } from "#kernel/secret";
-import { hosts, httpsOrigin, key32 } from "./config.ts";
+import { hosts } from "./allowed-places.ts";
+import { httpsOrigin, key32 } from "./config.ts";
 import { describeConfiguration, type Tellings } from "./durable/describe-configuration.ts";
 import { readShardCount } from "./durable/ledger-config.ts";
 

@@ -1,24 +1,32 @@
 import type { FhirBase } from "#fhir/reference";
 import type { OriginEntry } from "#identity/registry-state";
-import { namedSecret, type SecretOf } from "./named-secret.ts";
-import type { OriginTokens } from "./origin-tokens.ts";
+import { Secret } from "#kernel/secret";
+import { namedSecret, type NamedSecrets, type StoredSecret } from "./named-secret.ts";
+import type { BearerSource, OriginTokens } from "./origin-tokens.ts";
 import type { OriginAddress } from "./upstream.ts";
 
-/** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment lacks it. */
+export interface OriginCredentials {
+  readonly secrets: NamedSecrets;
+  readonly tokens: OriginTokens;
+  readonly bearers: (stored: StoredSecret) => BearerSource;
+}
+
+/** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment does not let it have that. */
 export function originAddress(
   { url, alsoKnownAs = [], credentials, forwardClientCert, transactions, honoursIfMatchOnDelete = false }: OriginEntry,
-  secretOf: SecretOf,
-  tokens: OriginTokens,
+  { secrets, tokens, bearers }: OriginCredentials,
 ): OriginAddress {
   const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
   const server = { base, forwardClientCert, traits: { transactions, honoursIfMatchOnDelete } };
   switch (credentials.kind) {
     case "none":
       return { ...server, bearer: undefined };
-    case "bearer":
-      return { ...server, bearer: namedSecret(credentials.secret, secretOf, "an origin's bearer token") };
+    case "bearer": {
+      const token = namedSecret(credentials.secret, [url], secrets, "an origin's bearer token");
+      return { ...server, bearer: token instanceof Secret ? token : bearers(token) };
+    }
     case "private_key_jwt": {
-      const key = namedSecret(credentials.secret, secretOf, "a private JWK");
+      const key = namedSecret(credentials.secret, [url, credentials.tokenEndpoint], secrets, "a private JWK");
       return { ...server, bearer: tokens(credentials, key) };
     }
     case "mtls":

@@ -5,6 +5,7 @@ import { Secret } from "#kernel/secret";
 import { serverPatienceMilliseconds, type AskServer } from "./ask-server.ts";
 import { FetchedCopies, type Fetched, type FetchingPlace } from "./fetched-copies.ts";
 import { clientAssertion } from "./jose/client-assertion.ts";
+import { currentValue, type StoredSecret } from "./named-secret.ts";
 
 /** Access tokens of one origin's token endpoint. Each throws when none can be had. */
 export interface BearerSource {
@@ -16,7 +17,7 @@ export interface BearerSource {
 type KeyCredentials = Extract<OriginEntry["credentials"], { readonly kind: "private_key_jwt" }>;
 
 /** `key`: the private JWK that the credentials name. */
-export type OriginTokens = (credentials: KeyCredentials, key: Secret) => BearerSource;
+export type OriginTokens = (credentials: KeyCredentials, key: Secret | StoredSecret) => BearerSource;
 
 const intervalMilliseconds = 5_000;
 // RFC 6749 §5.1 only recommends to say how long.
@@ -42,7 +43,7 @@ export function originTokens(ask: AskServer, place: FetchingPlace): OriginTokens
       copies.get(
         JSON.stringify(credentials),
         async (at): Promise<Fetched<Secret>> => {
-          const { access_token: token, expires_in: lives } = await request(credentials, key, ask, place.clock);
+          const { access_token: token, expires_in: lives } = await request(credentials, await currentValue(key), ask, place.clock);
           return { value: new Secret(token), freshUntil: instant(at + lives * 750), goodUntil: instant(at + lives * 900) };
         },
         anew,

@@ -5,12 +5,13 @@ import type { RegistryProblem } from "#identity/registry-document";
 import type { News } from "#identity/revocation";
 import { instant, type Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import { allowedPlaces, type PlaceVariables } from "./allowed-places.ts";
 import { applyRegistry, type Applied } from "./apply-registry.ts";
 import type { Listener } from "./durable/guard-epoch.ts";
 import { RevocationStore } from "./durable/revocation-store.ts";
 import { within } from "./durable/within.ts";
 
-export interface RevocationsEnv {
+export interface RevocationsEnv extends PlaceVariables {
   readonly REVOCATIONS: DurableObjectNamespace<Revocations>;
   readonly REGISTRY: D1Database;
   readonly PUBLIC_URL: string;
@@ -111,6 +112,7 @@ export class Revocations extends DurableObject<RevocationsEnv> {
     const applied = await applyRegistry(this.env.REGISTRY, document, mode, {
       clock: now,
       publicUrl: this.env.PUBLIC_URL,
+      allowed: this.env.ORIGIN_HOSTS === "" ? undefined : allowedPlaces(this.env),
       begin: async (records) => {
         id = this.#store.begin(id, JSON.stringify(document), mode, records, now());
         await this.ctx.storage.setAlarm(now() + redriveMilliseconds);

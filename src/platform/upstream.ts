@@ -3,7 +3,9 @@ import { baseNames, type FhirBase } from "#fhir/reference";
 import type { Clock } from "#kernel/clock";
 import { err, ok } from "#kernel/result";
 import { Secret } from "#kernel/secret";
+import { isAt } from "./allowed-places.ts";
 import { afterFailure, healthy, restsForSeconds, type OriginHealth } from "./breaker.ts";
+import { ConfigError } from "./config-error.ts";
 import type { BearerSource } from "./origin-tokens.ts";
 import { piecesOf } from "./pieces.ts";
 
@@ -154,7 +156,7 @@ async function reached<Answer>(
   sending: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: string },
   read: (response: Response) => Promise<Answer>,
 ): Promise<Answer | OriginFault> {
-  if (!hosts.has(url.host) && !hosts.has(url.hostname)) throw new Error("an origin's host is not in ORIGIN_HOSTS");
+  if (!isAt(url.href, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
   const headers = new Headers({ accept: "application/fhir+json", ...sending.headers });
   if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
   if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far

@@ -5,6 +5,7 @@ import { searchParametersOf } from "#fhir/search-parameters";
 import type { CarriedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";
+import { evaluateAccounting } from "./evaluate-accounting.ts";
 import { evaluateListing } from "./evaluate-listing.ts";
 import { evaluateWrite } from "./evaluate-write.ts";
 import type { Access } from "./hold.ts";
@@ -84,6 +85,9 @@ function operationsOf(policy: CompiledPolicy, access: Access, type: string): rea
     count: undefined,
   } as const;
   if (type === "Patient" && evaluateListing(policy, access, everything).ok) operations.push("everything");
+  const asked = { id: "any" };
+  const accounts = ["PATRQT", "HOPERAT"].some((purpose) => evaluateAccounting(policy, access, { purpose, asked }).ok);
+  if (type === "Patient" && accounts) operations.push("disclosures");
   if (type === "Observation" && evaluateListing(policy, access, { kind: "lastn", ...searchOf(type), includes: [], max: 1 }).ok)
     operations.push("lastn");
   if (policy.operations.has("validate")) operations.push("validate");

@@ -2,7 +2,7 @@ import type { AccountingAsked } from "#fhir/accounting-asked";
 import { purposeOfUse } from "#fhir/purpose-of-use.gen";
 import type { ScopeContext } from "#identity/scopes";
 import { err, ok, type Result } from "#kernel/result";
-import type { CompiledPolicy } from "./compile.ts";
+import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import { allowed } from "./evaluate-listing.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
@@ -12,7 +12,17 @@ import { holdOf, type Access } from "./hold.ts";
 export interface AccountingGrant {
   /** To the individual (45 CFR 164.528(a)), or to who answers for the entity. */
   readonly toldTo: "individual" | "officer";
-  /** To read a patient: about one who may not be seen is told what is told about nobody. */
+  /**
+   * Whose accounting it may be: of the one patient whom an individual's token names, of any patient for an officer. Decided without that
+   * patient's row: what was disclosed of a patient is told whether or not there is a row, or it may be seen.
+   */
+  readonly reaches: (id: string) => boolean;
+  /**
+   * An officer's policy is about some patients only, by more than their labels: then the row decides, and one that may not be seen is the same
+   * as one that is not there.
+   */
+  readonly needsRow: boolean;
+  /** To read a patient. */
   readonly patient: (id: string) => Grant;
 }
 
@@ -41,8 +51,13 @@ export function evaluateAccounting(
     const grant = read(id);
     return grant.ok ? grant.value : first.value; // decided from type and policy alone, so that none is refused now
   };
-  return ok({ toldTo, patient });
+  const reaches = (id: string) => toldTo === "officer" || id === access.patient;
+  const needsRow = toldTo === "officer" && policy.rulesFor("Patient").every((rule) => !rule.interactions.has("read") || selects(rule));
+  return ok({ toldTo, reaches, needsRow, patient });
 }
+
+/** A label takes nobody's accounting away: what was disclosed of a patient was disclosed in spite of it. */
+const selects = ({ conditions }: CompiledRule): boolean => conditions.some(({ path }) => path !== "meta.security");
 
 function isOperations(purpose: string): boolean {
   for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined) {

@@ -59,7 +59,7 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
     [`${durable}/ledger-line-rows.ts`, "ROWS_MAX", ledgerRules.drainRows],
     [`${durable}/ledger-line-rows.ts`, "BYTES_MAX", ledgerRules.drainBytes],
     [`${durable}/ledger-drain.ts`, "CALLS_MAX", ledgerRules.drainCalls],
-    [`${durable}/ledger-drain.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
+    [`${durable}/in-turns.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
     [`${durable}/guard-epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
     [`${durable}/ledger-root-link.ts`, "HAND_OVER_EVERY_MS", ledgerRules.handOverSeconds * 1_000],
     [`${durable}/ledger-root-link.ts`, "SHARE_MS", ledgerRules.shareMilliseconds],

@@ -40,8 +40,9 @@ const found: FoundLine = {
   proven: { leaf, note },
 };
 const facts = { recipients: { "public-health": { name: "Department, of\nHealth" } }, agreements: {}, protocols: [] };
-const told = (lines: readonly FoundLine[]) =>
-  tellAccounting(lines, facts, { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true });
+const period = { patient: "Patient/amara", isWhole: true, from: "2020-11-26", to: "2026-11-26", all: true };
+const told = (lines: readonly FoundLine[], changes: { readonly summed?: boolean; readonly next?: string } = {}) =>
+  tellAccounting(lines, facts, { ...period, summed: false, isFirst: true, next: undefined, ...changes });
 const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
 const forms: readonly (readonly [string, (accounting: Accounting) => string])[] = [
   ["FHIR", (accounting) => JSON.stringify(accountingBundle(accounting, place))],
@@ -149,4 +150,37 @@ test("what a file from elsewhere says reaches the terminal as text alone", async
   expect(code).toBe(1);
   expect(out.split("\n")[0]).toBe("s0\\u001b[2J\\u202e\\u000a1 of 1 lines are proven/0/0: WRONG: there is no key of its log here");
   expect(readLine(found.content)?.recipient).toBe("public-health");
+});
+
+test.for(forms)(
+  "%s: pages are checked together; a line on two of them is named, and so is that the last one is missing",
+  async ([, written], { expect }) => {
+    const [first, last] = [join(folder, "first"), join(folder, "last")];
+    writeFileSync(
+      first,
+      written(told([found], { next: "https://gateway.test/v1/fhir/main/Patient/amara/$disclosures?_page=x&_format=y" })),
+    );
+    writeFileSync(last, written(told([])));
+    const checkAll = (...files: readonly string[]) => phylax("accounting", "check", ...files, "--key", logKey);
+    const whole = await checkAll(first, last);
+    expect(whole).toMatchObject({ code: 0, out: expect.stringContaining("1 of 1 lines are proven") });
+    expect(whole.out).not.toContain("more pages follow");
+    expect(await checkAll(first)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("more pages follow: the last one is not among these files"),
+    });
+    writeFileSync(last, written(told([found])));
+    expect(await checkAll(first, last)).toMatchObject({ code: 1, out: expect.stringContaining("s0-2026h2/2/0: WRONG: shown before") });
+    expect((await checkAll()).code).toBe(2);
+  },
+);
+
+test.for(forms)("%s: sums have no proofs, and are not called proven", async ([, written], { expect }) => {
+  const sum = { number: 3, last: { log: "s0-2026h2", index: 7, line: 0, at: Date.UTC(2026, 10, 1) }, counts: { Patient: 3 } };
+  for (const lines of [[{ ...found, proven: undefined, sum }], [found], []])
+    expect(await check(written(told(lines, { summed: true })))).toMatchObject({
+      code: 2,
+      out: "",
+      error: expect.stringContaining("sums have no proofs"),
+    });
 });

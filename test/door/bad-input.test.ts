@@ -97,7 +97,7 @@ test("liveness, readiness and the well-known documents answer without a certific
     return JSON.parse(reply.text);
   };
   expect(await get("/healthz")).toEqual({ status: "ok" });
-  expect(await get("/readyz")).toEqual({ status: "ready", dependencies: { registry: true, ledger: true } });
+  expect(await get("/readyz")).toEqual({ status: "ready", dependencies: { registry: true, ledger: true }, origins: { main: "ready" } });
   expect(await get("/.well-known/oauth-authorization-server")).toMatchObject({
     issuer: phylax.dev.gateway,
     token_endpoint: phylax.dev.tokenEndpoint,

@@ -126,6 +126,13 @@ test("phylax registry apply says what was added, and at what place of the file i
   const [code, said] = await phylaxCommand("registry", "apply", bad, "--state", state);
   expect([code, said]).toEqual([2, expect.stringContaining(`${bad}: /clients/0/auth `)]);
   expect((await phylaxCommand("registry", "apply", good, "--state", state, "--operator", "nobody"))[0]).toBe(1);
+  const origins = join(state, "origins.json");
+  writeFileSync(
+    origins,
+    JSON.stringify({ origins: [{ name: "aside", url: `${phylax.dev.origin}-aside`, credentials: { kind: "none" } }] }),
+  );
+  const [applied, lines] = await phylaxCommand("registry", "apply", origins, "--state", state);
+  expect([applied, lines]).toEqual([0, `${origins}: 1 added, 0 changed\norigin aside: there is no CapabilityStatement below its url\n`]);
   expect((await phylaxCommand("registry", "apply"))[0]).toBe(2);
   const [unread, why] = await phylaxCommand("registry", "apply", join(state, "nowhere.json"), "--state", state);
   expect({ unread, why }).toEqual({ unread: 2, why: expect.stringContaining("nowhere.json: cannot be read") });

@@ -1,8 +1,10 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { RegistryProblem } from "#identity/registry-document";
 import type { Result } from "#kernel/result";
+import { send } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import {
   askAs,
@@ -25,16 +27,24 @@ interface Desk {
   ): Promise<Result<{ readonly added: number; readonly changed: number }, RegistryProblem>>;
 }
 
+const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
+const shown = /```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "";
+const folder = mkdtempSync(join(tmpdir(), "phylax-registry-file-"));
 let phylax: TestStack;
 let certificate: CertificateFiles;
 let desk: Desk;
 const issuer = await outsider("https://login.example", "phylax");
 beforeAll(async () => {
-  phylax = await startTestStack();
+  // The whole file that docs/registry.md shows, as it stands.
+  writeFileSync(join(folder, "registry.json"), shown);
+  phylax = await startTestStack({ registry: join(folder, "registry.json") });
   certificate = await certificateFor(phylax, "file-app");
   ({ REGISTRY_DESK: desk } = await phylax.stack.runtime.miniflare.getBindings<{ REGISTRY_DESK: Desk }>("phylax-ops"));
 }, 120_000);
-afterAll(() => phylax.close());
+afterAll(async () => {
+  await phylax.close();
+  rmSync(folder, { recursive: true });
+});
 
 const file = (id = "file-app", externalClientId = "app") =>
   joined(
@@ -86,9 +96,20 @@ test("the same file again changes nothing, another content clashes by its pointe
   await expect.poll(() => read("app-2"), { timeout: 15_000, interval: 500 }).toBe(200);
 });
 
-test("the whole file that docs/registry.md shows is taken as it stands", async ({ expect }) => {
-  const page = readFileSync(join(import.meta.dirname, "../../docs/registry.md"), "utf8");
-  const shown: unknown = JSON.parse(/```json\n(?<body>[\s\S]*?)```/u.exec(page)?.groups?.["body"] ?? "");
-  const applied = await desk.apply(shown);
-  expect(applied).toEqual({ ok: true, value: { added: 15, changed: 0 } });
+test("the whole file that docs/registry.md shows was taken as it stands, at the start", async ({ expect }) => {
+  expect(await desk.apply(JSON.parse(shown))).toEqual({ ok: true, value: { added: 0, changed: 0 } });
+  const readiness = await send(phylax.dev, undefined, `${phylax.dev.gateway}/readyz`);
+  expect(JSON.parse(readiness.text)).toMatchObject({ status: "ready", origins: { main: "ready", hospital: "secret_not_available" } });
+});
+
+test("a file with an origin that the gateway could not call is refused, and so is one that sends a secret elsewhere", async ({
+  expect,
+}) => {
+  const beside = (origin: object) => desk.apply({ origins: [{ name: "second", credentials: { kind: "none" }, ...origin }] });
+  expect(await beside({ url: "https://elsewhere.example/r4" })).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/url" } });
+  const stolen = { kind: "bearer", secret: "HOSPITAL_TOKEN" };
+  expect(await beside({ url: phylax.dev.origin, credentials: stolen })).toMatchObject({
+    error: { reason: "invalid", pointer: "/origins/0/credentials/secret" },
+  });
+  expect(await beside({ url: "https://fhir.hospital.example/r5", credentials: stolen })).toMatchObject({ ok: true });
 });

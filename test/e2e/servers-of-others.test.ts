@@ -27,7 +27,14 @@ import { preparedState, startTestStack, type TestStack } from "../support/stack.
 // Key sets, introspection and an origin's token endpoint, each at a real server by https, in front of all workers.
 
 const own = "amara-okafor";
-const patient = { resourceType: "Patient", id: "guarded-1", birthDate: "1970-01-01" };
+const guardedName = "http://guarded.internal:8080/R4"; // what the guarded origin calls itself
+const patient = {
+  resourceType: "Patient",
+  id: "guarded-1",
+  birthDate: "1970-01-01",
+  generalPractitioner: [{ reference: `${guardedName}/Practitioner/vera` }],
+  address: [{ text: `see ${guardedName}/Location/1 at guarded.internal:8080` }],
+};
 const state = preparedState();
 const pki = join(state, "pki");
 
@@ -129,6 +136,7 @@ beforeAll(async () => {
         {
           name: "guarded",
           url: `http://127.0.0.1:${port}/fhir`,
+          alsoKnownAs: [guardedName],
           credentials: { kind: "private_key_jwt", secret: "TEST_GATEWAY_KEY", clientId: "phylax", tokenEndpoint: `${others.url}/token` },
         },
       ],
@@ -286,6 +294,8 @@ test("T39: an origin that demands assertions is asked with a token of its endpoi
   const replies = await Promise.all(Array.from({ length: 20 }, read));
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
   expect(replies[0]?.text).toContain("guarded-1");
+  expect(replies[0]?.text, "P8: whatever it calls itself").not.toContain("guarded.internal");
+  expect(replies[0]?.text).toContain(`${phylax.dev.gateway}/v1/fhir/guarded/Practitioner/vera`);
   expect(times("/token")).toBe(1);
   taken.clear();
   await expect.poll(async () => (await read()).status, { timeout: 15_000, interval: 1_000 }).toBe(200);

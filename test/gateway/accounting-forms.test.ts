@@ -25,7 +25,15 @@ const line = (recipient: string, purpose: string): FoundLine => ({
   proven: undefined,
 });
 const nothing = accountingConfig("");
-const period = { patient: "Patient/1", isWhole: true, from: "2020-11-24", to: "2026-11-24" };
+const period = {
+  patient: "Patient/1",
+  isWhole: true,
+  from: "2020-11-24",
+  to: "2026-11-24",
+  summed: false,
+  isFirst: true,
+  next: undefined,
+};
 const hostile = '=HYPERLINK("https://x","<script>alert(1)</script>")';
 
 test("a recipient's name is text on the page, and in a spreadsheet", ({ expect }) => {
@@ -45,12 +53,9 @@ test("no cell of the table begins like a formula, in whatever way a spreadsheet 
   }
 });
 
-test("what the law does not ask for is left out unless all is asked for, and then says by which clause", ({ expect }) => {
-  const lines = [line("a", "TREAT"), line("b", "PUBHLTH")];
-  const told = (all: boolean) =>
-    tellAccounting(lines, nothing, { ...period, all }).lines.map(({ recipient, standing }) => [recipient.id, standing]);
-  expect(told(false)).toEqual([["b", { required: true }]]);
-  expect(told(true)).toEqual([
+test("a line says whether the law asks for it, and by which clause it does not", ({ expect }) => {
+  const { lines } = tellAccounting([line("a", "TREAT"), line("b", "PUBHLTH")], nothing, { ...period, all: true });
+  expect(lines.map(({ recipient, standing }) => [recipient.id, standing])).toEqual([
     ["a", { required: false, clause: "i" }],
     ["b", { required: true }],
   ]);
@@ -101,7 +106,7 @@ test("each form says whose disclosures they are, and of two records which line i
 
 test("each form says when not every link was followed", ({ expect }) => {
   const { words } = tellAccounting([], nothing, { ...period, isWhole: false, all: true });
-  expect(words.join(" ")).toContain("disclosures of the same person's other records may be missing here");
+  expect(words.join(" ")).toContain("disclosures of another record of the same person may be missing here");
 });
 
 test("a page's table has a caption, and a header for each of its rows and columns", ({ expect }) => {
@@ -140,12 +145,34 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
       end: undefined,
       all: false,
       forIndividual: false,
+      summed: false,
+      recipient: undefined,
+      purpose: undefined,
+      count: undefined,
       format: "json",
     },
   });
   expect(read("start=2026-01-01&end=2026-01-31&all=true&_format=text/csv")).toMatchObject({
     ok: true,
-    value: { start: "2026-01-01", end: "2026-01-31", all: true, format: "csv" },
+    value: {
+      start: { text: "2026-01-01", at: Date.UTC(2026, 0, 1) },
+      end: { text: "2026-01-31", at: Date.UTC(2026, 1, 1) - 1 },
+      all: true,
+      format: "csv",
+    },
+  });
+  expect(
+    read("start=2026-01-01T10:00:00%2B02:00&end=2026-01-01T08:00:00.5Z&summed=true&recipient=r&purpose=PUBHLTH&_count=5000"),
+  ).toMatchObject({
+    ok: true,
+    value: {
+      start: { at: Date.UTC(2026, 0, 1, 8) },
+      end: { at: Date.UTC(2026, 0, 1, 8, 0, 0, 599) },
+      summed: true,
+      recipient: "r",
+      purpose: "PUBHLTH",
+      count: 1_000,
+    },
   });
   expect(read("for=individual")).toMatchObject({ ok: true, value: { forIndividual: true } });
   expect(read("_format=application/fhir%2Bjson")).toMatchObject({ ok: true, value: { format: "json" } });
@@ -155,6 +182,14 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
     "start=2026-1-1",
     "start=2026-02-31",
     "end=x",
+    "start=2026-01-01T10:00:00",
+    "start=2026-01-01T10:00Z",
+    "start=2026-02-31T10:00:00Z",
+    "start=2026-01-02&end=2026-01-01T10:00:00Z",
+    "summed=1",
+    "recipient=",
+    "purpose=a+b",
+    "_count=0",
     "all=1",
     "for=me",
     "x=1",
@@ -164,4 +199,43 @@ test("what an accounting may be asked for, and by which method", ({ expect }) =>
   expect(read("", "POST")).toMatchObject({ ok: false, error: { reason: "method_not_supported" } });
   for (const path of [["Patient", "$disclosures"], ["Observation", "1", "$disclosures"], ["$disclosures"]])
     expect(read("", "GET", path)).toMatchObject({ ok: false, error: { reason: "interaction_not_supported" } });
+});
+
+test("each form leads to the next page and says that it is a part; a total stands where one page is all", ({ expect }) => {
+  const next = "https://gateway.test/v1/fhir/main/Patient/1/$disclosures?_page=x&_format=text/html";
+  const place = { self: "https://gateway.test/x", site: "main", requestId: "0" };
+  const accounting = tellAccounting([line("r", "PUBHLTH")], nothing, { ...period, next, all: true });
+  const bundle = accountingBundle(accounting, place);
+  expect(bundle.link).toEqual([
+    { relation: "self", url: place.self },
+    { relation: "next", url: next },
+  ]);
+  expect(bundle).not.toHaveProperty("total");
+  expect(accountingCsv(accounting)).toContain(`\r\nThe next page: ${next}\r\n`);
+  expect(accountingPage(accounting)).toContain(`<link rel="next" href="${next.replace("&", "&amp;")}">`);
+  expect(accounting.words.join(" ")).toContain("This is the first page; the accounting is whole with all of its pages.");
+  const last = tellAccounting([], nothing, { ...period, isFirst: false, all: true });
+  expect(accountingBundle(last, place)).not.toHaveProperty("total");
+  expect(last.words.join(" ")).toContain("This is a further page");
+  expect(accountingBundle(tellAccounting([], nothing, { ...period, all: true }), place)).toMatchObject({ total: 0 });
+});
+
+test("a sum tells the first, how many, the last and what in all, in each form, and no proof", ({ expect }) => {
+  const last = { log: "s1-2026h2", index: 9, line: 2, at: at + 86_400_000 };
+  const summed = { ...line("r", "PUBHLTH"), sum: { number: 12, last, counts: { Observation: 24, Patient: 1 } } };
+  const accounting = tellAccounting([summed, line("q", "PUBHLTH")], nothing, { ...period, summed: true, all: true });
+  const [head, row, single] = accountingCsv(accounting).split("\r\n");
+  expect(head).toBe(
+    "time,recipient,recipient id,address,purpose,agreement,disclosed,patient,required by law,ledger line,number,last time,disclosed in all,last ledger line",
+  );
+  expect(row).toMatch(
+    /^2026-11-24T12:00:00.000Z,r,.*,s0-2026h2\/5\/0,12,2026-11-25T12:00:00.000Z,"Observation 24, Patient 1",s1-2026h2\/9\/2$/u,
+  );
+  expect(single).toMatch(/,1,2026-11-24T12:00:00.000Z,Observation 2,s0-2026h2\/5\/0$/u);
+  const page = accountingPage(accounting);
+  expect(page).toContain("<td>12</td><td>2026-11-25T12:00:00.000Z</td><td>Observation 24, Patient 1</td>");
+  expect(page.match(/<tr><th scope="row">[^<]+<\/th>(?:<td>.*?<\/td>){7}<\/tr>/gu)).toHaveLength(2);
+  const [entry] = accountingBundle(accounting, { self: "https://gateway.test/x", site: "main", requestId: "0" }).entry;
+  expect(entry?.resource).toMatchObject({ period: { start: "2026-11-24T12:00:00.000Z", end: "2026-11-25T12:00:00.000Z" } });
+  for (const form of [page, accountingCsv(accounting), JSON.stringify(entry)]) expect(form).not.toMatch(/"proof"|Proof of/u);
 });

@@ -7,6 +7,7 @@ const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
   patients: [],
   unnamed: [],
   counts: {},
+  records: 0,
   withheldResources: 0,
   unseen: [],
   room: { names: 0, unnamed: [], counts: {} },

@@ -20,6 +20,7 @@ function candidate(
     room: 0,
     unnamed: false,
     withheld: 0,
+    records: 1,
   };
   const linked = { released, shown: {}, links };
   return { ...linked, through: (names) => (may(names) ? linked : undefined) };

@@ -411,6 +411,7 @@ test("thousands of contained resources cost nothing: more than 200 withhold the 
   let looks = 0;
   const counted = items.map(({ resource, refersTo }) => ({
     resource,
+    records: 1,
     get refersTo() {
       looks += 1;
       return refersTo;

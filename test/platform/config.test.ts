@@ -11,6 +11,7 @@ const env = {
   LEDGER_SPREAD: "2",
   ORIGIN_HOSTS: "fhir.example.org",
   IDENTITY_HOSTS: "",
+  SECRET_HOSTS: "",
   TOKEN_SIGNING_KEY: "{}",
   TOKEN_VERIFICATION_KEYS: "",
   RESPONSE_SIGNING_KEY: '{"kty":"OKP"}',

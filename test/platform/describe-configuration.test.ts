@@ -34,6 +34,7 @@ const workers: Readonly<
       LEDGER_SPREAD: differing(() => String(1 + (randomBytes(1).readUInt8() % 2))),
       ORIGIN_HOSTS: () => `fhir.example.org ${randomBytes(4).toString("hex")}`,
       IDENTITY_HOSTS: () => `idp.example.org ${randomBytes(4).toString("hex")}`,
+      SECRET_HOSTS: () => `LAB_TOKEN@${randomBytes(4).toString("hex")}.example.org`,
       ACCOUNTING: () => JSON.stringify({ recipients: { [random()]: { name: "x".repeat(6_000) } } }), // too long to be told as it is
       TOKEN_SIGNING_KEY: () => key("ES256", "token-1"),
       TOKEN_VERIFICATION_KEYS: () => keys("ES256", "token-0", "token-2"),

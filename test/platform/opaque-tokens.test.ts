@@ -62,7 +62,10 @@ function gateway(
       questions.push(question);
       return said === undefined ? Promise.reject(new Error("down")) : Promise.resolve(said);
     },
-    secretOf: (name) => Reflect.get(secrets, name),
+    secrets: {
+      valueOf: (name) => Reflect.get(secrets, name),
+      secretHosts: new Map(["ISSUER_SECRET", "ISSUER_KEY"].map((name) => [name, new Set([new URL(basic.endpoint).host])])),
+    },
     clock: () => time,
   });
   return {

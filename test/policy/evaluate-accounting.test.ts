@@ -7,6 +7,7 @@ import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
 import { explain } from "#policy/explain";
+import type { PolicyRule } from "#policy/schema";
 
 function starter(name: string) {
   const file = join(import.meta.dirname, "../../policies", `${name}.json`);
@@ -53,6 +54,30 @@ test("a policy that does not list the operation, and a purpose that is neither, 
     expect(decided(name, "HOPERAT", "system/*.rs patient/*.rs"), name).toBe("operation_not_granted");
   for (const purpose of ["TREAT", "HPAYMT", "PUBHLTH", "HRESCH", "FAMRQT", "PWATRNY", "HMARKT", "constructor"])
     expect(decided("privacy-office", purpose, "system/*.rs patient/*.rs"), purpose).toBe("operation_not_granted");
+});
+
+test("whose accounting it may be is decided without the patient's row", ({ expect }) => {
+  const granted = (name: string, purpose: string, scope: string) => {
+    const grant = evaluateAccounting(starter(name).policy, accessOf(scope), { purpose, asked: { id: "2" } });
+    if (!grant.ok) throw new Error(grant.error.reason);
+    return grant.value;
+  };
+  const individual = granted("patrqt", "PATRQT", "patient/*.rs");
+  expect([individual.reaches("1"), individual.reaches("2"), individual.needsRow]).toEqual([true, false, false]);
+  const officer = granted("privacy-office", "HOPERAT", "system/*.rs");
+  expect([officer.reaches("1"), officer.reaches("2"), officer.needsRow]).toEqual([true, true, false]);
+});
+
+test("an officer whose policy is about some patients only needs the row, but labels alone take no accounting away", ({ expect }) => {
+  const { document } = starter("privacy-office");
+  const needsRow = (where: PolicyRule["where"]) => {
+    const policy = compilePolicy({ ...document, rules: document.rules.map((rule) => ({ ...rule, where })) }, "some");
+    const grant = evaluateAccounting(policy, accessOf("system/*.rs"), { purpose: "HOPERAT", asked: { id: "1" } });
+    return grant.ok && grant.value.needsRow;
+  };
+  const label = { path: "meta.security", notIn: ["http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R"] };
+  const married = { path: "maritalStatus", in: ["http://terminology.hl7.org/CodeSystem/v3-MaritalStatus|M"] };
+  expect([needsRow(undefined), needsRow([label]), needsRow([married]), needsRow([label, married])]).toEqual([false, false, true, true]);
 });
 
 test("phylax policy explain says the same", ({ expect }) => {

@@ -168,6 +168,16 @@ async function namesAt(origin: string): Promise<string[]> {
   return names;
 }
 
+interface AccountingEntry {
+  readonly search: { readonly mode: string };
+  readonly resource: AccountedEvent;
+}
+
+interface AccountingBundle {
+  readonly link: readonly { readonly relation: string; readonly url: string }[];
+  readonly entry: readonly AccountingEntry[];
+}
+
 /** Each patient's accounting is what the opened leaves tell of them, line by line. How many lines there were. */
 async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]): Promise<number> {
   const counted = new Map<string, string[]>();
@@ -181,11 +191,14 @@ async function accountingsAreWhole(dev: DevFile, events: readonly AuditEvent[]):
   let lines = 0;
   for (const [patient, expected] of counted) {
     const id = patient.slice(patient.lastIndexOf("/") + 1);
-    const { status, text } = await send(dev, officer, `${dev.fhir}/Patient/${id}/$disclosures?all=true`, { headers });
-    expect(status, text.slice(0, 500)).toBe(200);
-    const { entry } = JSON.parse(text) as {
-      readonly entry: readonly { readonly search: { readonly mode: string }; readonly resource: AccountedEvent }[];
-    };
+    const entry: AccountingEntry[] = [];
+    for (let next: string | undefined = `${dev.fhir}/Patient/${id}/$disclosures?all=true`; next !== undefined;) {
+      const { status, text } = await send(dev, officer, next, { headers });
+      expect(status, text.slice(0, 500)).toBe(200);
+      const page = JSON.parse(text) as AccountingBundle;
+      entry.push(...page.entry);
+      next = page.link.find(({ relation }) => relation === "next")?.url;
+    }
     const own = entry.flatMap(({ search, resource }) => {
       const isOwn = search.mode === "match" && resource.entity[0]?.what?.reference === `Patient/${id}`;
       return isOwn && resource.recorded < snapshot ? [accountingLine(resource)] : [];

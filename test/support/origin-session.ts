@@ -27,5 +27,6 @@ export function sessionOf(
 function answerOf(answer: Result<Answered, OriginRefusal>): OriginAnswer {
   if (answer.ok) return answer.value;
   if (answer.error.reason === "absent") return { kind: "absent" };
+  if (answer.error.reason === "origin_unreachable") return { kind: "unreachable" };
   throw new Error("a test's own mistake: this origin only answers, or has nothing");
 }

@@ -66,7 +66,12 @@ export interface Comparison {
 export const beyond = (differences: readonly Difference[], allowed: Readonly<Partial<Record<Aspect, RegExp>>>): readonly Difference[] =>
   differences.filter(({ aspect, at }) => allowed[aspect]?.test(at) !== true);
 
-const hosts = { gateway: "two-worlds.phylax.example", origin: "127.0.0.1:99", ledger: "127.0.0.1:98" };
+const hosts = {
+  gateway: "two-worlds.phylax.example",
+  ops: "ops-of-two-worlds.phylax.example",
+  origin: "127.0.0.1:99",
+  ledger: "127.0.0.1:98",
+};
 const SECOND_MS = 1_000;
 const TOKEN_MS = 200_000; // a token is good for 300 s
 const NEWS_MS = 10_000; // after which no part of a gateway goes by what its registry said before

@@ -15,7 +15,7 @@ import { certificateHolders } from "#platform/d1/certificate-holders";
 import { clientDirectory } from "#platform/d1/client-directory";
 import { heedNews } from "#platform/d1/heed-news";
 import { issuerDirectory } from "#platform/d1/issuer-directory";
-import { originDirectory } from "#platform/d1/origin-directory";
+import { allOrigins, originDirectory } from "#platform/d1/origin-directory";
 import { policyShelf } from "#platform/d1/policy-shelf";
 import { RegistryReader } from "#platform/d1/registry-reader";
 import { ClientGuard } from "#platform/durable/client-guard";
@@ -37,6 +37,8 @@ import { pageLinks } from "#platform/page-links";
 import { withOpaqueTokens } from "#platform/opaque-tokens";
 import { originAddress } from "#platform/origin-address";
 import { readiness } from "#platform/readiness";
+import { originStates } from "#platform/origin-states";
+import { storedBearers } from "#platform/stored-bearer";
 import { upstream } from "#platform/upstream";
 import { tokenApp } from "#token/app";
 
@@ -55,11 +57,19 @@ function open(env: GatewayEnv): (request: Request) => Hono {
   const clients = clientDirectory(registry);
   const origins = originDirectory(registry);
   const issuers = issuerDirectory(registry);
-  const ask = askServer(config.identityHosts);
+  const ask = askServer(config.allowed.identityHosts);
   const place = { clock, wait: (milliseconds: number) => scheduler.wait(milliseconds), keepAlive: waitUntil };
   const keysOfOthers = keySets(ask, place);
-  const tokensOfOrigins = originTokens(ask, place);
-  const secretOf = (name: string): unknown => Reflect.get(env, name);
+  const secrets = { valueOf: (name: string): unknown => Reflect.get(env, name), secretHosts: config.allowed.secretHosts };
+  const credentials = { secrets, tokens: originTokens(ask, place), bearers: storedBearers(place) };
+  const states = originStates({
+    list: () => allOrigins(env.REGISTRY),
+    credentials,
+    allowed: config.allowed,
+    clock,
+    keepAlive: place.keepAlive,
+    wait: place.wait,
+  });
   const proofs = proofVerifier(config.dpopNonceKey);
   const issuer = tokenIssuer({ issuer: publicUrl, key: config.tokenSigningKey, others: config.tokenVerificationKeys });
   const jwts = tokenVerifier({ issuer: publicUrl, keys: issuer, issuers, keySets: keysOfOthers, namesOf });
@@ -81,7 +91,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     recordProver: ledgerProver(env.LEDGER_SHARD, place.wait),
     audienceOf,
-    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(registry), ask, secretOf, clock, namesOf }),
+    tokens: withOpaqueTokens(jwts, { issuers, holders: certificateHolders(registry), ask, secrets, clock, namesOf }),
     signatures: requestSignatures(keysOfOthers),
     answers: answerSigner({ key: config.responseSigningKey, others: config.responseVerificationKeys, clock }),
     limiter: guardLimiter({
@@ -95,9 +105,9 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     origins: upstream({
       find: async (name) => {
         const origin = await origins.find(name);
-        return origin && originAddress(origin, secretOf, tokensOfOrigins);
+        return origin && originAddress(origin, credentials);
       },
-      hosts: config.originHosts,
+      hosts: config.allowed.originHosts,
       clock,
     }),
     disclosures: { linesOf: (asked: LinesAsked) => env.DISCLOSURES.linesOf(asked) },
@@ -108,6 +118,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
     jitter: Math.random,
+    originStates: () => states().catch(() => ({})), // `registry` says that it cannot be read
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
   };
   /** The whole surface under one configured name: what proofs, assertions and links name is the name that was asked. */

@@ -2,13 +2,14 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Disclosures as Accounting, LinesAsked } from "#audit/disclosures";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/durable/accounting-desk";
+import { AccountingIntake } from "#platform/durable/accounting-intake";
 import { AccountingShelf } from "#platform/durable/accounting-shelf";
 import { readShardCount } from "#platform/durable/ledger-config";
 import { serveLedger } from "#platform/durable/ledger-public";
 import { LedgerRoot } from "#platform/durable/ledger-root";
 import { LedgerShard } from "#platform/durable/ledger-shard";
 
-export { AccountingShelf, LedgerRoot, LedgerShard };
+export { AccountingIntake, AccountingShelf, LedgerRoot, LedgerShard };
 
 const deskOf = (env: LedgerWorkerEnv) => new AccountingDesk(env, () => instant(Date.now()));
 

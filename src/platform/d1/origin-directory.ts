@@ -3,12 +3,17 @@ import type { OriginEntry } from "#identity/registry-state";
 import type { Forgetful } from "./isolate-cache.ts";
 import { registryCache } from "./registry-cache.ts";
 import type { RegistryReader } from "./registry-reader.ts";
+import { drizzled, type RegistrySql } from "./registry-sql.ts";
 import { origins } from "./schema.ts";
 
 /** The registry's origins out of D1, remembered for seconds. Only reads; throws when they cannot be read. */
 export interface OriginDirectory {
   find(name: string): Promise<OriginEntry | undefined>;
 }
+
+/** Every origin as the registry has it now. */
+export const allOrigins = async (registry: RegistrySql): Promise<readonly OriginEntry[]> =>
+  (await drizzled(registry).select().from(origins)).map(originOf);
 
 /** A row as an entry: what is not there is `undefined`. */
 export const originOf = ({

@@ -1,65 +1,109 @@
 import type { AuditEvent } from "#audit/event";
 import { heldBack, type Hold, readHold, type HoldProblem } from "#audit/accounting-hold";
 import { readLine, subjectKey } from "#audit/accounting";
-import type { Disclosures, FoundLine, LinesAsked } from "#audit/disclosures";
+import type { Disclosures, FoundLine, LinesAsked, LinesPage } from "#audit/disclosures";
+import { before, type LinePlace, writePlace } from "#audit/line-place";
+import { LineSums } from "#audit/line-sums";
+import { type LineSource, mergeLines } from "#audit/merge-lines";
 import { instant, type Clock } from "#kernel/clock";
 import { ok, type Result } from "#kernel/result";
-import { splitEntries } from "#ledger/frame";
 import { openLogs } from "#ledger/log-name";
-import { TILE_WIDTH } from "#ledger/tile";
+import { type AccountingIntake, intakeOf } from "./accounting-intake.ts";
 import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
+import { inTurns } from "./in-turns.ts";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "./ledger-config.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
 import { ledgerSink } from "./ledger-sink.ts";
+import { LineProofs, type UnprovenLine } from "./line-proofs.ts";
 
 type DeskEnv = LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+  readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
 };
 
-type Proven = NonNullable<FoundLine["proven"]>;
-
 const PATIENTS_MAX = 32; // ids of one individual
-const LINES_MAX = 2_000; // with their proofs about 3 MB
-const CHECKPOINT_MS = 1_050; // one is signed each second at most
-const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
+const ENTRIES_MAX = 1_000; // of one page
+const SUMS_MAX = 500;
+// Rows that one page may read, of all records of the individual: of more it is given as far as it came.
+const ROWS_MAX = 20_000;
 // Beyond every step that a door takes for one request, whose id the record of a look-up has.
 const STEP = 1_000_000;
 // A log that closed this long ago may have lines yet: it takes none any more, and drains within two minutes unless shelves are down.
 const CLOSED_MS = 86_400_000;
 
-/** Reads patients' accounting lines from their shelves and from whatever shards have not brought there yet, on record. */
+interface Subject {
+  readonly patient: string;
+  readonly key: Uint8Array;
+}
+
+/** Reads patients' accounting lines from their shelves, page by page, on record. */
 export class AccountingDesk implements Disclosures {
   readonly #env: DeskEnv;
   readonly #config: LedgerConfig;
   readonly #clock: Clock;
+  readonly #proofs: LineProofs;
+  readonly #rowsMax: number;
 
-  constructor(env: DeskEnv, clock: Clock) {
+  constructor(env: DeskEnv, clock: Clock, rowsMax = ROWS_MAX) {
+    this.#rowsMax = rowsMax;
     this.#env = env;
     this.#config = readLedgerConfig(env);
     this.#clock = clock;
+    this.#proofs = new LineProofs(env.LEDGER_SHARD);
   }
 
-  async linesOf({ patients, from, to, toldTo, caller }: LinesAsked): Promise<readonly FoundLine[] | "too_many"> {
+  /**
+   * Before the first page every line that was acknowledged is brought to its shelf, from wherever it waits. Further pages need no more than
+   * the shelf: no line of it moves, and what comes to it has either its place after the page before, or was not acknowledged by then.
+   */
+  async linesOf(asked: LinesAsked): Promise<LinesPage> {
+    const { patients, caller, after, count, toldTo } = asked;
     if (patients.length === 0 || patients.length > PATIENTS_MAX) throw new RangeError("accounting: of 1 to 32 patients");
-    const { shards } = this.#config;
-    const sink = ledgerSink(this.#env.LEDGER_SHARD, shards, this.#clock);
-    await sink.record([lookUp(patients, caller)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
-    const subjects = patients.map((patient) => ({ patient, subject: subjectKey(this.#config.subjectKey, patient) }));
-    await this.#bringLines(new Set(subjects.map(({ subject }) => shelfOf(subject))));
-    const held = await this.#heldBack(subjects.map(({ subject }) => subject));
-    const untold = toldTo === "individual" ? [...held.keys()] : [];
-    const found: { readonly patient: string; readonly line: ShelvedLine }[] = [];
-    for (const { patient, subject } of subjects) {
-      const lines: readonly ShelvedLine[] = await this.#shelf(subject).linesOf(subject, from, to, LINES_MAX, untold);
-      found.push(...lines.map((line) => ({ patient, line })));
-    }
-    if (found.length > LINES_MAX) return "too_many";
-    const proofs = await this.#proofsOf(found.map(({ line }) => line));
-    return found.map(({ patient, line: { log, index, line, lines, content, salt, path } }) => {
-      const proven = proofs.get(`${log}/${index}`);
-      return { patient, log, index, line, lines, content, salt, path, proven, heldUntil: held.get(readLine(content)?.recipient ?? "") };
-    });
+    if (!Number.isSafeInteger(count) || count < 1 || count > ENTRIES_MAX) throw new RangeError("accounting: pages of 1 to 1000 lines");
+    const sink = ledgerSink(this.#env.LEDGER_SHARD, this.#config.shards, this.#clock);
+    await sink.record([lookUp(asked)], { kind: "client", client: caller.who?.client ?? "", requestId: caller.id, spread: 1 });
+    const subjects = patients.map((patient) => ({ patient, key: subjectKey(this.#config.subjectKey, patient) }));
+    if (after === undefined) await this.#bringLines([...new Set(subjects.map(({ key }) => shelfOf(key)))]);
+    const held = await this.#heldBack(subjects);
+    const without = toldTo === "individual" ? [...held.keys()] : [];
+    const page = await (asked.summed === true ? this.#summed(asked, subjects, without) : this.#listed(asked, subjects, without));
+    const lines = page.lines.map((line) => Object.assign(line, { heldUntil: held.get(readLine(line.content)?.recipient ?? "") }));
+    return { lines: lines.toSorted((one, other) => timeOf(one) - timeOf(other)), next: page.next };
+  }
+
+  /** Single lines, each with its proof. */
+  async #listed(asked: LinesAsked, subjects: readonly Subject[], without: readonly string[]): Promise<LinesPage> {
+    const lines: UnprovenLine[] = [];
+    const next = await this.#merged(asked, subjects, without, (line) => lines.length < asked.count && lines.push(line) > 0);
+    const proven = await this.#proofs.prove(lines);
+    const cut = lines[proven.length]; // its proof found no room
+    return { lines: proven, next: cut === undefined ? next : before(cut) };
+  }
+
+  /** Sums of the lines that one page may read: a recipient whose lines are more is told again on the next page. */
+  async #summed(asked: LinesAsked, subjects: readonly Subject[], without: readonly string[]): Promise<LinesPage> {
+    const sums = new LineSums<UnprovenLine>(Math.min(asked.count, SUMS_MAX));
+    const next = await this.#merged(asked, subjects, without, (line) => sums.add(line));
+    return { lines: sums.all.map((line) => Object.assign(line, { proven: undefined })), next };
+  }
+
+  #merged(
+    { after, from, to, excluded, recipient, purpose }: LinesAsked,
+    subjects: readonly Subject[],
+    without: readonly string[],
+    take: (line: UnprovenLine) => boolean,
+  ): Promise<LinePlace | undefined> {
+    const filter = { from, to, excluded, recipient, purpose };
+    const sources = subjects.map(
+      ({ key }): LineSource<ShelvedLine> =>
+        (after, left) =>
+          this.#shelf(key).linesAfter({ subject: key, after, filter, without }, left),
+    );
+    const rows = Math.floor(this.#rowsMax / subjects.length);
+    return mergeLines(sources, after, { rows, withheld: rows }, ({ log, index, line, lines, content, salt, path }, source) =>
+      take({ patient: subjects[source]?.patient ?? "", log, index, line, lines, content, salt, path }),
+    );
   }
 
   /** Keeps a suspension. The operators' door has it on record before. */
@@ -71,66 +115,36 @@ export class AccountingDesk implements Disclosures {
     return ok(undefined);
   }
 
-  /** One shard that cannot be asked may have lines that nobody else has: then there is no answer. */
-  async #bringLines(shelves: ReadonlySet<string>): Promise<void> {
+  /**
+   * From the shards first, then from the intakes: what leaves a shard meanwhile is in an intake by then, or on its shelf. One that cannot be
+   * asked may have lines that nobody else has: then there is no answer.
+   */
+  async #bringLines(shelves: readonly string[]): Promise<void> {
     const now = this.#clock();
     const { shards } = this.#config;
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
-    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve([...shelves]));
+    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve(shelves));
+    await inTurns([...Map.groupBy(shelves, intakeOf)], ([intake, own]) => this.#env.ACCOUNTING_INTAKE.getByName(intake).shelve(own));
   }
 
   /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */
-  async #heldBack(subjects: readonly Uint8Array[]): Promise<ReadonlyMap<string, number>> {
+  async #heldBack(subjects: readonly Subject[]): Promise<ReadonlyMap<string, number>> {
     const holds: Hold[] = [];
-    for (const subject of subjects) holds.push(...(await this.#shelf(subject).holdsOf(subject)));
+    for (const { key } of subjects) holds.push(...(await this.#shelf(key).holdsOf(key)));
     return heldBack(holds, this.#clock());
   }
 
   #shelf(subject: Uint8Array): DurableObjectStub<AccountingShelf> {
     return this.#env.ACCOUNTING_SHELF.getByName(shelfOf(subject));
   }
-
-  /** By `log/index`. A leaf that no checkpoint reaches yet is asked for once more when the next one may be signed. */
-  async #proofsOf(lines: readonly ShelvedLine[]): Promise<ReadonlyMap<string, Proven>> {
-    const proofs = new Map<string, Proven>();
-    await this.#addProofs(proofs, lines);
-    const late = lines.filter(({ log, index }) => !proofs.has(`${log}/${index}`));
-    if (late.length === 0) return proofs;
-    await scheduler.wait(CHECKPOINT_MS);
-    await this.#addProofs(proofs, late);
-    return proofs;
-  }
-
-  /** The leaves and their proofs, as anyone could fetch them. What cannot be had now is left out. */
-  async #addProofs(proofs: Map<string, Proven>, lines: readonly ShelvedLine[]): Promise<void> {
-    const bundles = new Map<string, { readonly log: string; readonly number: number; readonly indexes: Set<number> }>();
-    for (const { log, index } of lines) {
-      const number = Math.floor(index / TILE_WIDTH);
-      const bundle = bundles.get(`${log}/${number}`) ?? { log, number, indexes: new Set<number>() };
-      bundles.set(`${log}/${number}`, bundle);
-      bundle.indexes.add(index);
-    }
-    await inTurns([...bundles.values()], async ({ log, number, indexes }) => {
-      const shard = this.#env.LEDGER_SHARD.getByName(log);
-      const width = (Math.max(...indexes) % TILE_WIDTH) + 1;
-      const bytes = await shard.entries(number, width).catch(() => undefined);
-      const leaves = (bytes && splitEntries(bytes)) ?? [];
-      const notes = await shard.proofs([...indexes]).catch(() => []);
-      for (const [i, index] of [...indexes].entries()) {
-        const [leaf, note] = [leaves[index % TILE_WIDTH], notes[i]];
-        if (leaf !== undefined && note !== undefined) proofs.set(`${log}/${index}`, { leaf, note });
-      }
-    });
-  }
 }
 
-function lookUp(patients: readonly string[], { id, at, who, from, why, traceId }: LinesAsked["caller"]): AuditEvent {
+function lookUp({ patients, after, caller: { id, at, who, from, why, traceId } }: LinesAsked): AuditEvent {
   const [origin, type, patient] = (patients[0] ?? "").split("/");
   const named = patients.map((one) => ({ patient: one, counts: {} }));
-  const what = { interaction: "linesOf", origin, type, id: patient };
+  const parameters = after === undefined ? undefined : [["after", writePlace(after)] as const];
+  const what = { interaction: "linesOf", origin, type, id: patient, parameters };
   return { id, step: STEP, at, kind: "accounting", who, from, what, why, patients: named, unnamed: [], counts: {}, traceId };
 }
 
-async function inTurns<T>(all: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < all.length; at += CALLS_AT_ONCE) await Promise.all(all.slice(at, at + CALLS_AT_ONCE).map(each));
-}
+const timeOf = ({ content }: FoundLine): number => readLine(content)?.at ?? 0;

@@ -1,21 +1,21 @@
 import { DurableObject } from "cloudflare:workers";
-import { readLine } from "#audit/accounting";
+import type { Hold } from "#audit/accounting-hold";
+import type { LineFilter } from "#audit/disclosures";
+import { judgeLine } from "#audit/line-filter";
+import { compareLogs, type LinePlace, placeText } from "#audit/line-place";
+import type { LinePart, RowBudget } from "#audit/merge-lines";
 import { type Instant, instant } from "#kernel/clock";
 import type { Secret } from "#kernel/secret";
-import type { Hold } from "#audit/accounting-hold";
 import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes";
 import { fromCbor, toCbor } from "#ledger/cbor";
 import { lineCommitment } from "#ledger/lines";
-import { halfYearOf } from "#ledger/log-name";
+import { endOf, halfYearOf } from "#ledger/log-name";
 import { openRow, sealRow } from "./accounting-box.ts";
 import { type LedgerEnv, readAccountingKey } from "./ledger-config.ts";
 
 /** A line on its way to its shelf, with what proves it. */
-export interface ShelvedLine {
+export interface ShelvedLine extends LinePlace {
   readonly subject: Uint8Array; // 32 bytes
-  readonly log: string;
-  readonly index: number; // of the leaf
-  readonly line: number;
   readonly lines: number; // of the leaf
   readonly content: Uint8Array;
   readonly salt: Uint8Array;
@@ -24,6 +24,19 @@ export interface ShelvedLine {
 
 const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
 const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
+// An event's time is that of its request's arrival; no request lasts so long.
+const LONGEST_REQUEST_MS = 7 * DAY_MS;
+const ROWS_A_TURN = 100; // a few milliseconds
+const ROWS_A_CALL = 2_000;
+const LINES_A_CALL = 250; // about 200 KB
+
+/** Whose lines, from where on, and which of them. */
+export interface ShelfQuery {
+  readonly subject: Uint8Array;
+  readonly after: LinePlace | undefined;
+  readonly filter: LineFilter;
+  readonly without: readonly string[];
+}
 
 // The subject first: a patient's lines lie together, and no index is a second row to write for each.
 const schema = `
@@ -51,10 +64,19 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     const { sql } = this.ctx.storage;
     sql.exec(schema);
     this.#sweep(instant(Date.now()));
-    const wanted = lines.map((line) => ({ line, commitment: lineCommitment(line.salt, line.content), there: this.#commitmentAt(line) }));
-    if (wanted.some(({ commitment, there }) => there !== undefined && !sameBytes(there, commitment))) return "other";
+    const wanted = new Map<
+      string,
+      { readonly line: ShelvedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
+    >();
+    for (const line of lines) {
+      const commitment = lineCommitment(line.salt, line.content);
+      const place = `${Buffer.from(line.subject).toString("hex")}/${placeText(line)}`;
+      const there = wanted.get(place)?.commitment ?? this.#commitmentAt(line); // one that came twice may be here twice
+      if (there !== undefined && !sameBytes(there, commitment)) return "other";
+      if (!wanted.has(place)) wanted.set(place, { line, commitment, there });
+    }
     this.ctx.storage.transactionSync(() => {
-      for (const { line, commitment, there } of wanted) {
+      for (const { line, commitment, there } of wanted.values()) {
         if (there !== undefined) continue;
         const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
         const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
@@ -65,32 +87,31 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
   }
 
   /**
-   * The lines of a patient within a time (ms, both included), oldest first, but for those to the recipients `without`; of more than `max`
-   * only so many and one. Throws when a row does not open.
+   * Lines of a patient in the order of their places, from after a place on, but for those to the recipients `without`. It reads no more rows
+   * than it has a budget for, and answers no more lines than are wanted at once. Throws when a row does not open.
    */
-  async linesOf(
-    subject: Uint8Array,
-    from: number,
-    to: number,
-    max: number,
-    without: readonly string[] = [],
-  ): Promise<readonly ShelvedLine[]> {
-    if (!this.#exists()) return [];
-    const query = "SELECT log, leaf, line, salt, box FROM lines WHERE subject = ?";
-    const rows = this.ctx.storage.sql.exec<{ log: string; leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(
-      query,
-      subject,
-    );
-    const found: { readonly at: number; readonly line: ShelvedLine }[] = [];
-    for (const { log, leaf, line, ...sealed } of rows) {
-      const place = { subject, log, index: leaf, line };
-      const [content, salt, lines, path] = readRow(openRow(this.#accountingKey, placeOf(place), boxOf(sealed)));
-      const { at = from, recipient = "" } = readLine(content) ?? {}; // of a later version: shown whatever is asked, rather than left out
-      // Left out before they are counted: how many there are must neither cut an answer short nor show in it.
-      if (at >= from && at <= to && !without.includes(recipient)) found.push({ at, line: { ...place, content, salt, lines, path } });
-      if (found.length > max) break; // an answer holds no more, and memory must
+  async linesAfter({ subject, after, filter, without }: ShelfQuery, left: RowBudget): Promise<LinePart<ShelvedLine>> {
+    const lines: ShelvedLine[] = [];
+    const read = { rows: 0, withheld: 0 };
+    if (!this.#exists()) return { lines, upTo: undefined, read };
+    const most = { rows: Math.min(left.rows, ROWS_A_CALL), withheld: Math.min(left.withheld, ROWS_A_CALL) };
+    for (const log of this.#logsOf(subject, after, filter)) {
+      let upTo: LinePlace = after?.log === log ? after : { log, index: -1, line: -1 };
+      for (let rows = this.#rowsAfter(subject, upTo); rows.length > 0; rows = this.#rowsAfter(subject, upTo)) {
+        for (const { leaf, line, ...sealed } of rows) {
+          upTo = { log, index: leaf, line };
+          const place = { subject, ...upTo };
+          const [content, salt, count, path] = readRow(openRow(this.#accountingKey, placeOf(place), boxOf(sealed)));
+          const judged = judgeLine(content, filter, without);
+          read[judged === "withheld" ? "withheld" : "rows"] += 1;
+          if (judged === "listed") lines.push({ ...place, content, salt, lines: count, path });
+          const isFull = lines.length >= LINES_A_CALL || read.rows >= most.rows || read.withheld >= most.withheld;
+          if (isFull) return { lines, upTo, read };
+        }
+        await scheduler.wait(0); // shards put lines meanwhile
+      }
     }
-    return found.sort((one, other) => one.at - other.at).map(({ line }) => line);
+    return { lines, upTo: undefined, read };
   }
 
   /** Keeps a suspension (45 CFR 164.528(a)(2)) under its id, in place of one that had it. */
@@ -131,6 +152,28 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
     this.#swept = current;
   }
 
+  /** The logs that have lines of a patient, in their order, from that of a place on: those that may have records of the time. */
+  #logsOf(subject: Uint8Array, after: LinePlace | undefined, { from, to }: Pick<LineFilter, "from" | "to">): readonly string[] {
+    const logs: string[] = [];
+    const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1"; // one seek a log, however many lines it has
+    for (let [row] = this.#logAfter(query, subject, ""); row !== undefined; [row] = this.#logAfter(query, subject, row.log))
+      logs.push(row.log);
+    return logs.filter((log) => (after === undefined || compareLogs(log, after.log) >= 0) && mayHold(log, from, to)).toSorted(compareLogs);
+  }
+
+  #logAfter(query: string, subject: Uint8Array, log: string) {
+    return this.ctx.storage.sql.exec<{ log: string }>(query, subject, log).toArray();
+  }
+
+  /** The next rows of a patient in the log of a place. */
+  #rowsAfter(subject: Uint8Array, { log, index, line }: LinePlace) {
+    const query =
+      "SELECT leaf, line, salt, box FROM lines WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?";
+    return this.ctx.storage.sql
+      .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(query, subject, log, index, line, ROWS_A_TURN)
+      .toArray();
+  }
+
   #commitmentAt({ subject, log, index, line }: ShelvedLine): Uint8Array | undefined {
     const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
     const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line).toArray();
@@ -145,6 +188,15 @@ export class AccountingShelf extends DurableObject<LedgerEnv> {
 
 /** The shelf of a subject key: its first 12 bits in hex. */
 export const shelfOf = (subject: Uint8Array): string => Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
+
+/** Whether a log may have records of a time, by its half-year; a log of another name may. */
+function mayHold(log: string, from: number, to: number): boolean {
+  const end = endOf(log);
+  if (end === undefined) return true;
+  const begin = new Date(end);
+  begin.setUTCMonth(begin.getUTCMonth() - 6);
+  return from <= end + DAY_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
+}
 
 const placeOf = ({ subject, log, index, line }: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
   "line",

@@ -1,24 +1,36 @@
-import { readLine } from "#audit/accounting";
+import { subjectOf } from "#audit/accounting";
 import type { Secret } from "#kernel/secret";
 import { inclusionProof, nodeHash } from "#ledger/merkle";
 import { lineCommitment, lineSalt } from "#ledger/lines";
+import { type AccountingIntake, intakeOf } from "./accounting-intake.ts";
 import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
 import type { LeafLines } from "./ledger-epoch.ts";
 import { type LineRow, LineRows, openLines } from "./ledger-line-rows.ts";
-import { within } from "./within.ts";
+import { type LineKeeper, putLines } from "./put-lines.ts";
 
 /** "other": a shelf holds another line in the place of one of these. */
 export type Drained = "done" | "more" | "failed" | "other";
 
-const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
+/** Where lines are brought. */
+export interface LineKeepers {
+  readonly shelves: Pick<DurableObjectNamespace<AccountingShelf>, "getByName">;
+  readonly intakes: Pick<DurableObjectNamespace<AccountingIntake>, "getByName">;
+}
+
+interface Put {
+  readonly calls: number;
+  readonly ended: "kept" | "other" | "failed";
+}
+
 const CALLS_MAX = 600; // of the thousand that one invocation may make
-const LINES_PER_CALL = 500; // about 300 KB
-const ROWS_A_TURN = 32; // a few milliseconds: appends wait no longer for the lines of others
-const PATIENCE_MS = 10_000;
+// Lines of more shelves than there are intakes go to the intakes: no more calls than that, however many patients are named.
+const SHELVES_MAX = 64;
+const LINES_A_TURN = 500; // about ten milliseconds: appends wait no longer for the lines of others
+const HURRY_BYTES = 1_048_576; // a drain need not wait for its time
 
 /**
- * Takes the lines that commits left in a shard to their shelves. A row goes only after each of its lines is on its shelf, durably: a crash
- * in between brings them there again, which is success.
+ * Takes the lines that commits left in a shard to their shelves, or to the intakes before these when they are for many. A row goes only after
+ * each of its lines is there, durably: a crash in between brings them there again, which is success.
  */
 export class LedgerDrain {
   readonly #storage: DurableObjectStorage;
@@ -26,16 +38,17 @@ export class LedgerDrain {
   readonly #accountingKey: Secret<Uint8Array>;
   readonly #origin: string;
   readonly #log: string;
-  readonly #shelves: DurableObjectNamespace<AccountingShelf>;
+  readonly #keepers: LineKeepers;
   readonly #callsMax: number;
-  /** Of the frames up to `last` all lines up to this shelf are there. Forgotten, they are put again, which is success. */
-  #begun: { readonly last: number; readonly shelf: string } | undefined;
+  /** Where all lines of the frames up to `last` are already. Forgotten, they are put again, which is success. */
+  #begun: { readonly last: number; readonly kept: Set<string> } | undefined;
+  #waitingBytes = 0; // since this object started
 
   constructor(
     storage: DurableObjectStorage,
     { accountingKey, name }: { readonly accountingKey: Secret<Uint8Array>; readonly name: string },
     log: string,
-    shelves: DurableObjectNamespace<AccountingShelf>,
+    keepers: LineKeepers,
     callsMax = CALLS_MAX,
   ) {
     this.#callsMax = callsMax;
@@ -44,7 +57,7 @@ export class LedgerDrain {
     this.#accountingKey = accountingKey;
     this.#origin = `${name}/${log}`;
     this.#log = log;
-    this.#shelves = shelves;
+    this.#keepers = keepers;
   }
 
   /** The number of the oldest frame whose lines are here still. */
@@ -52,76 +65,84 @@ export class LedgerDrain {
     return this.#rows.oldest();
   }
 
+  /** Says that a commit left so many bytes of lines. Whether so many wait by this one that the drain should come soon. */
+  committed(bytes: number): boolean {
+    const before = this.#waitingBytes;
+    this.#waitingBytes += bytes;
+    return before < HURRY_BYTES && this.#waitingBytes >= HURRY_BYTES;
+  }
+
   /** Takes away what is there, or as much as one alarm may. Never throws. */
   async run(): Promise<Drained> {
+    this.#waitingBytes = 0;
     try {
-      for (let left = this.#callsMax; ;) {
-        const { last = Number.MAX_SAFE_INTEGER, shelf = "" } = this.#begun ?? {};
+      for (let calls = 0; ;) {
+        const last = this.#begun?.last ?? Number.MAX_SAFE_INTEGER;
         const rows = this.#rows.from(0).filter(({ frame }) => frame <= last); // none that came since a part was put
         if (rows.length === 0) return "done";
-        if (left <= 0) return "more";
-        const put = await this.#put(rows, (one) => one > shelf, left);
-        if (put === "other") return "other";
-        left -= put.calls;
-        this.#begun = put.upTo === undefined ? undefined : { last: rows.at(-1)?.frame ?? 0, shelf: put.upTo };
-        if (put.upTo === undefined) this.#storage.transactionSync(() => this.#rows.remove(rows.map(({ frame }) => frame)));
+        if (calls >= this.#callsMax) return "more";
+        this.#begun ??= { last: rows.at(-1)?.frame ?? 0, kept: new Set() };
+        const put = await this.#put(await this.#linesOf(rows), this.#begun.kept);
+        calls += put.calls;
+        if (put.ended !== "kept") return put.ended === "other" ? "other" : this.#failed();
+        this.#begun = undefined;
+        this.#storage.transactionSync(() => this.#rows.remove(rows.map(({ frame }) => frame)));
       }
     } catch {
-      console.error(JSON.stringify({ event: "accounting_drain_failed", log: this.#log }));
-      return "failed";
+      return this.#failed();
     }
   }
 
   /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
     for (let rows = this.#rows.from(0); rows.length > 0; rows = this.#rows.from((rows.at(-1)?.frame ?? 0) + 1)) {
-      const put = await this.#put(rows, (shelf) => shelves.includes(shelf), this.#callsMax);
-      if (put === "other" || put.upTo !== undefined) throw new Error("ledger: the lines are not on their shelves");
+      const byShelf = await this.#linesOf(rows, (shelf) => shelves.includes(shelf));
+      const { ended } = await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf));
+      if (ended !== "kept") throw new Error("ledger: the lines are not on their shelves");
     }
   }
 
-  /** Shelf by shelf, in the order of their names. `upTo`: the last one that the calls were enough for, when they were not for all. */
-  async #put(
-    rows: readonly LineRow[],
-    isMeant: (shelf: string) => boolean,
-    callsMax: number,
-  ): Promise<{ readonly calls: number; readonly upTo: string | undefined } | "other"> {
+  #failed(): "failed" {
+    console.error(JSON.stringify({ event: "accounting_drain_failed", log: this.#log }));
+    return "failed";
+  }
+
+  /**
+   * To their shelves when these are few, and else to the intakes: in either case in 64 calls, or as many as the bytes need. Lines of a shelf
+   * that does not answer go to its intake as well: they hold up no other shelf's.
+   */
+  async #put(byShelf: ReadonlyMap<string, readonly ShelvedLine[]>, kept: Set<string>): Promise<Put> {
+    const direct = byShelf.size > SHELVES_MAX ? undefined : await put(byShelf, (shelf) => this.#keepers.shelves.getByName(shelf), kept);
+    if (direct !== undefined && direct.ended !== "failed") return direct;
+    const left = [...byShelf].filter(([shelf]) => !kept.has(shelf)).flatMap(([, lines]) => lines);
+    const byIntake = Map.groupBy(left, ({ subject }) => intakeOf(shelfOf(subject)));
+    const { calls, ended } = await put(byIntake, (intake) => this.#keepers.intakes.getByName(intake), kept);
+    return { calls: calls + (direct?.calls ?? 0), ended };
+  }
+
+  /** The lines of rows, by shelf. */
+  async #linesOf(rows: readonly LineRow[], isMeant = (_: string) => true): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
     const byShelf = new Map<string, ShelvedLine[]>();
-    for (const [i, row] of rows.entries()) {
-      if (i % ROWS_A_TURN === ROWS_A_TURN - 1) await scheduler.wait(0);
+    let lines = 0;
+    for (const row of rows) {
       for (const leaf of openLines(this.#accountingKey, this.#origin, row)) {
-        for (const [shelf, line] of this.#linesOf(leaf, isMeant)) {
-          const lines = byShelf.get(shelf) ?? [];
-          lines.push(line);
-          byShelf.set(shelf, lines);
+        lines += leaf.contents.length;
+        if (lines >= LINES_A_TURN) {
+          lines = 0;
+          await scheduler.wait(0);
+        }
+        for (const [shelf, line] of this.#provenLines(leaf, isMeant)) {
+          const own = byShelf.get(shelf) ?? [];
+          own.push(line);
+          byShelf.set(shelf, own);
         }
       }
     }
-    const all = [...byShelf].toSorted(([one], [other]) => (one < other ? -1 : 1));
-    const calls: { readonly shelf: string; readonly chunk: readonly ShelvedLine[] }[] = [];
-    let upTo: string | undefined;
-    for (const [shelf, lines] of all) {
-      const own = chunks(lines).map((chunk) => ({ shelf, chunk }));
-      if (calls.length > 0 && calls.length + own.length > callsMax) {
-        upTo = calls.at(-1)?.shelf;
-        break;
-      }
-      calls.push(...own);
-    }
-    for (let at = 0; at < calls.length; at += CALLS_AT_ONCE) {
-      const answers = await Promise.all(
-        calls.slice(at, at + CALLS_AT_ONCE).map(({ shelf, chunk }) => {
-          const kept: Promise<"kept" | "other"> = this.#shelves.getByName(shelf).put(chunk);
-          return within(PATIENCE_MS, kept, "accounting: no answer in time");
-        }),
-      );
-      if (answers.includes("other")) return "other";
-    }
-    return { calls: calls.length, upTo };
+    return byShelf;
   }
 
-  *#linesOf({ index, seed, contents }: LeafLines, isMeant: (shelf: string) => boolean): Generator<readonly [string, ShelvedLine]> {
-    const subjects = contents.map((content) => readLine(content)?.subject ?? notALine());
+  *#provenLines({ index, seed, contents }: LeafLines, isMeant: (shelf: string) => boolean): Generator<readonly [string, ShelvedLine]> {
+    const subjects = contents.map((content) => subjectOf(content) ?? notALine());
     if (!subjects.some((subject) => isMeant(shelfOf(subject)))) return; // hashing is most of the work
     const salts = contents.map((_, line) => lineSalt(seed, line));
     const commitments = contents.map((content, line) => lineCommitment(salts[line] ?? new Uint8Array(), content));
@@ -143,12 +164,20 @@ export class LedgerDrain {
   }
 }
 
-function notALine(): never {
-  throw new Error("ledger: a stored line is not one");
+/** Puts lines that are not kept yet. `kept`: names of those who kept all of theirs; those who do are added. */
+async function put(
+  byName: ReadonlyMap<string, readonly ShelvedLine[]>,
+  keeperOf: (name: string) => LineKeeper,
+  kept = new Set<string>(),
+): Promise<Put> {
+  const left = [...byName].filter(([name]) => !kept.has(name));
+  const ends = new Map(left.map(([name]) => [name, new Set<"kept" | "other" | "failed">()]));
+  const calls = await putLines(left, keeperOf, (name, _, ended) => ends.get(name)?.add(ended));
+  for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) kept.add(name);
+  const all = new Set([...ends.values()].flatMap((ended) => [...ended]));
+  return { calls, ended: all.has("other") ? "other" : all.has("failed") ? "failed" : "kept" };
 }
 
-function chunks(lines: readonly ShelvedLine[]): readonly (readonly ShelvedLine[])[] {
-  return Array.from({ length: Math.ceil(lines.length / LINES_PER_CALL) }, (_, i) =>
-    lines.slice(i * LINES_PER_CALL, (i + 1) * LINES_PER_CALL),
-  );
+function notALine(): never {
+  throw new Error("ledger: a stored line is not one");
 }

@@ -1,6 +1,7 @@
 import { instant } from "#kernel/clock";
 import { concat, utf8 } from "#ledger/bytes";
 import type { Head } from "#ledger/commit";
+import { splitEntries } from "#ledger/frame";
 import { inclusionNote } from "#ledger/inclusion-note";
 import { type HashAt, inclusionProof } from "#ledger/merkle";
 import { TILE_WIDTH } from "#ledger/tile";
@@ -31,6 +32,21 @@ export class LedgerReads {
 
   async entries(index: number, width: number): Promise<Uint8Array | undefined> {
     return isTile(0, width) && isIndex(index) ? this.#objects.entries(index, width) : undefined;
+  }
+
+  /** Bundle by bundle: one of them may be 16 MiB. */
+  async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const found = new Map<number, Uint8Array>();
+    const asked = [...new Set(indexes)].filter((index) => isIndex(index) && index < this.#head().size);
+    for (const [bundle, among] of Map.groupBy(asked, (index) => Math.floor(index / TILE_WIDTH))) {
+      const bytes = await this.#objects.entries(bundle, (Math.max(...among) % TILE_WIDTH) + 1);
+      const leaves = (bytes && splitEntries(bytes)) ?? [];
+      for (const index of among) {
+        const leaf = leaves[index % TILE_WIDTH];
+        if (leaf !== undefined) found.set(index, leaf.slice()); // an answer over RPC is sent with all the bytes that it is a view of
+      }
+    }
+    return indexes.map((index) => found.get(index));
   }
 
   async frame(number: number): Promise<Uint8Array | undefined> {

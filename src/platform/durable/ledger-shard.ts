@@ -7,6 +7,7 @@ import { overAt, parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { predecessor } from "#ledger/predecessor";
 import { TILE_WIDTH } from "#ledger/tile";
+import type { AccountingIntake } from "./accounting-intake.ts";
 import type { AccountingShelf } from "./accounting-shelf.ts";
 import { ledgerConfigurationRecord } from "./configuration-record.ts";
 import { LedgerBucket } from "./ledger-bucket.ts";
@@ -42,8 +43,10 @@ type ShardEnv = LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+  readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
 };
 
+const LEAVES_A_CALL = 64; // of up to 64 KiB each
 const LINES_LATE_MS = 120_000; // two drains were missed
 
 /**
@@ -70,8 +73,9 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const restored = restore(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
     this.#writer = new LedgerWriter(ctx, config, store, this.#log, restored, {
-      committed: (now) => {
+      committed: (now, lineBytes) => {
         this.#flush.committed(now);
+        if (this.#drain.committed(lineBytes)) this.#flush.hurry();
         this.#root.committed(now);
       },
       counted: () => this.#flush.wake(),
@@ -84,7 +88,7 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const root = () => env.LEDGER_ROOT.getByName(ROOT_LOG);
     this.#root = new LedgerRootLink(root, this.#log, config, objects, head);
     this.#store = store;
-    this.#drain = new LedgerDrain(ctx.storage, config, this.#log, env.ACCOUNTING_SHELF);
+    this.#drain = new LedgerDrain(ctx.storage, config, this.#log, { shelves: env.ACCOUNTING_SHELF, intakes: env.ACCOUNTING_INTAKE });
     const parts = { storage: ctx.storage, config, store, bucket, objects, signer, head };
     this.#flush = new LedgerFlush({
       ...parts,
@@ -165,6 +169,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   async entries(index: number, width: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.entries(index, width);
+  }
+
+  /** Up to 64 leaves in one call; undefined for each that the log does not have. */
+  async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    await this.#mayGoOn();
+    return Array.isArray(indexes) ? this.#reads.leaves(indexes.slice(0, LEAVES_A_CALL)) : []; // over RPC anything may come
   }
 
   async frame(number: number): Promise<Uint8Array | undefined> {

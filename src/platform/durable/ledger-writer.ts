@@ -25,7 +25,7 @@ interface Waiting {
 /** What a writer says of its log. */
 interface WriterNews {
   /** A frame is durable, and its appends are answered. */
-  readonly committed: (now: Instant) => void;
+  readonly committed: (now: Instant, lineBytes: number) => void;
   /** Refusals were counted that are on no record yet. */
   readonly counted: () => void;
 }
@@ -155,7 +155,7 @@ export class LedgerWriter {
       });
       await this.#ctx.storage.sync();
       this.#head = done.head;
-      this.#news.committed(now);
+      this.#news.committed(now, 0);
       return true;
     } catch (fault) {
       this.#abort(fault);
@@ -253,7 +253,7 @@ export class LedgerWriter {
     if (tally !== undefined) this.#tally.told(now);
     this.#recent.prune(now);
     for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
-    this.#news.committed(now);
+    this.#news.committed(now, box?.box.length ?? 0);
   }
 }
 

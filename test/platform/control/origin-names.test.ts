@@ -1,5 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
+import { allowedPlaces } from "#platform/allowed-places";
 import { applyRegistry } from "#platform/apply-registry";
 import { originDirectory } from "#platform/d1/origin-directory";
 import { RegistryReader } from "#platform/d1/registry-reader";
@@ -29,4 +30,15 @@ test("the other names of an origin are stored, added to one without, read back, 
   });
   expect(await applyRegistry(registry, file, "replace", desk)).toEqual({ ok: true, value: { added: 0, changed: 1 } });
   expect(await read()).toBeUndefined();
+});
+
+test("a file is refused where the deployment does not let the gateway call its origin, and nothing of it is written", async ({
+  expect,
+}) => {
+  const registry = await emptyRegistry();
+  const before = await everything(registry);
+  const places = { ORIGIN_HOSTS: "other.example.org", IDENTITY_HOSTS: "", SECRET_HOSTS: "" };
+  const applied = await applyRegistry(registry, await sampleFile(), "add", { ...desk, allowed: allowedPlaces(places) });
+  expect(applied).toMatchObject({ error: { reason: "invalid", pointer: "/origins/0/url" } });
+  expect(await everything(registry)).toEqual(before);
 });

@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { test } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting";
 import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
-import type { LinesAsked } from "#audit/disclosures";
+import type { LinesAsked, LinesPage } from "#audit/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { sameBytes } from "#ledger/bytes";
@@ -20,12 +20,21 @@ const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked 
   from: instant(0),
   to: clock(),
   toldTo: "officer",
+  count: 1_000,
   caller: { id: newId(), at: clock(), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } },
   ...changes,
 });
 const found = async (patient: string, changes: Partial<LinesAsked> = {}) => {
-  const lines = await desk.linesOf(asking(patient, changes));
-  if (lines === "too_many") throw new Error("too many lines");
+  const { lines, next } = await desk.linesOf(asking(patient, changes));
+  if (next !== undefined) throw new Error("more than a page");
+  return lines;
+};
+const keepers = { shelves: ledger.ACCOUNTING_SHELF, intakes: ledger.ACCOUNTING_INTAKE };
+/** What is on a patient's shelf. */
+const onShelf = async (patient: string) => {
+  const subject = subjectKey(config.subjectKey, patient);
+  const filter = { from: instant(0), to: clock() };
+  const { lines } = await shelfFor(patient).linesAfter({ subject, after: undefined, filter, without: [] }, { rows: 99, withheld: 99 });
   return lines;
 };
 const rowsOf = (log: string) =>
@@ -78,13 +87,12 @@ test("a crash between shelf and shard brings the lines to the shelf again, where
   await shard(log).append([event]);
   await runInDurableObject(shard(log), async (_, state) => {
     state.storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'crash'); END");
-    expect(await new LedgerDrain(state.storage, config, log, ledger.ACCOUNTING_SHELF).run()).toBe("failed");
+    expect(await new LedgerDrain(state.storage, config, log, keepers).run()).toBe("failed");
     state.storage.sql.exec("DROP TRIGGER kept");
   });
   await evictDurableObject(shard(log));
   expect(await rowsOf(log)).toBe(1);
-  const onShelf = await shelfFor(patientOf(event)).linesOf(subjectKey(config.subjectKey, patientOf(event)), 0, Date.now(), 9);
-  expect(onShelf).toHaveLength(1);
+  expect(await onShelf(patientOf(event))).toHaveLength(1);
   expect(await runDurableObjectAlarm(shard(log))).toBe(true);
   expect(await rowsOf(log)).toBe(0);
   expect(await found(patientOf(event))).toHaveLength(1);
@@ -94,8 +102,8 @@ test("while shelves do not answer the shard goes on, is degraded after two minut
   const log = ownLog();
   await shard(log).append([disclosureOf(3)]);
   await runInDurableObject(shard(log), async (_, state) => {
-    const down = { getByName: () => ({ put: () => Promise.reject(new Error("down")) }) } as unknown as typeof ledger.ACCOUNTING_SHELF;
-    expect(await new LedgerDrain(state.storage, config, log, down).run()).toBe("failed");
+    const down = { getByName: () => ({ put: () => Promise.reject(new Error("down")) }) } as never;
+    expect(await new LedgerDrain(state.storage, config, log, { shelves: down, intakes: down }).run()).toBe("failed");
     state.storage.sql.exec("UPDATE frames SET seconds = seconds - 140");
     const late = await startWith(state, ledger.LEDGER_BUCKET);
     expect(await late.status()).toMatchObject({ health: "degraded" });
@@ -104,28 +112,6 @@ test("while shelves do not answer the shard goes on, is degraded after two minut
   await runDurableObjectAlarm(shard(log));
   expect(await rowsOf(log)).toBe(0);
   expect(await shard(log).status()).toMatchObject({ health: "good" });
-});
-
-test("lines of more shelves than one alarm may call are taken away part by part, with those that came meanwhile", async ({ expect }) => {
-  const log = ownLog();
-  const event = disclosureOf(60);
-  await shard(log).append([event]);
-  const late = disclosureOf(4);
-  await runInDurableObject(shard(log), async (instance, state) => {
-    const drain = new LedgerDrain(state.storage, config, log, ledger.ACCOUNTING_SHELF, 25);
-    expect(await drain.run()).toBe("more");
-    await instance.append([late]);
-    const runs: string[] = [];
-    while (runs.at(-1) !== "done" && runs.length < 9) runs.push(await drain.run());
-    expect(runs).toEqual(["more", "done"]);
-  });
-  expect(await rowsOf(log)).toBe(0);
-  const shelved = async ({ patients }: AuditEvent) => {
-    for (const { patient } of patients)
-      expect(await shelfFor(patient).linesOf(subjectKey(config.subjectKey, patient), 0, Date.now(), 9), patient).toHaveLength(1);
-  };
-  await shelved(event);
-  await shelved(late);
 });
 
 test("each look-up is on record with who asked about whom before it answers", async ({ expect }) => {
@@ -148,9 +134,15 @@ test("each look-up is on record with who asked about whom before it answers", as
   });
 });
 
+test("an accounting that an intake cannot complete is none", async ({ expect }) => {
+  const down = { getByName: () => ({ shelve: () => Promise.reject(new Error("down")) }) } as never;
+  const without = new AccountingDesk({ ...ledger, ACCOUNTING_INTAKE: down }, clock);
+  expect(await failure(() => without.linesOf(asking("main/Patient/1")))).toBe("down");
+});
+
 test("a look-up that cannot be recorded reads no line, and one that a shard cannot complete answers nothing", async ({ expect }) => {
   const reads: string[] = [];
-  const shelf = { linesOf: () => Promise.resolve(void reads.push("linesOf")), holdsOf: () => Promise.resolve([]) };
+  const shelf = { linesAfter: () => Promise.resolve(void reads.push("linesAfter")), holdsOf: () => Promise.resolve([]) };
   const shelves = { getByName: () => shelf } as unknown as typeof ledger.ACCOUNTING_SHELF; // what a desk asks of them
   const deskWith = (answers: object) => {
     const shards = { getByName: () => answers } as unknown as typeof ledger.LEDGER_SHARD;
@@ -187,7 +179,7 @@ test("a suspension holds lines to its recipient back from the individual while i
     expect(await desk.hold({ ...hold, [field]: "" })).toEqual({ ok: false, error: { reason: "suspension_invalid", field } });
 });
 
-test("lines that are held back neither cut an individual's accounting short nor count in it", async ({ expect }) => {
+test("lines that are held back neither cut an individual's page short nor count in it", async ({ expect }) => {
   const [patient, united] = [`main/Patient/${newId()}`, `main/Patient/${newId()}`];
   const subject = subjectKey(config.subjectKey, patient);
   const line = (index: number, client: string) => {
@@ -195,16 +187,22 @@ test("lines that are held back neither cut an individual's accounting short nor 
     const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
     return { subject, log: "s0-2026h1", index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
   };
-  const lines = Array.from({ length: 2_100 }, (_, index) => line(index, index < 600 ? "agency" : "telehealth"));
-  for (let at = 0; at < lines.length; at += 500) await shelfFor(patient).put(lines.slice(at, at + 500));
+  await shelfFor(patient).put(Array.from({ length: 90 }, (_, index) => line(index, index % 3 === 0 ? "agency" : "telehealth")));
   const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
   const hold = { id: "h1", recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
-  expect(await desk.linesOf(asking(patient, { toldTo: "individual" }))).toBe("too_many");
+  const pages = async (patients: readonly string[]) => {
+    const sizes: number[] = [];
+    for (let after, first = true; first || after !== undefined; first = false) {
+      const page: LinesPage = await desk.linesOf(asking(patient, { toldTo: "individual", patients, count: 20, after }));
+      expect(page.lines.every(({ heldUntil }) => heldUntil === undefined)).toBe(true);
+      sizes.push(page.lines.length);
+      after = page.next;
+    }
+    return sizes;
+  };
   await desk.hold({ ...hold, patient: united });
-  expect(await desk.linesOf(asking(patient, { toldTo: "individual" })), "of another record").toBe("too_many");
-  const told = await found(patient, { toldTo: "individual", patients: [patient, united] });
-  expect(told).toHaveLength(1_500);
-  expect(told.every(({ content, heldUntil }) => readLine(content)?.recipient === "telehealth" && heldUntil === undefined)).toBe(true);
+  expect(await pages([patient]), "of another record").toEqual([20, 20, 20, 20, 10]);
+  expect(await pages([patient, united]), "none is short, and none is empty behind the last").toEqual([20, 20, 20]);
 });
 
 test("an officer sees which lines the individual is not told of, and until when", async ({ expect }) => {
@@ -236,23 +234,11 @@ test("what a shelf keeps of a line shows neither recipient nor purpose, and a ro
     );
     expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1/u);
     state.storage.sql.exec("UPDATE lines SET subject = ?", other);
-    return failure(() => shelf.linesOf(other, 0, Date.now(), 9));
+    const filter = { from: instant(0), to: clock() };
+    return failure(() => shelf.linesAfter({ subject: other, after: undefined, filter, without: [] }, { rows: 9, withheld: 9 }));
   });
   expect(said).toContain("does not open");
   expect(sameBytes(other, subjectKey(config.subjectKey, patientOf(event)))).toBe(false);
-});
-
-test("two thousand lines of one patient are an answer, and more are not", { timeout: 60_000 }, async ({ expect }) => {
-  const log = ownLog();
-  const patients = [{ patient: "main/Patient/often", counts: { Patient: 1 } }];
-  const append = (count: number) => shard(log).append(Array.from({ length: count }, () => ({ ...disclosureOf(1), patients })));
-  for (let i = 0; i < 8; i++) await append(250);
-  await runDurableObjectAlarm(shard(log));
-  const lines = await found("main/Patient/often");
-  expect(lines).toHaveLength(2_000);
-  expect(lines.every(({ proven }) => proven !== undefined)).toBe(true);
-  await append(1);
-  expect(await desk.linesOf(asking("main/Patient/often"))).toBe("too_many");
 });
 
 test("a shelf lets go of lines once no accounting of six years can reach them", async ({ expect }) => {
@@ -266,7 +252,7 @@ test("a shelf lets go of lines once no accounting of six years can reach them", 
   const now = new Date().getUTCFullYear();
   const logs = [`s0-${now - 8}h1`, `s0-${now - 7}h2`, `s0-${now - 5}h1`];
   await shelfFor(patient).put(logs.map((log, i) => line(now - ([8, 7, 5][i] ?? 0), log)));
-  const kept = async () => (await shelfFor(patient).linesOf(subject, 0, Date.now(), 9)).map(({ log }) => log);
+  const kept = async () => (await onShelf(patient)).map(({ log }) => log);
   expect(await kept()).toEqual(logs);
   await runInDurableObject(shelfFor(patient), (_, state) => state.storage.sql.exec("UPDATE swept SET half_year = '2020h1'").rowsWritten);
   await evictDurableObject(shelfFor(patient));

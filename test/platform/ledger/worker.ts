@@ -15,6 +15,7 @@ import { parseVerifierKey, type Verifier, verifierKey } from "#ledger/signed-not
 import { TILE_WIDTH, tilePath } from "#ledger/tile";
 import { type LedgerEnv, readLedgerConfig } from "#platform/durable/ledger-config";
 import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-key-wrap";
+import type { AccountingIntake } from "#platform/durable/accounting-intake";
 import type { AccountingShelf } from "#platform/durable/accounting-shelf";
 import type { LedgerRoot } from "#platform/durable/ledger-root";
 import type { LedgerShard } from "#platform/durable/ledger-shard";
@@ -25,6 +26,7 @@ export const ledger = env as unknown as LedgerEnv & {
   readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
   readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
   readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf>;
+  readonly ACCOUNTING_INTAKE: DurableObjectNamespace<AccountingIntake>;
   readonly LEDGER_BUCKET: R2Bucket;
   readonly AUDITOR_PRIVATE_KEYS: readonly JWK[];
   readonly LANE: Lane;

@@ -17,6 +17,7 @@ export interface DoorKeys {
   readonly auditors: readonly { readonly path: string; readonly jwk: JWK }[];
   readonly paging: string;
   readonly dpopNonce: string;
+  readonly opsNonce: string;
   readonly accounting: string;
   readonly subject: string;
 }
@@ -46,6 +47,7 @@ async function makeKeys(): Promise<DoorKeys> {
     auditors: await Promise.all(auditors),
     paging: keptSecret(secret("paging")),
     dpopNonce: keptSecret(secret("dpop-nonce")),
+    opsNonce: keptSecret(secret("ops-nonce")),
     accounting: keptSecret(secret("accounting")),
     subject: keptSecret(secret("subject")),
   };

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
 import type { MergeMode } from "#identity/merge-registry";
 import { instant } from "#kernel/clock";
@@ -46,11 +48,18 @@ export interface DoorOptions {
   /**
    * Names that other doors of this process have too: the door is then found through its own methods and `within` alone.
    */
-  readonly hosts?: { readonly gateway: string; readonly origin: string; readonly ledger: string };
+  readonly hosts?: Hosts;
   /** Called with each request to the origin's host, in place of the sandbox's FHIR server. */
   readonly answer?: Handler;
   /** Texts of the gateway's variables and secrets beside those of a development stack. */
   readonly gateway?: Readonly<Record<string, string>>;
+}
+
+export interface Hosts {
+  readonly gateway: string;
+  readonly ops: string;
+  readonly origin: string;
+  readonly ledger: string;
 }
 
 /**
@@ -59,6 +68,8 @@ export interface DoorOptions {
  */
 export interface Door {
   readonly dev: DevFile;
+  /** A folder in which `phylax` finds this door: `.phylax/dev.json` is below it. */
+  readonly home: string;
   /** Every request that reached the sandbox's FHIR server: `GET /fhir/Patient/x`. */
   readonly forwarded: string[];
   /** The sandbox's FHIR server, unless `origin` named another. */
@@ -103,6 +114,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   // Loopback ports below 1024: no server of a test listens there.
   const hosts = options.hosts ?? {
     gateway: `door-${number}.phylax.example`,
+    ops: `ops-${number}.phylax.example`,
     origin: `127.0.0.1:${100 + number}`,
     ledger: `127.0.0.1:${500 + number}`,
   };
@@ -117,7 +129,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   origin.load(resources);
 
   const file = options.registry === undefined ? undefined : readRegistryFile(options.registry, process.env);
-  const workers = await startWorkers(number, keys, {
+  const workers = await startWorkers(number, keys, `https://${hosts.ops}`, {
     PUBLIC_URL: gateway,
     ORIGIN_HOSTS: [new URL(url).host, ...(options.originHosts ?? []), ...(file?.hosts ?? [])].join(" "),
     IDENTITY_HOSTS: ["localhost", ...(file?.identityHosts ?? [])].join(" "),
@@ -128,6 +140,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   closers.push(() => workers.close());
   const places = new Map<string, Handler>([
     [hosts.gateway, workers.gateway],
+    [hosts.ops, workers.ops],
     [hosts.origin, options.answer ?? handlerOf(origin)],
     [hosts.ledger, workers.ledger],
   ]);
@@ -161,6 +174,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     audience,
     tokenEndpoint: `${gateway}/oauth/token`,
     ledger: `http://${hosts.ledger}`,
+    ops: `https://${hosts.ops}`,
     origin: url,
     ca: keys.ca,
     clientCa: keys.clientCa,
@@ -171,9 +185,15 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
     pid: process.pid,
     issuers: [{ iss: issuer.iss, jwk: issuer.jwk, kid: issuer.kid, alg: issuer.alg, audience: issuer.audience }],
     auditors: keys.auditors.map(({ path }) => ({ key: path })),
-    operators: [devOperator(machine), devOperator(person)],
-    clients,
-  } as unknown as DevFile; // without those who sign in, for whom there is no door here
+    users: [], // there is no identity provider here
+    operators: [devOperator(machine)],
+    officers: [],
+    clients: clients as unknown as readonly DevClient[], // as `demo` says them
+  } satisfies DevFile;
+
+  const home = join(keys.state, `door-${number}`);
+  mkdirSync(join(home, ".phylax"), { recursive: true });
+  writeFileSync(join(home, ".phylax", "dev.json"), JSON.stringify(dev));
 
   const naming = new Set<string>();
   closers.push(
@@ -189,6 +209,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<Door> {
   const token = (id: string, request: TokenRequest = {}) => within(() => accessToken(dev, client(id), request));
   return {
     dev,
+    home,
     forwarded,
     origin,
     client,
@@ -246,7 +267,7 @@ export const handlerOf =
 type Env = Readonly<Record<string, unknown>>;
 
 /** The workers and what Cloudflare gives them, as their wrangler configurations bind it. */
-async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<Record<string, string>>) {
+async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, variables: Readonly<Record<string, string>>) {
   const REGISTRY = new SqliteD1();
   const shards = { LEDGER_SHARDS: String(ledgerShards) };
   const namespaces: ObjectNamespace[] = [];
@@ -280,6 +301,7 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
     LEDGER_SHARD: shardObjects,
     LEDGER_ROOT: namespace(ledger.LedgerRoot, () => ledgerEnv),
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
+    ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
     LEDGER_BUCKET: new MemoryBucket(),
   };
   const limits = [...workerRateLimits("wrangler.toml")].map(([name, of]) => [name, rateLimit(of)] as const);
@@ -300,11 +322,27 @@ async function startWorkers(number: number, keys: DoorKeys, variables: Readonly<
     CLIENT_GUARD: namespace(gateway.ClientGuard, () => gatewayEnv),
     LEDGER_SHARD: shardObjects,
   };
+  const opsEnv: Env = {
+    ...workerVariables("workers/ops/wrangler.toml"),
+    ...shards,
+    OPS_URL: opsUrl,
+    IDENTITY_HOSTS: variables["IDENTITY_HOSTS"],
+    VERSION: version,
+    DPOP_NONCE_KEY: keys.opsNonce,
+    REGISTRY_DESK: service(control.RegistryDesk, () => controlEnv),
+    OPERATOR_ROLL: service(control.OperatorRoll, () => controlEnv),
+    ACCOUNTING_HOLDS: service(ledger.AccountingHolds, () => ledgerEnv),
+    LEDGER_SHARD: shardObjects,
+  };
   const desk = service(control.RegistryDesk, () => controlEnv) as Pick<control.RegistryDesk, "apply">;
   const admission = service(control.OperatorDesk, () => controlEnv) as Pick<control.OperatorDesk, "admit">;
   const context = { waitUntil, passThroughOnException: () => {} };
   return {
     gateway: (request: Request) => gateway.default.fetch(request, gatewayEnv, context),
+    ops: async (request: Request) => {
+      const ops = (await import(/* @vite-ignore */ `../../../workers/ops/index.ts?door=${number}`)) as WorkerModule;
+      return ops.default.fetch(request, opsEnv, context);
+    },
     ledger: (request: Request) => (ledger as WorkerModule).default.fetch(request, ledgerEnv, context),
     async apply(document: unknown, mode: MergeMode) {
       const applied = await desk.apply(document, mode);

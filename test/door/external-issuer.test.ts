@@ -14,16 +14,16 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const own = "amara-okafor";
 const other = "jose-nunez";
 
-let phylax: TestStack;
+let phylax: Door;
 let [first, second]: Outsider[] = [];
 let [app, heldApp, foreignApp]: CertificateFiles[] = [];
 beforeAll(async () => {
-  phylax = await sharedTestStack();
+  phylax = await startDoor();
   first = await outsider("https://first.issuer.example", "phylax");
   second = await outsider("https://second.issuer.example", "phylax");
   app = await certificateFor(phylax, "outside-app");
@@ -36,7 +36,7 @@ beforeAll(async () => {
       "patrqt",
       "patient/*.rs",
     );
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(first), issuerEntry(second, { purpose: { claim: "ext.why" }, claims: { patient: "ext.who" } })] },
       { policies: [starterPolicy("patrqt")] },

@@ -3,20 +3,20 @@ import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { askWithProof, keyBoundToken, keyHolder, keyHolderEntry, type KeyHolder } from "../support/key-holder.ts";
 import { clientEntries, joined, starterPolicy } from "../support/outside.ts";
-import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 const [page, otherPage, strange] = ["https://app.example.org", "https://other.example.org", "https://evil.example"];
 const path = "Patient/amara-okafor";
 const allow = "access-control-allow-origin";
 
-let phylax: TestStack;
+let phylax: Door;
 let holder: KeyHolder;
 let token: string;
 beforeAll(async () => {
-  phylax = await sharedTestStack();
+  phylax = await startDoor();
   holder = await keyHolder("browser-app");
   const other = await keyHolder("other-app");
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { policies: [starterPolicy("treat")] },
       clientEntries({ ...keyHolderEntry(holder), corsOrigins: [page, "http://localhost:3000"] }, "TREAT", "treat", "system/*.rs"),

@@ -1,15 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
 import type { Reply, Sending } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
-import { phylaxIn } from "../cli/phylax.ts";
+import { commandIn } from "../support/in-process/command.ts";
 import { policy, rule } from "../policy/granting.ts";
 import { openLedger } from "../support/auditor.ts";
 import { LogWatch } from "../support/log-watch.ts";
 import { askAs, certificateFor, clientEntries, issuerEntry, joined, outsider, outsideToken, thumbprint } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // None but the registry may see an address. Of the synthetic patients Amara Okafor lives in Massachusetts, as her home address says.
 const desk = policy(
@@ -41,12 +38,11 @@ const world = [
   })),
 ];
 
-const home = mkdtempSync(join(tmpdir(), "phylax-residence-"));
 const watch = new LogWatch([canary]);
 const issuer = await outsider("https://residence.example", "phylax");
 const certificates = new Map<Who, CertificateFiles>();
 const tokens = new Map<Who, string>();
-let phylax: TestStack;
+let phylax: Door;
 
 /** At the origin, behind the gateway's back. */
 async function store(resource: { readonly resourceType: string; readonly id: string }): Promise<void> {
@@ -59,7 +55,7 @@ async function store(resource: { readonly resourceType: string; readonly id: str
 }
 
 beforeAll(async () => {
-  phylax = await startTestStack({ state: join(home, ".phylax") });
+  phylax = await startDoor();
   for (const resource of world) await store(resource);
   const entries = [];
   for (const who of Object.keys(policies) as Who[]) {
@@ -70,11 +66,10 @@ beforeAll(async () => {
     entries.push({ policies: [{ name: who, body: policies[who] }] });
     entries.push(clientEntries({ ...client, certificates: [thumbprint(certificate)] }, "TREAT", who, "system/*.cruds"));
   }
-  await phylax.stack.runtime.applyRegistry(joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries));
+  await phylax.applyRegistry(joined({ issuers: [issuerEntry(issuer, { purpose: { fixed: ["TREAT"] } })] }, ...entries));
 }, 120_000);
 afterAll(async () => {
   await phylax.close();
-  rmSync(home, { recursive: true, force: true });
   watch.end();
 });
 
@@ -99,9 +94,9 @@ async function named(reply: Reply): Promise<string[]> {
 }
 
 async function scopeOf(client: string) {
-  const key = join(home, ".phylax/auditors/auditor-1.jwk.json");
+  const key = phylax.dev.auditors[0]?.key ?? "";
   const when = ["--from", "2020-01-01", "--to", "2099-12-31", "--discovered", "2026-11-24"];
-  const { code, out, error } = await phylaxIn(home, "breach-scope", "--client", client, ...when, "--key", key, "--json");
+  const { code, out, error } = await commandIn(phylax.home, "breach-scope", "--client", client, ...when, "--key", key, "--json");
   if (code !== 0) throw new Error(error);
   return JSON.parse(out) as { byState: Record<string, number>; affected: { patient: string; state: string; stateRecord?: number }[] };
 }
@@ -137,7 +132,7 @@ test("every way that reads a Patient has the state on record, also where it is h
     ["Patient?_id=moved,abroad,somewhere,nowhere", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Patient/abroad/$everything", ["disclosure abroad: outside US"]],
     ["Observation?_id=of-moved&_include=Observation:subject", ["disclosure moved: VT"]],
-    // All of that birth date led there.
+    // Each patient whom the chain's first hop finds decided the answer.
     ["Observation?patient.birthdate=1980-01-02&_id=of-abroad", [`disclosure abroad: outside US, moved: VT, nowhere, somewhere: ${canary}`]],
     ["Observation/of-moved", ["disclosure moved"]],
   ] as const) {
@@ -163,7 +158,8 @@ test("a write has the state of the stored Patient on record, before and after, a
   const put = (headers: Record<string, string>) =>
     ask("desk", "Patient/moved", { method: "PUT", headers: { ...json, ...headers }, body: JSON.stringify({ ...seen, gender: "female" }) });
   const refused = await put({ "if-match": 'W/"another"' });
-  expect([refused.status, await named(refused)]).toEqual([412, ["refusal moved: VT", "disclosure moved: VT"]]);
+  expect([refused.status, await named(refused)]).toEqual([412, ["refusal moved: VT", "disclosure moved: VT"]]); // that there is another version
+
   const written = await put({});
   expect([written.status, await named(written)]).toEqual([200, ["intent moved: VT", "write moved: VT", "disclosure moved: VT"]]);
 });
@@ -173,7 +169,7 @@ test("a write that moves somebody has the state of before it in its intent, and 
   await store(patient("mover", { use: "home", state: "NH" }));
   const headers = { ...json, prefer: "return=minimal" };
   const put = await send("registry", "Patient/mover", { method: "PUT", headers, body: moving("Maine") });
-  expect([put.status, await named(put)]).toEqual([200, ["intent mover: NH", "write mover: ME", "disclosure mover: ME"]]);
+  expect([put.status, await named(put)]).toEqual([200, ["intent mover: NH", "write mover: ME", "disclosure mover: ME"]]); // that it was there
   let [before, state] = ["ME", "RI"];
   for (const type of ["batch", "transaction"]) {
     const entry = `{"resource":${moving(state)},"request":{"method":"PUT","url":"Patient/mover"}}`;

@@ -14,7 +14,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // A day's windows: none ends in the middle of a test, but at midnight UTC.
 const day = 86_400;
@@ -25,11 +25,11 @@ interface App {
   readonly certificate: CertificateFiles;
 }
 
-let phylax: TestStack;
+let phylax: Door;
 let issuer: Outsider;
 let [shared, bulk]: App[] = [];
 beforeAll(async () => {
-  phylax = await startTestStack();
+  phylax = await startDoor();
   issuer = await outsider("https://users.issuer.example", "phylax");
   const appOf = async (id: string): Promise<App> => ({ id, certificate: await certificateFor(phylax, id) });
   [shared, bulk] = [await appOf("shared-app"), await appOf("bulk-app")];
@@ -46,7 +46,7 @@ beforeAll(async () => {
     for (const grant of file.grants) Object.assign(grant.quotas, quotas);
     return file;
   };
-  await phylax.stack.runtime.applyRegistry(
+  await phylax.applyRegistry(
     joined(
       { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
       entries(shared, { default: { requests: 100, windowSeconds: day }, perSubject: { requests: 4, windowSeconds: day } }),

@@ -1,9 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
-import { Client, type FhirResource } from "fhir-kit-client";
-import { Agent } from "undici";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { r4ResourceTypes } from "#fhir/r4-types.gen";
 import type { Reply } from "../../cli/mutual-tls.ts";
@@ -20,7 +17,7 @@ import {
   thumbprint,
   type Outsider,
 } from "../support/outside.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
 
 // The request bodies of another gateway's own tests (google/fhir-gateway, Apache-2.0), whose names say which must be refused: as a patient's
 // app, and as staff of the clinic.
@@ -68,12 +65,12 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
   const scopes = { app: "patient/*.cruds", staff: "system/*.cruds", loader: "system/*.cruds" } as const;
   type Who = keyof typeof scopes;
   const certificates = new Map<Who, CertificateFiles>();
-  let phylax: TestStack;
+  let phylax: Door;
   let issuer: Outsider;
   beforeAll(async () => {
     const entry = world.map((resource) => ({ fullUrl: `https://clinic.example/fhir/${resource.resourceType}/${resource.id}`, resource }));
     writeFileSync(join(bundles, "world.json"), JSON.stringify({ resourceType: "Bundle", type: "collection", entry }));
-    phylax = await startTestStack({ bundles });
+    phylax = await startDoor({ bundles });
     issuer = await outsider("https://requests.example", "phylax");
     const entries = [];
     for (const who of ["app", "staff", "loader"] as const) {
@@ -89,7 +86,7 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
       };
       entries.push(clientEntries(client, "PATRQT", who === "loader" ? "loading" : "writers", scopes[who]));
     }
-    await phylax.stack.runtime.applyRegistry(
+    await phylax.applyRegistry(
       joined({ issuers: [issuerEntry(issuer)], policies: [policy, loading].map((body) => ({ name: body.name, body })) }, ...entries),
     );
   }, 120_000);
@@ -164,42 +161,6 @@ describe.skipIf(noSharedData)("requests of another gateway's tests (skipped when
     const { id } = JSON.parse(body("test_obs_no_subject"));
     await refused(expect, [403, 404], send("app", "PUT", `Observation/${id}`, body("test_obs_no_subject")));
   });
-
-  test(
-    "a real Synthea transaction goes through with fhir-kit-client as it comes from npm, and is found by it",
-    { timeout: 60_000 },
-    async ({ expect }) => {
-      const synthea = join(folder, "../synthea-2019");
-      const [first = ""] = readdirSync(synthea).toSorted();
-      const transaction = JSON.parse(gunzipSync(readFileSync(join(synthea, first))).toString()) as FhirResource & {
-        readonly entry: readonly { readonly resource: FhirResource }[];
-      };
-      const certificate = certificates.get("loader");
-      if (certificate === undefined) throw new Error("not set up");
-      const dispatcher = new Agent({
-        connect: { ca: readFileSync(phylax.dev.ca), cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) },
-      });
-      const client = new Client({
-        baseUrl: phylax.dev.fhir,
-        bearerToken: await outsideToken(issuer, certificate, { client_id: "loader", scope: scopes.loader }),
-        requestOptions: { dispatcher }, // Node's fetch takes it (undici)
-      });
-      type Response = FhirResource & {
-        readonly entry: readonly { readonly response: { readonly status: string; readonly location: string } }[];
-      };
-      const { entry } = (await client.transaction({ body: transaction })) as Response;
-      expect(entry.map(({ response }) => response.status.slice(0, 3))).toEqual(transaction.entry.map(() => "201"));
-      const at = transaction.entry.findIndex(({ resource }) => resource.resourceType === "Patient");
-      const id = /Patient\/(?<id>[\w.-]+)/u.exec(entry[at]?.response.location ?? "")?.groups?.["id"] ?? "";
-      expect(await client.read({ resourceType: "Patient", id })).toMatchObject({ name: transaction.entry[at]?.resource["name"] });
-      const { total } = (await client.search({
-        resourceType: "Encounter",
-        searchParams: { patient: id, _count: 1000 },
-      })) as FhirResource & { readonly total: number };
-      expect(total).toBe(transaction.entry.filter(({ resource }) => resource.resourceType === "Encounter").length); // their references to the patient were resolved
-      await dispatcher.close();
-    },
-  );
 
   test("the other files of the folder are no requests: answers, and lists that another gateway reads its access from", ({ expect }) => {
     const tried = new Set(

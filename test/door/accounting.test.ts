@@ -1,14 +1,26 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { checkLine, readProof } from "#audit/accounting-proof";
 import { readJson, type JsonObject } from "#fhir/json";
 import { validateResource } from "#fhir/validate";
 import { parseVerifierKey } from "#ledger/signed-note";
-import { phylax as command } from "../cli/phylax.ts";
+import { commandIn } from "../support/in-process/command.ts";
 import { openLedger } from "../support/auditor.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { startDoor, type Door } from "../support/in-process/door.ts";
+import type { CertificateFiles } from "../../sandbox/certificates.ts";
+import {
+  askAs,
+  certificateFor,
+  clientEntries,
+  issuerEntry,
+  joined,
+  outsider,
+  outsideToken,
+  starterPolicy,
+  thumbprint,
+} from "../support/outside.ts";
 
 const bundles = mkdtempSync(join(tmpdir(), "phylax-bundles-"));
 const link = (type: string, id: string) => ({ type, other: { reference: `Patient/${id}` } });
@@ -19,12 +31,25 @@ const observation = (id: string, patient: string) => ({
   code: { text: id },
   subject: { reference: `Patient/${patient}` },
 });
+const restricted = { system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" };
+const immunization = (id: string, patient: string) => ({
+  resourceType: "Immunization",
+  id,
+  status: "completed",
+  vaccineCode: { text: id },
+  patient: { reference: `Patient/${patient}` },
+  occurrenceDateTime: "2026-01-01",
+});
 const resources = [
   // Her record took the place of an older one, which says so too. That it took Bela's, nobody says but she.
   { resourceType: "Patient", id: "amara-okafor", link: [link("replaces", "amara-old"), link("replaces", "bela"), link("seealso", "carl")] },
   { resourceType: "Patient", id: "amara-old", active: false, link: [link("replaced-by", "amara-okafor")] },
   { resourceType: "Patient", id: "bela" },
   { resourceType: "Patient", id: "carl" },
+  { resourceType: "Patient", id: "locked", meta: { security: [restricted] } },
+  { resourceType: "Patient", id: "locked-and-quiet", meta: { security: [restricted] } },
+  immunization("of-locked", "locked"),
+  immunization("of-gone", "gone"), // whose Patient is not there any more
   observation("of-amara", "amara-okafor"),
   observation("of-old", "amara-old"),
   observation("of-bela", "bela"),
@@ -41,15 +66,29 @@ interface Line {
   }[];
 }
 
-let phylax: TestStack;
+let phylax: Door;
+let certificate: CertificateFiles;
+const issuer = await outsider("https://issuer.example", "phylax");
 beforeAll(async () => {
-  phylax = await startTestStack({ bundles });
+  phylax = await startDoor({ bundles });
+  certificate = await certificateFor(phylax, "own-app");
+  const app = { id: "own-app", kind: "patient", auth: "external", issuer: issuer.iss, externalClientId: "own-app" };
+  await phylax.applyRegistry(
+    joined(
+      { issuers: [issuerEntry(issuer)], policies: [starterPolicy("patrqt")] },
+      clientEntries({ ...app, certificates: [thumbprint(certificate)] }, "PATRQT", "patrqt", "patient/*.rs"),
+    ),
+  );
 }, 120_000);
+/** As a patient's own app. */
+const askOwn = async (patient: string, path: string) =>
+  askAs(phylax, certificate, await outsideToken(issuer, certificate, { client_id: "own-app", patient, scope: "patient/*.rs" }), path);
 afterAll(async () => {
   await phylax.close();
   rmSync(bundles, { recursive: true, force: true });
 });
 
+const command = (...args: readonly string[]) => commandIn(bundles, ...args);
 const ask = (client: string, path: string) => phylax.ask(client, path);
 async function accounting(
   client: string,
@@ -80,6 +119,8 @@ describe("an accounting of disclosures", () => {
       ["public-health", "Patient/amara-old"],
       ["public-health", "Patient/bela"],
       ["payer", "Patient/bela"],
+      ["public-health", "Immunization/of-locked"],
+      ["public-health", "Immunization/of-gone"],
     ] as const) {
       const { status, text } = await ask(client, path);
       if (status !== 200) throw new Error(`${client} ${path}: ${status} ${text}`);
@@ -183,7 +224,7 @@ describe("an accounting of disclosures", () => {
     const file = join(bundles, "suspension.json");
     const suspend = async (document: object) => {
       writeFileSync(file, JSON.stringify(document));
-      return command("accounting", "suspend", file, "--state", dirname(phylax.dev.auditors[0]?.key ?? "") + "/..");
+      return command("accounting", "suspend", file, "--state", join(phylax.home, ".phylax"));
     };
     expect(await command("accounting", "suspend", file)).toEqual({ code: 2, out: "", error: `${file} is not there\n` });
     expect(await suspend(held)).toMatchObject({ code: 2, error: expect.stringContaining("/statement") });
@@ -220,6 +261,126 @@ describe("an accounting of disclosures", () => {
     expect((await phylax.ask("privacy-officer", "Patient/bela/$disclosures", { method: "POST" })).status).toBe(405);
   });
 
+  test("it is told by the id alone, where the patient is labelled or deleted: to the officer, and to the individual", async ({
+    expect,
+  }) => {
+    for (const id of ["locked", "gone"]) {
+      expect((await ask("privacy-officer", `Patient/${id}`)).status, id).toBe(404);
+      const officer = await accounting("privacy-officer", id);
+      expect(told(officer.lines)).toEqual([`public-health Patient/${id}`]);
+      expect(officer.words).toContain("Not every link between this person's records could be confirmed");
+      expect((await askOwn(id, `Patient/${id}`)).status, id).toBe(404);
+      const reply = await askOwn(id, `Patient/${id}/$disclosures`);
+      expect(reply.status, reply.text).toBe(200);
+      expect(reply.text).toContain(`"reference":"Patient/${id}"`);
+      expect((await askOwn(id, "Patient/amara-okafor/$disclosures")).status).toBe(404);
+    }
+  });
+
+  test("two worlds: a labelled patient and one who was never there have the same empty accounting, for officer and individual", async ({
+    expect,
+  }) => {
+    const world = async (id: string) => {
+      const before = (await openLedger(phylax.dev)).length;
+      const asked = phylax.forwarded.length;
+      const replies = [
+        await ask("privacy-officer", `Patient/${id}/$disclosures`),
+        await askOwn(id, `Patient/${id}/$disclosures`),
+        await ask("patient-app", `Patient/${id}/$disclosures`),
+      ];
+      const seen = replies.map(({ status, headers, text }) => [
+        status,
+        headers["content-type"],
+        text
+          .replaceAll(id, "ID")
+          .replaceAll(/[0-9a-f]{32}/gu, "REQUEST")
+          .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/gu, "TIME"),
+      ]);
+      const events = (await openLedger(phylax.dev))
+        .slice(before)
+        .map(({ event }) => JSON.stringify([event.kind, event.outcome, event.counts, event.patients.length]))
+        .sort(); // records of one client stand in several logs
+      return JSON.stringify([seen, events, phylax.forwarded.slice(asked)]).replaceAll(id, "ID");
+    };
+    const locked = await world("locked-and-quiet");
+    expect(locked).toContain('\\"total\\":0');
+    expect(locked).toBe(await world("never-was-there1"));
+  });
+
+  test(
+    "it is paged to its end in each form, each page with its own record, and checks offline as one",
+    { timeout: 60_000 },
+    async ({ expect }) => {
+      for (let i = 0; i < 7; i++) await ask("public-health", "Patient/carl");
+      const keys = Object.values(phylax.dev.logs).flatMap((key) => ["--key", key]);
+      for (const format of ["json", "text/csv", "text/html"]) {
+        const files: string[] = [];
+        const shown: string[] = [];
+        let next: string | undefined = `Patient/carl/$disclosures?_count=3&_format=${format}`;
+        while (next !== undefined) {
+          const page: Awaited<ReturnType<typeof ask>> = await ask("privacy-officer", next);
+          expect(page.status, page.text).toBe(200);
+          expect(page.headers["phylax-receipt"]).toBeDefined();
+          files.push(join(bundles, `page-${files.length}`));
+          writeFileSync(files.at(-1) ?? "", page.text);
+          next = /^<(?<url>.*)>; rel="next"$/u.exec(page.headers["link"]?.toString() ?? "")?.groups?.["url"];
+          if (format === "json") {
+            const {
+              total,
+              link = [],
+              entry,
+            } = JSON.parse(page.text) as { total?: number; link?: { relation: string; url: string }[]; entry: { fullUrl?: string }[] };
+            expect([total, link.find(({ relation }) => relation === "next")?.url]).toEqual([undefined, next]);
+            shown.push(...entry.flatMap(({ fullUrl }) => fullUrl ?? []));
+          }
+        }
+        expect(files, format).toHaveLength(3);
+        if (format === "json") expect([shown.length, new Set(shown).size]).toEqual([7, 7]);
+        const { code, out, error } = await command("accounting", "check", ...files, ...keys);
+        expect(code, format + out + error).toBe(0);
+        expect(out).toContain("7 of 7 lines are proven");
+      }
+      const records = await openLedger(phylax.dev);
+      const pages = records.filter(({ event }) => event.kind === "accounting" && event.what?.id === "carl");
+      expect(pages.length).toBeGreaterThanOrEqual(9);
+      expect(pages.filter(({ event }) => event.what?.parameters?.some(([name]) => name === "after")).length).toBeGreaterThanOrEqual(6);
+    },
+  );
+
+  test("a page's link opens for nobody else, for no other patient, and with nothing beside it", async ({ expect }) => {
+    const { headers } = await ask("privacy-officer", "Patient/carl/$disclosures?_count=3");
+    const next = /<(.*)>/u.exec(headers["link"]?.toString() ?? "")?.[1] ?? "";
+    expect((await ask("privacy-officer", next)).status).toBe(200);
+    expect((await ask("privacy-officer", next.replace("/carl/", "/bela/"))).status).toBe(410);
+    expect((await ask("patient-app", next)).status).toBe(410);
+    expect((await ask("privacy-officer", `${next}&all=true`)).status).toBe(400);
+  });
+
+  test("repeated disclosures are summed on request, and the single ones of a sum are had by its recipient and purpose", async ({
+    expect,
+  }) => {
+    const summed = await accounting("privacy-officer", "carl", "?summed=true");
+    expect(summed.lines).toHaveLength(1);
+    expect(["number", "disclosed-in-all", "proof"].map((type) => detailOf(summed.lines[0] as Line, type))).toEqual([
+      "7",
+      "Patient 7",
+      undefined,
+    ]);
+    const single = await accounting("privacy-officer", "carl", "?recipient=public-health&purpose=PUBHLTH&all=true");
+    expect(single.lines).toHaveLength(7);
+    expect(single.lines.map(({ recorded }) => recorded).toSorted()[6]).toBe(detailOf(summed.lines[0] as Line, "last"));
+    expect((await accounting("privacy-officer", "carl", "?recipient=payer")).lines).toEqual([]);
+    const [first] = single.lines.map(({ recorded }) => recorded).toSorted();
+    expect((await accounting("privacy-officer", "carl", `?start=${first}&end=${first}`)).lines).toHaveLength(1);
+    writeFileSync(join(bundles, "summed"), summed.text);
+    expect(
+      await command("accounting", "check", join(bundles, "summed"), "--key", phylax.dev.logs[Object.keys(phylax.dev.logs)[0] ?? ""] ?? ""),
+    ).toMatchObject({
+      code: 2,
+      error: expect.stringContaining("sums have no proofs"),
+    });
+  });
+
   test("nobody else gets one: by policy and type 403, and a patient who is not theirs is as absent as one who is not there", async ({
     expect,
   }) => {
@@ -233,7 +394,7 @@ describe("an accounting of disclosures", () => {
     expect(absent[0]).toBe(404);
     for (const id of ["bela", "amara-old", "carl"])
       expect(face(await ask("patient-app", `Patient/${id}/$disclosures`)), id).toEqual(absent);
-    expect((await ask("privacy-officer", "Patient/nobody/$disclosures")).status).toBe(404);
+    expect((await accounting("privacy-officer", "nobody")).lines, "an officer learns by the id alone").toEqual([]);
     const narrow = await phylax.token("patient-app", { scope: "patient/Patient.r" });
     const headers = { authorization: `Bearer ${narrow}` };
     expect((await phylax.ask("patient-app", "Patient/amara-okafor/$disclosures", { headers })).status).toBe(403);

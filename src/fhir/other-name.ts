@@ -1,0 +1,11 @@
+import { isObject, property, textAt, valuesAt, type Json } from "./json.ts";
+import { linkBelow } from "./origin-link.ts";
+import type { FhirBase } from "./reference.ts";
+
+/** Whether a CapabilityStatement (`implementation.url`) or a page of a list (`link`) names a FHIR base that is none of these. */
+export function namesAnotherBase(answer: Json, base: FhirBase): boolean {
+  if (!isObject(answer)) return false;
+  const implementation = property(answer, "implementation");
+  const named = isObject(implementation) ? [textAt(implementation, "url")] : valuesAt(answer, ["link", "url"]);
+  return named.some((url) => typeof url === "string" && /^https?:\/\//iu.test(url) && linkBelow(base, url) === undefined);
+}

@@ -1,0 +1,174 @@
+import { DurableObject } from "cloudflare:workers";
+import { subjectOf } from "#audit/accounting";
+import type { Secret } from "#kernel/secret";
+import { fromCbor, toCbor } from "#ledger/cbor";
+import { openRow, sealRow } from "./accounting-box.ts";
+import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
+import { type LedgerEnv, readAccountingKey } from "./ledger-config.ts";
+import { putLines } from "./put-lines.ts";
+
+type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
+
+// Lines are passed on when so many bytes wait: about 3,000 lines, 50 for each shelf. Until then a look-up opens all of them.
+const WAITING_BYTES = 2_097_152;
+const BYTES_AT_ONCE = 2_097_152; // held in memory
+const SOON_MS = 1_000;
+const RETRY_MS = 30_000;
+const LATE_MS = 30 * 86_400_000; // few lines wait no longer: what a shelf lets go of after six years must not be here still
+const shelfDigits = 3;
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS batches (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS contradicted (log TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+`;
+
+interface Batch {
+  readonly id: number;
+  readonly lines: readonly ShelvedLine[];
+}
+
+/**
+ * Takes accounting lines for 64 shelves, those whose prefixes begin with the same six bits, and passes them on when there are many: however
+ * many patients an append names, real or made up, its lines are in at most 64 calls where they no longer wait in their shard. A shelf is
+ * called for dozens of lines at once. Only the ledger's own worker has a binding to it.
+ */
+export class AccountingIntake extends DurableObject<IntakeEnv> {
+  readonly #accountingKey: Secret<Uint8Array>;
+  #next: number | undefined; // when the alarm comes, once it is known
+
+  constructor(ctx: DurableObjectState, env: IntakeEnv) {
+    super(ctx, env);
+    this.#accountingKey = readAccountingKey(env);
+  }
+
+  /** Keeps lines of one log, all or none. "other": a shelf has another line in the place of one that came before, and nothing was kept. */
+  async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
+    const [first] = lines;
+    if (first === undefined) return "kept";
+    const { sql } = this.ctx.storage;
+    sql.exec(schema);
+    if (sql.exec("SELECT 1 FROM contradicted WHERE log = ?", first.log).toArray().length > 0) return "other";
+    this.#insert(lines);
+    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : LATE_MS);
+    return "kept";
+  }
+
+  /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
+  async shelve(shelves: readonly string[]): Promise<void> {
+    for (let batches = this.#batchesAfter(0); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0)) {
+      const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
+      if (left.length > 0) throw new Error("ledger: the lines are not on their shelves");
+    }
+  }
+
+  /** Passes lines on. Lines of a shelf that does not answer, or has another line in the place of one, wait on, and hold up no other shelf's. */
+  override async alarm(): Promise<void> {
+    const last = this.#lastId(); // of those that are here: none that comes meanwhile
+    let isBehind = false;
+    for (let batches = this.#batchesAfter(0, last); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0, last)) {
+      const { left, contradicted } = await this.#pass(batches, () => true);
+      isBehind ||= left.length > 0;
+      const done = batches.map(({ id }) => id);
+      this.ctx.storage.transactionSync(() => {
+        for (const log of contradicted) this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
+        for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(some);
+        for (const id of done) this.ctx.storage.sql.exec("DELETE FROM batches WHERE id = ?", id);
+      });
+    }
+    const isFull = this.#waitingBytes() >= WAITING_BYTES;
+    this.#next = undefined;
+    if (isBehind || isFull || this.#lastId() > 0) await this.#arm(isBehind ? RETRY_MS : isFull ? SOON_MS : LATE_MS);
+  }
+
+  /** `left`: lines that their shelves did not keep. `contradicted`: logs of lines in whose places others are. */
+  async #pass(
+    batches: readonly Batch[],
+    isMeant: (shelf: string) => boolean,
+  ): Promise<{ readonly left: readonly ShelvedLine[]; readonly contradicted: ReadonlySet<string> }> {
+    const lines = batches.flatMap((batch) => batch.lines).filter(({ subject }) => isMeant(shelfOf(subject)));
+    const left: ShelvedLine[] = [];
+    const mixed: ShelvedLine[] = []; // nothing of a call was kept that one log's line contradicts
+    const shelfNamed = (name: string) => this.env.ACCOUNTING_SHELF.getByName(name.slice(0, shelfDigits));
+    await putLines(
+      Map.groupBy(lines, ({ subject }) => shelfOf(subject)),
+      shelfNamed,
+      (_, some, ended) => {
+        if (ended !== "kept") (ended === "other" ? mixed : left).push(...some);
+      },
+    );
+    const contradicted = new Set<string>();
+    const byLog = Map.groupBy(mixed, ({ subject, log }) => `${shelfOf(subject)} ${log}`);
+    await putLines(byLog, shelfNamed, (_, some, ended) => {
+      if (ended !== "kept") left.push(...some);
+      if (ended === "other") for (const { log } of some) contradicted.add(log);
+    });
+    if (left.length > 0) console.error(JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }));
+    return { left, contradicted };
+  }
+
+  /** Has the alarm come after so long, or before. */
+  async #arm(milliseconds: number): Promise<void> {
+    const at = Date.now() + milliseconds;
+    this.#next ??= (await this.ctx.storage.getAlarm()) ?? Number.MAX_SAFE_INTEGER;
+    if (this.#next <= at) return;
+    this.#next = at;
+    await this.ctx.storage.setAlarm(at);
+  }
+
+  #insert(lines: readonly ShelvedLine[]): void {
+    const id = this.#lastId() + 1;
+    const plaintext = toCbor(
+      lines.map(({ log, index, line, lines: count, content, salt, path }) => [log, index, line, count, content, salt, path]),
+    );
+    const { salt, box } = sealRow(this.#accountingKey, ["intake", id], plaintext);
+    this.ctx.storage.sql.exec("INSERT INTO batches VALUES (?, ?, ?, ?)", id, box.length, salt, box);
+  }
+
+  /** The batches after one, as many as are held in memory at once; at least one if there are any. */
+  #batchesAfter(id: number, last = Number.MAX_SAFE_INTEGER): readonly Batch[] {
+    const batches: Batch[] = [];
+    if (!this.#exists()) return batches;
+    const query = "SELECT id, bytes, salt, box FROM batches WHERE id > ? AND id <= ? ORDER BY id";
+    let bytes = 0;
+    for (const row of this.ctx.storage.sql.exec<{ id: number; bytes: number; salt: ArrayBuffer; box: ArrayBuffer }>(query, id, last)) {
+      bytes += row.bytes;
+      if (batches.length > 0 && bytes > BYTES_AT_ONCE) break;
+      const sealed = { salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) };
+      batches.push({ id: row.id, lines: readBatch(openRow(this.#accountingKey, ["intake", row.id], sealed)) });
+    }
+    return batches;
+  }
+
+  #waitingBytes(): number {
+    if (!this.#exists()) return 0;
+    return this.ctx.storage.sql.exec<{ bytes: number | null }>("SELECT sum(bytes) AS bytes FROM batches").one().bytes ?? 0;
+  }
+
+  #lastId(): number {
+    if (!this.#exists()) return 0;
+    return this.ctx.storage.sql.exec<{ id: number | null }>("SELECT max(id) AS id FROM batches").one().id ?? 0;
+  }
+
+  /** A look at an intake that nothing was put into leaves no trace. */
+  #exists(): boolean {
+    return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length > 0;
+  }
+}
+
+/** The intake of a shelf: the first six bits of its prefix, in hex. */
+export const intakeOf = (shelf: string): string => (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
+
+function readBatch(plaintext: Uint8Array): readonly ShelvedLine[] {
+  const rows: unknown = fromCbor(plaintext);
+  if (!Array.isArray(rows)) throw notABatch();
+  return rows.map((row: unknown) => {
+    const [log, index, line, lines, content, salt, path] = Array.isArray(row) ? (row as unknown[]) : []; // checked below
+    const subject = content instanceof Uint8Array ? subjectOf(content) : undefined;
+    const isLine = typeof log === "string" && typeof index === "number" && typeof line === "number" && typeof lines === "number";
+    if (!isLine || subject === undefined || !(content instanceof Uint8Array) || !(salt instanceof Uint8Array)) throw notABatch();
+    if (!Array.isArray(path) || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array)) throw notABatch();
+    return { subject, log, index, line, lines, content, salt, path };
+  });
+}
+
+const notABatch = (): Error => new Error("accounting: a batch of an intake does not read back");

@@ -1,0 +1,233 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { test } from "vitest";
+import { accountingLines, subjectKey } from "#audit/accounting";
+import type { AuditEvent } from "#audit/event";
+import { instant } from "#kernel/clock";
+import { AccountingDesk } from "#platform/durable/accounting-desk";
+import { intakeOf } from "#platform/durable/accounting-intake";
+import { shelfOf, type ShelvedLine } from "#platform/durable/accounting-shelf";
+import { type LineKeepers, LedgerDrain } from "#platform/durable/ledger-drain";
+import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
+
+const desk = new AccountingDesk(ledger, () => instant(Date.now()));
+const found = async (patient: string) => {
+  const caller = { id: newId(), at: instant(Date.now()), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } };
+  return desk.linesOf({ patients: [patient], from: instant(0), to: instant(Date.now()), toldTo: "officer", count: 9, caller });
+};
+const patientOf = (event: AuditEvent, i = 0): string => event.patients[i]?.patient ?? "";
+const rowsOf = (log: string) =>
+  runInDurableObject(shard(log), (_, state) => state.storage.sql.exec("SELECT frame FROM lines").toArray().length);
+const shelfName = (patient: string) => shelfOf(subjectKey(config.subjectKey, patient));
+const shelf = (name: string) => ledger.ACCOUNTING_SHELF.getByName(name);
+const intake = (name: string) => ledger.ACCOUNTING_INTAKE.getByName(name);
+
+/** The real keepers, and who was called. */
+function counted(): { readonly keepers: LineKeepers; readonly shelves: string[]; readonly intakes: string[] } {
+  const [shelves, intakes]: [string[], string[]] = [[], []];
+  const keepers = {
+    shelves: { getByName: (name: string) => (shelves.push(name), shelf(name)) },
+    intakes: { getByName: (name: string) => (intakes.push(name), intake(name)) },
+  };
+  return { keepers, shelves, intakes };
+}
+const drain = (log: string, keepers: LineKeepers, callsMax?: number) =>
+  runInDurableObject(shard(log), async (_, { storage }) => {
+    const ends: string[] = [];
+    const one = new LedgerDrain(storage, config, log, keepers, callsMax);
+    while (ends.length < 50 && (ends.length === 0 || ends.at(-1) === "more")) ends.push(await one.run());
+    return ends;
+  });
+
+/** Lines of made-up patients of one shelf, as a shard brings them. */
+function linesFor(name: string, log: string, count: number, client = "telehealth"): ShelvedLine[] {
+  const lines: ShelvedLine[] = [];
+  for (let i = 0; lines.length < count; i++) {
+    const patient = `main/Patient/${log}-${client}-${i}`;
+    const subject = subjectKey(config.subjectKey, patient);
+    if (shelfOf(subject) !== name) continue;
+    const event = { ...disclosureOf(1), who: { client }, patients: [{ patient, counts: { Patient: 1 } }] };
+    const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+    lines.push({ subject, log, index: lines.length, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] });
+  }
+  return lines;
+}
+const linesOn = async ({ subject }: ShelvedLine) => {
+  const filter = { from: instant(0), to: instant(Date.now()) };
+  const query = { subject, after: undefined, filter, without: [] };
+  return (await shelf(shelfOf(subject)).linesAfter(query, { rows: 99, withheld: 99 })).lines;
+};
+const batchesIn = (name: string) =>
+  runInDurableObject(intake(name), (_, { storage: { sql } }) =>
+    sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'batches'").toArray().length === 0
+      ? 0
+      : sql.exec<{ n: number }>("SELECT count(*) AS n FROM batches").one().n,
+  );
+
+test("a look at an intake that nothing was put into leaves no trace", async ({ expect }) => {
+  await intake("3f").shelve(["fff"]);
+  const tables = await runInDurableObject(intake("3f"), (_, { storage: { sql } }) =>
+    sql.exec("SELECT name FROM sqlite_master WHERE name = 'batches'").toArray(),
+  );
+  expect(tables).toEqual([]);
+  expect(own(await shard(ownLog()).append([disclosureOf(1)])).count).toBe(1);
+});
+
+test("an intake passes lines on once there are many, each once, also when it fails before it forgets them", async ({ expect }) => {
+  const name = "0a7";
+  const lines = linesFor(name, ownLog(), 3);
+  await intake(intakeOf(name)).put(lines);
+  expect(await linesOn(lines[0] as ShelvedLine)).toEqual([]);
+  await runInDurableObject(intake(intakeOf(name)), async (instance, { storage }) => {
+    storage.sql.exec("CREATE TRIGGER kept BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'crash'); END");
+    expect(await failure(() => instance.alarm())).toContain("crash");
+    storage.sql.exec("DROP TRIGGER kept");
+  });
+  await evictDurableObject(intake(intakeOf(name)));
+  expect(await batchesIn(intakeOf(name))).toBe(1);
+  expect(await runDurableObjectAlarm(intake(intakeOf(name))), "it was to come, though late").toBe(true);
+  expect(await batchesIn(intakeOf(name))).toBe(0);
+  for (const line of lines) expect(await linesOn(line)).toEqual([line]);
+});
+
+test("a line that an intake has twice is on its shelf once, and two lines of one place are a contradiction", async ({ expect }) => {
+  const name = "5e9";
+  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  for (let i = 0; i < 2; i++) await intake(intakeOf(name)).put([line]);
+  await intake(intakeOf(name)).shelve([name]);
+  expect(await linesOn(line)).toEqual([line]);
+  const [fresh] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  expect(await shelf(name).put([fresh, { ...fresh, salt: new Uint8Array(32).fill(1) }])).toBe("other");
+  expect(await linesOn(fresh), "nothing was kept").toEqual([]);
+});
+
+test("an intake with two mebibytes has its alarm within seconds", { timeout: 60_000 }, async ({ expect }) => {
+  const name = "14b";
+  const [line] = linesFor(name, ownLog(), 1) as [ShelvedLine];
+  const wide = Array.from({ length: 200 }, (_, index) => ({ ...line, index, path: Array.from({ length: 9 }, () => new Uint8Array(32)) }));
+  const at = () => runInDurableObject(intake(intakeOf(name)), (_, { storage }) => storage.getAlarm());
+  await intake(intakeOf(name)).put(wide.slice(0, 1));
+  expect((await at()) ?? 0).toBeGreaterThan(Date.now() + 86_400_000);
+  for (let i = 1; i <= 30; i++) await intake(intakeOf(name)).put(wide.map((one) => ({ ...one, index: i * 1_000 + one.index })));
+  expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
+});
+
+test("another line in the place of one is found when it is passed on: it stays, its log stops, and other logs' lines go on", async ({
+  expect,
+}) => {
+  const [log, other, name] = [ownLog(), ownLog(), "2c3"];
+  const [there] = linesFor(name, log, 1, "payer") as [ShelvedLine];
+  const [line, innocent] = [
+    { ...(linesFor(name, log, 1)[0] as ShelvedLine), subject: there.subject },
+    linesFor(name, other, 1)[0] as ShelvedLine,
+  ];
+  expect(await shelf(name).put([there])).toBe("kept");
+  const forged = { ...line, content: Uint8Array.from([...line.content.subarray(0, 4), ...there.subject, ...line.content.subarray(36)]) };
+  const own = intake(intakeOf(name));
+  expect(await own.put([forged])).toBe("kept");
+  expect(await own.put([innocent])).toBe("kept");
+  await runDurableObjectAlarm(own);
+  expect(await linesOn(innocent)).toHaveLength(1);
+  expect(await batchesIn(intakeOf(name)), "neither is lost").toBe(1);
+  expect(await own.put([line]), "its shard is told when it comes again").toBe("other");
+  expect(await own.put([innocent])).toBe("kept");
+  expect(await failure(() => own.shelve([name])), "nobody gets an accounting that would lack it").toContain("not on their shelves");
+});
+
+test("what an intake keeps of a line shows neither whose nor to whom it is, and a batch in another's place does not open", async ({
+  expect,
+}) => {
+  const name = "3d5";
+  await intake(intakeOf(name)).put(linesFor(name, ownLog(), 2));
+  const told = await runInDurableObject(intake(intakeOf(name)), async (instance, { storage: { sql } }) => {
+    const rows = sql.exec<Record<string, string | number | ArrayBuffer>>("SELECT * FROM batches").toArray();
+    const text = rows.flatMap((row) =>
+      Object.values(row).map((value) => (value instanceof ArrayBuffer ? Buffer.from(value).toString("latin1") : String(value))),
+    );
+    expect(text.join()).not.toMatch(/telehealth|TREAT|baa-1|Patient/u);
+    sql.exec("UPDATE batches SET id = 77");
+    const said = await failure(() => instance.shelve([name]));
+    sql.exec("UPDATE batches SET id = 1");
+    return said;
+  });
+  expect(told).toContain("does not open");
+});
+
+test("each shelf has one intake, of its first six bits", ({ expect }) => {
+  const shelves = Array.from({ length: 4_096 }, (_, i) => i.toString(16).padStart(3, "0"));
+  const byIntake = Map.groupBy(shelves, intakeOf);
+  expect(byIntake.size).toBe(64);
+  expect([...byIntake.values()].every((names) => names.length === 64)).toBe(true);
+});
+
+// From here on: tests that leave lines in every intake.
+test(
+  "4,000 made-up patients in an append start no shelf: their lines are in 64 calls where they wait, and others' with them",
+  {
+    timeout: 120_000,
+  },
+  async ({ expect }) => {
+    const log = ownLog();
+    const [flood, bela] = [disclosureOf(4_000), disclosureOf(1)];
+    await shard(log).append([flood]);
+    await shard(log).append([bela]);
+    const { keepers, shelves, intakes } = counted();
+    expect(await drain(log, keepers)).toEqual(["done"]);
+    expect(shelves).toEqual([]);
+    expect(intakes.length).toBeLessThanOrEqual(64);
+    expect(await rowsOf(log)).toBe(0);
+    for (const patient of [patientOf(bela), patientOf(flood, 0), patientOf(flood, 3_999)]) {
+      const { lines } = await found(patient);
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatchObject({ log, patient });
+      expect(lines[0]?.proven).toBeDefined();
+    }
+  },
+);
+
+test(
+  "a flood of one client's keeps nobody else's line in the shard: so many calls bring all of it away",
+  { timeout: 300_000 },
+  async ({ expect }) => {
+    const log = ownLog();
+    for (let i = 0; i < 5; i++) await shard(log).append([disclosureOf(4_000)]);
+    const bela = disclosureOf(1);
+    await shard(log).append([bela]);
+    const { keepers, intakes } = counted();
+    const started = Date.now();
+    expect((await drain(log, keepers)).at(-1)).toBe("done");
+    expect(intakes.length).toBeLessThanOrEqual(3 * 64);
+    expect(await rowsOf(log)).toBe(0);
+    expect(Date.now() - started).toBeLessThan(120_000);
+    expect((await found(patientOf(bela))).lines).toHaveLength(1);
+  },
+);
+
+test("a drain that failed midway brings nothing twice to the intakes that have it, and all of it in the end", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(300);
+  await shard(log).append([event]);
+  const { keepers, intakes } = counted();
+  let isDown = true;
+  const flaky = (name: string) =>
+    isDown && name > "20" ? { put: () => Promise.reject(new Error("down")) } : keepers.intakes.getByName(name);
+  await runInDurableObject(shard(log), async (_, { storage }) => {
+    const one = new LedgerDrain(storage, config, log, { ...keepers, intakes: { getByName: flaky as never } });
+    expect(await one.run()).toBe("failed");
+    isDown = false;
+    expect(await one.run()).toBe("done");
+  });
+  expect(new Set(intakes).size).toBe(intakes.length);
+  for (const i of [0, 100, 299]) expect((await found(patientOf(event, i))).lines).toHaveLength(1);
+});
+
+test("lines of a shelf that does not answer wait in its intake, and hold up no other shelf's", async ({ expect }) => {
+  const log = ownLog();
+  const event = disclosureOf(12);
+  await shard(log).append([event]);
+  const ill = shelfName(patientOf(event));
+  const { keepers } = counted();
+  const shelves = { getByName: (name: string) => (name === ill ? { put: () => Promise.reject(new Error("down")) } : shelf(name)) as never };
+  expect(await drain(log, { ...keepers, shelves })).toEqual(["done"]);
+  expect(await batchesIn(intakeOf(ill))).toBeGreaterThan(0);
+  for (let i = 0; i < 12; i++) expect((await found(patientOf(event, i))).lines, `patient ${i}`).toHaveLength(1);
+});

@@ -1,0 +1,214 @@
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { test } from "vitest";
+import { accountingLines, readLine, subjectKey } from "#audit/accounting";
+import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
+import type { FoundLine, LinesAsked } from "#audit/disclosures";
+import type { AuditEvent } from "#audit/event";
+import { comparePlaces, type LinePlace, placeText } from "#audit/line-place";
+import { instant } from "#kernel/clock";
+import { AccountingDesk } from "#platform/durable/accounting-desk";
+import { shelfOf, type ShelvedLine } from "#platform/durable/accounting-shelf";
+import { config, disclosureOf, failure, ledger, newId, openAll, ownLog, shard, verifierOf } from "./worker.ts";
+
+const clock = () => instant(Date.now());
+const desk = new AccountingDesk(ledger, clock);
+const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked => ({
+  patients: [patient],
+  from: instant(0),
+  to: clock(),
+  toldTo: "officer",
+  count: 20,
+  caller: { id: newId(), at: clock(), who: { client: "privacy-officer" }, why: { purposes: ["HOPERAT"] } },
+  ...changes,
+});
+const disclosed = (patient: string, client = "telehealth", purpose = "TREAT"): AuditEvent => ({
+  ...disclosureOf(1),
+  who: { client },
+  why: { purposes: [purpose] },
+  patients: [{ patient, counts: { Observation: 2 } }],
+});
+const subjectOf = (patient: string) => subjectKey(config.subjectKey, patient);
+const shelfFor = (patient: string) => ledger.ACCOUNTING_SHELF.getByName(shelfOf(subjectOf(patient)));
+const shelved = (patient: string, log: string, index: number, event = disclosed(patient)): ShelvedLine => {
+  const [content = new Uint8Array()] = accountingLines(event, config.subjectKey);
+  return { subject: subjectOf(patient), log, index, line: 0, lines: 1, content, salt: new Uint8Array(32), path: [] };
+};
+
+/** All pages to the end. `between` runs after each page but the last. */
+async function pages(asked: LinesAsked, between: (page: number) => Promise<unknown> = () => Promise.resolve(), by = desk) {
+  const all: (readonly FoundLine[])[] = [];
+  for (let after: LinePlace | undefined, first = true; first || after !== undefined; first = false) {
+    const page = await by.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
+    all.push(page.lines);
+    after = page.next;
+    if (after !== undefined) await between(all.length);
+    if (all.length > 200) throw new Error("the pages have no end");
+  }
+  return all;
+}
+const places = (all: readonly (readonly FoundLine[])[]) => all.flat().map(placeText);
+
+test(
+  "an accounting is read to its end, each line once, while lines are drained and others come between its pages",
+  {
+    timeout: 120_000,
+  },
+  async ({ expect }) => {
+    const [one, two] = [ownLog(), ownLog()];
+    const patient = `main/Patient/${newId()}`;
+    const add = (log: string, count: number) => shard(log).append(Array.from({ length: count }, () => disclosed(patient)));
+    await add(one, 30);
+    await add(two, 25);
+    await runDurableObjectAlarm(shard(one)); // one log's lines are on the shelf, the other's still in the shard
+    const asked = asking(patient);
+    const all = await pages(asked, async (page) => {
+      await add(one, 3);
+      await add(two, 3);
+      if (page === 1) await runDurableObjectAlarm(shard(two));
+      if (page === 2) for (const log of [one, two]) await runDurableObjectAlarm(shard(log));
+    });
+    const shown = places(all);
+    expect(new Set(shown).size).toBe(shown.length);
+    expect(shown.length, "those that came later are of another accounting: its end is the first page's time").toBe(55);
+    expect(all.map((page) => page.length)).toEqual([20, 20, 15]);
+    for (const line of all.flat()) {
+      const proof = readProof(writeProof(line) ?? "");
+      if (!proof.ok) throw new Error(placeText(line));
+      expect(checkLine(proof.value, verifierOf(line.log))).toMatchObject({ ok: true, value: { says: { recipient: "telehealth" } } });
+    }
+    expect(all.flatMap((page) => page.toSorted(comparePlaces).map(placeText))).toEqual(
+      shown.length === 55
+        ? all
+            .flatMap((page) => page.toSorted(comparePlaces))
+            .toSorted(comparePlaces)
+            .map(placeText)
+        : [],
+    );
+  },
+);
+
+test("each page is on record before it is read, with the place that it goes on from", async ({ expect }) => {
+  const patient = `main/Patient/${newId()}`;
+  await shelfFor(patient).put(Array.from({ length: 45 }, (_, index) => shelved(patient, "s1-2026h1", index)));
+  const asked = asking(patient);
+  expect((await pages(asked)).map((page) => page.length)).toEqual([20, 20, 5]);
+  const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
+  const half = ownLog().split("-")[1] ?? "";
+  const records = (await Promise.all(Array.from({ length: 64 }, (_, i) => openAll(`s${i}-${half}`, auditor)))).flat();
+  const own = records.filter((record) => record?.event.kind === "accounting" && record.event.patients[0]?.patient === patient);
+  const told = own.map(
+    (record) => record?.event.what?.parameters?.map(([name, value]) => `${name}=${value.replaceAll(" ", "")}`).join() ?? "",
+  );
+  expect(told.toSorted()).toEqual(["", "after=s1-2026h1/20/-1", "after=s1-2026h1/40/-1"]);
+  const unrecorded = new AccountingDesk(
+    { ...ledger, LEDGER_SHARD: { getByName: () => ({ append: () => Promise.reject(new Error("down")) }) } as never },
+    clock,
+  );
+  expect(await failure(() => unrecorded.linesOf({ ...asked, after: { log: "s1-2026h1", index: 19, line: 0 } }))).toBe("down");
+});
+
+test("what is excluded, out of the time, or not asked for is left out before it is counted: pages are full", async ({ expect }) => {
+  const patient = `main/Patient/${newId()}`;
+  const at = (index: number) => instant(Date.UTC(2026, 6, 1) + index * 1_000);
+  const line = (index: number) =>
+    shelved(patient, "s1-2026h2", index, {
+      ...disclosed(patient, index % 5 === 0 ? "agency" : "telehealth", index % 5 === 0 ? "PUBHLTH" : "TREAT"),
+      at: at(index),
+    });
+  await shelfFor(patient).put(Array.from({ length: 200 }, (_, index) => line(index)));
+  const sizes = async (changes: Partial<LinesAsked>) => (await pages(asking(patient, changes))).map((page) => page.length);
+  expect(await sizes({ excluded: {} })).toEqual([20, 20]);
+  expect(await sizes({ recipient: "agency" })).toEqual([20, 20]);
+  expect(await sizes({ purpose: "PUBHLTH", count: 39 })).toEqual([39, 1]);
+  expect(await sizes({ from: at(10), to: at(30) })).toEqual([20, 1]);
+  expect(await sizes({ from: at(10), to: at(30), excluded: {} })).toEqual([5]);
+  expect(await sizes({ from: at(10.5), to: at(10.9) })).toEqual([0]);
+});
+
+test("a page reads no more rows than it may, and the next one goes on behind them", async ({ expect }) => {
+  const patient = `main/Patient/${newId()}`;
+  const line = (index: number) => shelved(patient, "s1-2026h1", index, disclosed(patient, "a", index % 100 === 99 ? "PUBHLTH" : "TREAT"));
+  await shelfFor(patient).put(Array.from({ length: 400 }, (_, index) => line(index)));
+  const all = await pages(asking(patient, { excluded: {} }), undefined, new AccountingDesk(ledger, clock, 150));
+  expect(all.map((page) => page.map(({ index }) => index))).toEqual([[99], [199, 299], [399]].map((page) => page));
+});
+
+test("a page ends where its proofs have no more room, and none is lost", { timeout: 120_000 }, async ({ expect }) => {
+  const log = ownLog();
+  const patient = `main/Patient/${newId()}`;
+  const wide = () => {
+    const event = disclosureOf(499);
+    const patients = [
+      { patient, counts: { Patient: 1 } },
+      ...event.patients.map((one) => ({ ...one, patient: `${one.patient}${"x".repeat(20)}` })),
+    ];
+    return { ...event, patients };
+  };
+  for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
+  const asked = asking(patient, { count: 1_000 });
+  const all = await pages(asked);
+  expect(all.length).toBeGreaterThan(1);
+  const bytes = all.map((page) => page.reduce((sum, { proven }) => sum + (proven?.leaf.length ?? 0) + (proven?.note.length ?? 0), 0));
+  expect(Math.max(...bytes)).toBeLessThanOrEqual(3_145_728);
+  expect(new Set(places(all)).size).toBe(70);
+  expect(all.flat().every(({ proven }) => proven !== undefined)).toBe(true);
+});
+
+test("lines of several records of one individual are merged, and a fault on one page loses none of the next", async ({ expect }) => {
+  const patients = Array.from({ length: 3 }, () => `main/Patient/${newId()}`);
+  for (const [i, patient] of patients.entries())
+    await shelfFor(patient).put(Array.from({ length: 30 }, (_, index) => shelved(patient, `s${i % 2}-2026h1`, 3 * index + i)));
+  let calls = 0;
+  const flaky = {
+    getByName: (name: string) => {
+      calls += 1;
+      if (calls % 11 === 0) throw new Error("made to fail by the test");
+      return ledger.ACCOUNTING_SHELF.getByName(name);
+    },
+  };
+  const flakyDesk = new AccountingDesk({ ...ledger, ACCOUNTING_SHELF: flaky as never }, clock);
+  const asked = asking(patients[0] ?? "", { patients });
+  const shown: string[] = [];
+  let faults = 0;
+  for (let after: LinePlace | undefined, isDone = false; !isDone && faults < 20;) {
+    try {
+      const page = await flakyDesk.linesOf({ ...asked, after, caller: { ...asked.caller, id: newId() } });
+      shown.push(...page.lines.toSorted(comparePlaces).map(placeText));
+      after = page.next;
+      isDone = after === undefined;
+    } catch {
+      faults += 1;
+    }
+  }
+  expect(faults).toBeGreaterThan(0);
+  expect(shown).toHaveLength(90);
+  expect(new Set(shown).size).toBe(90);
+});
+
+test("sums tell the first, the number and the last, each recipient and purpose of each record once on a page, without proofs", async ({
+  expect,
+}) => {
+  const patient = `main/Patient/${newId()}`;
+  const at = (index: number) => instant(Date.UTC(2026, 6, 1) + index * 1_000);
+  const event = (index: number) => ({ ...disclosed(patient, index < 50 ? "a" : "b", "PUBHLTH"), at: at(index) });
+  await shelfFor(patient).put(Array.from({ length: 60 }, (_, index) => shelved(patient, "s1-2026h2", index, event(index))));
+  const [page = [], ...more] = await pages(asking(patient, { summed: true }));
+  expect(more).toEqual([]);
+  expect(page.map((line) => [readLine(line.content)?.recipient, line.index, line.sum, line.proven])).toEqual([
+    ["a", 0, { number: 50, last: { log: "s1-2026h2", index: 49, line: 0, at: at(49) }, counts: { Observation: 100 } }, undefined],
+    ["b", 50, { number: 10, last: { log: "s1-2026h2", index: 59, line: 0, at: at(59) }, counts: { Observation: 20 } }, undefined],
+  ]);
+  const parts = await pages(asking(patient, { summed: true }), undefined, new AccountingDesk(ledger, clock, 40));
+  expect(parts.map((one) => one.map((line) => [readLine(line.content)?.recipient, line.sum?.number]))).toEqual([
+    [["a", 40]],
+    [
+      ["a", 10],
+      ["b", 10],
+    ],
+  ]);
+});
+
+test("a page of no lines, of too many, or of nobody's is refused", async ({ expect }) => {
+  for (const changes of [{ count: 0 }, { count: 1_001 }, { count: 1.5 }, { patients: [] }])
+    expect(await failure(() => desk.linesOf(asking("main/Patient/1", changes)))).toContain("accounting: ");
+});

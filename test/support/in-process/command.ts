@@ -1,0 +1,28 @@
+import { runCommand } from "../../../cli/run-command.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+/** Runs `phylax` in this process, as in a folder: below it, `.phylax/dev.json` is found. A door's is its `home`. One at a time. */
+export async function commandIn(folder: string, ...args: readonly string[]): Promise<Ran> {
+  const { log, error } = console;
+  const cwd = Object.getOwnPropertyDescriptor(process, "cwd") ?? {};
+  const before = process.env["INIT_CWD"];
+  const [said, complained]: [string[], string[]] = [[], []];
+  console.log = (...words: unknown[]) => void said.push(`${words.map(String).join(" ")}\n`);
+  console.error = (...words: unknown[]) => void complained.push(`${words.map(String).join(" ")}\n`);
+  process.env["INIT_CWD"] = folder;
+  process.cwd = () => folder;
+  try {
+    const code = await runCommand(args);
+    return { code, out: said.join(""), error: complained.join("") };
+  } finally {
+    Object.assign(console, { log, error });
+    Object.defineProperty(process, "cwd", cwd);
+    if (before === undefined) delete process.env["INIT_CWD"];
+    else process.env["INIT_CWD"] = before;
+  }
+}
