@@ -117,9 +117,9 @@ export const origins = sqliteTable("origins", {
   credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
   forwardClientCert: integer("forward_client_cert", { mode: "boolean" }).notNull().default(false),
   signInAt: text("sign_in_at").references(() => issuers.iss),
+  alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
   transactions: text("transactions", { enum: ["atomic", "partial"] }),
   honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
-  alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
 });
 
 export const grants = sqliteTable(
