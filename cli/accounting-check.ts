@@ -8,6 +8,7 @@ import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { countsText } from "#gateway/accounting-told";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
+import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence as wordsOf } from "./ledger-report.ts";
 import { readerAt } from "./reader-at.ts";
@@ -80,7 +81,8 @@ async function tellHistory(ledger: string, checkpoints: readonly Checkpoint[], k
   for (const [origin, since] of Map.groupBy(checkpoints, (checkpoint) => checkpoint.origin)) {
     const verifier = keyOfLog(keys, origin.slice(origin.lastIndexOf("/") + 1));
     if (verifier === undefined) continue; // then no line of it was good
-    const result = await verifyLog(readerAt(ledger, logOf(verifier)), verifier, { since });
+    const reader = readerAt(ledger, logOf(verifier));
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { since }));
     if (result.ok)
       console.log(`${logOf(verifier)}: the ledger, whole at ${result.value.size} leaves, has the proofs' checkpoints in its past`);
     else console.log(printable(`${logOf(verifier)}: WRONG: ${wordsOf(result.error)}`));

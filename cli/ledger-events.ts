@@ -12,6 +12,7 @@ import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
 import type { AuditorSource } from "./auditor-source.ts";
 import { CheckedLog } from "./checked-log.ts";
+import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { LeafOpener, type Unopened } from "./leaf-opener.ts";
 import { logOf } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
@@ -56,7 +57,7 @@ export async function* eventsOf(source: AuditorSource): AsyncGenerator<EventOnRe
   const { wrong, logs } = await logsOf(source);
   if (wrong !== undefined) yield { log: ROOT_LOG, wrong };
   for (const { verifier, since } of logs) {
-    const checked = await CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since);
+    const checked = await onceMoreIfLate(() => CheckedLog.check(source.readerOf(logOf(verifier)), verifier, since));
     if (!checked.ok) {
       yield { log: logOf(verifier), wrong: sentence(checked.error) };
       continue;

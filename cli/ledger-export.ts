@@ -13,7 +13,7 @@ import { keysFile, keysText, verifyFolder } from "./ledger-folder.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keysWithRoot, rootKeyOf } from "./ledger-root.ts";
-import { CHECKPOINT_LAG_MS } from "./ledger-verify.ts";
+import { CHECKPOINT_LAG_MS } from "./late-checkpoint.ts";
 
 export const ledgerExportUsage = "phylax ledger export DIR [URL] [--key VKEY]… [--keys DEV.JSON]…";
 

@@ -1,22 +1,19 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openCheckpoint } from "#ledger/checkpoint";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/signed-note";
-import { type Claims, type Finding, verifyLog } from "#ledger/verify";
+import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "./ledger-folder.ts";
+import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, logOf, Misuse, readWitnessKey, tellFault } from "./ledger-keys.ts";
 import { tell } from "./ledger-report.ts";
 import { type Place, rootKeyOf, verifyLogs } from "./ledger-root.ts";
 
 export const ledgerVerifyUsage =
   "phylax ledger verify [URL|DIR] [--key VKEY]… [--keys DEV.JSON]… [--witness VKEY]… [--log NAME]… [--since CHECKPOINT_FILE]… [--receipt RECEIPT]…";
-
-/** A checkpoint is signed at most once a second and may be cached for one: a receipt can be this much ahead of it. */
-export const CHECKPOINT_LAG_MS = 2200;
 
 /**
  * Checks every log whose public key is known, over HTTP or in an exported folder, and says what is wrong with which object. Keys come
@@ -40,19 +37,11 @@ export async function ledgerVerify(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What a log's checkpoint, which may be a second old, has not reached yet: a receipt's leaf, or a checkpoint that the root log has. */
-const mayBeLate = ({ object, problem }: Finding): boolean =>
-  object === "checkpoint" && (problem.startsWith("does not reach the receipt") || problem.startsWith("is behind an earlier checkpoint"));
-
 const servedPlace = (url: string): Place => ({
   readerOf: (log) => httpLog(url, log),
   async verify(reader, verifier, claims, rules) {
     const name = logOf(verifier);
-    let result = await verifyLog(reader, verifier, claims, rules);
-    if (!result.ok && mayBeLate(result.error)) {
-      await wait(CHECKPOINT_LAG_MS);
-      result = await verifyLog(reader, verifier, claims, rules);
-    }
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, claims, rules));
     return result.ok ? { name, good: result.value } : { name, wrong: result.error };
   },
 });

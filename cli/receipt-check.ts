@@ -7,6 +7,7 @@ import { openInclusionNote } from "#ledger/inclusion-note";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import type { Verifier } from "#ledger/signed-note";
 import { verifyLog } from "#ledger/verify";
+import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";
 import { sentence } from "./ledger-report.ts";
 import { keyOfLog } from "./ledger-root.ts";
@@ -76,7 +77,8 @@ async function check(text: string, keys: readonly Verifier[], { proof, checkpoin
   if (conflict !== undefined) return { ...about, shown, wrong: conflict };
   if (ledger !== undefined) {
     const since = [proven, other].filter((one) => one !== undefined);
-    const result = await verifyLog(readerAt(ledger, receipt.log), verifier, { receipts: [receipt], since });
+    const reader = readerAt(ledger, receipt.log);
+    const result = await onceMoreIfLate(() => verifyLog(reader, verifier, { receipts: [receipt], since }));
     if (!result.ok) return { ...about, shown, wrong: sentence(result.error) };
     const { size, root } = result.value;
     return { ...about, shown: [...shown, `leaf and frame are in the ledger, whole at ${size} leaves, root ${toBase64(root)}`] };

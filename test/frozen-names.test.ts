@@ -29,6 +29,7 @@ const names = namesIn(sources);
 
 test("every kind of frozen name is held, and holds some", () => {
   expect(new Set(Object.keys(frozen))).toEqual(new Set([...nameKinds, "dev.json keys"]));
+  expect(frozen["dev.json keys"].length, "test/e2e/old-state.test.ts compares them").toBeGreaterThan(50);
   for (const kind of nameKinds) if (kind !== "log calls without an event") expect(frozen[kind].length, kind).toBeGreaterThan(0);
 });
 

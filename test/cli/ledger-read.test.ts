@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -220,4 +222,24 @@ test("misuse is 2: no key, a public key, times that are none, a patient by name"
     expect(error).not.toContain("Amara");
     expect(error).toContain("usage: phylax ledger read");
   }
+});
+
+test("a served checkpoint that is a second behind the root log is asked for once more, before the log is called wrong", async ({
+  expect,
+}) => {
+  const { root, key: rootKey } = rootOf(log);
+  const earlier = (await logOfEvents([[first]])).objects.get("checkpoint");
+  let asked = 0;
+  const server = createServer(({ url = "" }, response) => {
+    const [, name, ...rest] = url.split("/");
+    const path = rest.join("/");
+    const isLate = name !== "root" && path === "checkpoint" && (asked += 1) === 1;
+    const bytes = isLate ? earlier : (name === "root" ? root : log).objects.get(path);
+    response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo; // a listening TCP server has one
+  const { code, error, out } = await phylax("ledger", "read", `http://127.0.0.1:${port}`, "--log-key", rootKey, "--key", key, "--json");
+  server.close();
+  expect([code, error, out.split("\n").length, asked]).toEqual([0, "", events.length + 1, 2]);
 });
