@@ -1,6 +1,12 @@
 import { test } from "vitest";
+import { elementsOf, isResourceType } from "#fhir/elements";
+import { r4Ties } from "#fhir/r4-ties.gen";
 import { parsePolicyDocument } from "#policy/document";
 import type { PolicyRule } from "#policy/schema";
+import { readPath } from "#policy/path";
+import { everything, shownBy } from "#policy/shown";
+import { tiesOf } from "#policy/ties";
+import { compileView } from "#policy/view";
 import { policy, rule } from "./granting.ts";
 
 const published = (type: PolicyRule["types"][number], show: PolicyRule["show"], more: Partial<PolicyRule> = {}) => {
@@ -54,4 +60,24 @@ test.for<readonly [PolicyRule["types"][number], PolicyRule["show"]]>([
   ["Task", ["status", "intent", "for", "description"]],
 ])("an update of %s that shows both or neither of what is tied is published: %j", ([type, show], { expect }) => {
   expect(published(type, show)).toBe("published");
+});
+
+test("each pair that is checked together is refused by its first element alone, and a view of everything ties nothing", ({ expect }) => {
+  const none = { all: false, urls: new Set<string>() };
+  for (const type of Object.keys(r4Ties).filter(isResourceType)) {
+    expect(tiesOf(compileView(type, everything, none)), type).toEqual([]);
+    for (const text of (r4Ties[type] ?? "").split(" ")) {
+      const [key = "", paths = ""] = text.split(":");
+      const first = paths.split(",").find((path) => !path.includes("*")) ?? "";
+      // A resource inside is cut by its own rule; modifier elements are always shown.
+      const isShownAnyway = (path: string) => elementsOf(type).get(path.split(".")[0] ?? "")?.isModifier === true;
+      if (first === "" || first.startsWith("entry.resource") || paths.split(",").every((path) => path === first || isShownAnyway(path)))
+        continue;
+      const ties = tiesOf(compileView(type, shownBy(readPath(first)), none));
+      expect(
+        ties.map((tie) => tie.key),
+        `${type} ${text}`,
+      ).toContain(key);
+    }
+  }
 });
