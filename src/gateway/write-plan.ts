@@ -1,21 +1,20 @@
-import type { FhirBase } from "#fhir/reference";
-
 import { utf8 } from "#fhir/bytes";
 import { conditionalReferences } from "#fhir/batch";
-import { concernedBy, ownersOf } from "#fhir/compartment";
+import { allConcernedBy, type Nesting } from "#fhir/compartment";
 import { readCriteria, type InteractionRefusal } from "#fhir/interaction";
 import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json";
 import type { PatchRefusal } from "#fhir/json-patch";
 import type { OriginWrite } from "#fhir/ports";
 import type { WriteConditions } from "#fhir/preconditions";
 import { readQuery, type QueryRefusal } from "#fhir/query";
+import { patientsNamedIn, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { patientsMax, type Naming } from "#phi/disclosure";
 import { mergeBody, patchShown, type BodyRefusal } from "#phi/merge-body";
 import { originUrls, type Bases } from "#phi/origin-urls";
 import { cutResource, type CutRefusal } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
-import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
+import { evaluateWrite, type Change, type PlainWrite, type ResultFault, type WriteGrant } from "#policy/evaluate-write";
 import type { PolicyRefusal } from "#policy/grant";
 import { etagOf } from "./etag.ts";
 import type { OriginRefusal } from "./forward.ts";
@@ -37,10 +36,8 @@ export type PlanRefusal =
   | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
   /** It is not the version that the client has seen, or has none that a write could be held to. */
   | { readonly reason: "version_not_current" | "version_missing" }
-  /** What becomes of it is outside what may be written, or would be another patient's. */
-  | { readonly reason: "result_outside_access" | "result_changes_patient" }
-  /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
-  | { readonly reason: "result_widens_access" }
+  /** What becomes of it, or of a resource inside it, may not be. */
+  | { readonly reason: ResultFault }
   /** The origin is not known to heed the version that a DELETE is held to. */
   | { readonly reason: "delete_not_conditional" }
   /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
@@ -141,18 +138,18 @@ async function planCreate(
   const context = {
     bases: { origin: base, public: base },
     sources: new WeakMap<JsonObject, JsonObject>(),
-    viewInside: (inside: JsonObject) => grant.value.writableInside(inside, base),
+    viewInside: (inside: JsonObject, nesting: Nesting) => grant.value.writableInside(inside, base, nesting),
     mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
   };
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
-  if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_outside_access" });
-  if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens_access" });
-  if (conditionalReferences(merged.value).length > 0) return err({ reason: "conditional_reference_not_supported" });
-  const { patients, unnamed } = concernedBy(merged.value, [base]);
-  const concerned = { patients: new Set(patients), unseen: new Set<string>(), room: 0, unnamed };
+  const { resource, changes } = merged.value;
+  const fault = faultIn(changes, grant.value, base);
+  if (fault !== undefined) return err({ reason: fault });
+  if (conditionalReferences(resource).length > 0) return err({ reason: "conditional_reference_not_supported" });
+  const concerned = concernedByCreate(resource, base);
   if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
-  return ok({ kind: "send", write: { method: "POST", path: type, body: JSON.stringify(merged.value) }, type, id: undefined, concerned });
+  return ok({ kind: "send", write: { method: "POST", path: type, body: JSON.stringify(resource) }, type, id: undefined, concerned });
 }
 
 async function planChange(
@@ -197,19 +194,16 @@ function decideChange(
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
-  const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
+  const viewInside = (inside: JsonObject, nesting: Nesting) => grant.writableInside(inside, origin, nesting);
   const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
-  const context = { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" };
-  const merged = mergeBody(submitted.value, { stored, shown }, view, context);
+  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" });
   if (!merged.ok) return merged;
-  const result = merged.value;
+  const { resource: result, changes } = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
   if (conditionalReferences(result).some((reference) => !standing.has(reference)))
     return err({ reason: "conditional_reference_not_supported" });
-  if (!sameOwners(stored, result, origin)) return err({ reason: "result_changes_patient" });
-  if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
-    return err({ reason: "result_outside_access" });
-  if (grant.widens(stored, result)) return err({ reason: "result_widens_access" });
+  const fault = faultIn(changes, grant, origin);
+  if (fault !== undefined) return err({ reason: fault });
   return send({ method: "PUT", path, version, body: JSON.stringify(result) }, submitted.value, result);
 }
 
@@ -242,7 +236,7 @@ function standingIn(
   const cut = cutResource(stored, shownBy, {
     bases,
     urls: originUrls(bases),
-    viewInside: (inside) => seen.viewInside(inside, bases.origin),
+    viewInside: (inside, nesting) => seen.viewInside(inside, bases.origin, nesting),
     mayLinkTo: (other) => seen.mayLinkTo(other, bases.origin),
     note: (shown, from) => void sources.set(shown, from),
   });
@@ -262,24 +256,37 @@ function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject, polic
   return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
 }
 
-function sameOwners(stored: JsonObject, result: JsonObject, base: FhirBase): boolean {
-  const [before, after] = [ownersOf(stored, base), ownersOf(result, base)];
-  return before.size === after.size && [...before].every((owner) => after.has(owner));
+/** The first thing that may not become of the resource, or of one inside it. */
+function faultIn(changes: readonly Change[], { faultOf }: WriteGrant, base: FhirBase): ResultFault | undefined {
+  for (const change of changes) {
+    const fault = faultOf(change, base);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
-/** What its writer sees in the row and sends is known; what else the row and the result name only hidden elements do. */
+/** Whom a new resource and those inside it are about, and whom else it names: its writer said it all. */
+function concernedByCreate(resource: JsonObject, base: string): ConcernedBy {
+  const { patients, unnamed } = allConcernedBy(resource, [base]);
+  return { patients: new Set([...patients, ...patientsNamedIn(resource, [base])]), unseen: new Set(), room: 0, unnamed };
+}
+
+/**
+ * Whom the row, what becomes of it and the resources inside these are about, and whom else the body names. What its writer sees in the row and
+ * sends is known; what else the row and the result name only hidden elements do.
+ */
 function concernedByChange(
   { stored, named }: Row,
   sent: JsonObject | undefined,
   result: JsonObject | undefined,
-  bases: Bases,
+  { origin, public: own }: Bases,
 ): ConcernedBy {
-  const about = (resource: JsonObject | undefined) =>
-    resource === undefined ? undefined : concernedBy(resource, [bases.origin, bases.public]);
-  const all = [about(stored), about(result)];
+  const bases = [origin, own];
+  const all = [stored, result].flatMap((resource) => (resource === undefined ? [] : [allConcernedBy(resource, bases)]));
   const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
-  for (const patient of about(sent)?.patients ?? []) known.add(patient);
-  const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one?.patients ?? [])]);
+  if (sent !== undefined)
+    for (const patient of [...allConcernedBy(sent, bases).patients, ...patientsNamedIn(sent, bases)]) known.add(patient);
+  const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one.patients)]);
   const unseen = new Set([...patients].filter((patient) => !known.has(patient)));
-  return { patients, unseen, room: unseenMax, unnamed: all.some((one) => one?.unnamed === true) };
+  return { patients, unseen, room: unseenMax, unnamed: all.some(({ unnamed }) => unnamed) };
 }

@@ -46,8 +46,11 @@ export class Discloser {
     this.#bases = bases;
     const urls = originUrls(bases);
     const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, bases.origin);
-    this.#context = { bases, urls, mayLinkTo, viewInside: (inside) => grant.viewInside(inside, bases.origin) };
-    this.#contextOf = (brought) => ({ ...this.#context, viewInside: (inside) => grant.viewInside(inside, bases.origin, brought) });
+    this.#context = { bases, urls, mayLinkTo, viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting) };
+    this.#contextOf = (brought) => ({
+      ...this.#context,
+      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, brought),
+    });
   }
 
   /** The answer to a read. */

@@ -1,3 +1,4 @@
+import type { Nesting } from "#fhir/compartment";
 import { isAskedFor } from "#fhir/asked";
 import { isResourceType } from "#fhir/elements";
 import type { Interaction, Reading } from "#fhir/interaction";
@@ -123,7 +124,7 @@ interface Views {
   /** Beyond which nothing is wanted (`_elements`). */
   readonly elements: ReadonlySet<string> | undefined;
   readonly view: ResourceView | undefined;
-  readonly inside: (resource: JsonObject) => ResourceView | undefined;
+  readonly inside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
@@ -137,7 +138,7 @@ function toRead({ policy, access }: Explained, reading: Reading, resource: JsonO
     isAsked: isAskedFor(resource, asked, bases.origin),
     elements,
     view: viewOf(resource, bases.origin),
-    inside: (inside) => viewInside(inside, bases.origin),
+    inside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
 }
@@ -146,6 +147,6 @@ function toWrite({ policy, access }: Explained, write: PlainWrite, resource: Jso
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  const inside = (inside: JsonObject) => writableInside(inside, bases.origin);
+  const inside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
   return { ...none, view: writable(resource, bases.origin), inside, mayLinkTo: () => true };
 }

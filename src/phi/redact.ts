@@ -1,4 +1,4 @@
-import { ownerPathsOf, ownersNamed, type Concerned } from "#fhir/compartment";
+import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/compartment";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
 import { mentionOf, patientIn, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -16,7 +16,7 @@ export interface CutContext {
   readonly bases: Bases;
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
-  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   /** Whether the other record that a Patient is linked to may be told; one that may not stands as masked (DESIGN §6). */
   readonly mayLinkTo: (other: JsonObject) => boolean;
   /** Told of every object that leaves, and what it was cut from. */
@@ -158,7 +158,7 @@ class Cutter {
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
     if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
     const permitted = list.filter(isObject).flatMap((inside) => {
-      const view = this.#context.viewInside(inside);
+      const view = this.#context.viewInside(inside, "contained");
       return view === undefined ? [] : [{ inside, view }];
     });
     const cutAll = (of: typeof permitted) => {
@@ -330,7 +330,7 @@ class Cutter {
   #inside(value: Json, repeats: boolean): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     const items = (isArray(value) ? value : [value]).flatMap((item) => {
-      const view = isObject(item) ? this.#context.viewInside(item) : undefined;
+      const view = isObject(item) ? this.#context.viewInside(item, "entry") : undefined;
       const cut = isObject(item) && view !== undefined ? new Cutter(this.#context, item, view).cut() : undefined;
       if (cut === undefined) {
         this.#withheld += 1;
