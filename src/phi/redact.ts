@@ -38,7 +38,7 @@ export type CutRefusal = "modifier_extension" | "implicit_rules" | "malformed";
 
 /** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
 export function cutResource(resource: JsonObject, view: ResourceView, context: CutContext): Result<CutResource, CutRefusal> {
-  const cutter = new Cutter(context, resource, view);
+  const cutter = new Cutter(context, resource, view, new Map());
   const cut = cutter.cut();
   return cut === undefined ? err(cutter.fault ?? "malformed") : ok(cut);
 }
@@ -56,6 +56,8 @@ export function siblingView(extensions: ExtensionList): ObjectView {
 
 type Members = Record<string, Json>;
 type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
+
+type Entries = Map<JsonObject, CutResource | undefined>;
 
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
 const containedMax = 200;
@@ -86,6 +88,8 @@ class Cutter {
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
+  /** What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry of it once. */
+  readonly #entries: Entries;
   readonly #contained: readonly CutResource[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
@@ -101,12 +105,14 @@ class Cutter {
   /** It, and resources inside it that are not contained. */
   #records = 1;
 
-  constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
+  /** @param container of a contained resource: which others of its container it may refer to. */
+  constructor(context: CutContext, resource: JsonObject, view: ResourceView, entries: Entries, container?: ReadonlySet<string>) {
     this.#context = context;
     this.#bases = [context.bases.origin, context.bases.public];
     this.#resource = resource;
     this.#isContained = container !== undefined;
     this.#view = view;
+    this.#entries = entries;
     this.#contained = container === undefined ? this.#cutContained() : [];
     this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
   }
@@ -163,7 +169,7 @@ class Cutter {
     });
     const cutAll = (of: typeof permitted) => {
       const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, fragments).cut() }));
+      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, this.#entries, fragments).cut() }));
     };
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
@@ -330,8 +336,7 @@ class Cutter {
   #inside(value: Json, repeats: boolean): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     const items = (isArray(value) ? value : [value]).flatMap((item) => {
-      const view = isObject(item) ? this.#context.viewInside(item, "entry") : undefined;
-      const cut = isObject(item) && view !== undefined ? new Cutter(this.#context, item, view).cut() : undefined;
+      const cut = isObject(item) ? this.#entry(item) : undefined;
       if (cut === undefined) {
         this.#withheld += 1;
         return [];
@@ -342,6 +347,15 @@ class Cutter {
       return [cut.resource];
     });
     return repeats ? items : items[0];
+  }
+
+  /** Cut once, whatever holds it: nothing in it refers to what is around it. */
+  #entry(resource: JsonObject): CutResource | undefined {
+    if (this.#entries.has(resource)) return this.#entries.get(resource);
+    const view = this.#context.viewInside(resource, "entry");
+    const cut = view && new Cutter(this.#context, resource, view, this.#entries).cut();
+    this.#entries.set(resource, cut);
+    return cut;
   }
 
   /** Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result is valid and says so. */
