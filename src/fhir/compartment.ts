@@ -26,6 +26,10 @@ const joined = (...tables: readonly Readonly<Record<string, string>>[]): Readonl
 const ownerPaths = joined(r4Owners);
 const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
 
+/** The elements of a type by which anything here is decided about whose a resource is: the first step of each path. */
+export const namingElements = (type: string): readonly string[] =>
+  [owners, participants, concerned, involved].flatMap((table) => (table.get(type) ?? []).map(([first = ""]) => first));
+
 /** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
   const table = part === "owner" ? ownerPaths : anyPaths;

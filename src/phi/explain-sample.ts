@@ -31,6 +31,7 @@ const refusals: Readonly<Record<CutRefusal, string>> = {
   modifier_extension: "it holds a modifier extension that no rule names, which could negate what is shown",
   implicit_rules: "it has implicitRules, which could negate what is shown",
   malformed: "it has not the structure of R4",
+  too_many_patients: "it names more patients than one record has room for",
 };
 
 // Addresses of nobody: what is below the origin's base is shown below the gateway's.

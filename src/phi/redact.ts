@@ -6,7 +6,7 @@ import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
-import type { Naming } from "./disclosure.ts";
+import { patientsMax, type Naming } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
@@ -34,13 +34,22 @@ export interface CutResource extends Naming {
 }
 
 /** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
-export type CutRefusal = "modifier_extension" | "implicit_rules" | "malformed";
+export type CutRefusal =
+  | "modifier_extension"
+  | "implicit_rules"
+  | "malformed"
+  /** No record names so many. */
+  | "too_many_patients";
+
+/** Why a resource that was not read is as good as hidden. */
+export type Unreadable = "too_large" | "too_deep" | "duplicate_key";
 
 /** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
 export function cutResource(resource: JsonObject, view: ResourceView, context: CutContext): Result<CutResource, CutRefusal> {
   const cutter = new Cutter(context, resource, view, new Map());
   const cut = cutter.cut();
-  return cut === undefined ? err(cutter.fault ?? "malformed") : ok(cut);
+  if (cut === undefined) return err(cutter.fault ?? "malformed");
+  return cut.patients.size > patientsMax ? err("too_many_patients") : ok(cut);
 }
 
 /** An extension that is shown is shown whole. */
@@ -60,7 +69,7 @@ type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 type Entries = Map<JsonObject, CutResource | undefined>;
 
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
-const containedMax = 200;
+export const containedMax = 200;
 
 /** Whether what leaves of a reference says all that tells whom it means. */
 const tellsWhom = ({ elements }: ObjectView): boolean => ["reference", "type", "identifier"].every((name) => elements.has(name));

@@ -1,12 +1,12 @@
 import type { FhirBase } from "#fhir/reference";
 import type { ResourceType } from "#fhir/elements";
-import type { Nesting } from "#fhir/compartment";
+import { namingElements, type Nesting } from "#fhir/compartment";
 import { textAt, type JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Grant, PolicyRefusal } from "./grant.ts";
-import { canHold, holdOf, isHeld, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
+import { canHold, categoryElements, holdOf, isHeld, mayGoWith, namesHeld, type Access, type Hold } from "./hold.ts";
 import { isLabelled } from "./labels.ts";
 import { isMoved } from "./moving.ts";
 import { changesRelation, showsMore, widensSight } from "./self-widening.ts";
@@ -30,6 +30,8 @@ export interface WriteGrant {
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
   readonly writableInside: (resource: JsonObject, base: FhirBase, nesting: Nesting) => ResourceView | undefined;
+  /** The members of a stored row by which it is decided: type, id, labels, whose it is, and what the rules and scopes ask of it. */
+  readonly decidingMembers: ReadonlySet<string>;
   /** Why the write may not make this of the resource, or of a resource inside it; `undefined`: it may. */
   readonly faultOf: (change: Change, base: FhirBase) => ResultFault | undefined;
 }
@@ -89,6 +91,16 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
     mayLinkTo: (other, base) =>
       read === undefined ? patients !== undefined && namesHeld(patients, other, base) : read.value.mayLinkTo(other, base),
     writableInside,
+    decidingMembers: new Set([
+      "resourceType",
+      "id",
+      "meta",
+      "securityContext",
+      "_securityContext",
+      ...namingElements(type),
+      ...categoryElements(type),
+      ...policy.rulesFor(type).flatMap(({ conditions }) => conditions.map(({ elements: [first = ""] }) => first)),
+    ]),
     faultOf: (change, base) => faultOf(change, base, writing, { writable, writableInside, seen: read?.value }),
   });
 }

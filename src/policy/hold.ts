@@ -114,6 +114,9 @@ function categoryOf(type: string): (SearchParameterDefinition & { readonly paths
   return definition?.type === "token" && definition.paths !== undefined ? { ...definition, paths: definition.paths } : undefined;
 }
 
+/** The elements of a type that say of which category a row is. */
+export const categoryElements = (type: string): readonly string[] => (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
+
 /** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
 export function holding(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {
   const [only, ...others] = hold;
