@@ -55,16 +55,17 @@ describe("what a write makes of a resource is held to what is read of one, befor
       );
     expect(outcomeOf(await put(5))).toBe("send");
     expect(isRead(await put(5))).toBe(true);
-    expect(outcomeOf(await put(45))).toMatch(/^(?:result_exceeds_limits|patch_exceeds_limits)$/u);
+    expect(outcomeOf(await put(9))).toBe("result_exceeds_limits");
+    expect(outcomeOf(await put(45))).toBe("patch_exceeds_limits");
     const copied = patch(within, { op: "copy", from: "/extension", path: `/extension/0${path}` });
-    expect(outcomeOf(await copied)).toMatch(/^(?:result_exceeds_limits|patch_exceeds_limits|body_invalid)$/u);
+    expect(outcomeOf(await copied)).toBe("patch_exceeds_limits");
   });
 
   test("size: nine copies of a megabyte", async ({ expect }) => {
     const large = observation({ note: [{ text: "x".repeat(1_000_000) }] });
     const copies = (number: number) =>
       patch(large, ...Array.from({ length: number }, () => ({ op: "copy", from: "/note/0", path: "/note/-" })));
-    expect(outcomeOf(await copies(9))).toMatch(/^(?:result_exceeds_limits|patch_exceeds_limits)$/u);
+    expect(outcomeOf(await copies(9))).toBe("result_exceeds_limits");
     expect([outcomeOf(await copies(2)), isRead(await copies(2))]).toEqual(["send", true]);
   });
 
@@ -118,9 +119,6 @@ describe("a row that cannot be read can be deleted", () => {
     expect(namedBy(planned).patients).toContain("amara");
     if (name !== "an unknown modifier") expect(namedBy(planned)).toMatchObject({ unnamed: true });
     expect(namedBy(planned).patients.length).toBeLessThanOrEqual(5_000);
-    expect(
-      outcomeOf(await write(open, JSON.parse(row.replace(deep, "1")) as object, { ...observation(), status: "amended" })),
-    ).toBeDefined();
     // A user's own patients' rows, and no others.
     expect(outcomeOf(await remove(row, "user/*.cruds"))).toBe("send");
     expect(outcomeOf(await remove(row.replace("Patient/amara", "Patient/bela"), "user/*.cruds"))).toBe("row_outside_access");
