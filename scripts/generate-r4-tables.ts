@@ -13,7 +13,7 @@ const elementDefinition = z.object({
   max: z.string(),
   isModifier: z.boolean().optional(),
   contentReference: z.string().optional(),
-  type: z.array(z.object({ code: z.string() })).optional(),
+  type: z.array(z.object({ code: z.string(), targetProfile: z.array(z.string()).optional() })).optional(),
 });
 const structure = z.object({
   name: z.string(),
@@ -186,14 +186,28 @@ for (const { code: type, param } of patientCompartment.resource) {
     );
   }
 }
-// Types outside the compartment that still name whom they are about: recorded, never a ground to read.
-const concerned: Record<string, string> = {};
+// Types outside the compartment that still name whom they are about: recorded, never a ground to read. Search finds no donor of a product.
+const concerned: Record<string, string> = { BiologicallyDerivedProduct: "collection.source" };
 for (const type of resourceTypes) {
   if (type in owners || type === "Patient") continue;
   for (const parameter of parameters) {
     if (!parameter.base.includes(type) || !["patient", "subject"].includes(parameter.code)) continue;
     if (parameter.type === "reference" && parameter.target?.includes("Patient") === true)
       put(concerned, type, plainPaths(type, parameter) ?? []);
+  }
+}
+
+// Types outside the compartment: every other reference that may name a patient, by its target types (`Resource`: any).
+const involved: Record<string, string> = {};
+for (const { type, kind, snapshot } of structures) {
+  if (kind !== "resource" || !resourceTypes.includes(type) || type in owners || type === "Patient") continue;
+  for (const { path, type: types = [] } of snapshot.element) {
+    const name = path.slice(type.length + 1).replace("[x]", "Reference");
+    const mayBePatient = types.some(
+      ({ code, targetProfile = ["/Resource"] }) =>
+        code === "Reference" && targetProfile.some((target) => /\/(?:Patient|Resource)$/u.test(target)),
+    );
+    if (mayBePatient && concerned[type]?.split(" ").includes(name) !== true) put(involved, type, [name]);
   }
 }
 
@@ -232,6 +246,7 @@ write("r4-compartment.gen.ts", {
   r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],
   r4Participants: ["Type → element paths whose Patient only took part.", sorted(participants)],
   r4Concerned: ["Types outside the patient compartment → element paths that name whom they are about.", sorted(concerned)],
+  r4Involved: ["Types outside the patient compartment → the other element paths that may name a patient.", sorted(involved)],
 });
 write("purpose-of-use.gen.ts", {
   purposeOfUse: ["v3-ActReason 4.0.0 below PurposeOfUse (HL7 THO, CC0): code → the codes it specialises.", sorted(purposeOfUse)],

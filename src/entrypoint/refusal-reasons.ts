@@ -520,6 +520,11 @@ export const refusalReasons = {
     "processing",
     "The patch does not apply: a path does not exist, or a test failed. Read the resource again and make a new patch.",
   ),
+  patch_exceeds_limits: fhir(
+    422,
+    "too-costly",
+    "The patch copies, moves or nests more than this gateway supports. Split the patch, or send the resource as an update.",
+  ),
   patch_not_a_resource: fhir(422, "processing", "The patch leaves no resource. Delete the resource instead, or patch less."),
   body_invalid: fhir(422, "processing", "The resource cannot be written. Correct what each issue names."), // told place by place
   result_invalid: fhir(
@@ -531,6 +536,11 @@ export const refusalReasons = {
     403,
     "forbidden",
     "Not permitted: this client may not write the resource that would result. Check the patient and the codes that the policy asks for.",
+  ),
+  result_exceeds_limits: fhir(
+    422,
+    "too-costly",
+    "The resource that would result is larger, deeper or about more patients than this gateway reads. Write less, or several resources.",
   ),
   result_widens_access: fhir(
     403,

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isArray, isObject, property, readJson, textAt, type Json, type JsonObject, type JsonRefusal } from "./json.ts";
+import type { EntryBytes } from "./entry-splitter.ts";
+import { endsForCertain, isArray, isObject, property, readJson, textAt, type Json, type JsonObject, type JsonRefusal } from "./json.ts";
 
 /** `not_a_searchset`: it is JSON, and no answer to a search that can be understood. */
 export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };
@@ -7,10 +8,13 @@ export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" }
 /** What one entry of a searchset is (FHIR R4 `Bundle.entry.search.mode`; without one it is a match). */
 export type SearchEntry = { readonly mode: "match" | "include"; readonly resource: JsonObject } | { readonly mode: "outcome" };
 
+/** `unreadable`: it is no entry that this gateway reads, and ends for certain: the others are read. It may be a match. */
+export type Unreadable = { readonly mode: "unreadable" };
+
 /** Reads one entry of a searchset from its bytes. An outcome that says that the search was not done as asked refuses the answer. */
-export function readEntry(bytes: Uint8Array): Result<SearchEntry, BundleRefusal> {
-  const entry = readJson(bytes);
-  if (!entry.ok) return entry;
+export function readEntry(bytes: EntryBytes): Result<SearchEntry | Unreadable, BundleRefusal> {
+  const entry = readJsonEntry(bytes);
+  if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ mode: "unreadable" }) : entry;
   const mode = isObject(entry.value) ? searchMode(entry.value) : undefined;
   if (!isObject(entry.value) || mode === undefined) return refused;
   const resource = property(entry.value, "resource");
@@ -18,6 +22,10 @@ export function readEntry(bytes: Uint8Array): Result<SearchEntry, BundleRefusal>
   if (mode === "outcome" || (mode === "include" && !isObject(resource))) return ok({ mode: "outcome" }); // nothing came along
   return isObject(resource) ? ok({ mode, resource }) : refused;
 }
+
+/** An entry of a list as JSON. */
+export const readJsonEntry = (bytes: EntryBytes): Result<Json, JsonRefusal> =>
+  bytes === "too_large" ? err({ reason: "too_large" }) : readJson(bytes);
 
 /** What a searchset says beside its entries. */
 export interface SearchFrame {

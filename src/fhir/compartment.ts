@@ -1,6 +1,7 @@
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "./json.ts";
-import { r4Concerned, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
-import { isId, mentionOf, parseReference, type Mention, type FhirBase } from "./reference.ts";
+import { r4Concerned, r4Involved, r4Owners, r4Participants } from "./r4-compartment.gen.ts";
+import { isId, mentionOf, parseReference, type FhirBase, type Mention } from "./reference.ts";
+import { resourcesIn } from "./resources-in.ts";
 import { sameText } from "./same.ts";
 
 /** Whom a resource is about. */
@@ -17,12 +18,17 @@ const paths = (table: Readonly<Record<string, string>>): ReadonlyMap<string, rea
 const owners = paths(r4Owners);
 const participants = paths(r4Participants);
 const concerned = paths(r4Concerned);
+const involved = paths(r4Involved);
 
 const joined = (...tables: readonly Readonly<Record<string, string>>[]): ReadonlyMap<string, ReadonlySet<string>> =>
   new Map(tables.flatMap(Object.keys).map((type) => [type, new Set(tables.flatMap((table) => table[type]?.split(" ") ?? []))]));
 
 const ownerPaths = joined(r4Owners);
 const anyPaths = joined(r4Owners, r4Concerned, r4Participants);
+
+/** The elements of a type by which anything here is decided about whose a resource is: the first step of each path. */
+export const namingElements = (type: string): readonly string[] =>
+  [owners, participants, concerned, involved].flatMap((table) => (table.get(type) ?? []).map(([first = ""]) => first));
 
 /** Whether an element says whose a resource of the type is (`owner`), or names anybody of its compartment (`any`). */
 export function isCompartmentPath(type: string, path: readonly string[], part: "owner" | "any"): boolean {
@@ -76,6 +82,20 @@ export function ownersNamed(resource: JsonObject, bases: readonly FhirBase[]): C
   return { patients: [...patients], unnamed: unnamed || (owners.has(type) && patients.size === 0) };
 }
 
+/** As {@link concernedBy}, of a resource and every resource inside it. A contained Patient has no address: nobody can say who is meant. */
+export function allConcernedBy(resource: JsonObject, bases: readonly FhirBase[]): Concerned {
+  const patients = new Set<string>();
+  let unnamed = false;
+  for (const { resource: one, isContained } of resourcesIn(resource)) {
+    const about = isContained && textAt(one, "resourceType") === "Patient" ? nobodyNamed : concernedBy(one, bases);
+    for (const patient of about.patients) patients.add(patient);
+    unnamed ||= about.unnamed;
+  }
+  return { patients: [...patients], unnamed };
+}
+
+const nobodyNamed: Concerned = { patients: [], unnamed: true };
+
 const mentionIn = (value: Json, bases: readonly FhirBase[]): Mention => (isObject(value) ? mentionOf(value, bases) : { kind: "nobody" });
 
 /** Whether rows of the type can be a patient's (FHIR R4 CompartmentDefinition/patient). */
@@ -101,13 +121,25 @@ export function isOwnedBy(resource: JsonObject, patients: ReadonlySet<string>, b
   return taking.includes("theirs") && !taking.includes("unproven");
 }
 
+/** How a resource stands inside another one: in `contained`, or whole, under an id of its own (Bundle.entry, Parameters.parameter). */
+export type Nesting = "contained" | "entry";
+
 /**
  * Whether a resource inside another one is, or may be, somebody else's than these patients'. One that names nobody goes with it, and so
  * does one that refers to it or beside itself (`#id`). Types outside the compartment count by whom they are about: a contained Task or
- * Device tells of its patient just as well.
+ * Device tells of its patient just as well. Where nothing says whose it is, another patient who took part counts.
  */
-export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
-  return namedIn(inside).some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
+export function isOwnedByAnother(
+  inside: JsonObject,
+  patients: ReadonlySet<string>,
+  base: FhirBase,
+  nesting: Nesting = "contained",
+): boolean {
+  // A Patient is its own by its id; one that is contained has an id of its container's.
+  if (nesting === "entry" && textAt(inside, "resourceType") === "Patient") return !patients.has(textAt(inside, "id") ?? "");
+  const owning = owningIn(inside);
+  if (owning.length === 0) return isTakenByAnother(inside, patients, base);
+  return owning.some((value) => !isFragment(value) && standingOf(value, patients, base) === "unproven");
 }
 
 /**
@@ -115,12 +147,27 @@ export function isOwnedByAnother(inside: JsonObject, patients: ReadonlySet<strin
  * is somebody's. As strict as {@link isOwnedBy}, where one names somebody; most name nobody.
  */
 export function isAboutNoOther(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
-  return namedIn(resource).every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
+  const owning = owningIn(resource);
+  if (owning.length === 0) return !isTakenByAnother(resource, patients, base);
+  return owning.every((value) => ["theirs", "nobody's"].includes(standingOf(value, patients, base)));
 }
 
-function namedIn(resource: JsonObject): readonly Json[] {
-  const type = textAt(resource, "resourceType") ?? "";
-  return [...(owners.get(type) ?? []), ...(concerned.get(type) ?? [])].flatMap((path) => presentAt(resource, path));
+/** Whether another patient than these took part, or somebody who is a patient and whom no reference names. */
+function isTakenByAnother(resource: JsonObject, patients: ReadonlySet<string>, base: FhirBase): boolean {
+  return takingIn(resource).some((value) => {
+    const mention = mentionIn(value, [base]);
+    return mention.kind === "somebody" || (mention.kind === "patient" && !patients.has(mention.id));
+  });
+}
+
+/** What says whose a resource is, in whatever form. */
+const owningIn = (resource: JsonObject): readonly Json[] => [...presentIn(resource, owners), ...presentIn(resource, concerned)];
+
+/** What says who took part in it. */
+const takingIn = (resource: JsonObject): readonly Json[] => [...presentIn(resource, participants), ...presentIn(resource, involved)];
+
+function presentIn(resource: JsonObject, table: ReadonlyMap<string, readonly (readonly string[])[]>): readonly Json[] {
+  return (table.get(textAt(resource, "resourceType") ?? "") ?? []).flatMap((path) => presentAt(resource, path));
 }
 
 const isFragment = (value: Json) => isObject(value) && (textAt(value, "reference") ?? "").startsWith("#");
@@ -142,25 +189,36 @@ function standingOf(value: Json, patients: ReadonlySet<string>, base: FhirBase):
 /** `Reference.type` is relative to the base of R4's own definitions (FHIR R4 §2.3.0.1). */
 const namesType = (said: Json, type: string) => said === type || said === `http://hl7.org/fhir/StructureDefinition/${type}`;
 
-/**
- * Whose a resource is, as its elements say it: by the owners, and where there is none of them by who took part. What is nobody's (a
- * practitioner, a place) is left out. Two resources with the same are the same patients'.
- *
- * @param base FHIR base of the origin, without a trailing slash.
- */
-export function ownersOf(resource: JsonObject, base: FhirBase): ReadonlySet<string> {
-  const type = textAt(resource, "resourceType") ?? "";
-  const at = (list: ReadonlyMap<string, readonly (readonly string[])[]>) =>
-    (list.get(type) ?? []).flatMap((path) => presentAt(resource, path));
-  const owning = at(owners);
-  const named = (owning.length > 0 ? owning : at(participants)).filter((value) => standingOf(value, nobody, base) !== "nobody's");
-  return new Set(
-    named.map((value) => {
-      const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
-      return reference?.kind === "local" ? `${reference.type}/${reference.id}` : sameText(value);
-    }),
-  );
+/** Whose a resource is, as its elements say it: each value once for each time that it stands there, in one order. */
+export interface Belonging {
+  /** By what says whose it is. What is nobody's (a practitioner, a place) is left out. */
+  readonly owners: readonly string[];
+  /** By what says who took part; it says whose a resource is where there is no owner. */
+  readonly takers: readonly string[];
 }
+
+/** Two resources that belong alike are the same patients'. @param base FHIR base of the origin, without a trailing slash. */
+export function belongingOf(resource: JsonObject, base: FhirBase): Belonging {
+  const write = (value: Json) => {
+    const reference = isObject(value) ? parseReference(textAt(value, "reference") ?? "", base) : undefined;
+    const said = (isObject(value) ? property(value, "type") : undefined) ?? null;
+    const isPlain = reference?.kind === "local" && (said === null || namesType(said, reference.type));
+    return isPlain ? `${reference.type}/${reference.id}` : sameText(value);
+  };
+  const isSomebodys = (value: Json) => standingOf(value, nobody, base) !== "nobody's";
+  // What any type may refer to (the focus of a Task) says whose it is only where it names a patient.
+  const isPatients = (value: Json) => mentionIn(value, [base]).kind !== "nobody";
+  return {
+    owners: owningIn(resource).filter(isSomebodys).map(write).toSorted(),
+    takers: [...presentIn(resource, participants).filter(isSomebodys), ...presentIn(resource, involved).filter(isPatients)]
+      .map(write)
+      .toSorted(),
+  };
+}
+
+/** Whether anything that says whose a resource is can be seen in what is shown of it: a mask cannot. */
+export const showsOwner = (shown: JsonObject): boolean =>
+  owningIn(shown).some((value) => !isObject(value) || Object.keys(value).some((name) => name !== "id" && name !== "extension"));
 
 const nobody: ReadonlySet<string> = new Set();
 

@@ -1,6 +1,10 @@
 import { err, ok, type Result } from "#kernel/result";
 import { joinBytes } from "./bytes.ts";
 import { resourceBytesMax, type JsonRefusal } from "./json.ts";
+import { JsonScanner } from "./json-scanner.ts";
+
+/** The bytes of an entry; of one that is larger than an entry may be only that it was there, and ended. */
+export type EntryBytes = Uint8Array | "too_large";
 
 /** Of everything in a Bundle but its entries: links, identifier, total. A page's links are some KB at most. */
 export const frameBytesMax = 262_144;
@@ -14,7 +18,7 @@ const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0
  * Takes the elements of a Bundle's `entry` array out of its bytes as they come, however they are cut into chunks. It only finds where
  * things end: each slice, and the rest with `"entry":[]` in it, must be read by `readJson`. Whoever reads all of them has read the whole
  * as strictly, since every byte is in one of them but the commas and white space between two elements, which are checked here.
- * An element that is no object is refused.
+ * An element that is no object is refused. An element of more than 8 MiB is not held, and checked to be JSON to its end.
  */
 export class EntrySplitter {
   #fault: JsonRefusal | undefined;
@@ -33,10 +37,13 @@ export class EntrySplitter {
   #gap: "element or end" | "element" | "comma or end" = "element or end";
   #parts: Uint8Array[] = [];
   #partsLength = 0;
+  /** Of an entry that is too large to be held. */
+  #scanner: JsonScanner | undefined;
+  #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   /** The elements that end in this chunk, in order. */
-  push(chunk: Uint8Array): Result<readonly Uint8Array[], JsonRefusal> {
-    const entries: Uint8Array[] = [];
+  push(chunk: Uint8Array): Result<readonly EntryBytes[], JsonRefusal> {
+    const entries: EntryBytes[] = [];
     let at = 0;
     while (at < chunk.length && this.#fault === undefined) {
       if (this.#mode === "frame") at = this.#readFrame(chunk, at);
@@ -128,19 +135,43 @@ export class EntrySplitter {
     return chunk.length;
   }
 
-  #readEntry(chunk: Uint8Array, from: number, entries: Uint8Array[]): number {
+  #readEntry(chunk: Uint8Array, from: number, entries: EntryBytes[]): number {
     const end = this.#endOfEntry(chunk, from);
     const part = chunk.subarray(from, end ?? chunk.length);
     this.#partsLength += part.length;
-    if (this.#partsLength > resourceBytesMax) return this.#fail("too_large", chunk);
     this.#parts.push(part);
+    if (this.#partsLength > resourceBytesMax) {
+      const fault = this.#pass();
+      if (fault !== undefined) return this.#fail(fault, chunk);
+    }
     if (end === undefined) return chunk.length;
-    entries.push(this.#parts.length === 1 ? part : joinBytes(this.#parts));
+    if (this.#scanner === undefined) entries.push(this.#parts.length === 1 ? part : joinBytes(this.#parts));
+    else if (!this.#scanner.isWhole) return this.#fail("not_json", chunk);
+    else entries.push("too_large");
     this.#parts = [];
     this.#partsLength = 0;
+    this.#scanner = undefined;
     this.#mode = "gap";
     this.#gap = "comma or end";
     return end;
+  }
+
+  /** Checks what came of an entry that is too large, and holds it no longer. */
+  #pass(): "not_json" | "not_utf8" | undefined {
+    if (this.#scanner === undefined) {
+      this.#scanner = new JsonScanner();
+      this.#decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    }
+    for (const part of this.#parts) {
+      for (const byte of part) if (this.#scanner.step(byte) === "fault") return "not_json";
+      try {
+        this.#decoder.decode(part, { stream: true });
+      } catch {
+        return "not_utf8";
+      }
+    }
+    this.#parts = [];
+    return undefined;
   }
 
   /** The place after the brace that closes the entry. The states are held in locals: this loop sees every byte. */

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { BundleRefusal } from "./bundle.ts";
-import { isObject, property, readJson, textAt, type JsonObject } from "./json.ts";
+import { readJsonEntry, type BundleRefusal } from "./bundle.ts";
+import type { EntryBytes } from "./entry-splitter.ts";
+import { endsForCertain, isObject, property, textAt, type JsonObject } from "./json.ts";
 import { isId, parseReference, type FhirBase } from "./reference.ts";
 
 /** One step in the life of a resource (FHIR R4 http §3.1.0.9). */
@@ -8,12 +9,14 @@ export type HistoryEntry =
   /** `created`: by POST, as the server says. */
   | { readonly kind: "version"; readonly resource: JsonObject; readonly created: boolean }
   /** `version` is empty where the server does not say. */
-  | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string };
+  | { readonly kind: "deletion"; readonly type: string; readonly id: string; readonly version: string }
+  /** It is no entry that this gateway reads, and ends for certain. */
+  | { readonly kind: "unreadable" };
 
 /** Reads one entry of a history from its bytes. `base`: FHIR base of the server that wrote it. */
-export function readHistoryEntry(bytes: Uint8Array, base: FhirBase): Result<HistoryEntry, BundleRefusal> {
-  const entry = readJson(bytes);
-  if (!entry.ok) return entry;
+export function readHistoryEntry(bytes: EntryBytes, base: FhirBase): Result<HistoryEntry, BundleRefusal> {
+  const entry = readJsonEntry(bytes);
+  if (!entry.ok) return endsForCertain(entry.error.reason) ? ok({ kind: "unreadable" }) : entry;
   if (!isObject(entry.value)) return refused;
   const [resource, request] = [property(entry.value, "resource"), property(entry.value, "request")];
   const method = isObject(request) ? textAt(request, "method") : undefined;

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "./json.ts";
+import { depthMax, isArray, isObject, property, resourceBytesMax, textAt, type Json, type JsonObject } from "./json.ts";
 import { isSame } from "./same.ts";
 
 /** One operation of a JSON Patch (RFC 6902 §4); `path` and `from` are the unescaped tokens of a JSON Pointer (RFC 6901 §4). */
@@ -14,12 +14,16 @@ export type PatchRefusal =
   /** It is no JSON Patch of at most 200 operations. */
   | { readonly reason: "patch_malformed" }
   /** An operation names a place that is not there, or a `test` found something else (RFC 6902 §5). */
-  | { readonly reason: "patch_not_applicable"; readonly index: number };
+  | { readonly reason: "patch_not_applicable"; readonly index: number }
+  /** An operation copies, moves or nests more than one resource may have. */
+  | { readonly reason: "patch_exceeds_limits"; readonly index: number };
 
 const operationsMax = 200;
-const depthMax = 100; // as of a body (fhir/json)
-// Of values that `copy` makes: doubled a few times over a small patch would fill the memory.
-const copiedMax = 100_000;
+// Of what a patch copies: lists and objects that it changes, once each, and what `copy` makes, text and all. Twice the largest resource.
+const copiedBytesMax = 2 * resourceBytesMax;
+const [itemBytes, memberBytes, valueBytes] = [8, 32, 128]; // about as V8 holds them; a value: a list or an object
+// Of values that it looks at to know how deep they are: `move` may name a large one two hundred times.
+const looksMax = 1_000_000;
 
 /** Reads a JSON Patch document. Members that RFC 6902 does not define are passed over (§4). */
 export function readPatch(document: Json): Result<readonly PatchOperation[], PatchRefusal> {
@@ -70,7 +74,8 @@ export function applyPatch(
   let patched: Json | undefined = tree;
   for (const [operation, one] of operations.entries()) {
     patched = patcher.apply(patched, one);
-    if (patched === undefined) return err({ reason: "patch_not_applicable", index: operation });
+    if (patched === undefined)
+      return err({ reason: patcher.isTooCostly ? "patch_exceeds_limits" : "patch_not_applicable", index: operation });
   }
   return ok(patched);
 }
@@ -78,10 +83,17 @@ export function applyPatch(
 /** What becomes of the value at a place, and of a list's items behind it. */
 type Change = { readonly kind: "add" | "replace"; readonly value: Json } | { readonly kind: "remove" };
 
-/** A method gives nothing where the operation names no place that is there. */
+/**
+ * A method gives nothing where the operation names no place that is there. What is changed is copied the first time, and after that changed
+ * where it is: two hundred operations on one long list copy it once.
+ */
 class Patcher {
+  isTooCostly = false;
   readonly #carry: (object: JsonObject, of: JsonObject) => void;
-  #copied = 0;
+  /** Lists and objects of this patcher's own making, each in one place. */
+  readonly #own = new WeakSet<object>();
+  #copiedBytes = 0;
+  #looks = 0;
 
   constructor(carry: (object: JsonObject, of: JsonObject) => void) {
     this.#carry = carry;
@@ -92,7 +104,7 @@ class Patcher {
     switch (operation.op) {
       case "add":
       case "replace":
-        return this.#change(tree, path, { kind: operation.op, value: operation.value });
+        return this.#put(tree, path, { kind: operation.op, value: operation.value });
       case "remove":
         return this.#change(tree, path, { kind: "remove" });
       case "test": {
@@ -102,7 +114,7 @@ class Patcher {
       case "copy": {
         const value = at(tree, operation.from);
         const copy = value === undefined ? undefined : this.#copyOf(value);
-        return copy === undefined ? undefined : this.#change(tree, path, { kind: "add", value: copy });
+        return copy === undefined ? undefined : this.#put(tree, path, { kind: "add", value: copy });
       }
       case "move": {
         const value = at(tree, operation.from);
@@ -110,39 +122,56 @@ class Patcher {
         const intoItself = operation.from.length < path.length && operation.from.every((token, index) => token === path[index]);
         if (value === undefined || intoItself) return undefined;
         const without = operation.from.length === 0 ? tree : this.#change(tree, operation.from, { kind: "remove" });
-        return without === undefined ? undefined : this.#change(without, path, { kind: "add", value });
+        return without === undefined ? undefined : this.#put(without, path, { kind: "add", value });
       }
     }
   }
 
-  #change(value: Json, [token, ...below]: Pointer, change: Change): Json | undefined {
+  #put(tree: Json, path: Pointer, change: Extract<Change, { readonly value: Json }>): Json | undefined {
+    return this.#isDeeper(change.value, depthMax - path.length) ? this.#refuse() : this.#change(tree, path, change);
+  }
+
+  #change(value: Json, path: Pointer, change: Change, step = 0): Json | undefined {
+    const token = path[step];
     if (token === undefined) return change.kind === "remove" ? undefined : this.#inPlaceOf(value, change.value);
-    if (isArray(value)) return this.#inList(value, token, below, change);
-    return isObject(value) ? this.#inObject(value, token, below, change) : undefined;
+    if (isArray(value)) return this.#inList(value, token, path, step, change);
+    return isObject(value) ? this.#inObject(value, token, path, step, change) : undefined;
   }
 
-  #inList(list: readonly Json[], token: string, below: Pointer, change: Change): Json | undefined {
-    const isLast = below.length === 0;
-    if (isLast && change.kind === "add" && token === "-") return [...list, change.value];
-    const index = /^(?:0|[1-9]\d{0,6})$/u.test(token) ? Number(token) : -1;
+  #inList(list: readonly Json[], token: string, path: Pointer, step: number, change: Change): Json | undefined {
+    const isLast = step === path.length - 1;
+    const index = isLast && change.kind === "add" && token === "-" ? list.length : /^(?:0|[1-9]\d{0,6})$/u.test(token) ? Number(token) : -1;
     const old = list[index];
-    if (isLast && change.kind === "add") return index >= 0 && index <= list.length ? list.toSpliced(index, 0, change.value) : undefined;
+    if (isLast && change.kind === "add") {
+      if (index < 0 || index > list.length) return undefined;
+      const own = this.#ownList(list);
+      own?.splice(index, 0, change.value);
+      return own;
+    }
     if (old === undefined) return undefined;
-    if (isLast && change.kind === "remove") return list.toSpliced(index, 1);
-    const changed = this.#change(old, below, change);
-    return changed === undefined ? undefined : list.with(index, changed);
+    const changed = isLast && change.kind === "remove" ? undefined : this.#change(old, path, change, step + 1);
+    const isRemoved = isLast && change.kind === "remove";
+    if (changed === undefined && !isRemoved) return undefined;
+    const own = this.#ownList(list);
+    if (changed === undefined) own?.splice(index, 1);
+    else if (own !== undefined) own[index] = changed;
+    return own;
   }
 
-  #inObject(object: JsonObject, token: string, below: Pointer, change: Change): Json | undefined {
+  #inObject(object: JsonObject, token: string, path: Pointer, step: number, change: Change): Json | undefined {
+    const isLast = step === path.length - 1;
     const old = property(object, token);
-    if (below.length === 0 && change.kind === "remove") {
-      if (old === undefined) return undefined;
-      return this.#inPlaceOf(object, Object.fromEntries(Object.entries(object).filter(([name]) => name !== token)));
-    }
-    if (below.length === 0 && change.kind === "add" && old === undefined)
-      return this.#inPlaceOf(object, { ...object, [token]: change.value }); // a computed name is the object's own, `__proto__` too
-    const changed = old === undefined ? undefined : this.#change(old, below, change);
-    return changed === undefined ? undefined : this.#inPlaceOf(object, { ...object, [token]: changed });
+    const isAdded = isLast && change.kind === "add" && old === undefined;
+    if (old === undefined && !isAdded) return undefined;
+    const isRemoved = isLast && change.kind === "remove";
+    const changed = isRemoved ? undefined : old === undefined ? valueOf(change) : this.#change(old, path, change, step + 1);
+    if (changed === undefined && !isRemoved) return undefined;
+    const own = this.#ownObject(object);
+    if (own === undefined) return undefined;
+    if (changed === undefined) delete own[token];
+    // The object's own, `__proto__` too.
+    else Object.defineProperty(own, token, { value: changed, writable: true, enumerable: true, configurable: true });
+    return own;
   }
 
   #inPlaceOf(old: Json, value: Json): Json {
@@ -150,20 +179,70 @@ class Patcher {
     return value;
   }
 
+  #ownList(list: readonly Json[]): Json[] | undefined {
+    if (this.#own.has(list)) return list as Json[]; // of this patcher's making
+    if (!this.#spend(valueBytes + itemBytes * list.length)) return undefined;
+    const own = [...list];
+    this.#own.add(own);
+    return own;
+  }
+
+  #ownObject(object: JsonObject): Record<string, Json> | undefined {
+    if (this.#own.has(object)) return object; // of this patcher's making
+    if (!this.#spend(valueBytes + memberBytes * Object.keys(object).length)) return undefined;
+    const own = { ...object };
+    this.#own.add(own);
+    this.#carry(own, object);
+    return own;
+  }
+
   /** Of its own objects: what is copied is another thing than what it was copied from. */
   #copyOf(value: Json): Json | undefined {
-    this.#copied += 1;
-    if (this.#copied > copiedMax) return undefined;
+    if (typeof value === "string") return this.#spend(value.length) ? value : undefined;
     if (isArray(value)) {
-      const items = value.map((item) => this.#copyOf(item));
-      return items.every((item) => item !== undefined) ? items : undefined;
+      if (!this.#spend(valueBytes + itemBytes * value.length)) return undefined;
+      const items: Json[] = [];
+      for (const item of value) {
+        const copy = this.#copyOf(item);
+        if (copy === undefined) return undefined;
+        items.push(copy);
+      }
+      this.#own.add(items);
+      return items;
     }
     if (!isObject(value)) return value;
-    const members = Object.entries(value).map(([name, member]) => [name, this.#copyOf(member)] as const);
-    if (members.some(([, member]) => member === undefined)) return undefined;
-    return Object.fromEntries(members.flatMap(([name, member]) => (member === undefined ? [] : [[name, member] as const])));
+    if (!this.#spend(valueBytes)) return undefined;
+    const members: [string, Json][] = [];
+    for (const [name, member] of Object.entries(value)) {
+      const copy = this.#spend(memberBytes + name.length) ? this.#copyOf(member) : undefined;
+      if (copy === undefined) return undefined;
+      members.push([name, copy]);
+    }
+    const copy = Object.fromEntries(members);
+    this.#own.add(copy);
+    return copy;
+  }
+
+  #spend(bytes: number): boolean {
+    this.#copiedBytes += bytes;
+    this.isTooCostly ||= this.#copiedBytes > copiedBytesMax;
+    return !this.isTooCostly;
+  }
+
+  #isDeeper(value: Json, levels: number): boolean {
+    if (typeof value !== "object" || value === null) return false;
+    this.#looks += 1;
+    if (this.#looks > looksMax) return true;
+    if (isArray(value)) return levels < 1 || value.some((item) => this.#isDeeper(item, levels - 1));
+    return isObject(value) && (levels < 1 || Object.values(value).some((member) => this.#isDeeper(member, levels - 1)));
+  }
+
+  #refuse(): undefined {
+    this.isTooCostly = true;
   }
 }
+
+const valueOf = (change: Change): Json | undefined => (change.kind === "remove" ? undefined : change.value);
 
 function at(value: Json, [token, ...below]: Pointer): Json | undefined {
   if (token === undefined) return value;

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
+import { isJson } from "./json-scanner.ts";
 
 /** A JSON value as FHIR needs it: a number is its own text, so that `1.10` stays `1.10` (FHIR R4 datatypes, decimal). */
 export type Json = string | boolean | null | JsonNumber | readonly Json[] | JsonObject;
@@ -14,7 +15,11 @@ export type JsonRefusal = { readonly reason: "too_large" | "not_utf8" | "too_dee
 /** Of one resource or entry, in and out. The plain engine holds its text, tree and output at once: up to ten times as much, of an isolate's 128 MB. */
 export const resourceBytesMax = 8_388_608;
 // A Questionnaire with twenty levels of items is 45 deep. Deeper trees would reach the stack before the size limit.
-const depthMax = 100;
+export const depthMax = 100;
+
+/** Whether a text ends for certain where it seems to, though it is not read: what stands behind it can be read on. */
+export const endsForCertain = (reason: string): reason is "too_large" | "too_deep" | "duplicate_key" =>
+  reason === "too_large" || reason === "too_deep" || reason === "duplicate_key";
 
 interface JsonWithRaw {
   parse(text: string): Fresh;
@@ -35,7 +40,7 @@ export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
     return err({ reason: "not_utf8" });
   }
   const outline = outlineOf(text);
-  if (outline === undefined) return err({ reason: "too_deep" });
+  if (outline === undefined) return err({ reason: isJson(bytes) ? "too_deep" : "not_json" });
   try {
     const numbers = outline.numbers.map((number) => json.rawJSON(number)); // throws for what is no number of JSON, like `01`
     const found = { members: 0 };
@@ -60,6 +65,12 @@ export const textAt = (object: JsonObject, name: string): string | undefined => 
   const value = property(object, name);
   return typeof value === "string" ? value : undefined;
 };
+
+/** How many objects and lists stand in each other. */
+export function depthOf(value: Json): number {
+  if (isArray(value)) return 1 + value.reduce((deepest: number, item) => Math.max(deepest, depthOf(item)), 0);
+  return isObject(value) ? 1 + Object.values(value).reduce((deepest: number, member) => Math.max(deepest, depthOf(member)), 0) : 0;
+}
 
 /** Every value at a path of element names, arrays flattened. */
 export function valuesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {

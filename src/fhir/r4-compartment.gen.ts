@@ -99,8 +99,26 @@ export const r4Participants: Readonly<Record<string, string>> = {
 
 /** Types outside the patient compartment → element paths that name whom they are about. */
 export const r4Concerned: Readonly<Record<string, string>> = {
+ "BiologicallyDerivedProduct": "collection.source",
  "Contract": "subject",
  "Device": "patient",
  "GuidanceResponse": "subject",
  "Task": "for"
+};
+
+/** Types outside the patient compartment → the other element paths that may name a patient. */
+export const r4Involved: Readonly<Record<string, string>> = {
+ "Binary": "securityContext",
+ "Contract": "author topicReference term.topicReference term.offer.party.reference term.offer.topic term.offer.answer.valueReference term.asset.typeReference term.asset.context.reference term.asset.valuedItem.entityReference term.asset.valuedItem.responsible term.asset.valuedItem.recipient term.action.subject.reference term.action.requester term.action.performer supportingInfo signer.party",
+ "ImplementationGuide": "definition.resource.reference manifest.resource.reference",
+ "Linkage": "item.resource",
+ "MessageHeader": "focus",
+ "Parameters": "parameter.valueReference",
+ "PaymentNotice": "request response",
+ "PaymentReconciliation": "detail.request detail.response",
+ "Questionnaire": "item.enableWhen.answerReference item.answerOption.valueReference item.initial.valueReference",
+ "StructureMap": "group.rule.source.defaultValueReference",
+ "Task": "basedOn focus requester owner reasonReference restriction.recipient input.valueReference output.valueReference",
+ "TestScript": "fixture.resource profile",
+ "VerificationResult": "target"
 };

@@ -1,6 +1,6 @@
 import { remembered } from "#kernel/remembered";
 import { isResourceType, type ResourceType } from "./elements.ts";
-import { textAt, type JsonObject } from "./json.ts";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "./json.ts";
 
 /** A FHIR base by its names, each without a trailing slash; the first is the one that is asked. A base with one name is that name. */
 export type FhirBase = string | readonly [string, ...string[]];
@@ -74,6 +74,16 @@ export function patientIn(text: string, bases: readonly FhirBase[]): string | un
     if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
   }
   return undefined;
+}
+
+/** The patients to whom any text in a value leads, at any depth, for the record only. What is to be read of it may lead to fewer. */
+export function patientsNamedIn(value: Json, bases: readonly FhirBase[], found: Set<string> = new Set()): ReadonlySet<string> {
+  if (typeof value === "string") {
+    const patient = patientIn(value, bases);
+    if (patient !== undefined) found.add(patient);
+  } else if (isArray(value)) for (const item of value) patientsNamedIn(item, bases, found);
+  else if (isObject(value)) for (const member of Object.values(value)) patientsNamedIn(member, bases, found);
+  return found;
 }
 
 /** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */

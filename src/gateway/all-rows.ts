@@ -66,7 +66,7 @@ interface RowsOfPage extends Rows {
   readonly next: string | undefined;
 }
 
-/** The matches of one page that are kept, and the origin's link to the next one, as it wrote it. A row that is not kept is let go of at once. */
+/** The matches of one page that can be read and are kept, and the origin's link to the next one, as it wrote it. A row that is not kept is let go of at once. */
 export async function rowsOf(
   question: OriginQuestion,
   origin: Asking,
@@ -80,8 +80,8 @@ export async function rowsOf(
   const read = await readOriginPage(body, (bytes): RowsRefusal | undefined => {
     const entry = readEntry(bytes);
     if (!entry.ok) return { reason: `answer_${entry.error.reason}` };
+    if (entry.value.mode === "match" || entry.value.mode === "unreadable") matches += 1;
     if (entry.value.mode !== "match") return undefined;
-    matches += 1;
     if (!keeps(entry.value.resource, base)) return undefined;
     if (!origin.held.takeTree(bytes.length)) return { reason: "too_many_rows" };
     held += bytes.length;

@@ -15,7 +15,9 @@ import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import type { WriteScene } from "./write.ts";
-import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody } from "./concerned-by-write.ts";
+import type { PlannedWrite } from "./planned-write.ts";
+import { planWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite, type DoneWrite } from "./write-send.ts";
 
 export interface BatchScene extends WriteScene {

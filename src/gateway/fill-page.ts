@@ -1,5 +1,6 @@
 import type { FhirBase } from "#fhir/reference";
 import type { ListType, SearchFrame } from "#fhir/bundle";
+import type { EntryBytes } from "#fhir/entry-splitter";
 import { linkBelow } from "#fhir/origin-link";
 import type { FhirQuestion, OriginBody, PagePlace } from "#fhir/ports";
 import { err, ok, type Result } from "#kernel/result";
@@ -29,14 +30,14 @@ export interface Fillable {
   /** Key of the last row that was taken. */
   readonly last: string | undefined;
   /** Key of a row on the way past this page; nothing for what is no row. */
-  keyOf(entry: Uint8Array): Result<string | undefined, Withheld>;
+  keyOf(entry: EntryBytes): Result<string | undefined, Withheld>;
   /** A row that an earlier page had, or may have had. */
   pass(key: string): void;
-  offer(entry: Uint8Array): Result<Offered, Withheld>;
+  offer(entry: EntryBytes): Result<Offered, Withheld>;
   /** It takes no more rows than these. */
   holdTo(rows: number): void;
   /** What has to be known of all entries of one of the origin's pages before any is offered. */
-  prepare?(entries: readonly Uint8Array[]): Promise<PageRefusal | RowsRefusal | undefined>;
+  prepare?(entries: readonly EntryBytes[]): Promise<PageRefusal | RowsRefusal | undefined>;
 }
 
 export interface Filled<P> {
@@ -125,13 +126,13 @@ async function prepared(
   body: OriginBody,
   type: ListType,
 ): Promise<Result<SearchFrame, PageRefusal | RowsRefusal>> {
-  const entries: Uint8Array[] = [];
+  const entries: EntryBytes[] = [];
   let held = 0;
   const read = await readOriginPage<PageRefusal>(
     body,
     (entry) => {
-      if (!origin.held.take(entry.length)) return { reason: "answer_too_large" };
-      held += entry.length;
+      if (!origin.held.take(lengthOf(entry))) return { reason: "answer_too_large" };
+      held += lengthOf(entry);
       entries.push(entry);
       return undefined;
     },
@@ -142,6 +143,9 @@ async function prepared(
   origin.held.give(held);
   return refusal === undefined ? read : err(refusal);
 }
+
+/** Of what is held of an entry. */
+const lengthOf = (entry: EntryBytes): number => (entry === "too_large" ? 0 : entry.length);
 
 function refusedSearch(refusal: OriginRefusal, isFurtherPage: boolean): PageRefusal {
   if (isFurtherPage && refusal.reason === "absent") return { reason: "page_link_target_absent" };
@@ -165,7 +169,7 @@ class Rows {
     this.stage = after === undefined ? "filling" : "before";
   }
 
-  take(entry: Uint8Array): Withheld | undefined {
+  take(entry: EntryBytes): Withheld | undefined {
     if (this.stage !== "filling") return this.#pass(entry);
     const offered = this.#page.offer(entry);
     if (!offered.ok) return offered.error;
@@ -176,7 +180,7 @@ class Rows {
   }
 
   /** An entry of another page than this: of a row its place alone is read. What is no row may belong to rows of this page, or say that the search failed. */
-  #pass(bytes: Uint8Array): Withheld | undefined {
+  #pass(bytes: EntryBytes): Withheld | undefined {
     const key = this.#page.keyOf(bytes);
     if (!key.ok) return key.error;
     if (key.value === undefined) {

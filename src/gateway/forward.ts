@@ -8,7 +8,9 @@ export type OriginRefusal =
   | { readonly reason: "origin_unknown" | "absent" | "origin_answer_too_large" | "origin_unreachable" | "origin_timed_out" }
   | { readonly reason: "origin_refused" | "origin_rejected_search"; readonly status: number }
   /** The gateway asks it nothing just now; or it says itself that it takes no more, or is not there. */
-  | { readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number };
+  | { readonly reason: "origin_circuit_open" | "origin_throttled" | "origin_unavailable"; readonly retryAfterSeconds: number }
+  /** One resource that is larger than any that is read: as good as hidden, since whose it is was not read either. */
+  | { readonly reason: "resource_withheld"; readonly because: "too_large" };
 
 /** An answer of the origin's that may be read on. */
 export type Answered = Extract<OriginAnswer, { kind: "answered" }>;
@@ -55,7 +57,7 @@ export async function readWhole(body: OriginBody): Promise<Result<Uint8Array, Or
   for await (const chunk of body) {
     if (!chunk.ok) return err(broken(chunk.error));
     length += chunk.value.length;
-    if (length > resourceBytesMax) return err({ reason: "origin_answer_too_large" }); // leaving the loop hangs up
+    if (length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" }); // leaving the loop hangs up
     chunks.push(chunk.value);
   }
   return ok(joinBytes(chunks));

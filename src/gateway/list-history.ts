@@ -1,3 +1,4 @@
+import type { EntryBytes } from "#fhir/entry-splitter";
 import { property, textAt, type JsonObject } from "#fhir/json";
 import type { PagePlace } from "#fhir/ports";
 import type { FhirBase } from "#fhir/reference";
@@ -56,7 +57,7 @@ class HistoryOfType extends HistoryPage {
     this.#now = now;
   }
 
-  async prepare(entries: readonly Uint8Array[]): Promise<RowsRefusal | PageRefusal | undefined> {
+  async prepare(entries: readonly EntryBytes[]): Promise<RowsRefusal | PageRefusal | undefined> {
     const ids = new Set<string>();
     for (const entry of entries) {
       const key = this.keyOf(entry);

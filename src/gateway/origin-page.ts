@@ -1,5 +1,5 @@
 import { readFrame, type BundleRefusal, type ListType, type SearchFrame } from "#fhir/bundle";
-import { EntrySplitter } from "#fhir/entry-splitter";
+import { EntrySplitter, type EntryBytes } from "#fhir/entry-splitter";
 import type { OriginBody } from "#fhir/ports";
 import { err, type Result } from "#kernel/result";
 import { broken, type OriginRefusal } from "./forward.ts";
@@ -13,7 +13,7 @@ const entriesMax = 10_000; // a thousand are asked for; each costs some microsec
 /** Reads one page of the origin's to its end, each entry's bytes as they come. What `take` gives back ends the reading. */
 export async function readOriginPage<R>(
   body: OriginBody,
-  take: (entry: Uint8Array) => R | undefined,
+  take: (entry: EntryBytes) => R | undefined,
   type: ListType = "searchset",
 ): Promise<Result<SearchFrame, OriginPageRefusal | R>> {
   const splitter = new EntrySplitter();

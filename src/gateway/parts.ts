@@ -1,7 +1,7 @@
 import type { AuditEvent, EventKind, What } from "#audit/event";
 import { patientsMax, type DisclosedWindow, type Disclosure } from "#phi/disclosure";
 import type { OriginSession } from "./origin-session.ts";
-import type { ConcernedBy } from "./write-plan.ts";
+import type { ConcernedBy } from "./concerned-by-write.ts";
 
 /** Whom an event names, what of them, and for whom its record has room. */
 export type Named = Pick<AuditEvent, "patients" | "unnamed" | "counts" | "reserve">;

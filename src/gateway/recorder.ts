@@ -12,7 +12,7 @@ import { inAppends, nobody, refusalNames, windowNames, withheldPathsMax, writeNa
 import type { BreakReason } from "./windows.ts";
 import { withStates } from "./with-states.ts";
 import type { WriteOutcome } from "./write-answer.ts";
-import type { ConcernedBy } from "./write-plan.ts";
+import type { ConcernedBy } from "./concerned-by-write.ts";
 
 export interface RecorderPorts {
   readonly ledger: ProofSink;

@@ -15,7 +15,7 @@ import type { TransactionRefusal } from "./transaction.ts";
 import type { TellRefusal } from "./tell.ts";
 import type { SignedRefusal } from "./prove-signed.ts";
 import type { WriteBodyRefusal } from "./write-body.ts";
-import type { PlanRefusal } from "./write-plan.ts";
+import type { PlanRefusal } from "./planned-write.ts";
 import type { SendRefusal } from "./write-send.ts";
 
 export type GatewayRefusal =

@@ -18,7 +18,7 @@ import type { ReleaseGate } from "./release-gate.ts";
 import { signAnswer, type SignAnswerPorts, type SignedBody } from "./sign-answer.ts";
 import { sendWindows } from "./windows.ts";
 import { writeAnswer, type WriteOutcome } from "./write-answer.ts";
-import type { ConcernedBy } from "./write-plan.ts";
+import type { ConcernedBy } from "./concerned-by-write.ts";
 
 export interface TrailPorts extends SignAnswerPorts, RecorderPorts {
   readonly recordProver: RecordProver;

@@ -5,7 +5,7 @@ import { isId, readingsBelow, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import { readWhole } from "./forward.ts";
 import type { OriginSession } from "./origin-session.ts";
-import type { PlannedWrite } from "./write-plan.ts";
+import type { PlannedWrite } from "./planned-write.ts";
 import { refusalOf, type SendRefusal } from "./write-send.ts";
 
 /** A write of a transaction, and what the others call its resource. */

@@ -17,7 +17,9 @@ import { decidedParts, disclosedParts, nobody, refusedPart, writePart, type Part
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 import type { Trail } from "./trail.ts";
 import { findByCriteria } from "./write-criteria.ts";
-import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody } from "./concerned-by-write.ts";
+import type { PlannedWrite } from "./planned-write.ts";
+import { planWrite } from "./write-plan.ts";
 import { sendTransaction, type EntryEnd } from "./transaction-send.ts";
 import type { AskedWrite } from "./write-body.ts";
 import { noteWritten, type SendRefusal } from "./write-send.ts";

@@ -5,7 +5,7 @@ import type { Call } from "./admit.ts";
 import { outcomeAnswer } from "./answer.ts";
 import { etagOf, lastModified } from "./etag.ts";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
-import type { ConcernedBy } from "./write-plan.ts";
+import type { ConcernedBy } from "./concerned-by-write.ts";
 
 /** How a write ended, for the record and for the answer. */
 export interface WriteOutcome {

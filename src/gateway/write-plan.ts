@@ -1,74 +1,22 @@
-import type { FhirBase } from "#fhir/reference";
-
-import { utf8 } from "#fhir/bytes";
 import { conditionalReferences } from "#fhir/batch";
-import { concernedBy, ownersOf } from "#fhir/compartment";
-import { readCriteria, type InteractionRefusal } from "#fhir/interaction";
-import { isObject, property, readJson, textAt, type JsonObject, type JsonRefusal } from "#fhir/json";
-import type { PatchRefusal } from "#fhir/json-patch";
-import type { OriginWrite } from "#fhir/ports";
+import type { Nesting } from "#fhir/compartment";
+import { readCriteria } from "#fhir/interaction";
+import { property, type JsonObject } from "#fhir/json";
 import type { WriteConditions } from "#fhir/preconditions";
-import { readQuery, type QueryRefusal } from "#fhir/query";
+import { readQuery } from "#fhir/query";
+import type { FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
-import { patientsMax, type Naming } from "#phi/disclosure";
-import { mergeBody, patchShown, type BodyRefusal } from "#phi/merge-body";
-import { originUrls, type Bases } from "#phi/origin-urls";
-import { cutResource, type CutRefusal } from "#phi/redact";
-import type { ResourceView } from "#policy/compile";
-import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
-import type { PolicyRefusal } from "#policy/grant";
-import { etagOf } from "./etag.ts";
-import type { OriginRefusal } from "./forward.ts";
+import { patientsMax } from "#phi/disclosure";
+import { mergeBody, patchShown } from "#phi/merge-body";
+import type { Bases } from "#phi/origin-urls";
+import { isReadable } from "#phi/readable";
+import { evaluateWrite, type Change, type PlainWrite, type ResultFault, type WriteGrant } from "#policy/evaluate-write";
+import { concernedByChange, concernedByCreate } from "./concerned-by-write.ts";
+import { planDelete } from "./plan-delete.ts";
+import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
 import type { AskedWrite, WriteBody } from "./write-body.ts";
-import { findByCriteria, findRow, type CriteriaRefusal, type CriteriaScene } from "./write-criteria.ts";
-
-export type PlanRefusal =
-  | PolicyRefusal
-  | CriteriaRefusal
-  | InteractionRefusal
-  | QueryRefusal
-  | OriginRefusal
-  | PatchRefusal
-  | BodyRefusal
-  | { readonly reason: `answer_${JsonRefusal["reason"]}` | "answer_mismatch" | "answer_too_large" | "row_outside_access" }
-  | { readonly reason: "resource_withheld"; readonly because: CutRefusal }
-  /** With the other plans of the request it is more than is held at once. */
-  | { readonly reason: "plan_too_large" }
-  | { readonly reason: "patch_not_a_resource" | "resource_type_mismatch" | "resource_id_mismatch" }
-  /** It is not the version that the client has seen, or has none that a write could be held to. */
-  | { readonly reason: "version_not_current" | "version_missing" }
-  /** What becomes of it is outside what may be written, or would be another patient's. */
-  | { readonly reason: "result_outside_access" | "result_changes_patient" }
-  /** Its writer would see by it what is hidden now: more of this resource, or other patients. */
-  | { readonly reason: "result_widens_access" }
-  /** The origin is not known to heed the version that a DELETE is held to. */
-  | { readonly reason: "delete_not_conditional" }
-  /** It names what it refers to by a search, which an origin would answer with what its writer may not find. */
-  | { readonly reason: "conditional_reference_not_supported" };
-
-/** What a write comes to, all decided and nothing done. */
-export type PlannedWrite =
-  | {
-      readonly kind: "send";
-      readonly write: OriginWrite;
-      readonly type: PlainWrite["type"];
-      /** `undefined`: the origin will give it one. */
-      readonly id: string | undefined;
-      readonly concerned: ConcernedBy;
-    }
-  /** `If-None-Exist`, and there is one: nothing is created. */
-  | { readonly kind: "found"; readonly type: PlainWrite["type"]; readonly id: string; readonly concerned: ConcernedBy }
-  /** A conditional delete of what is not there. */
-  | { readonly kind: "nothing"; readonly type: PlainWrite["type"] };
-
-/** Whom a write is about, as the record names them: `unseen` are those of a stored row whom its writer does not see in it. */
-export type ConcernedBy = Naming;
-
-/** Of nobody. */
-export const concernsNobody: ConcernedBy = { patients: new Set(), unseen: new Set(), room: 0, unnamed: false };
-
-// Room in the record of a change for patients whom hidden elements name: a ninth shows in its length (docs/ledger-format.md §9).
-const unseenMax = 8;
+import { findByCriteria, findRow, type CriteriaScene } from "./write-criteria.ts";
 
 /** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
 export async function planWrite(asked: AskedWrite, scene: CriteriaScene): Promise<Result<PlannedWrite, PlanRefusal>> {
@@ -104,16 +52,19 @@ async function decideWrite(
     }
     case "update":
     case "patch":
+      return planChange({ ...interaction, kind: interaction.kind }, body, conditions, scene);
     case "delete":
-      return planChange(interaction, body, conditions, scene);
+      return planDelete({ ...interaction, kind: interaction.kind }, conditions, scene);
     case "conditional-update":
     case "conditional-patch":
     case "conditional-delete": {
       const found = await findByCriteria(interaction.criteria, scene);
       if (!found.ok) return found;
-      const kind = interaction.kind === "conditional-update" ? "update" : interaction.kind === "conditional-patch" ? "patch" : "delete";
-      if (found.value !== undefined) return planChange({ kind, type, id: found.value }, ofId(body, found.value), conditions, scene);
-      if (kind === "delete") return ok({ kind: "nothing", type });
+      const id = found.value;
+      if (interaction.kind === "conditional-delete")
+        return id === undefined ? ok({ kind: "nothing", type }) : planDelete({ kind: "delete", type, id }, conditions, scene);
+      const kind = interaction.kind === "conditional-update" ? "update" : "patch";
+      if (id !== undefined) return planChange({ kind, type, id }, ofId(body, id), conditions, scene);
       // Under an id of the client's choosing it would tell whether that id is taken: the same face as an update of what is not there.
       const isNew = kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
       return isNew ? planCreate({ kind: "create", type }, body, scene) : err({ reason: "absent" });
@@ -136,27 +87,29 @@ async function planCreate(
   if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
   const { id: _given, ...submitted } = body.resource; // the server gives it (FHIR R4 http §3.1.0.8)
   // The origin's own base is not known yet, and a body names what it refers to by the gateway's.
+  const bases = { origin: base, public: base };
   const view = grant.value.writable(submitted, base);
   if (view === undefined) return err({ reason: "result_outside_access" });
   const context = {
-    bases: { origin: base, public: base },
+    bases,
     sources: new WeakMap<JsonObject, JsonObject>(),
-    viewInside: (inside: JsonObject) => grant.value.writableInside(inside, base),
+    viewInside: (inside: JsonObject, nesting: Nesting) => grant.value.writableInside(inside, base, nesting),
     mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
   };
   const merged = mergeBody(submitted, undefined, view, context);
   if (!merged.ok) return merged;
-  if (grant.value.writable(merged.value, base) !== view) return err({ reason: "result_outside_access" });
-  if (grant.value.widens(undefined, merged.value)) return err({ reason: "result_widens_access" });
-  if (conditionalReferences(merged.value).length > 0) return err({ reason: "conditional_reference_not_supported" });
-  const { patients, unnamed } = concernedBy(merged.value, [base]);
-  const concerned = { patients: new Set(patients), unseen: new Set<string>(), room: 0, unnamed };
-  if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
-  return ok({ kind: "send", write: { method: "POST", path: type, body: JSON.stringify(merged.value) }, type, id: undefined, concerned });
+  const { resource, changes } = merged.value;
+  const fault = faultIn(changes, grant.value, base);
+  if (fault !== undefined) return err({ reason: fault });
+  if (conditionalReferences(resource).length > 0) return err({ reason: "conditional_reference_not_supported" });
+  const concerned = concernedByCreate(resource, base);
+  const text = JSON.stringify(resource);
+  if (!isReadable(resource, text, undefined, bases)) return err({ reason: "result_exceeds_limits" });
+  return ok({ kind: "send", write: { method: "POST", path: type, body: text }, type, id: undefined, concerned });
 }
 
 async function planChange(
-  write: Exclude<PlainWrite, { kind: "create" }>,
+  write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
   conditions: WriteConditions,
   { policy, access, origin }: CriteriaScene,
@@ -167,7 +120,7 @@ async function planChange(
   const answer = await origin.read({ path: `${type}/${id}`, query: "" });
   if (!answer.ok) return answer;
   const bases = { origin: answer.value.base, public: origin.base };
-  const found = standingIn(answer.value.body, write, grant.value, bases);
+  const found = storedRow(answer.value.body, write, grant.value, bases);
   if (!found.ok) return found;
   origin.residences.note(found.value.stored);
   // Whatever becomes of the write, that the row is there is told.
@@ -177,109 +130,43 @@ async function planChange(
 
 /** A row that its writer sees, and what is to become of it. */
 function decideChange(
-  { type, id, kind }: Exclude<PlainWrite, { kind: "create" }>,
+  { type, id, kind }: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
   body: WriteBody,
   { ifMatch }: WriteConditions,
-  { grant, row, bases }: { readonly grant: WriteGrant; readonly row: Row; readonly bases: Bases },
+  { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
 ): Result<PlannedWrite, PlanRefusal> {
   const { stored, shown, sources, view, version } = row;
   if (!isCurrent(ifMatch, shown, grant.policyDigest)) return err({ reason: "version_not_current" });
   if (version === undefined) return err({ reason: "version_missing" });
 
   const { origin } = bases;
-  const path = `${type}/${id}`;
-  const send = (write: OriginWrite, sent: JsonObject | undefined, result?: JsonObject): Result<PlannedWrite, PlanRefusal> => {
-    const concerned = concernedByChange(row, sent, result, bases);
-    return concerned.patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ kind: "send", write, type, id, concerned });
-  };
-  if (kind === "delete") return send({ method: "DELETE", path, version }, undefined);
   const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
   if (!submitted.ok) return submitted;
   if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
   if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
-  const viewInside = (inside: JsonObject) => grant.writableInside(inside, origin);
+  const viewInside = (inside: JsonObject, nesting: Nesting) => grant.writableInside(inside, origin, nesting);
   const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
-  const context = { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" };
-  const merged = mergeBody(submitted.value, { stored, shown }, view, context);
+  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" });
   if (!merged.ok) return merged;
-  const result = merged.value;
+  const { resource: result, changes } = merged.value;
   const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
   if (conditionalReferences(result).some((reference) => !standing.has(reference)))
     return err({ reason: "conditional_reference_not_supported" });
-  if (!sameOwners(stored, result, origin)) return err({ reason: "result_changes_patient" });
-  if (grant.writable(result, origin) === undefined || grant.seen?.viewOf(result, origin) === undefined)
-    return err({ reason: "result_outside_access" });
-  if (grant.widens(stored, result)) return err({ reason: "result_widens_access" });
-  return send({ method: "PUT", path, version, body: JSON.stringify(result) }, submitted.value, result);
+  const fault = faultIn(changes, grant, origin);
+  if (fault !== undefined) return err({ reason: fault });
+  const text = JSON.stringify(result);
+  if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok) return err({ reason: "result_exceeds_limits" });
+  const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
+  // The record of the write has room for no more.
+  if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
+  return ok({ kind: "send", write: { method: "PUT", path: `${type}/${id}`, version, body: text }, type, id, concerned });
 }
 
-/** A stored resource, and what its writer may see and write of it. */
-interface Row {
-  readonly stored: JsonObject;
-  readonly shown: JsonObject;
-  readonly sources: WeakMap<JsonObject, JsonObject>;
-  readonly view: ResourceView;
-  readonly version: string | undefined;
-  /** Whom what is seen of it concerns. */
-  readonly named: Naming;
-}
-
-/** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
-function standingIn(
-  bytes: Uint8Array,
-  { type, id }: { readonly type: string; readonly id: string },
-  { seen, writable }: WriteGrant,
-  bases: Bases,
-): Result<Row, PlanRefusal> {
-  const read = readJson(bytes);
-  if (!read.ok) return err({ reason: `answer_${read.error.reason}` });
-  const stored = read.value;
-  if (!isObject(stored)) return err({ reason: "answer_mismatch" });
-  const [shownBy, view] = [seen?.viewOf(stored, bases.origin), writable(stored, bases.origin)];
-  if (seen === undefined || shownBy === undefined || view === undefined) return err({ reason: "row_outside_access" });
-  if (property(stored, "resourceType") !== type || property(stored, "id") !== id) return err({ reason: "answer_mismatch" });
-  const sources = new WeakMap<JsonObject, JsonObject>();
-  const cut = cutResource(stored, shownBy, {
-    bases,
-    urls: originUrls(bases),
-    viewInside: (inside) => seen.viewInside(inside, bases.origin),
-    mayLinkTo: (other) => seen.mayLinkTo(other, bases.origin),
-    note: (shown, from) => void sources.set(shown, from),
-  });
-  if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
-  const meta = property(stored, "meta");
-  const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  const version = said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined; // it goes into a header
-  return ok({ stored, shown: cut.value.resource, sources, view, version, named: cut.value });
-}
-
-/** RFC 9110 §13.1.1 by what the client can know: the gateway's own tag, compared strongly, or the version where the view shows it. */
-function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject, policyDigest: string): boolean {
-  if (ifMatch === undefined || ifMatch === "*") return true;
-  const own = etagOf(utf8(JSON.stringify(shown)), policyDigest);
-  const meta = property(shown, "meta");
-  const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
-  return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
-}
-
-function sameOwners(stored: JsonObject, result: JsonObject, base: FhirBase): boolean {
-  const [before, after] = [ownersOf(stored, base), ownersOf(result, base)];
-  return before.size === after.size && [...before].every((owner) => after.has(owner));
-}
-
-/** What its writer sees in the row and sends is known; what else the row and the result name only hidden elements do. */
-function concernedByChange(
-  { stored, named }: Row,
-  sent: JsonObject | undefined,
-  result: JsonObject | undefined,
-  bases: Bases,
-): ConcernedBy {
-  const about = (resource: JsonObject | undefined) =>
-    resource === undefined ? undefined : concernedBy(resource, [bases.origin, bases.public]);
-  const all = [about(stored), about(result)];
-  const known = new Set([...named.patients].filter((patient) => !named.unseen.has(patient)));
-  for (const patient of about(sent)?.patients ?? []) known.add(patient);
-  const patients = new Set([...named.patients, ...known, ...all.flatMap((one) => one?.patients ?? [])]);
-  const unseen = new Set([...patients].filter((patient) => !known.has(patient)));
-  return { patients, unseen, room: unseenMax, unnamed: all.some((one) => one?.unnamed === true) };
+/** The first thing that may not become of the resource, or of one inside it. */
+function faultIn(changes: readonly Change[], { faultOf }: WriteGrant, base: FhirBase): ResultFault | undefined {
+  for (const change of changes) {
+    const fault = faultOf(change, base);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }

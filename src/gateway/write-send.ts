@@ -12,7 +12,7 @@ import { evaluate } from "#policy/evaluate";
 import { readWhole } from "./forward.ts";
 import type { OriginSession } from "./origin-session.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
-import type { PlannedWrite } from "./write-plan.ts";
+import type { PlannedWrite } from "./planned-write.ts";
 
 /** What the origin made of a write that it was sent. */
 export type SendRefusal =

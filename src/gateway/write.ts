@@ -5,7 +5,9 @@ import type { ReleaseGate } from "./release-gate.ts";
 import type { Trail } from "./trail.ts";
 import type { AskedWrite } from "./write-body.ts";
 import type { CriteriaScene } from "./write-criteria.ts";
-import { concernsNobody, planWrite, type PlannedWrite } from "./write-plan.ts";
+import { concernsNobody } from "./concerned-by-write.ts";
+import type { PlannedWrite } from "./planned-write.ts";
+import { planWrite } from "./write-plan.ts";
 import { noteWritten, represent, sendWrite } from "./write-send.ts";
 
 export interface WriteScene extends CriteriaScene {

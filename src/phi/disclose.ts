@@ -2,7 +2,18 @@ import { isAskedFor } from "#fhir/asked";
 import { meets as meetsCriteria } from "#fhir/criteria";
 import { utf8 } from "#fhir/bytes";
 import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
-import { isObject, property, readJson, resourceBytesMax, textAt, type Json, type JsonObject } from "#fhir/json";
+import type { EntryBytes } from "#fhir/entry-splitter";
+import {
+  endsForCertain,
+  isObject,
+  property,
+  readJson,
+  resourceBytesMax,
+  textAt,
+  type Json,
+  type JsonObject,
+  type JsonRefusal,
+} from "#fhir/json";
 import { isId, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
@@ -13,7 +24,7 @@ import { bothNamed, patientsMax, Tally, type Disclosure, type Naming } from "./d
 import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
-import { cutResource, type CutContext, type CutRefusal, type CutResource } from "./redact.ts";
+import { cutResource, type CutContext, type CutRefusal, type CutResource, type Unreadable } from "./redact.ts";
 import type { Residences } from "./residences.ts";
 
 /** Why nothing leaves. */
@@ -24,7 +35,11 @@ export type Withheld =
   /** The row is in no rule's reach. Decided by a row: the same public face as absent. */
   | { readonly reason: "row_outside_access" }
   /** Decided by a row as well. */
-  | { readonly reason: "resource_withheld"; readonly because: CutRefusal };
+  | { readonly reason: "resource_withheld"; readonly because: CutRefusal | Unreadable };
+
+/** What became of reading a resource: what leaves its end certain says nothing about the answer, and must not tell that the resource is there. */
+export const unread = ({ reason }: JsonRefusal): Withheld =>
+  endsForCertain(reason) ? { reason: "resource_withheld", because: reason } : { reason: `answer_${reason}` };
 
 /** The two addresses of an origin's FHIR base, its name in the registry, and what notes where its patients live. */
 export type NamedBases = Bases & { readonly name: string; readonly residences: Residences };
@@ -46,8 +61,11 @@ export class Discloser {
     this.#bases = bases;
     const urls = originUrls(bases);
     const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, bases.origin);
-    this.#context = { bases, urls, mayLinkTo, viewInside: (inside) => grant.viewInside(inside, bases.origin) };
-    this.#contextOf = (brought) => ({ ...this.#context, viewInside: (inside) => grant.viewInside(inside, bases.origin, brought) });
+    this.#context = { bases, urls, mayLinkTo, viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting) };
+    this.#contextOf = (brought) => ({
+      ...this.#context,
+      viewInside: (inside, nesting) => grant.viewInside(inside, bases.origin, nesting, brought),
+    });
   }
 
   /** The answer to a read. */
@@ -82,28 +100,29 @@ export class Discloser {
   }
 
   /** One of a resource's versions, as {@link version} decides about it; nothing where it does not leave. Whom the resource is about now is concerned too. */
-  step(old: JsonObject, now: JsonObject): Result<CutResource | undefined, Withheld> {
+  step(old: JsonObject, now: JsonObject): CutResource | undefined {
     this.#bases.residences.note(now);
     const [view, viewNow] = [this.#viewOf(old, now), this.#viewOf(now)];
-    if (view === undefined || viewNow === undefined) return ok(undefined);
+    if (view === undefined || viewNow === undefined) return undefined;
     const [cut, cutNow] = [cutResource(old, view, this.#context), cutResource(now, viewNow, this.#context)];
-    if (!cut.ok || !cutNow.ok) return ok(undefined);
+    if (!cut.ok || !cutNow.ok) return undefined;
     const named = bothNamed(cut.value, cutNow.value);
-    return named.patients.size > patientsMax ? err({ reason: "answer_too_large" }) : ok({ ...cut.value, ...named });
+    return named.patients.size > patientsMax ? undefined : { ...cut.value, ...named };
   }
 
   /** A resource that comes along with rows that refer to it by these references (`Type:parameter`); nothing where it does not leave. */
-  brought(resource: JsonObject, through: ReadonlySet<string>): Result<Linked | undefined, Withheld> {
+  brought(resource: JsonObject, through: ReadonlySet<string>): Linked | undefined {
     this.#bases.residences.note(resource);
     const view = this.#grant.viewBeside(resource, this.#bases.origin, through);
-    return view === undefined ? ok(undefined) : this.#linked(resource, view, "include");
+    return view && this.#linked(resource, view, "include");
   }
 
   /** One entry of a searchset: a match that may leave, a resource that was brought along and may leave with one, or what else it is. */
-  entry(bytes: Uint8Array, type: string): Result<Entry, Withheld> {
+  entry(bytes: EntryBytes, type: string): Result<Entry, Withheld> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok({ kind: "outcome" });
+    if (entry.value.mode === "unreadable") return ok({ kind: "hidden" });
     const { mode, resource } = entry.value;
     return mode === "include" ? this.#beside(resource) : this.row(resource, type);
   }
@@ -116,7 +135,7 @@ export class Discloser {
     if (view === undefined) return ok({ kind: "hidden" });
     if (property(resource, "resourceType") !== type) return err({ reason: "answer_mismatch" });
     const linked = this.#linked(resource, view, "match");
-    return linked.ok ? ok(linked.value === undefined ? { kind: "hidden" } : { kind: "match", ...linked.value }) : linked;
+    return ok(linked === undefined ? { kind: "hidden" } : { kind: "match", ...linked });
   }
 
   /** Whether a row of a search is one that was asked for and would leave: what its reader may know of. */
@@ -150,34 +169,29 @@ export class Discloser {
     const view = viewBeside(resource, this.#bases.origin, new Set(includes.map(({ name }) => name)));
     if (view === undefined) return ok({ kind: "dropped" });
     const linked = this.#linked(resource, view, "include");
-    if (!linked.ok) return linked;
-    const { value } = linked;
     const through = (names: ReadonlySet<string>) => {
       const own = viewBeside(resource, this.#bases.origin, names);
-      if (own === undefined || own === view) return own && value;
-      const narrower = this.#linked(resource, own, "include");
-      return narrower.ok ? narrower.value : undefined;
+      return own === undefined || own === view ? own && linked : this.#linked(resource, own, "include");
     };
-    return ok(value === undefined ? { kind: "dropped" } : { kind: "include", ...value, through });
+    return ok(linked === undefined ? { kind: "dropped" } : { kind: "include", ...linked, through });
   }
 
-  #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Result<Linked | undefined, Withheld> {
+  /** Nothing where it does not leave: what is wrong with one resource must not decide whether there is an answer. */
+  #linked(resource: JsonObject, view: ResourceView, mode: "match" | "include"): Linked | undefined {
     const [type, id] = [textAt(resource, "resourceType") ?? "", textAt(resource, "id")];
     const cut = cutResource(resource, view, mode === "match" ? this.#context : this.#contextOf(type));
-    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource))) return ok(undefined);
-    // What is brought along may be so on behalf of a hidden row, which must not decide whether there is an answer.
-    if (cut.value.patients.size > patientsMax) return mode === "match" ? err({ reason: "answer_too_large" }) : ok(undefined);
+    if (!cut.ok || id === undefined || !isId(id) || (mode === "match" && !this.#shows(cut.value.resource))) return undefined;
     const text = utf8(entryText(this.#bases.public, { mode, type, id, resource: cut.value.resource }));
     const links = this.#grant.includes.map(({ source, paths }) =>
       source === type ? referredAt(cut.value.resource, paths, this.#bases.public) : none,
     );
-    return ok({ released: { ...cut.value, type, id, text }, shown: cut.value.resource, links });
+    return { released: { ...cut.value, type, id, text }, shown: cut.value.resource, links };
   }
 
   /** The row first, as with an entry: that a hidden one comes under another id or version than it was asked for must not tell that it is there. */
   #askedIn(body: Uint8Array, type: string, id: string): Result<JsonObject, Withheld> {
     const answer = readJson(body);
-    if (!answer.ok) return err({ reason: `answer_${answer.error.reason}` });
+    if (!answer.ok) return err(unread(answer.error));
     if (isObject(answer.value)) this.#bases.residences.note(answer.value);
     if (isObject(answer.value) && this.#viewOf(answer.value) === undefined) return err({ reason: "row_outside_access" });
     return isAsked(answer.value, type, id) ? ok(answer.value) : err({ reason: "answer_mismatch" });
@@ -199,7 +213,8 @@ export class Discloser {
     const text = utf8(JSON.stringify(cut.value.resource));
     const named = now === undefined ? cut.value : bothNamed(cut.value, now);
     // What stands for hidden elements may be longer than they were.
-    if (text.length > resourceBytesMax || named.patients.size > patientsMax) return err({ reason: "answer_too_large" });
+    if (text.length > resourceBytesMax) return err({ reason: "resource_withheld", because: "too_large" });
+    if (named.patients.size > patientsMax) return err({ reason: "resource_withheld", because: "too_many_patients" });
     const tally = new Tally(this.#bases.name);
     tally.add({ ...cut.value, ...named, type: textAt(resource, "resourceType") ?? "", id: textAt(resource, "id") ?? "", text });
     const meta = property(cut.value.resource, "meta");

@@ -1,5 +1,6 @@
 import { listText, readEntry } from "#fhir/bundle";
 import { isOwnedBy } from "#fhir/compartment";
+import type { EntryBytes } from "#fhir/entry-splitter";
 import { textAt, type JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
@@ -44,9 +45,10 @@ export class EverythingPage {
     return row && `${row.type}/${row.id}`;
   }
 
-  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    if (entry.value.mode === "unreadable") return ok("");
     return ok(entry.value.mode === "outcome" ? undefined : keyOf(entry.value.resource));
   }
 
@@ -58,16 +60,21 @@ export class EverythingPage {
     this.#keys.add(key);
   }
 
-  offer(bytes: Uint8Array): Result<Offered, Withheld> {
+  offer(bytes: EntryBytes): Result<Offered, Withheld> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
     if (entry.value.mode === "outcome") return ok("no match");
+    if (entry.value.mode === "unreadable") return this.#hide();
     const { resource } = entry.value;
     const type = textAt(resource, "resourceType") ?? "";
     const discloser = this.#isTheirs(resource, type) ? this.#disclosers.get(type) : undefined;
     const decided = discloser?.row(resource, type) ?? ok({ kind: "hidden" } as const);
     if (!decided.ok) return decided;
     if (decided.value.kind === "match") return this.#take(decided.value);
+    return this.#hide();
+  }
+
+  #hide(): Result<Offered, Withheld> {
     this.#withheld += 1;
     return ok("hidden");
   }
@@ -83,8 +90,8 @@ export class EverythingPage {
     const { type, id, text } = row.released;
     const key = `${type}/${id}`;
     if (this.#keys.has(key)) return ok("hidden");
+    if (text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row.released);
-    if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#keys.add(key);
@@ -115,12 +122,11 @@ export class EverythingPage {
       const through = referred.get(key);
       if (through === undefined || this.#keys.has(key)) continue;
       const linked = this.#along.brought(resource, through);
-      if (!linked.ok) return linked;
-      if (linked.value === undefined) continue;
+      if (linked === undefined) continue;
       this.#keys.add(key);
-      this.#bytes += linked.value.released.text.length;
+      this.#bytes += linked.released.text.length;
       if (this.#bytes > 2 * pageBytesMax) return err({ reason: "answer_too_large" });
-      this.#brought.push(linked.value.released);
+      this.#brought.push(linked.released);
     }
     return ok(undefined);
   }

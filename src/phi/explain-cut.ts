@@ -1,3 +1,4 @@
+import type { Nesting } from "#fhir/compartment";
 import { elementsOf } from "#fhir/elements";
 import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
@@ -96,7 +97,7 @@ class Walk {
         : [{ kind: "changed", path, why: "an address of the origin is not shown" }];
     }
     if (element?.kind === "resource") {
-      const inside = this.#context.viewInside(before);
+      const inside = this.#context.viewInside(before, nestingOf(name));
       return inside === undefined ? [] : this.resource(before, after, inside, `${path}.`);
     }
     const below = viewBelow(name, before, element, view);
@@ -107,7 +108,7 @@ class Walk {
     if (name === "extension") return "no rule that reaches this row lists its URL";
     if (element?.kind === "resource" && isObject(item)) {
       const type = textAt(item, "resourceType") ?? "";
-      return this.#context.viewInside(item) === undefined
+      return this.#context.viewInside(item, nestingOf(name)) === undefined
         ? `no rule and scope to read ${type} reaches it`
         : "nothing that is left refers to it";
     }
@@ -116,6 +117,8 @@ class Walk {
     return element === undefined ? whyHidden(name, view) : "nothing of it is shown";
   }
 }
+
+const nestingOf = (name: string): Nesting => (name === "contained" ? "contained" : "entry");
 
 const maskedAt = (path: string): CutChange => ({ kind: "added", path, why: "masked: R4 requires it, and what is there is hidden" });
 

@@ -1,3 +1,4 @@
+import type { Nesting } from "#fhir/compartment";
 import { isAskedFor } from "#fhir/asked";
 import { isResourceType } from "#fhir/elements";
 import type { Interaction, Reading } from "#fhir/interaction";
@@ -30,6 +31,7 @@ const refusals: Readonly<Record<CutRefusal, string>> = {
   modifier_extension: "it holds a modifier extension that no rule names, which could negate what is shown",
   implicit_rules: "it has implicitRules, which could negate what is shown",
   malformed: "it has not the structure of R4",
+  too_many_patients: "it names more patients than one record has room for",
 };
 
 // Addresses of nobody: what is below the origin's base is shown below the gateway's.
@@ -123,7 +125,7 @@ interface Views {
   /** Beyond which nothing is wanted (`_elements`). */
   readonly elements: ReadonlySet<string> | undefined;
   readonly view: ResourceView | undefined;
-  readonly inside: (resource: JsonObject) => ResourceView | undefined;
+  readonly inside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   readonly mayLinkTo: (other: JsonObject) => boolean;
 }
 
@@ -137,7 +139,7 @@ function toRead({ policy, access }: Explained, reading: Reading, resource: JsonO
     isAsked: isAskedFor(resource, asked, bases.origin),
     elements,
     view: viewOf(resource, bases.origin),
-    inside: (inside) => viewInside(inside, bases.origin),
+    inside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
 }
@@ -146,6 +148,6 @@ function toWrite({ policy, access }: Explained, write: PlainWrite, resource: Jso
   const granted = evaluateWrite(policy, access, write);
   if (!granted.ok) return none;
   const { writable, writableInside } = granted.value;
-  const inside = (inside: JsonObject) => writableInside(inside, bases.origin);
+  const inside = (inside: JsonObject, nesting: Nesting) => writableInside(inside, bases.origin, nesting);
   return { ...none, view: writable(resource, bases.origin), inside, mayLinkTo: () => true };
 }

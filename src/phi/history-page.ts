@@ -1,6 +1,7 @@
 import { utf8 } from "#fhir/bytes";
 import { listText } from "#fhir/bundle";
 import { deletionText, readHistoryEntry, versionText } from "#fhir/history-entry";
+import type { EntryBytes } from "#fhir/entry-splitter";
 import { isObject, property, textAt, type JsonObject } from "#fhir/json";
 import { isId } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -49,9 +50,10 @@ export class HistoryPage {
     return this.#rows.length === 0;
   }
 
-  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    if (entry.value.kind === "unreadable") return ok("");
     return ok(entry.value.kind === "version" ? keyOf(entry.value.resource) : `${entry.value.id}/deleted/${entry.value.version}`);
   }
 
@@ -63,9 +65,10 @@ export class HistoryPage {
     this.#keys.add(key);
   }
 
-  offer(bytes: Uint8Array): Result<Offered, Withheld> {
+  offer(bytes: EntryBytes): Result<Offered, Withheld> {
     const entry = readHistoryEntry(bytes, this.#bases.origin);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    if (entry.value.kind === "unreadable") return this.#hide();
     const { type, showsDeleted } = this.#grant;
     if (entry.value.kind === "deletion") {
       const { id, version } = entry.value;
@@ -78,11 +81,10 @@ export class HistoryPage {
     const { resource, created } = entry.value;
     const id = textAt(resource, "id") ?? "";
     const now = property(resource, "resourceType") === type && isId(id) && this.#isAsked(id) ? this.#nowOf(id) : undefined;
-    const cut = now === undefined ? ok(undefined) : this.#discloser.step(resource, now);
-    if (!cut.ok) return cut;
-    if (cut.value === undefined) return this.#hide();
-    const text = utf8(versionText(this.#bases.public, type, id, cut.value.resource, created));
-    return this.#take(keyOf(resource), { ...cut.value, type, id, text });
+    const cut = now === undefined ? undefined : this.#discloser.step(resource, now);
+    if (cut === undefined) return this.#hide();
+    const text = utf8(versionText(this.#bases.public, type, id, cut.resource, created));
+    return this.#take(keyOf(resource), { ...cut, type, id, text });
   }
 
   #isAsked(id: string): boolean {
@@ -96,8 +98,8 @@ export class HistoryPage {
 
   #take(key: string, row: Released): Result<Offered, Withheld> {
     if (this.#keys.has(key)) return ok("hidden");
+    if (row.text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row);
-    if (row.text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     if (this.#rows.length >= this.#room || this.#bytes + row.text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#keys.add(key);

@@ -6,7 +6,7 @@ import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { ObjectView } from "#policy/view";
 import type { MergeIssue } from "./merge-issue.ts";
-import { mergeResource, type MergeContext, type Standing } from "./merge.ts";
+import { mergeResource, type MergeContext, type Merged, type Standing } from "./merge.ts";
 
 export type BodyRefusal =
   /** What is wrong with the body, place by place: nothing of it depends on what is hidden. */
@@ -20,7 +20,7 @@ export function mergeBody(
   standing: Standing | undefined,
   view: ResourceView,
   context: MergeContext,
-): Result<JsonObject, BodyRefusal> {
+): Result<Merged, BodyRefusal> {
   // What R4 requires and the view hides need not be said: it is there, or stands masked.
   const issues = validateResource(submitted).filter(
     ({ code, expression }) => code !== "required" || !isHidden(submitted, view.object, expression),
@@ -28,7 +28,7 @@ export function mergeBody(
   if (issues.length > 0) return err({ reason: "body_invalid", issues });
   const merged = mergeResource(submitted, standing, view, context);
   if (!merged.ok) return err({ reason: "body_invalid", issues: merged.error });
-  const faults = validateResource(merged.value);
+  const faults = validateResource(merged.value.resource);
   if (standing === undefined) return faults.length === 0 ? merged : err({ reason: "body_invalid", issues: faults });
   // What was wrong before is nobody's doing now.
   const before = new Set(validateResource(standing.stored).map(kindOf));

@@ -6,18 +6,22 @@ export interface Placed<T> {
 
 /**
  * A list as it is stored next: the submitted items in their order, and what of the stored ones stays besides (`kept`, by index) behind
- * the item that it stood behind.
+ * the item that it stood behind. As long as it takes to sort the indices.
  */
 export function weave<T>(placed: readonly Placed<T>[], kept: ReadonlyMap<number, T>): readonly T[] {
-  const standing = new Set(placed.map(({ index }) => index));
-  const behind = Map.groupBy(
-    [...kept.keys()].sort((a, b) => a - b),
-    (index) => {
-      for (let before = index - 1; before >= 0; before -= 1) if (standing.has(before)) return before;
-      return -1;
-    },
-  );
-  const keptBehind = (index: number) => (behind.get(index) ?? []).flatMap((one) => (kept.has(one) ? [kept.get(one) as T] : [])); // it has it
+  const standing = placed.flatMap(({ index }) => (index === undefined ? [] : [index])).toSorted((a, b) => a - b);
+  const behind = new Map<number, T[]>();
+  let [before, next] = [-1, 0];
+  for (const [index, item] of [...kept].toSorted(([a], [b]) => a - b)) {
+    for (let after = standing[next]; after !== undefined && after < index; after = standing[next]) {
+      before = after;
+      next += 1;
+    }
+    const items = behind.get(before);
+    if (items === undefined) behind.set(before, [item]);
+    else items.push(item);
+  }
+  const keptBehind = (index: number) => behind.get(index) ?? [];
   return [...keptBehind(-1), ...placed.flatMap(({ value, index }) => [value, ...(index === undefined ? [] : keptBehind(index))])];
 }
 
@@ -27,7 +31,7 @@ export interface Likeness<S> {
   readonly ofStored: (index: number) => unknown;
 }
 
-/** For each submitted item the stored one that it is, by the first likeness that finds one which no other item is. Linear. */
+/** For each submitted item the stored one that it is, by the first likeness that finds one which no other item is. Linear, also where all are alike. */
 export function matchItems<S>(
   submitted: readonly S[],
   stored: readonly number[],
@@ -40,9 +44,10 @@ export function matchItems<S>(
       stored.filter((index) => !taken.has(index)),
       ofStored,
     );
+    for (const indices of free.values()) indices.reverse(); // taken from the end: the first is the last
     for (const [at, item] of submitted.entries()) {
       const key = found.has(at) ? undefined : ofSubmitted(item);
-      const index = key === undefined ? undefined : free.get(key)?.shift();
+      const index = key === undefined ? undefined : free.get(key)?.pop();
       if (index === undefined) continue;
       found.set(at, index);
       taken.add(index);

@@ -1,9 +1,11 @@
+import type { Nesting } from "#fhir/compartment";
 import { elementsOf, isResourceType, type R4Element } from "#fhir/elements";
 import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
 import { isSame, sameText } from "#fhir/same";
 import { baseNames } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
+import type { Change } from "#policy/evaluate-write";
 import type { ElementView, ObjectView } from "#policy/view";
 import { mergeIssue, type MergeFault, type MergeIssue } from "./merge-issue.ts";
 import { matchItems, weave } from "./merge-list.ts";
@@ -44,9 +46,16 @@ export interface MergeContext {
   /** The body is what a patch made of what is shown: it says all that it means, and leaves nothing out for want of knowing it. */
   readonly patched?: boolean;
   /** What may be written of a resource inside this one; `undefined`: nothing. */
-  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   /** Whether the writer may be shown the other Patient of a link; a link to any other Patient is not written. In the origin's terms. */
   readonly mayLinkTo: (other: JsonObject) => boolean;
+}
+
+/** A resource as it is stored next. */
+export interface Merged {
+  readonly resource: JsonObject;
+  /** What becomes of it and of each resource inside it that is new or changes, at any depth. What is not among them is the very object that is stored. */
+  readonly changes: readonly Change[];
 }
 
 /**
@@ -62,15 +71,16 @@ export function mergeResource(
   standing: Standing | undefined,
   view: ResourceView,
   context: MergeContext,
-): Result<JsonObject, readonly MergeIssue[]> {
+): Result<Merged, readonly MergeIssue[]> {
   const merger = new Merger(context);
   const carry = (object: JsonObject, of: JsonObject) => {
     const source = context.sources.get(of);
     if (source !== undefined) context.sources.set(object, source);
   };
   const [body, shown] = [unmasked(submitted, carry), standing && unmasked(standing.shown, carry)];
-  const merged = merger.resource({ body, shown, stored: standing?.stored }, view.object, textAt(submitted, "resourceType") ?? "");
-  return merger.issues.length === 0 ? ok(merged) : err(merger.issues);
+  const at = textAt(submitted, "resourceType") ?? "";
+  const resource = merger.resource({ body, shown, stored: standing?.stored }, view, undefined, at);
+  return merger.issues.length === 0 ? ok({ resource, changes: merger.changes }) : err(merger.issues);
 }
 
 // As many as of what R4 itself says (fhir/validate-findings).
@@ -78,18 +88,21 @@ const issuesMax = 20;
 
 class Merger {
   readonly issues: MergeIssue[] = [];
+  readonly changes: Change[] = [];
   readonly #context: MergeContext;
 
   constructor(context: MergeContext) {
     this.#context = context;
   }
 
-  /** A resource of its own, or a contained one. */
-  resource({ body, shown, stored }: Three, view: ObjectView, at: string): JsonObject {
+  /** A resource of its own, or one inside another. */
+  resource({ body, shown, stored }: Three, view: ResourceView, nesting: Change["nesting"], at: string): JsonObject {
     const seen = shown && metaOf(shown);
     const meta = stored === undefined ? metaOf(body) : this.#meta(metaOf(body), seen, at);
-    const merged = this.#object({ body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored }, view, at);
-    return stored === undefined ? merged : this.#underNarrative(merged, stored, view, at);
+    const merged = this.#object({ body: withMeta(body, meta), shown: shown && withMeta(shown, seen), stored }, view.object, at);
+    const result = stored === undefined ? merged : this.#underNarrative(merged, stored, view.object, at);
+    this.changes.push({ nesting, stored, shown, result, view });
+    return result;
   }
 
   /**
@@ -390,12 +403,12 @@ class Merger {
       const [next, now] = [submitted.get(idOf(item)), byId.get(idOf(item))];
       if (next === undefined || now === undefined || isSame(next.item, now)) return item;
       const place = `${at}[${next.index}]`;
-      const view = this.#context.viewInside(item);
+      const view = this.#context.viewInside(item, "contained");
       if (view === undefined || property(next.item, "resourceType") !== property(item, "resourceType")) {
         this.#fail("read_only", place);
         return item;
       }
-      return this.resource({ body: next.item, shown: now, stored: item }, view.object, place);
+      return this.resource({ body: next.item, shown: now, stored: item }, view, "contained", place);
     });
   }
 
@@ -403,12 +416,13 @@ class Merger {
   #inside(name: string, repeats: boolean, scene: Scene): void {
     const at = pathOf(scene, name);
     if (scene.stored !== undefined) return this.#fail("read_only", at);
+    const nesting = name === "contained" ? "contained" : "entry";
     const value = property(scene.body, name);
     const items = (isArray(value) ? value : [value ?? null]).map((item, index) => {
       const place = repeats ? `${at}[${index}]` : at;
-      const view = isObject(item) ? this.#context.viewInside(item) : undefined;
+      const view = isObject(item) ? this.#context.viewInside(item, nesting) : undefined;
       if (view !== undefined && isObject(item))
-        return this.resource({ body: item, shown: undefined, stored: undefined }, view.object, place);
+        return this.resource({ body: item, shown: undefined, stored: undefined }, view, nesting, place);
       this.#fail("hidden", place);
       return null;
     });

@@ -1,4 +1,5 @@
 import { listText, readEntry } from "#fhir/bundle";
+import type { EntryBytes } from "#fhir/entry-splitter";
 import { resourceBytesMax, textAt } from "#fhir/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
@@ -52,9 +53,10 @@ export class Page {
   }
 
   /** Id of a row on the way past this page; nothing for what is no row. */
-  keyOf(bytes: Uint8Array): Result<string | undefined, Withheld> {
+  keyOf(bytes: EntryBytes): Result<string | undefined, Withheld> {
     const entry = readEntry(bytes);
     if (!entry.ok) return err({ reason: `answer_${entry.error.reason}` });
+    if (entry.value.mode === "unreadable") return ok("");
     return ok(entry.value.mode === "match" ? (textAt(entry.value.resource, "id") ?? "") : undefined);
   }
 
@@ -68,7 +70,7 @@ export class Page {
   }
 
   /** The bytes of an entry. Whether it counts is known when its page was read to the end. */
-  offer(entry: Uint8Array): Result<Offered, Withheld> {
+  offer(entry: EntryBytes): Result<Offered, Withheld> {
     const decided = this.#discloser.entry(entry, this.#expects.type);
     if (!decided.ok) return decided;
     switch (decided.value.kind) {
@@ -78,8 +80,7 @@ export class Page {
         this.#withheld += 1;
         return ok("no match");
       case "hidden":
-        this.#withheld += 1;
-        return ok("hidden");
+        return this.#hide();
       case "include":
         return this.#offerBeside(decided.value);
       case "match":
@@ -91,14 +92,19 @@ export class Page {
     const { id, text } = row.released;
     // A searchset has each row once (FHIR R4 §3.1.1.3): said twice, the place after it would be two, and the pages would never end.
     if (this.#ids.has(id)) return ok("hidden");
+    if (text.length > pageBytesMax) return this.#hide(); // masks made it longer than any page
     if (this.#rows.length < this.#room) this.#taken.push(row.released);
-    if (text.length > pageBytesMax) return err({ reason: "answer_too_large" });
     // After the cut: what is hidden must not decide whether a page is full.
     if (this.#rows.length >= this.#room || this.#bytes + text.length > pageBytesMax) return ok("beyond");
     this.#rows.push(row);
     this.#ids.add(id);
     this.#bytes += text.length;
     return ok("shown");
+  }
+
+  #hide(): Result<Offered, Withheld> {
+    this.#withheld += 1;
+    return ok("hidden");
   }
 
   #offerBeside(candidate: Candidate): Result<Offered, Withheld> {

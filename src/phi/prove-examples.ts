@@ -73,7 +73,7 @@ function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resour
   const context: CutContext = {
     bases,
     urls: originUrls(bases),
-    viewInside: (inside) => viewInside(inside, bases.origin),
+    viewInside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
     mayLinkTo: (other) => mayLinkTo(other, bases.origin),
   };
   const cut = cutResource(resource, view, context);

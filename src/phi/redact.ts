@@ -1,4 +1,4 @@
-import { ownerPathsOf, ownersNamed, type Concerned } from "#fhir/compartment";
+import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/compartment";
 import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
 import { mentionOf, patientIn, type FhirBase } from "#fhir/reference";
 import { err, ok, type Result } from "#kernel/result";
@@ -6,7 +6,7 @@ import type { ResourceView } from "#policy/compile";
 import { everything } from "#policy/shown";
 import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view";
 import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
-import type { Naming } from "./disclosure.ts";
+import { patientsMax, type Naming } from "./disclosure.ts";
 import { isShown } from "./extension.ts";
 import type { Bases, OriginUrls } from "./origin-urls.ts";
 import { isAddress, isOfType, urlTypes } from "./primitive.ts";
@@ -16,7 +16,7 @@ export interface CutContext {
   readonly bases: Bases;
   readonly urls: OriginUrls;
   /** The view of a resource inside another one, by its own type's rule; `undefined`: it does not leave. */
-  readonly viewInside: (resource: JsonObject) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, nesting: Nesting) => ResourceView | undefined;
   /** Whether the other record that a Patient is linked to may be told; one that may not stands as masked (DESIGN §6). */
   readonly mayLinkTo: (other: JsonObject) => boolean;
   /** Told of every object that leaves, and what it was cut from. */
@@ -34,13 +34,22 @@ export interface CutResource extends Naming {
 }
 
 /** Why a resource does not leave at all: a part of it that cannot be understood could change what the rest means. */
-export type CutRefusal = "modifier_extension" | "implicit_rules" | "malformed";
+export type CutRefusal =
+  | "modifier_extension"
+  | "implicit_rules"
+  | "malformed"
+  /** No record names so many. */
+  | "too_many_patients";
+
+/** Why a resource that was not read is as good as hidden. */
+export type Unreadable = "too_large" | "too_deep" | "duplicate_key";
 
 /** Cuts one resource to its view: the plain engine, which the fast one is tested against. The resource itself is not changed. */
 export function cutResource(resource: JsonObject, view: ResourceView, context: CutContext): Result<CutResource, CutRefusal> {
-  const cutter = new Cutter(context, resource, view);
+  const cutter = new Cutter(context, resource, view, new Map());
   const cut = cutter.cut();
-  return cut === undefined ? err(cutter.fault ?? "malformed") : ok(cut);
+  if (cut === undefined) return err(cutter.fault ?? "malformed");
+  return cut.patients.size > patientsMax ? err("too_many_patients") : ok(cut);
 }
 
 /** An extension that is shown is shown whole. */
@@ -57,8 +66,10 @@ export function siblingView(extensions: ExtensionList): ObjectView {
 type Members = Record<string, Json>;
 type PrimitiveView = Extract<ElementView, { kind: "primitive" }>;
 
+type Entries = Map<JsonObject, CutResource | undefined>;
+
 // Real resources hold a handful. A list is cut twice, so a long one would cost more than its bytes.
-const containedMax = 200;
+export const containedMax = 200;
 
 /** Whether what leaves of a reference says all that tells whom it means. */
 const tellsWhom = ({ elements }: ObjectView): boolean => ["reference", "type", "identifier"].every((name) => elements.has(name));
@@ -86,6 +97,8 @@ class Cutter {
   readonly #resource: JsonObject;
   readonly #isContained: boolean;
   readonly #view: ResourceView;
+  /** What became of each resource in an entry, at any depth: a contained resource is cut twice, and an entry of it once. */
+  readonly #entries: Entries;
   readonly #contained: readonly CutResource[];
   /** Contained resources that leave; nothing else may be referred to by `#id`. */
   readonly #fragments: ReadonlySet<string>;
@@ -101,12 +114,14 @@ class Cutter {
   /** It, and resources inside it that are not contained. */
   #records = 1;
 
-  constructor(context: CutContext, resource: JsonObject, view: ResourceView, container?: ReadonlySet<string>) {
+  /** @param container of a contained resource: which others of its container it may refer to. */
+  constructor(context: CutContext, resource: JsonObject, view: ResourceView, entries: Entries, container?: ReadonlySet<string>) {
     this.#context = context;
     this.#bases = [context.bases.origin, context.bases.public];
     this.#resource = resource;
     this.#isContained = container !== undefined;
     this.#view = view;
+    this.#entries = entries;
     this.#contained = container === undefined ? this.#cutContained() : [];
     this.#fragments = container ?? new Set(this.#contained.map((inside) => fragmentOf(inside.resource)));
   }
@@ -158,12 +173,12 @@ class Cutter {
     if (list === undefined || !this.#view.object.elements.has("contained")) return [];
     if (!isArray(list) || list.length > containedMax) return this.#fail("malformed") ?? [];
     const permitted = list.filter(isObject).flatMap((inside) => {
-      const view = this.#context.viewInside(inside);
+      const view = this.#context.viewInside(inside, "contained");
       return view === undefined ? [] : [{ inside, view }];
     });
     const cutAll = (of: typeof permitted) => {
       const fragments = new Set(of.map(({ inside }) => fragmentOf(inside)));
-      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, fragments).cut() }));
+      return of.map((one) => ({ ...one, cut: new Cutter(this.#context, one.inside, one.view, this.#entries, fragments).cut() }));
     };
     // Twice: a first time to see which leave at all, since only to those may the others refer.
     const left = cutAll(cutAll(permitted).filter(({ cut }) => cut !== undefined));
@@ -330,8 +345,7 @@ class Cutter {
   #inside(value: Json, repeats: boolean): Json | undefined {
     if (isArray(value) !== repeats) return this.#fail("malformed");
     const items = (isArray(value) ? value : [value]).flatMap((item) => {
-      const view = isObject(item) ? this.#context.viewInside(item) : undefined;
-      const cut = isObject(item) && view !== undefined ? new Cutter(this.#context, item, view).cut() : undefined;
+      const cut = isObject(item) ? this.#entry(item) : undefined;
       if (cut === undefined) {
         this.#withheld += 1;
         return [];
@@ -342,6 +356,15 @@ class Cutter {
       return [cut.resource];
     });
     return repeats ? items : items[0];
+  }
+
+  /** Cut once, whatever holds it: nothing in it refers to what is around it. */
+  #entry(resource: JsonObject): CutResource | undefined {
+    if (this.#entries.has(resource)) return this.#entries.get(resource);
+    const view = this.#context.viewInside(resource, "entry");
+    const cut = view && new Cutter(this.#context, resource, view, this.#entries).cut();
+    this.#entries.set(resource, cut);
+    return cut;
   }
 
   /** Puts data-absent-reason `masked` where R4 requires an element and the cut left none, so that the result is valid and says so. */

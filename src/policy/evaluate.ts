@@ -209,7 +209,7 @@ function granted(
       const reaching = rules.filter(reaches); // `reach` is a part of `rules`
       return reaching.some((rule) => reach.includes(rule)) ? policy.viewOf(type, reaching) : undefined;
     },
-    viewInside: (resource, base, brought) => {
+    viewInside: (resource, base, nesting, brought) => {
       const inside = property(resource, "resourceType");
       const held = typeof inside === "string" ? holdToRead(inside) : undefined;
       // What is brought along is within the hold of its own type, which may be wider than that of the rows.
@@ -217,7 +217,7 @@ function granted(
       // Of what is nobody's own nobody can tell whose the resources inside are.
       if (typeof inside !== "string" || held === undefined || container === undefined || !canHold(container, brought ?? type))
         return undefined;
-      return mayGoWith(held, container, resource, inside, base) ? readableBy(resource, inside) : undefined;
+      return mayGoWith(held, container, resource, inside, base, nesting) ? readableBy(resource, inside) : undefined;
     },
     mayLinkTo: (other, base) => {
       const patients = holdToRead("Patient");

@@ -1,3 +1,4 @@
+import type { Nesting } from "#fhir/compartment";
 import type { FhirBase } from "#fhir/reference";
 import type { ResourceType } from "#fhir/elements";
 import type { JsonObject } from "#fhir/json";
@@ -24,10 +25,10 @@ export interface Grant {
    */
   readonly viewOf: (resource: JsonObject, base: FhirBase, ...versions: readonly JsonObject[]) => ResourceView | undefined;
   /**
-   * What may leave of a resource inside one that leaves (contained, in a Bundle): by the rules to read its own type. `brought`: type of the
-   * container where it is brought along with what was asked for.
+   * What may leave of a resource inside one that leaves: by the rules to read its own type. Contained, where `nesting` does not say. `brought`:
+   * type of the container where it is brought along with what was asked for.
    */
-  readonly viewInside: (resource: JsonObject, base: FhirBase, brought?: string) => ResourceView | undefined;
+  readonly viewInside: (resource: JsonObject, base: FhirBase, nesting?: Nesting, brought?: string) => ResourceView | undefined;
   /**
    * What may leave of a resource that is brought along with what was asked for, by the rules to read its own type. `through`: the references
    * that lead to it, as `Type:parameter`.

@@ -1,4 +1,4 @@
-import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
+import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother, type Nesting } from "#fhir/compartment";
 import { textAt, valuesAt, type JsonObject } from "#fhir/json";
 import { ownedBy, readsOwners } from "#fhir/owner-parameter";
 import { parseReference, type FhirBase } from "#fhir/reference";
@@ -80,13 +80,20 @@ export function namesHeld(hold: Hold, reference: JsonObject, base: FhirBase): bo
  * Whether a resource inside a row may go with it. It belongs to its container, unless it says that it is somebody else's; where the
  * container was everybody's to read and resources of this type are some patients' alone, nobody can tell whose it is.
  */
-export function mayGoWith(inside: Hold, container: Hold, resource: JsonObject, type: string, base: FhirBase): boolean {
+export function mayGoWith(
+  inside: Hold,
+  container: Hold,
+  resource: JsonObject,
+  type: string,
+  base: FhirBase,
+  nesting: Nesting | undefined,
+): boolean {
   return inside.some(({ to, categories }) => {
     if (!isOfCategories(resource, type, categories)) return false;
     if (to === undefined) return true;
     return (
       container.every((claim) => claim.to !== undefined && [...claim.to].every((patient) => to.has(patient))) &&
-      !isOwnedByAnother(resource, to, base)
+      !isOwnedByAnother(resource, to, base, nesting)
     );
   });
 }
@@ -106,6 +113,9 @@ function categoryOf(type: string): (SearchParameterDefinition & { readonly paths
   const definition = searchParametersOf(type).get("category");
   return definition?.type === "token" && definition.paths !== undefined ? { ...definition, paths: definition.paths } : undefined;
 }
+
+/** The elements of a type that say of which category a row is. */
+export const categoryElements = (type: string): readonly string[] => (categoryOf(type)?.paths ?? []).map(([first = ""]) => first);
 
 /** The hold as search parameters beside the client's own, so that an origin sends no row that would be dropped: all must hold. */
 export function holding(hold: Hold, type: string, asked: readonly SearchParameter[]): readonly SearchParameter[] {

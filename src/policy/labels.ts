@@ -12,7 +12,7 @@ const otherLabels: ReadonlySet<string> = new Set([
 ]);
 
 // DS4P: the label of one element, which only a labelling service can weigh.
-const inlineLabel = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+export const inlineLabel = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
 
 /**
  * Whether a resource carries a security label beyond N (normal), or labels inside (FHIR R4 security-labels, DS4P). Until a labelling

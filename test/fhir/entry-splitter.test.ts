@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { EntrySplitter, frameBytesMax } from "#fhir/entry-splitter";
-import { readJson, resourceBytesMax } from "#fhir/json";
+import { readJson } from "#fhir/json";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (slice: Uint8Array) => new TextDecoder().decode(slice);
@@ -16,6 +16,7 @@ function split(body: Uint8Array, cuts: readonly number[] = []): { entries: unkno
     const read = splitter.push(body.slice(from, to));
     if (!read.ok) return read.error.reason;
     for (const slice of read.value) {
+      if (slice === "too_large") return "an entry is too large";
       const entry = readJson(slice);
       if (!entry.ok) return entry.error.reason;
       entries.push(JSON.parse(text(slice)));
@@ -125,13 +126,43 @@ test("what is no JSON or no UTF-8 is refused, never thrown, and what passes is w
   );
 });
 
-test("an entry over 8 MiB and a rest over 256 KiB are refused as soon as they are", ({ expect }) => {
+const mebibyte = new Uint8Array(1_048_576).fill(0x61);
+
+/** What comes out of a Bundle whose second entry has a string of so many MiB, with this behind the string. */
+function withLarge(mebibytes: number, behind: string, string = mebibyte): unknown {
   const splitter = new EntrySplitter();
-  expect(splitter.push(bytes('{"entry":[{"a":"'))).toMatchObject({ ok: true });
-  const mebibyte = new Uint8Array(1_048_576).fill(0x61);
-  const pushed = Array.from({ length: resourceBytesMax / mebibyte.length }, () => splitter.push(mebibyte).ok);
-  expect(pushed).toEqual([true, true, true, true, true, true, true, false]);
-  expect(splitter.end()).toEqual({ ok: false, error: { reason: "too_large" } });
+  const parts = [bytes('{"entry":[{"a":1}, {"b":"'), ...Array.from({ length: mebibytes }, () => string), bytes(behind)];
+  const entries: unknown[] = [];
+  for (const part of parts) {
+    const pushed = splitter.push(part);
+    if (!pushed.ok) return pushed.error.reason;
+    entries.push(...pushed.value.map((slice) => (slice === "too_large" ? slice : text(slice).slice(0, 9))));
+  }
+  const end = splitter.end();
+  return end.ok ? [...entries, text(end.value)] : end.error.reason;
+}
+
+test("an entry over 8 MiB is passed over, and those beside it are read; where it ends is certain, or all is refused", ({ expect }) => {
+  const rest = ' , {"c":[{}]}],"total":3}';
+  const passed = ['{"a":1}', "too_large", '{"c":[{}]', '{"entry":[],"total":3}'];
+  expect(withLarge(7, `"}${rest}`)).toEqual(['{"a":1}', '{"b":"aaa', '{"c":[{}]', '{"entry":[],"total":3}']);
+  for (const behind of [
+    '"}',
+    '","x":[[{"y":"}]"}]]}',
+    String.raw`\"","z":1e5}`,
+    `","deep":${"[".repeat(5_000)}${"]".repeat(5_000)}}`,
+    '","b":1}',
+  ])
+    expect(withLarge(8, behind + rest), behind.slice(0, 20)).toEqual(passed);
+  expect(withLarge(20, `"}${rest}`)).toEqual(passed);
+  for (const behind of ['","x":[}]}', '","x":tru}', '",}', '","x":01}', '" "x":1}', '","x"}'])
+    expect(withLarge(8, behind + rest), behind).toBe("not_json");
+  expect(withLarge(8, '"')).toBe("not_json");
+  expect(withLarge(8, `"}${rest}`, new Uint8Array(1_048_576).fill(0xff))).toBe("not_utf8");
+  expect(withLarge(8, `"}${rest}`, new Uint8Array(1_048_576).fill(0x0a))).toBe("not_json");
+});
+
+test("a rest over 256 KiB is refused as soon as it is", ({ expect }) => {
   expect(split(bytes(`{"x":"${"a".repeat(frameBytesMax)}","entry":[]}`))).toBe("too_large");
   expect(split(bytes(`{"x":"${"a".repeat(frameBytesMax - 100)}","entry":[]}`))).toMatchObject({ entries: [] });
 });

@@ -46,7 +46,8 @@ test("bad UTF-8, a byte-order mark, a deep tree and a long text are refused", ({
   expect(reason("[".repeat(101) + "]".repeat(101))).toBe("too_deep");
   expect(reason("[".repeat(100) + "]".repeat(100))).toBe("read");
   expect(reason(`{"a":`.repeat(2_000_000))).toBe("too_large");
-  expect(reason(`{"a":`.repeat(50_000))).toBe("too_deep");
+  expect(reason(`{"a":`.repeat(50_000))).toBe("not_json");
+  expect(reason(`${`{"a":`.repeat(50_000)}1${"}".repeat(50_000)}`)).toBe("too_deep");
 });
 
 test("any value that JSON.stringify writes is read back the same, and no bytes make the reader throw", ({ expect }) => {

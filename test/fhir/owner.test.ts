@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { isCompartmentType, isOwnedBy, isOwnedByAnother, ownersOf } from "#fhir/compartment";
+import { belongingOf, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
 import type { Json, JsonObject } from "#fhir/json";
 import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
 import { readFolder } from "../../sandbox/load.ts";
@@ -189,19 +189,38 @@ test.skipIf(noSharedData).for(["synthea-2019", "synthea-2020", "synthea-2024"])(
   },
 );
 
-test("two resources have the same owners when they are the same patients', however these are named and whoever else takes part", ({
-  expect,
-}) => {
-  const of = (more: JsonObject, type = "Observation") => [...ownersOf({ resourceType: type, ...more }, base)].sort();
-  expect(of({ subject: to("Patient/amara") })).toEqual(["Patient/amara"]);
-  expect(of({ subject: { reference: `${base}/Patient/amara`, display: "Amara" } })).toEqual(["Patient/amara"]);
-  expect(of({ subject: to("Patient/bela") })).toEqual(["Patient/bela"]);
-  expect(of({ subject: to("Patient/amara"), performer: [to("Patient/bela")] }), "who takes part is no owner beside one").toEqual([
-    "Patient/amara",
-  ]);
-  expect(of({ performer: [to("Patient/bela")] })).toEqual(["Patient/bela"]);
+test("two resources belong alike when they are the same patients', however these are named; who took part is told apart", ({ expect }) => {
+  const of = (more: JsonObject, type = "Observation") => belongingOf({ resourceType: type, ...more }, base);
+  const owners = (...of: readonly string[]) => ({ owners: of, takers: [] });
+  expect(of({ subject: to("Patient/amara") })).toEqual(owners("Patient/amara"));
+  expect(of({ subject: { reference: `${base}/Patient/amara`, display: "Amara" } })).toEqual(owners("Patient/amara"));
+  expect(of({ subject: { reference: "Patient/amara", type: "Patient" } })).toEqual(owners("Patient/amara"));
+  expect(of({ subject: to("Patient/bela") })).toEqual(owners("Patient/bela"));
+  expect(of({ subject: { reference: "Patient/amara", type: "Group" } })).not.toEqual(owners("Patient/amara"));
+  expect(of({ subject: to("Patient/amara"), performer: [to("Patient/bela"), to("Practitioner/vera")] })).toEqual({
+    owners: ["Patient/amara"],
+    takers: ["Patient/bela"],
+  });
   const seat = (actor: string) => ({ actor: to(actor) });
-  expect(of({ participant: [seat("Practitioner/vera"), seat("Patient/amara")] }, "Appointment")).toEqual(["Patient/amara"]);
-  expect(of({ participant: [seat("Patient/amara"), seat("Patient/bela")] }, "Appointment")).toEqual(["Patient/amara", "Patient/bela"]);
+  const [amara, bela] = [seat("Patient/amara"), seat("Patient/bela")];
+  expect(of({ participant: [seat("Practitioner/vera"), amara] }, "Appointment")).toEqual(owners("Patient/amara"));
+  expect(of({ participant: [bela, amara] }, "Appointment")).toEqual(of({ participant: [amara, bela] }, "Appointment"));
+  expect(of({ participant: [bela, amara, amara] }, "Appointment")).not.toEqual(of({ participant: [bela, amara] }, "Appointment"));
   expect(of({ subject: { identifier: { value: "1" } } })).not.toEqual(of({ subject: { identifier: { value: "2" } } }));
+  expect(of({ for: to("Patient/amara") }, "Task")).toEqual(owners("Patient/amara"));
+  expect(of({ focus: to("Observation/1"), owner: to("Patient/bela") }, "Task")).toEqual({ owners: [], takers: ["Patient/bela"] });
+});
+
+test("a resource inside another one is another patient's by who took part, where it says nothing of whose it is", ({ expect }) => {
+  const is = (inside: JsonObject, nesting?: "entry") => isOwnedByAnother(inside, new Set(["amara"]), base, nesting);
+  expect(is({ resourceType: "Observation", performer: [to("Patient/bela")] })).toBe(true);
+  expect(is({ resourceType: "Observation", performer: [{ type: "Patient", display: "Bela" }] })).toBe(true);
+  expect(is({ resourceType: "Observation", performer: [to("Patient/amara"), to("Practitioner/vera"), { display: "Dr. Vera" }] })).toBe(
+    false,
+  );
+  expect(is({ resourceType: "Observation", subject: to("Patient/amara"), performer: [to("Patient/bela")] })).toBe(false);
+  expect(is({ resourceType: "Task", owner: to("Patient/bela") })).toBe(true);
+  expect(is({ resourceType: "Patient", id: "bela" }), "a contained id is the container's own").toBe(false);
+  expect(is({ resourceType: "Patient", id: "bela" }, "entry")).toBe(true);
+  expect(is({ resourceType: "Patient", id: "amara" }, "entry")).toBe(false);
 });

@@ -404,7 +404,7 @@ test("what is wrong with a resource that nothing leads to does not tell that it 
   const odd = { ...plain, toJSON: (key: string) => (key === "resource" ? plain : { ...plain, deep }) }; // deep where it is read by itself
   const read = async (scope: string) => (await ask(directory, "Practitioner/odd", scope, "amara", [...world, odd])).refused;
   expect(await read("patient/*.rs")).toBe("row_outside_access");
-  expect(await read(everybody)).toBe("answer_too_deep");
+  expect(await read(everybody)).toBe("resource_withheld");
 });
 
 test("a Binary that stands behind another resource is read by whoever may see that one, and nothing else shows it", async ({ expect }) => {

@@ -1,49 +1,16 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { isObject, readJson, textAt, type JsonObject } from "#fhir/json";
-import type { ResourceType } from "#fhir/elements";
+import { isObject, readJson, type JsonObject } from "#fhir/json";
 import { isReading, readInteraction } from "#fhir/interaction";
-import { planWrite } from "#gateway/write-plan";
 import { parseScopes } from "#identity/scopes";
-import { instant } from "#kernel/clock";
-import { ok } from "#kernel/result";
 import { Discloser } from "#phi/disclose";
-import { Residences } from "#phi/residences";
 import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { PolicyDocument, RowCondition } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
-import { sessionOf } from "../support/origin-session.ts";
+import { base, origin, plan, residences, to } from "./planning.ts";
 
-const base = "https://api.example/v1/fhir/main";
-const residences = new Residences(instant(0));
-const origin = "https://origin.internal/fhir";
-const to = (reference: string) => ({ reference });
 const interactions = ["read", "search", "create", "update"] as const;
-
-async function* body(text: string) {
-  yield ok(new TextEncoder().encode(text));
-}
-
-/** A write by a user who reaches Amara, as it is planned. */
-async function plan(document: PolicyDocument, scope: string, stored: object | undefined, sent: object) {
-  const [scopes, read] = [parseScopes(scope), readJson(new TextEncoder().encode(JSON.stringify(sent)))];
-  if (!scopes.ok || !read.ok || !isObject(read.value)) throw new Error("a test's own mistake");
-  const resource: JsonObject = read.value;
-  const type = resource["resourceType"] as ResourceType;
-  return planWrite(
-    {
-      interaction: stored === undefined ? { kind: "create", type } : { kind: "update", type, id: textAt(resource, "id") ?? "" },
-      body: { kind: "resource", resource },
-      conditions: { ifMatch: undefined, ifNoneExist: undefined, returns: undefined },
-    },
-    {
-      policy: compilePolicy(document, "sha256:test"),
-      access: { scopes: scopes.value, patient: undefined, usersPatients: new Set(["amara"]) },
-      origin: sessionOf(async () => ok({ kind: "answered", base: origin, body: body(JSON.stringify(stored)) }), { base }),
-    },
-  );
-}
 
 /** What becomes of it. */
 async function write(...asked: Parameters<typeof plan>): Promise<string> {
@@ -94,55 +61,96 @@ const someRule = fc.tuple(fc.subarray([...elements]), condition, fc.boolean()).m
 );
 const someCategories = fc.subarray(["a", "b", "c", "d"], { minLength: 1 });
 
-test("after any write that is permitted its writer sees no value that was hidden before", async ({ expect }) => {
-  let [sent, refused] = [0, 0];
-  await fc.assert(
-    fc.asyncProperty(fc.array(someRule, { minLength: 1, maxLength: 4 }), someCategories, someCategories, async (rules, before, after) => {
-      const document = policy(...rules);
-      const stored = {
-        ...observation,
-        category: category(...before),
-        note: [{ text: "canary-note" }],
-        valueString: "canary-value",
-        method: { text: "canary-method" },
-        bodySite: { text: "canary-site" },
-      };
-      const shown = shownBy(document, stored);
-      const { text } = shown;
-      const body = {
-        ...(shown.read ?? stored),
-        status: "amended",
-        ...(text.includes('"category"') ? { category: category(...after) } : {}),
-      };
-      const planned = await plan(document, "system/*.cruds", stored, body);
-      if (!planned.ok || planned.value.kind !== "send") return void (refused += 1);
-      sent += 1;
-      const next = shownBy(document, JSON.parse(planned.value.write.body ?? "{}") as JsonObject).text;
-      for (const [canary] of next.matchAll(/canary-\w+/gu)) expect(text).toContain(canary);
-    }),
-    { numRuns: 500 },
-  );
-  expect(Math.min(sent, refused)).toBeGreaterThan(20);
-});
+const scopes = ["system/*.cruds", "system/*.cru", "system/*.cru system/Observation.rs?category=urn:c|b"];
+
+/** How an observation is stored: as a row, or inside of one. */
+const holders: Record<string, { readonly wrap: (row: JsonObject) => JsonObject; readonly paths: readonly string[]; readonly at: string }> =
+  {
+    row: { wrap: (row) => row, paths: ["Observation/o", "Observation"], at: "" },
+    contained: {
+      wrap: (row) => ({
+        resourceType: "DiagnosticReport",
+        id: "o",
+        meta: { versionId: "1" },
+        status: "final",
+        code: { text: "r" },
+        result: [to("#o")],
+        contained: [Object.fromEntries(Object.entries(row).filter(([name]) => name !== "meta"))],
+      }),
+      paths: ["DiagnosticReport/o", "DiagnosticReport"],
+      at: "contained",
+    },
+  };
+
+test.for(Object.keys(holders))(
+  "after any write that is permitted its writer sees no value that was hidden before: %s",
+  async (name, { expect }) => {
+    const { wrap, paths, at } = holders[name] ?? { wrap: (row: JsonObject) => row, paths: [], at: "" };
+    let [sent, refused] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(someRule, { minLength: 1, maxLength: 4 }),
+        someCategories,
+        someCategories,
+        fc.constantFrom(...scopes),
+        async (rules, before, after, scope) => {
+          const document = policy(...rules, rule(["DiagnosticReport"], "everything", { interactions: [...interactions] }));
+          const stored = wrap({
+            ...observation,
+            category: category(...before),
+            note: [{ text: "canary-note" }],
+            valueString: "canary-value",
+            method: { text: "canary-method" },
+            bodySite: { text: "canary-site" },
+          });
+          const shown = shownBy(document, stored, paths, scope);
+          const { text } = shown;
+          const change = (row: object) => ({
+            ...row,
+            status: "amended",
+            ...(text.includes('"category"') ? { category: category(...after) } : {}),
+          });
+          const read = shown.read ?? stored;
+          const [inside] = at === "" ? [read] : ((read[at] ?? []) as JsonObject[]);
+          if (inside === undefined) return void (refused += 1);
+          const body = at === "" ? change(inside) : { ...read, [at]: [change(inside)] };
+          const planned = await plan(document, scope, stored, body);
+          if (!planned.ok || planned.value.kind !== "send") return void (refused += 1);
+          sent += 1;
+          const next = shownBy(document, JSON.parse(planned.value.write.body ?? "{}") as JsonObject, paths, scope).text;
+          for (const [canary] of next.matchAll(/canary-\w+/gu)) expect(text).toContain(canary);
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(Math.min(sent, refused)).toBeGreaterThan(20);
+  },
+);
 
 /** All that a read and a search show of a resource, and what a read does. */
-function shownBy(document: PolicyDocument, resource: object): { readonly text: string; readonly read: JsonObject | undefined } {
+function shownBy(
+  document: PolicyDocument,
+  resource: object,
+  paths: readonly string[],
+  scope: string,
+): { readonly text: string; readonly read: JsonObject | undefined } {
   const compiled = compilePolicy(document, "sha256:test");
-  const scopes = parseScopes("system/*.cruds");
+  const scopes = parseScopes(scope);
   if (!scopes.ok) throw new Error("a test's own mistake");
   const bytes = new TextEncoder().encode(JSON.stringify(resource));
-  const texts = (["Observation/o", "Observation"] as const).map((path) => {
+  const texts = paths.map((path) => {
     const asked = readInteraction("GET", path.split("/"), "");
     if (!asked.ok || !isReading(asked.value)) throw new Error("a test's own mistake");
     const grant = evaluate(compiled, { scopes: scopes.value, patient: undefined }, asked.value);
     if (!grant.ok) return "";
     const discloser = new Discloser(grant.value, { origin, public: base, name: "main", residences });
+    const { type } = asked.value;
     if (asked.value.kind === "read") {
-      const read = discloser.read(bytes, "Observation", "o");
+      const read = discloser.read(bytes, type, "o");
       return read.ok ? new TextDecoder().decode(read.value.windows[0]?.body) : "";
     }
     const row = readJson(bytes);
-    const found = row.ok && isObject(row.value) ? discloser.row(row.value, "Observation") : undefined;
+    const found = row.ok && isObject(row.value) ? discloser.row(row.value, type) : undefined;
     return found?.ok === true && found.value.kind === "match" ? JSON.stringify(found.value.shown) : "";
   });
   return { text: texts.join(" "), read: texts[0] === "" ? undefined : (JSON.parse(texts[0] ?? "") as JsonObject) };

@@ -65,18 +65,19 @@ test("a read answers with the resource that was asked for and nothing else", ({ 
   expect(reason("Patient/1", "null")).toBe("answer_mismatch");
 });
 
-test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves", ({ expect }) => {
+test("bad UTF-8, duplicate keys, no JSON, too deep, too large: nothing leaves, and a resource that cannot be read is as good as hidden", ({
+  expect,
+}) => {
   expect(reason("Patient/1", new Uint8Array([0x7b, 0xff, 0x7d]))).toBe("answer_not_utf8");
-  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","id":"2"}')).toBe("answer_duplicate_key");
-  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","name":[{"family":"a","f\\u0061mily":"b"}]}')).toBe(
-    "answer_duplicate_key",
-  );
+  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","id":"2"}')).toBe("resource_withheld");
+  expect(reason("Patient/1", '{"resourceType":"Patient","id":"1","name":[{"family":"a","f\\u0061mily":"b"}]}')).toBe("resource_withheld");
   expect(reason("Patient/1", "<html>origin.internal</html>")).toBe("answer_not_json");
   expect(reason("Patient/1", "")).toBe("answer_not_json");
   expect(reason("Patient/1", '{"resourceType":"Patient","id":"1"} x')).toBe("answer_not_json");
-  expect(reason("Patient/1", "[".repeat(200))).toBe("answer_too_deep");
+  expect(reason("Patient/1", "[".repeat(200))).toBe("answer_not_json");
+  expect(reason("Patient/1", "[".repeat(200) + "]".repeat(200))).toBe("resource_withheld");
   expect(reason("Patient/1", JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(8_388_608) }] }))).toBe(
-    "answer_too_large",
+    "resource_withheld",
   );
   expect(reason("Patient/1", JSON.stringify({ resourceType: "Patient", id: "1", name: [{ family: "x".repeat(3_000_000) }] }))).toBe(
     "released",
@@ -91,8 +92,8 @@ test("masks that make an answer longer than it came do not make it longer than a
     item: Array.from({ length: items }, (_, index) => ({ sequence: index + 1 })),
   });
   expect(JSON.stringify(claim(120_000)).length).toBeLessThan(8_388_608);
-  expect(reason("Claim/1", claim(120_000), claims)).toBe("answer_too_large");
-  expect(reason("Claim", bundle([claim(120_000)]), claims)).toBe("answer_too_large");
+  expect(reason("Claim/1", claim(120_000), claims)).toBe("resource_withheld");
+  expect(released("Claim", bundle([claim(120_000)]), claims)).toMatchObject({ counts: {}, withheldResources: 1 });
   expect(reason("Claim/1", claim(100), claims)).toBe("released");
 });
 
@@ -360,8 +361,11 @@ test("a window concerns 5,000 patients at most, so that it fits one append; a re
     expect(page.offer(new TextEncoder().encode(JSON.stringify({ resource: crowd(id, 2_400) })))).toEqual({ ok: true, value: "shown" });
   expect(windowsOf(page).map(({ patients }) => patients.length)).toEqual([4_801, 2_401]);
   expect(reason("Observation/a", crowd("a", 4_999))).toBe("released");
-  expect(reason("Observation/a", crowd("a", 5_000))).toBe("answer_too_large");
-  expect(reason("Observation", bundle([crowd("a", 5_000)]))).toBe("answer_too_large");
+  expect(reason("Observation/a", crowd("a", 5_000))).toBe("resource_withheld");
+  expect(released("Observation", bundle([crowd("a", 5_000), crowd("b", 1)]))).toMatchObject({
+    counts: { Observation: 1 },
+    withheldResources: 1,
+  });
 });
 
 test("a page ends early before its entries are over 8 MiB", ({ expect }) => {

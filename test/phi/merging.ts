@@ -1,5 +1,6 @@
 import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
-import { mergeResource, type MergeContext } from "#phi/merge";
+import { resourcesIn } from "#fhir/resources-in";
+import { mergeResource, type MergeContext, type Merged } from "#phi/merge";
 import type { MergeIssue } from "#phi/merge-issue";
 import { cutResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
@@ -34,7 +35,14 @@ export type Look = NonNullable<ReturnType<typeof look>>;
 export function merge(seen: Look, submitted: JsonObject, patched = false): JsonObject | readonly MergeIssue[] {
   const { sources, view, viewInside, mayLinkTo } = seen;
   const merged = mergeResource(submitted, seen, view, { bases, sources, viewInside, mayLinkTo, patched });
-  return merged.ok ? merged.value : merged.error;
+  if (merged.ok) everyResourceIsTold(seen.stored, merged.value);
+  return merged.ok ? merged.value.resource : merged.error;
+}
+
+/** Each resource inside the result is the very object that was stored, or among those that are judged. */
+function everyResourceIsTold(stored: JsonObject, { resource, changes }: Merged): void {
+  const known = new Set([...resourcesIn(stored), ...changes.map(({ result }) => ({ resource: result }))].map((one) => one.resource));
+  for (const inside of resourcesIn(resource)) if (!known.has(inside.resource)) throw new Error("a resource inside is judged by nobody");
 }
 
 export const isRefused = (merged: JsonObject | readonly MergeIssue[]): merged is readonly MergeIssue[] => Array.isArray(merged);

@@ -421,6 +421,52 @@ test("thousands of contained resources cost nothing: more than 200 withhold the 
   expect(looks).toBeLessThan(4 * 200);
 });
 
+/** Counts how often the members of each object in a tree are listed. */
+function watched(value: Json, visits: Map<JsonObject, number>): Json {
+  if (isArray(value)) return value.map((item) => watched(item, visits));
+  if (!isObject(value)) return value;
+  const members: JsonObject = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, watched(member, visits)]));
+  const ownKeys = (target: JsonObject) => {
+    visits.set(target, (visits.get(target) ?? 0) + 1);
+    return Reflect.ownKeys(target);
+  };
+  visits.set(members, 0);
+  return new Proxy(members, { ownKeys });
+}
+
+test.for(["Bundle", "Parameters"])(
+  "resources contained in a %s that is contained, and so on, are each cut once more at most",
+  (type, { expect }) => {
+    const hold = (resource: JsonObject): JsonObject =>
+      type === "Bundle" ? { type: "collection", entry: [{ resource }] } : { parameter: [{ name: "p", resource }] };
+    const nest = (depth: number): JsonObject => ({
+      resourceType: "Observation",
+      status: "final",
+      code: { text: `${depth}` },
+      derivedFrom: [{ reference: "#in" }, { reference: "#gone" }],
+      contained:
+        depth === 0
+          ? []
+          : [
+              { resourceType: type, id: "in", ...hold(nest(depth - 1)) },
+              // Does not leave, so that what refers to it has to be cut again.
+              { resourceType: "Observation", id: "gone", modifierExtension: [{ url: "urn:unknown", valueBoolean: true }] },
+            ],
+    });
+    const visits = new Map<JsonObject, number>();
+    const asked: string[] = [];
+    const inside = (resource: JsonObject) => {
+      asked.push(typeOf(resource));
+      return whole(typeOf(resource));
+    };
+    const depth = 12;
+    const result = left(watched({ ...nest(depth), id: "o" }, visits) as JsonObject, whole("Observation"), inside);
+    expect(JSON.stringify(result).match(/"Observation"/gu)?.length).toBe(depth + 1);
+    expect(asked.length).toBe(3 * depth); // the container's two, and what is in the first of them
+    expect(Math.max(...visits.values())).toBeLessThanOrEqual(2);
+  },
+);
+
 test("a contained resource stays for a reference or a canonical that leaves, not for a text that looks like one", ({ expect }) => {
   const observation = (more: object) => ({
     resourceType: "Observation",

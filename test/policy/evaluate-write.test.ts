@@ -109,9 +109,10 @@ test("a scope by category holds what is stored and what becomes of it to that ca
 test("what is contained is written by a rule to write its own type", ({ expect }) => {
   const grant = granted("update", "Observation", "system/*.ru");
   if (typeof grant === "string") throw new Error(grant);
-  expect(grant.writableInside({ resourceType: "Medication", id: "m" }, origin)?.object.elements.has("code")).toBe(true);
-  expect(grant.writableInside({ resourceType: "Substance", id: "s" }, origin), "that it may be read is not enough").toBeUndefined();
-  expect(grant.writableInside({ resourceType: "Condition", id: "c" }, origin)).toBeUndefined();
+  const inside = (resource: JsonObject) => grant.writableInside(resource, origin, "contained");
+  expect(inside({ resourceType: "Medication", id: "m" })?.object.elements.has("code")).toBe(true);
+  expect(inside({ resourceType: "Substance", id: "s" }), "that it may be read is not enough").toBeUndefined();
+  expect(inside({ resourceType: "Condition", id: "c" })).toBeUndefined();
 });
 
 test("a policy that would have overwritten or deleted what may not be read is not published", ({ expect }) => {

@@ -1,0 +1,29 @@
+import { isArray, isObject, property, type Json, type JsonObject } from "./json.ts";
+
+/** A resource, or a resource inside another one. */
+export interface Held {
+  readonly resource: JsonObject;
+  /** By `contained`: it has no address of its own, so its id names no patient. */
+  readonly isContained: boolean;
+}
+
+/**
+ * A resource and every resource inside it, at any depth: contained, in a Bundle's entry, in Parameters. Generous: any object below that says
+ * of which type it is counts, whatever element holds it. Linear.
+ */
+export function* resourcesIn(resource: JsonObject): Generator<Held> {
+  yield { resource, isContained: false };
+  yield* below(resource);
+}
+
+function* below(object: JsonObject): Generator<Held> {
+  for (const [name, member] of Object.entries(object)) yield* at(member, name === "contained");
+}
+
+function* at(value: Json, isContained: boolean): Generator<Held> {
+  if (isArray(value)) for (const item of value) yield* at(item, isContained);
+  else if (isObject(value)) {
+    if (property(value, "resourceType") !== undefined) yield { resource: value, isContained };
+    yield* below(value);
+  }
+}

@@ -1,0 +1,199 @@
+import { describe, test } from "vitest";
+import { isListing, isReading, readInteraction } from "#fhir/interaction";
+import type { OriginBody, OriginQuestion, PageLinks } from "#fhir/ports";
+import type { Answered } from "#gateway/forward";
+import { gather } from "#gateway/gather";
+import { list } from "#gateway/list";
+import { faceOf, type GatewayRefusal } from "#gateway/refusal";
+import { relate } from "#gateway/relate";
+import { findByCriteria } from "#gateway/write-criteria";
+import { parseScopes } from "#identity/scopes";
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Disclosure } from "#phi/disclosure";
+import { compilePolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
+import type { PolicyDocument } from "#policy/schema";
+import { policy, rule } from "../policy/granting.ts";
+import { sessionOf } from "../support/origin-session.ts";
+
+const base = "https://api.example/v1/fhir/main";
+const origin = "https://origin.internal/fhir";
+const to = (reference: string) => ({ reference });
+const document: PolicyDocument = {
+  ...policy(
+    rule(["Patient", "Observation", "Encounter", "Practitioner", "PractitionerRole"], "everything"),
+    rule(["Claim"], ["item.sequence", "patient"]),
+  ),
+  operations: ["everything", "lastn"],
+  users: ["practitioner"],
+};
+
+/** A row as its origin writes it. */
+interface Row {
+  readonly type: string;
+  readonly id: string;
+  readonly text: string;
+}
+const row = (resource: { readonly resourceType: string; readonly id: string; readonly [name: string]: unknown }): Row => ({
+  type: resource.resourceType,
+  id: resource.id,
+  text: JSON.stringify({ meta: { versionId: "1" }, ...resource }),
+});
+const observation = (id: string, more: object = {}) =>
+  ({
+    resourceType: "Observation",
+    id,
+    status: "final",
+    category: [{ coding: [{ system: "urn:c", code: "lab" }] }],
+    code: { text: id },
+    subject: to("Patient/amara"),
+    encounter: to("Encounter/e"),
+    performer: [to("Practitioner/vera")],
+    effectiveDateTime: "2020-01-01",
+    ...more,
+  }) as const;
+const world: readonly Row[] = [
+  row({ resourceType: "Patient", id: "amara", generalPractitioner: [to("Practitioner/vera")] }),
+  row({ resourceType: "Encounter", id: "e", status: "finished", class: { code: "AMB" }, subject: to("Patient/amara") }),
+  row(observation("a")),
+  row(observation("z", { effectiveDateTime: "2020-01-02" })),
+  row({ resourceType: "Practitioner", id: "vera" }),
+];
+
+const nested = "[".repeat(180) + "]".repeat(180);
+/** What makes a row unreadable: put into its text. */
+const faults: Record<string, (text: string) => string> = {
+  "too deep": (text) => `{"extension":[{"url":"urn:deep","x":${nested}}],${text.slice(1)}`,
+  "too large": (text) => `{"language":"${"x".repeat(9_000_000)}",${text.slice(1)}`,
+  "a repeated name": (text) => `{"language":"en","language":"de",${text.slice(1)}`,
+  "too many patients": (text) => {
+    const named = Array.from({ length: 5_100 }, (_, n) => ({ url: "urn:p", valueReference: to(`Patient/p${n}`) }));
+    return `{"extension":${JSON.stringify(named)},${text.slice(1)}`;
+  },
+  "an unknown modifier": (text) => `{"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}],${text.slice(1)}`,
+};
+/** As if it were not JSON: nobody can tell where it ends. */
+const broken = (text: string) => `{"language":tru,${text.slice(1)}`;
+
+/** What would be asked of it, and which row stands in the way. */
+const monsters: Record<string, Row> = {
+  Observation: row(observation("m", { effectiveDateTime: "2020-01-03" })),
+  Practitioner: row({ resourceType: "Practitioner", id: "m" }),
+};
+const requests: readonly (readonly [request: string, monster: string])[] = [
+  ["Observation?patient=amara", "Observation"],
+  ["Observation?_count=1", "Observation"],
+  ["Observation?patient.general-practitioner=Practitioner/vera", "Observation"],
+  ["Encounter?_has:Observation:encounter:subject=Patient/amara", "Observation"],
+  ["Observation?_include=Observation:performer", "Practitioner"],
+  ["Encounter?_revinclude=Observation:encounter", "Observation"],
+  ["Patient/amara/$everything", "Observation"],
+  ["Patient/amara/$everything", "Practitioner"],
+  ["Observation/$lastn?patient=amara", "Observation"],
+  ["Observation/_history", "Observation"],
+  ["Observation/a/_history", "Observation"],
+];
+
+async function* chunks(text: string): OriginBody {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length; at += 100_000) yield ok(bytes.subarray(at, at + 100_000));
+}
+
+/** Answers every question with all that it has, whatever was asked. */
+function ask(rows: readonly Row[], question: OriginQuestion): Promise<Result<Answered, { readonly reason: "absent" }>> {
+  if ("link" in question) throw new Error("there is one page");
+  const [type = "", id] = question.path.split("/");
+  const answered = (text: string) => Promise.resolve(ok({ kind: "answered" as const, base: origin, body: chunks(text) }));
+  const isHistory = question.path.endsWith("_history");
+  if (isHistory || id === undefined || id.startsWith("$") || question.path.endsWith("$everything")) {
+    const entries = rows.map((one) => {
+      const mode = one.type === type || question.path.endsWith("$everything") ? "match" : "include";
+      return `{"resource":${one.text},${isHistory ? '"request":{"method":"PUT","url":"x"}' : `"search":{"mode":"${mode}"}`}}`;
+    });
+    return answered(`{"resourceType":"Bundle","type":"${isHistory ? "history" : "searchset"}","entry":[${entries.join()}]}`);
+  }
+  const found = rows.find((one) => one.type === type && one.id === id);
+  return found === undefined ? Promise.resolve(err({ reason: "absent" })) : answered(found.text);
+}
+
+/** Links that say where they lead. */
+const pages: PageLinks = { seal: async (place) => `${place.after}`, open: async () => err({ reason: "page_link_malformed" }) };
+const session = (rows: readonly Row[]) => sessionOf((question) => ask(rows, question), { base });
+
+async function gathered(request: string, rows: readonly Row[]): Promise<Result<Disclosure, GatewayRefusal>> {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query, base);
+  const scopes = parseScopes("system/*.cruds");
+  if (!interaction.ok || !scopes.ok) throw new Error("a test's own mistake");
+  const [compiled, access] = [compilePolicy(document, "sha256:test"), { scopes: scopes.value, patient: undefined }];
+  const who = { grant: { origin: "main" }, client: { id: "c" } } as never;
+  const asked = { origin: session(rows), at: instant(0), who, place: undefined };
+  if (isReading(interaction.value)) {
+    const grant = evaluate(compiled, access, interaction.value);
+    return grant.ok ? gather({ ...asked, grant: grant.value }, pages) : grant;
+  }
+  if (!isListing(interaction.value)) throw new Error("a test's own mistake");
+  const grant = evaluateListing(compiled, access, interaction.value);
+  return grant.ok ? list({ ...asked, grant: grant.value }, pages) : grant;
+}
+
+const textOf = (disclosed: Result<Disclosure, GatewayRefusal>) =>
+  disclosed.ok ? disclosed.value.windows.map(({ body }) => new TextDecoder().decode(body)).join("") : disclosed.error.reason;
+const withheldIn = (disclosed: Result<Disclosure, GatewayRefusal>) =>
+  disclosed.ok ? disclosed.value.windows.reduce((sum, { withheldResources }) => sum + withheldResources, 0) : 0;
+
+/** The world with a row in its midst. */
+const withRow = (one: Row): readonly Row[] => [...world.slice(0, 2), one, ...world.slice(2)];
+
+describe.for(Object.keys(faults))("a row that cannot be read: %s", (name) => {
+  const spoilt = (monster: string): Row => {
+    const one = monsters[monster] ?? row(observation("m"));
+    return { ...one, text: faults[name]?.(one.text) ?? one.text };
+  };
+
+  test.for(requests)("%s answers as if it were not there", async ([request, monster], { expect }) => {
+    const [without, beside] = [await gathered(request, world), await gathered(request, withRow(spoilt(monster)))];
+    expect(without.ok, textOf(without)).toBe(true);
+    expect(textOf(beside)).toBe(textOf(without));
+    // It would have been shown, so that the test can fail; $lastn and histories show what is asked for alone.
+    if (request !== "Observation/a/_history" && !request.includes("_has") && monster === "Observation")
+      expect(textOf(await gathered(request, withRow(monsters[monster] ?? spoilt(monster))))).not.toBe(textOf(without));
+    if (request === "Observation?patient=amara" || request.startsWith("Patient/amara/$everything"))
+      expect(withheldIn(beside)).toBe(withheldIn(without) + 1);
+  });
+
+  test("a read, a version and a history of it are those of what is not there", async ({ expect }) => {
+    for (const request of ["Observation/m", "Observation/m/_history/1", "Observation/m/_history"]) {
+      const [absent, there] = [await gathered(request, world), await gathered(request, withRow(spoilt("Observation")))];
+      if (absent.ok || there.ok) throw new Error(request);
+      expect(faceOf(there.error), request).toEqual(faceOf(absent.error));
+    }
+  });
+
+  test("it is no match of a condition, and nobody is related by it", async ({ expect }) => {
+    const scopes = parseScopes("user/*.cruds system/*.cruds");
+    const criteria = readInteraction("GET", ["Observation"], "subject=Patient/amara&status=final", base);
+    if (!scopes.ok || !criteria.ok || criteria.value.kind !== "search") throw new Error("a test's own mistake");
+    const access = { scopes: scopes.value, patient: undefined };
+    const rows = [row(observation("a")), spoilt("Observation")];
+    const scene = { policy: compilePolicy(document, "sha256:test"), access, origin: session(rows) };
+    expect(await findByCriteria(criteria.value, scene)).toEqual(ok("a"));
+    if (name === "too many patients" || name === "an unknown modifier") return; // relations read no more than they need
+    const one = row({ resourceType: "Patient", id: "bela", generalPractitioner: [to("Practitioner/vera")] });
+    const who = { scopes: scopes.value, patient: undefined, user: "Practitioner/vera" };
+    const beside = session([...world, { ...one, text: faults[name]?.(one.text) ?? "" }]);
+    const related = await relate(who, new Set(["practitioner"]), beside, instant(0));
+    expect(related.ok && [...(related.value.usersPatients ?? [])]).toEqual(["amara"]);
+  });
+});
+
+test.for(requests)(
+  "of a row that does not end for certain nobody can tell what stands behind it: %s is refused",
+  async ([request, monster], { expect }) => {
+    const one = monsters[monster] ?? row(observation("m"));
+    const refused = await gathered(request, withRow({ ...one, text: broken(one.text) }));
+    expect(refused.ok ? "answered" : faceOf(refused.error).status, request).toBe(502);
+  },
+);

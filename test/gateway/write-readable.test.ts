@@ -1,0 +1,149 @@
+import { describe, test } from "vitest";
+import { Discloser } from "#phi/disclose";
+import { Page } from "#phi/page";
+import type { PolicyDocument } from "#policy/schema";
+import { decide, policy, rule } from "../policy/granting.ts";
+import { base, namedBy, origin, outcomeOf, plan, planDelete, planPatch, residences, to } from "./planning.ts";
+
+const all = { interactions: ["read" as const, "search" as const, "create" as const, "update" as const, "delete" as const] };
+const open = policy(rule(["Observation", "Group", "Bundle"], "everything", all), rule(["Patient", "Device"], "everything", all));
+const observation = (more: object = {}) => ({
+  resourceType: "Observation",
+  id: "o",
+  meta: { versionId: "1" },
+  status: "final",
+  code: { text: "a" },
+  subject: to("Patient/amara"),
+  ...more,
+});
+
+/** Extensions in extensions, two levels of JSON each. */
+const nested = (levels: number): object[] => [
+  levels <= 1 ? { url: "urn:x", valueString: "deep" } : { url: "urn:x", extension: nested(levels - 1) },
+];
+const write = (document: PolicyDocument, stored: object | undefined, body: object) => plan(document, "system/*.cruds", stored, body);
+const patch = (stored: ReturnType<typeof observation>, ...operations: object[]) => planPatch(open, "system/*.cruds", stored, operations);
+
+/** Whether what would be sent is read again, by itself and on a page. */
+function isRead(planned: Awaited<ReturnType<typeof plan>>): boolean {
+  if (!planned.ok || planned.value.kind !== "send") throw new Error("nothing is sent");
+  const resource = (planned.value.write.body ?? "").replace(
+    /^\{"resourceType":"Observation",(?!"id")/u,
+    '{"resourceType":"Observation","id":"o",',
+  );
+  const [read, search] = [decide(open, "Observation/o"), decide(open, "Observation")];
+  if ("reason" in read || "reason" in search || search.expects.kind !== "search") throw new Error("refused");
+  const bases = { origin, public: base, name: "main", residences };
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const alone = new Discloser(read, bases).read(bytes(resource), "Observation", "o");
+  const offered = new Page(search, search.expects, bases).offer(bytes(`{"resource":${resource}}`));
+  return alone.ok && offered.ok && offered.value === "shown";
+}
+
+describe("what a write makes of a resource is held to what is read of one, before anything is sent", () => {
+  test("depth: by a body, and by a patch that puts one deep value into another", async ({ expect }) => {
+    const [shallow, deep] = [await write(open, undefined, observation({ extension: nested(40) })), nested(48)];
+    expect([outcomeOf(shallow), isRead(shallow)]).toEqual(["send", true]);
+    expect(outcomeOf(await write(open, undefined, observation({ extension: deep })))).toBe("result_exceeds_limits");
+    const within = observation({ extension: nested(40) });
+    const path = `${"/extension/0".repeat(39)}/extension`;
+    const put = (levels: number) =>
+      patch(
+        within,
+        { op: "remove", path: `${"/extension/0".repeat(40)}/valueString` },
+        { op: "add", path: `/extension/0${path}`, value: nested(levels) },
+      );
+    expect(outcomeOf(await put(5))).toBe("send");
+    expect(isRead(await put(5))).toBe(true);
+    expect(outcomeOf(await put(9))).toBe("result_exceeds_limits");
+    expect(outcomeOf(await put(45))).toBe("patch_exceeds_limits");
+    const copied = patch(within, { op: "copy", from: "/extension", path: `/extension/0${path}` });
+    expect(outcomeOf(await copied)).toBe("patch_exceeds_limits");
+  });
+
+  test("size: nine copies of a megabyte", async ({ expect }) => {
+    const large = observation({ note: [{ text: "x".repeat(1_000_000) }] });
+    const copies = (number: number) =>
+      patch(large, ...Array.from({ length: number }, () => ({ op: "copy", from: "/note/0", path: "/note/-" })));
+    expect(outcomeOf(await copies(9))).toBe("result_exceeds_limits");
+    expect([outcomeOf(await copies(2)), isRead(await copies(2))]).toEqual(["send", true]);
+  });
+
+  test("what is larger already may change, and not grow", async ({ expect }) => {
+    const large = observation({ note: Array.from({ length: 7 }, () => ({ text: "x".repeat(930_000) })) });
+    expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "b" }))).toBe("send");
+    expect(outcomeOf(await patch(large, { op: "replace", path: "/code/text", value: "bc" }))).toBe("result_exceeds_limits");
+    expect(outcomeOf(await patch(large, { op: "add", path: "/note/-", value: { text: "x" } }))).toBe("result_exceeds_limits");
+  });
+
+  test("patients: 5,100 in an element that says nothing of whose it is", async ({ expect }) => {
+    const focused = (number: number) => Array.from({ length: number }, (_, n) => to(`Patient/p${n}`));
+    const focus = (number: number) => observation({ focus: focused(number) });
+    expect(outcomeOf(await write(open, undefined, focus(5_100)))).toBe("result_exceeds_limits");
+    const crowd = await write(open, undefined, focus(4_900));
+    expect([outcomeOf(crowd), isRead(crowd), namedBy(crowd).patients.length]).toEqual(["send", true, 4_901]);
+    const grown = patch(focus(4_900), { op: "replace", path: "/focus", value: focused(5_100) });
+    expect(outcomeOf(await grown)).toBe("result_exceeds_limits");
+  });
+
+  test("contained resources: more than are cut", async ({ expect }) => {
+    const of = (number: number) =>
+      observation({
+        contained: Array.from({ length: number }, (_, n) => ({ resourceType: "Device", id: `d${n}` })),
+        extension: Array.from({ length: number }, (_, n) => ({ url: "urn:d", valueReference: to(`#d${n}`) })),
+      });
+    expect(outcomeOf(await write(open, undefined, of(201)))).toBe("result_exceeds_limits");
+    const most = await write(open, undefined, of(200));
+    expect([outcomeOf(most), isRead(most)]).toEqual(["send", true]);
+  });
+});
+
+describe("a row that cannot be read can be deleted", () => {
+  const text = JSON.stringify(observation());
+  const deep = "[".repeat(180) + "]".repeat(180);
+  const monsters: Record<string, string> = {
+    "too deep": `{"extension":[{"url":"urn:x","x":${deep}}],${text.slice(1)}`,
+    "deep in its owner": text.replace('"subject":{', `"subject":{"extension":${deep},`),
+    "too large": `{"language":"${"x".repeat(9_000_000)}",${text.slice(1)}`,
+    "a repeated name": `{"language":"en","language":"de",${text.slice(1)}`,
+    "too many patients": `{"focus":${JSON.stringify(Array.from({ length: 5_100 }, (_, n) => to(`Patient/p${n}`)))},${text.slice(1)}`,
+    "an unknown modifier": `{"modifierExtension":[{"url":"urn:unknown","valueBoolean":true}],${text.slice(1)}`,
+  };
+  const remove = (row: string, scope = "system/*.cruds", document = open) =>
+    planDelete(document, scope, row, { type: "Observation", id: "o" });
+
+  test.for(Object.keys(monsters))("%s", async (name, { expect }) => {
+    const row = monsters[name] ?? "";
+    const planned = await remove(row);
+    expect(planned).toMatchObject({ ok: true, value: { kind: "send", write: { method: "DELETE", path: "Observation/o", version: "1" } } });
+    expect(namedBy(planned).patients).toContain("amara");
+    if (name !== "an unknown modifier") expect(namedBy(planned)).toMatchObject({ unnamed: true });
+    expect(namedBy(planned).patients.length).toBeLessThanOrEqual(5_000);
+    // A user's own patients' rows, and no others.
+    expect(outcomeOf(await remove(row, "user/*.cruds"))).toBe("send");
+    expect(outcomeOf(await remove(row.replace("Patient/amara", "Patient/bela"), "user/*.cruds"))).toBe("row_outside_access");
+  });
+
+  test("not where a rule does not reach it, nor what is labelled, however deep the label is", async ({ expect }) => {
+    const labs = policy(rule(["Observation"], "everything", { ...all, where: [{ path: "category", in: ["urn:c|lab"] }] }));
+    const lab = (code: string) => text.replace('"status"', `"category":[{"coding":[{"system":"urn:c","code":"${code}"}]}],"status"`);
+    expect(outcomeOf(await remove(lab("lab"), "system/*.cruds", labs))).toBe("send");
+    expect(outcomeOf(await remove(lab("note"), "system/*.cruds", labs))).toBe("row_outside_access");
+    const label = '{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}';
+    expect(outcomeOf(await remove(text.replace('"versionId"', `"security":[${label}],"versionId"`)))).toBe("row_outside_access");
+    const inline = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label";
+    for (const url of [inline, inline.replaceAll("/", String.raw`\/`)])
+      expect(outcomeOf(await remove(`{"note":${"[".repeat(180)}{"url":"${url}"}${"]".repeat(180)},${text.slice(1)}`))).toBe(
+        "row_outside_access",
+      );
+  });
+
+  test("nor what has no labels, owners or id that can be read, nor what is no JSON", async ({ expect }) => {
+    expect(outcomeOf(await remove(`{"meta":{"versionId":"1"},${text.slice(1)}`))).toBe("resource_withheld");
+    expect(outcomeOf(await remove(text.replace('"versionId"', '"security":[],"security":[],"versionId"')))).toBe("resource_withheld");
+    expect(outcomeOf(await remove(`{"subject":{},${text.slice(1)}`))).toBe("resource_withheld");
+    expect(outcomeOf(await remove(text.replace('"id":"o"', '"id":"p"')))).toBe("answer_mismatch");
+    expect(outcomeOf(await remove(text.replace('"versionId":"1"', '"source":"urn:x"')))).toBe("version_missing");
+    expect(outcomeOf(await remove(`${text}x`))).toBe("answer_not_json");
+  });
+});
