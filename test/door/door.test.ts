@@ -82,5 +82,6 @@ test("a durable object that was torn down starts again from what it stored, and 
 test("the variables and limits of a door are those of the wrangler configurations", ({ expect }) => {
   expect(workerVariables("wrangler.toml")).toMatchObject({ LEDGER_SPREAD: "2", TOKEN_VERIFICATION_KEYS: "", MTLS_URL: "" });
   expect(workerVariables("workers/ledger/wrangler.toml")).toMatchObject({ LEDGER_KEEP_MIB: "256" });
-  expect([...workerRateLimits("wrangler.toml").keys()]).toEqual(["ANONYMOUS_CALLS", "UNPROVEN_CALLS"]);
+  expect([...workerRateLimits("wrangler.toml").keys()]).toEqual(["ANONYMOUS_CALLS", "UNPROVEN_CALLS", "PROVEN_CALLS"]);
+  expect([...workerRateLimits("workers/ledger/wrangler.toml").keys()]).toEqual(["PUBLIC_READS", "OBJECT_READS"]);
 });

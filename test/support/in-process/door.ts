@@ -19,7 +19,7 @@ import { readRegistryFile } from "../../../sandbox/registry-file.ts";
 import { syntheticResources } from "../../../sandbox/synthetic/generate.ts";
 import * as control from "../../../workers/control/index.ts";
 import type * as gatewayWorker from "../../../workers/gateway/index.ts";
-import * as ledger from "../../../workers/ledger/index.ts";
+import type * as ledgerWorker from "../../../workers/ledger/index.ts";
 import { openLedger } from "../auditor.ts";
 import { mentionsOf } from "../hidden-origin.ts";
 import { SecretWatch } from "../secret-watch.ts";
@@ -278,6 +278,7 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
   };
   // A module of its own, as each isolate has: it keeps what it opened first.
   const gateway = (await import(/* @vite-ignore */ `../../../workers/gateway/index.ts?door=${number}`)) as GatewayModule;
+  const ledger = (await import(/* @vite-ignore */ `../../../workers/ledger/index.ts?door=${number}`)) as typeof ledgerWorker;
   const service = (entry: new (context: never, env: never) => object, env: () => object) =>
     stubOf((method, args) => called(new entry({ waitUntil } as never, env() as never), method, args)); // bound below as the configurations say
 
@@ -303,8 +304,8 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     ACCOUNTING_SHELF: namespace(ledger.AccountingShelf, () => ledgerEnv),
     ACCOUNTING_INTAKE: namespace(ledger.AccountingIntake, () => ledgerEnv),
     LEDGER_BUCKET: new MemoryBucket(),
+    ...rateLimitsOf("workers/ledger/wrangler.toml"),
   };
-  const limits = [...workerRateLimits("wrangler.toml")].map(([name, of]) => [name, rateLimit(of)] as const);
   const gatewayEnv: Env = {
     ...workerVariables("wrangler.toml"),
     ...shards,
@@ -314,7 +315,7 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     PAGING_KEY: keys.paging,
     DPOP_NONCE_KEY: keys.dpopNonce,
     ...variables,
-    ...Object.fromEntries(limits),
+    ...rateLimitsOf("wrangler.toml"),
     REGISTRY,
     REVOCATION_FEED: service(control.RevocationFeed, () => controlEnv),
     OWN_TOKEN_REVOCATION: service(control.OwnTokenRevocation, () => controlEnv),
@@ -324,6 +325,7 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
   };
   const opsEnv: Env = {
     ...workerVariables("workers/ops/wrangler.toml"),
+    ...rateLimitsOf("workers/ops/wrangler.toml"),
     ...shards,
     OPS_URL: opsUrl,
     IDENTITY_HOSTS: variables["IDENTITY_HOSTS"],
@@ -363,3 +365,6 @@ async function startWorkers(number: number, keys: DoorKeys, opsUrl: string, vari
     },
   };
 }
+
+const rateLimitsOf = (config: string): Env =>
+  Object.fromEntries([...workerRateLimits(config)].map(([name, limits]) => [name, rateLimit(limits)]));
