@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
+import { certificateAtEdge } from "#identity/certificate";
 import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
+import { floodRetrySeconds, isBelowFlood } from "#limits/flood";
 import { administer, type Submission } from "./administer.ts";
 import { json, problem } from "./answer.ts";
 import { applyRegistry } from "./apply-registry.ts";
@@ -14,6 +16,13 @@ export function adminApp(ports: AdminPorts): Hono {
   const app = new Hono();
 
   app.get("/healthz", () => json(ports.newId(), 200, { status: "ok" }));
+  // Before certificates, sign-ins, registry and ledger. What is turned away here is in no record: a flood could fill the ledger otherwise.
+  app.use(async ({ req: { raw } }, next) => {
+    const caller = { certificate: certificateAtEdge(tlsClientAuthOf(raw)), address: addressOf(raw) };
+    if (await isBelowFlood(ports.calls, "ops", caller)) return next();
+    return problem(ports.newId(), { status: 429, title: "Too Many Requests" }, { "retry-after": String(floodRetrySeconds) });
+  });
+
   app.get("/readyz", async () => {
     const dependencies = await ports.dependencies();
     const ready = Object.values(dependencies).every(Boolean);
@@ -41,7 +50,6 @@ export function adminApp(ports: AdminPorts): Hono {
 
 function submissionOf(request: Request, id: string, at: Instant): Submission {
   const { headers, body } = request;
-  const cf: unknown = Reflect.get(request, "cf");
   const secret = (name: string) => {
     const value = headers.get(name);
     return value === null ? undefined : new Secret(value);
@@ -49,14 +57,21 @@ function submissionOf(request: Request, id: string, at: Instant): Submission {
   return {
     id,
     at,
-    address: headers.get("cf-connecting-ip") ?? "",
-    tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
+    address: addressOf(request),
+    tlsClientAuth: tlsClientAuthOf(request),
     authorization: secret("authorization"),
     dpop: secret("dpop"),
     contentType: headers.get("content-type"),
     body,
   };
 }
+
+function tlsClientAuthOf(request: Request): unknown {
+  const cf: unknown = Reflect.get(request, "cf");
+  return typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
+}
+
+const addressOf = ({ headers }: Request): string => headers.get("cf-connecting-ip") ?? "";
 
 function unavailable(requestId: string, fault: unknown, ports: AdminPorts): Response {
   ports.onFault({ requestId, name: fault instanceof Error ? fault.name : "unknown" });

@@ -5,6 +5,7 @@ import type { RegistryProblem } from "#identity/registry-document";
 import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";
+import type { CallCounter } from "#limits/flood";
 import type { Operator } from "./operator.ts";
 import type { AccountingHolds } from "./suspend-accounting.ts";
 
@@ -39,6 +40,8 @@ export interface AdminPorts {
   readonly registry: RegistryDesk;
   readonly accountings: AccountingHolds;
   readonly ledger: ProofSink;
+  /** Of all callers, by certificate or by network. */
+  readonly calls: CallCounter;
   /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
   readonly configured: () => Promise<void>;
   /** `https://host[:port]`: the configured name of this door, which proofs and tokens name. */

@@ -30,13 +30,13 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   const app = new Hono();
 
   app.get("/healthz", (context) => context.json({ status: "ok" }));
+  addBrowserApps(app, ports); // preflights cost nothing and are not counted
+  addFloodFilter(app, ports);
   app.get("/readyz", async (context) => {
     const dependencies = await ports.dependencies();
     const ready = Object.values(dependencies).every(Boolean);
     return context.json({ status: ready ? "ready" : "not ready", dependencies }, ready ? 200 : 503, { "cache-control": "no-store" });
   });
-  addBrowserApps(app, ports); // preflights cost nothing and are not counted
-  addFloodFilter(app, ports);
   addDiscovery(app, ports);
 
   app.all("/v1/fhir/*", async (context) => {

@@ -49,6 +49,18 @@ export async function readAnyCertificate(tlsClientAuth: unknown): Promise<Result
   return ok({ x5t: toBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", der))), voucher });
 }
 
+/**
+ * The fingerprint of a certificate that the edge verified and does not know as revoked, for whoever counts calls before anything is proven.
+ * Whose the certificate is, and whether a client's registration or a denial says otherwise, is judged later.
+ */
+export function certificateAtEdge(tlsClientAuth: unknown): string | undefined {
+  if (typeof tlsClientAuth !== "object" || tlsClientAuth === null) return undefined;
+  const field = (name: string): unknown => Reflect.get(tlsClientAuth, name);
+  const isGood = field("certPresented") === "1" && field("certVerified") === "SUCCESS" && field("certRevoked") === "0";
+  const fingerprint = field("certFingerprintSHA256");
+  return isGood && typeof fingerprint === "string" && /^[0-9A-Fa-f]{64}$/u.test(fingerprint) ? fingerprint.toLowerCase() : undefined;
+}
+
 // OpenSSL's words for a leaf that is its own issuer, as the edge hands them on; one further up in a chain has other words.
 const selfSigned = "FAILED:self signed certificate";
 

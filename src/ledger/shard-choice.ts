@@ -1,3 +1,4 @@
+import { addressPrefix } from "#kernel/address-prefix";
 import type { Instant } from "#kernel/clock";
 import { remembered } from "#kernel/remembered";
 import { utf8 } from "./bytes.ts";
@@ -31,21 +32,6 @@ function chooseShard(sender: Sender, shards: number): number {
     case "address":
       return spread("address", addressPrefix(sender.address)) % shards;
   }
-}
-
-/** The /24 of an IPv4 address, the /48 of an IPv6 address; anything else as it is. */
-export function addressPrefix(address: string): string {
-  if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address)) return address.slice(0, address.lastIndexOf("."));
-  if (!address.includes(":")) return address;
-  const [before = "", after] = address.toLowerCase().split("::");
-  const head = before === "" ? [] : before.split(":");
-  const tail = after === undefined || after === "" ? [] : after.split(":");
-  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
-  const groups = [...head, ...Array.from({ length: zeros }, () => "0"), ...tail];
-  return groups
-    .slice(0, 3)
-    .map((group) => group.replace(/^0+(?=.)/, ""))
-    .join(":");
 }
 
 // 1,024: a client's first log never changes, and an isolate serves few clients at a time.

@@ -1,10 +1,11 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { readAddress } from "#ledger/address";
+import { addressPath, readAddress } from "#ledger/address";
 import { halfYearOf, isOpenLog, logName, openLogs, parseLogName } from "#ledger/log-name";
 import { formatReceipt, parseReceipt } from "#ledger/receipt";
-import { addressPrefix, chooseLog } from "#ledger/shard-choice";
+import { addressPrefix } from "#kernel/address-prefix";
+import { chooseLog } from "#ledger/shard-choice";
 import { parseTilePath, tilePath } from "#ledger/tile";
 
 const at = (text: string) => instant(Date.parse(text));
@@ -91,6 +92,10 @@ test("addresses are read in one spelling, and what is none says whether it is ma
   });
   expect(readAddress("/s0-2026h2/frame/0")).toEqual({ ok: true, value: { log: "s0-2026h2", kind: "frame", number: 0 } });
   expect(readAddress("/s0-2026h2/proof/42")).toEqual({ ok: true, value: { log: "s0-2026h2", kind: "proof", index: 42 } });
+  for (const path of ["checkpoint", "tile/2/x001/002.p/3", "tile/0/000", "tile/entries/000", "frame/0", "proof/42"]) {
+    const read = readAddress(`/s0-2026h2/${path}`);
+    expect(read.ok && addressPath(read.value)).toBe(`s0-2026h2/${path}`);
+  }
   for (const bad of [
     "/s0-2026h2/tile/64/000",
     "/s0-2026h2/tile/x/000",

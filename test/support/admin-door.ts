@@ -18,5 +18,6 @@ export const nobodySignsIn = {
   signIns: { verify: () => Promise.resolve(err({ reason: "issuer_unknown" })) },
   proofs: { verify: () => Promise.resolve(err({ reason: "proof_missing" })), nonce: () => "" },
   configured: () => Promise.resolve(),
+  calls: { limit: () => Promise.resolve({ success: true }) },
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

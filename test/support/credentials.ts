@@ -45,7 +45,7 @@ export function presented(name: string): { readonly x5t: string; readonly tlsCli
       certRevoked: "0",
       certRFC9440: `:${der.toString("base64")}:`,
       certRFC9440TooLarge: false,
-      certFingerprintSHA256: "0".repeat(64), // never looked at
+      certFingerprintSHA256: "0".repeat(64), // only the flood filter reads it
     },
   };
 }

@@ -107,6 +107,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     authorizationServers: authorizationServers(registry),
     anonymousCalls: env.ANONYMOUS_CALLS,
     unprovenCalls: env.UNPROVEN_CALLS,
+    provenCalls: env.PROVEN_CALLS,
     jitter: Math.random,
     dependencies: () => readiness(env.REGISTRY, env.LEDGER_SHARD, chooseLog({ kind: "address", address: "" }, ledgerShards, clock())),
   };

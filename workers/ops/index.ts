@@ -36,6 +36,7 @@ function open(env: OpsEnv): Hono {
     accountings: { hold: (document) => env.ACCOUNTING_HOLDS.hold(document) },
     ledger,
     configured: configurationRecord(described, ledger, { clock, newId }),
+    calls: env.OPERATOR_CALLS,
     url,
     clock,
     newId,
