@@ -1,8 +1,11 @@
+import { setTimeout } from "node:timers/promises";
 import { FRAME_BYTES_MAX } from "#ledger/frame";
 import type { LogReader } from "#ledger/ports";
 import { tilePath } from "#ledger/tile";
 
 const PATIENCE_MS = 30_000;
+const WAIT_SECONDS_MAX = 120;
+const WAITS_MAX = 20; // then somebody else in this network reads all the time
 
 /** One log of a ledger over HTTP. An object that is not there is undefined; anything else that goes wrong throws, naming the address. */
 export function httpLog(base: string, log: string): LogReader {
@@ -16,10 +19,21 @@ export function httpLog(base: string, log: string): LogReader {
   };
 }
 
+/** A ledger turns a network away that reads too much at once: a long log is read on when the ledger says. */
+async function patiently(url: string): Promise<Response> {
+  for (let waits = 0; ; waits++) {
+    const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch((fault: unknown) => {
+      throw new Error(`${url} cannot be reached`, { cause: fault });
+    });
+    const seconds = Number(response.headers.get("retry-after") ?? "");
+    if (response.status !== 429 || !Number.isInteger(seconds) || seconds > WAIT_SECONDS_MAX || waits === WAITS_MAX) return response;
+    await response.body?.cancel();
+    await setTimeout(seconds * 1000);
+  }
+}
+
 async function read(url: string): Promise<Uint8Array | undefined> {
-  const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) }).catch((fault: unknown) => {
-    throw new Error(`${url} cannot be reached`, { cause: fault });
-  });
+  const response = await patiently(url);
   if (response.status === 404) {
     await response.body?.cancel();
     return undefined;

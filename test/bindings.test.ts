@@ -13,6 +13,14 @@ const bindersOf = (what: RegExp): string[] =>
     .map(({ name }) => name)
     .sort();
 
+test("every worker with a public door counts floods there, in a namespace of its own", ({ expect }) => {
+  const counters = workers.flatMap(({ name, config }) =>
+    Array.from(config.matchAll(/^namespace_id = "(\d+)"$/gmu), ([, id]) => ({ name, id: id ?? "" })),
+  );
+  expect(new Set(counters.map(({ id }) => id)).size).toBe(counters.length);
+  expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops"])); // control answers nothing by HTTP
+});
+
 test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({ expect }) => {
   expect(bindersOf(/LedgerShard/u), "this check can find a binding").toEqual(["gateway", "ledger", "ops"]);
   expect(bindersOf(/r2_buckets/u)).toEqual(["ledger"]);

@@ -3,8 +3,8 @@
 import { accountingLines, readLine } from "#audit/accounting";
 import { Secret } from "#kernel/secret";
 import { AccountingShelf, type ShelvedLine } from "#platform/durable/accounting-shelf";
-import { type LedgerEnv, readShardCount } from "#platform/durable/ledger-config";
-import { serveLedger } from "#platform/durable/ledger-public";
+import type { LedgerEnv } from "#platform/durable/ledger-config";
+import { LedgerDoor } from "#platform/durable/ledger-public";
 import { LedgerRoot as Root } from "#platform/durable/ledger-root";
 import { LedgerShard as Shard } from "#platform/durable/ledger-shard";
 import type { ShelfCounted } from "./asks.ts";
@@ -99,6 +99,9 @@ export class CountedRoot extends LedgerRoot {
   }
 }
 
+const everyRead = { limit: () => Promise.resolve({ success: true }) };
+let door: LedgerDoor | undefined;
+
 export default {
-  fetch: (request, env) => serveLedger(request, { shards: env.LEDGER_SHARD, root: env.LEDGER_ROOT, count: readShardCount(env) }),
+  fetch: (request, env) => (door ??= new LedgerDoor({ ...env, PUBLIC_READS: everyRead, OBJECT_READS: everyRead })).serve(request),
 } satisfies ExportedHandler<Env>;

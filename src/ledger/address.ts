@@ -2,7 +2,7 @@ import { err, ok, type Result } from "#kernel/result";
 import { decimal } from "./checkpoint.ts";
 import { parseLogName } from "./log-name.ts";
 import { ROOT_LOG } from "./root-log.ts";
-import { parseTilePath } from "./tile.ts";
+import { parseTilePath, tilePath } from "./tile.ts";
 
 /** A public object of a log, as a path below the ledger's base names it. */
 export type Address = { readonly log: string } & (
@@ -25,6 +25,23 @@ export function readAddress(path: string): Result<Address, AddressProblem> {
   const number = decimal(rest.join("/"));
   if (number === undefined) return err("malformed_address");
   return ok(kind === "frame" ? { log, kind, number } : { log, kind, index: number });
+}
+
+/** The path that names an object of a log, from the log's name on: what `readAddress` reads. */
+export function addressPath(address: Address): string {
+  const { log, kind } = address;
+  switch (kind) {
+    case "checkpoint":
+      return `${log}/checkpoint`;
+    case "tile":
+      return `${log}/tile/${address.level}/${tilePath(address.index, address.width)}`;
+    case "entries":
+      return `${log}/tile/entries/${tilePath(address.index, address.width)}`;
+    case "frame":
+      return `${log}/frame/${address.number}`;
+    case "proof":
+      return `${log}/proof/${address.index}`;
+  }
 }
 
 function readTile(log: string, level: string | undefined, path: string): Result<Address, AddressProblem> {

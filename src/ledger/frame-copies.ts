@@ -16,6 +16,32 @@ export function splitFrames(bytes: Uint8Array): Uint8Array[] | undefined {
   return cursor.finished && frames.length > 0 ? frames : undefined;
 }
 
+/**
+ * Where the frames of such an object begin, with a last entry where the next frame would: frame `i` is `offsets[i + 1] - 4 - offsets[i]`
+ * bytes long. Undefined when the object is not whole frames of at least one. Holds no more of the object than one chunk.
+ */
+export async function frameOffsets(object: AsyncIterable<Uint8Array>): Promise<Uint32Array | undefined> {
+  const offsets: number[] = [];
+  const head = new Uint8Array(4); // the magic, then the length of each frame in turn
+  let [at, filled, next] = [0, 0, 0]; // `next`: where the four bytes begin that are read into `head`
+  for await (const chunk of object) {
+    const end = at + chunk.length;
+    while (next + filled < end) {
+      const from = Math.max(next + filled, at) - at;
+      const taken = chunk.subarray(from, from + 4 - filled);
+      head.set(taken, filled);
+      filled += taken.length;
+      if (filled < 4) break;
+      if (next === 0 && !magic.every((byte, i) => byte === head[i])) return undefined;
+      if (next > 0) offsets.push(next + 4);
+      next += 4 + (next === 0 ? 0 : new DataView(head.buffer).getUint32(0));
+      filled = 0;
+    }
+    at = end;
+  }
+  return at === next && filled === 0 && offsets.length > 0 ? Uint32Array.of(...offsets, next + 4) : undefined;
+}
+
 function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value);

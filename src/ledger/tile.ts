@@ -45,6 +45,35 @@ export const partialWidth = (level: number, size: number): number => Math.floor(
 /** How many full tiles a level has in a tree of this size. */
 export const fullTiles = (level: number, size: number): number => Math.floor(size / TILE_WIDTH ** (level + 1));
 
+/** A tile as it is in a tree of some size: 256 hashes, or fewer at the right edge. */
+export interface TilePlace {
+  readonly level: number;
+  readonly index: number;
+  readonly width: number;
+}
+
+/** The full tiles of a tree that proofs need which begin at these leaves or end at these sizes. */
+export function fullTilesAbout(size: number, places: readonly number[]): TilePlace[] {
+  const tiles = new Map<string, TilePlace>();
+  for (let level = 0; fullTiles(level, size) > 0; level++) {
+    for (const place of places) {
+      const index = Math.floor(place / TILE_WIDTH ** (level + 1));
+      if (index < fullTiles(level, size)) tiles.set(`${level}/${index}`, { level, index, width: TILE_WIDTH });
+    }
+  }
+  return [...tiles.values()];
+}
+
+/** The partial tiles at the right edge of a tree of this size. */
+export function edgeTiles(size: number): TilePlace[] {
+  const tiles: TilePlace[] = [];
+  for (let level = 0; size >= TILE_WIDTH ** level; level++) {
+    const width = partialWidth(level, size);
+    if (width > 0) tiles.push({ level, index: fullTiles(level, size), width });
+  }
+  return tiles;
+}
+
 /** The hashes of a tile or of the beginning of one. */
 export const splitHashes = (bytes: Uint8Array): Uint8Array[] =>
   Array.from({ length: bytes.length / HASH_BYTES }, (_, i) => bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));

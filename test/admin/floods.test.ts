@@ -7,7 +7,7 @@ import { at, presented } from "../support/credentials.ts";
 /** The operators' door with room for two calls of a sender, and a book of what it asked. */
 function door() {
   const [keys, book]: [string[], string[]] = [[], []];
-  const unused = () => Promise.resolve(err({ reason: "clash", pointer: "", problem: "" } as const));
+  const unused = () => Promise.resolve(err({ reason: "conflict", pointer: "", problem: "" } as const));
   const app = adminApp({
     ...nobodySignsIn,
     calls: {

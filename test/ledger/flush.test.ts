@@ -1,7 +1,7 @@
-import { assert, integer, property, uniqueArray } from "fast-check";
+import { array, assert, asyncProperty, integer, property, uint8Array, uniqueArray } from "fast-check";
 import { test } from "vitest";
 import { copyHealth, flushEnd, nothing, objectKey, objectsBetween } from "#ledger/flush";
-import { joinFrames, splitFrames } from "#ledger/frame-copies";
+import { frameOffsets, joinFrames, splitFrames } from "#ledger/frame-copies";
 import { sampleLog } from "./sample-log.ts";
 
 const origin = "ledger.test/s0-2026h2";
@@ -49,6 +49,36 @@ test("joined frames split into what they were joined from, and into nothing when
   expect(splitFrames(Uint8Array.from([...joined, 0]))).toBeUndefined();
   expect(splitFrames(joined.subarray(1))).toBeUndefined();
   expect(splitFrames(joinFrames([]))).toBeUndefined();
+});
+
+/** An object as a stream of chunks of these lengths, over and over. */
+async function* chunked(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (let [at, i] = [0, 0]; at < bytes.length; i++) {
+    const length = lengths[i % lengths.length] ?? 1;
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+}
+
+test("frames are found in a stream of their object as in the whole object, however the stream is cut", () =>
+  assert(
+    asyncProperty(
+      array(uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 12 }),
+      array(integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 5 }),
+      integer({ min: -3, max: 3 }),
+      async (frames, lengths, change) => {
+        const joined = joinFrames(frames);
+        const object = change < 0 ? joined.subarray(0, change) : Uint8Array.from([...joined, ...new Uint8Array(change)]);
+        const offsets = await frameOffsets(chunked(object, lengths));
+        const found = offsets && Array.from(offsets.subarray(0, -1), (from, i) => object.subarray(from, (offsets[i + 1] ?? 0) - 4));
+        return JSON.stringify(found) === JSON.stringify(splitFrames(object));
+      },
+    ),
+  ));
+
+test("a stream that is no object of frames has no offsets", async ({ expect }) => {
+  for (const bytes of [new Uint8Array(), new TextEncoder().encode("PXC2"), joinFrames([])])
+    expect(await frameOffsets(chunked(bytes, [3]))).toBeUndefined();
 });
 
 test("a copy is late after two minutes, too late after thirty; a full object is the same", ({ expect }) => {

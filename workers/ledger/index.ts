@@ -3,8 +3,7 @@ import type { Disclosures as Accounting, LinesAsked } from "#audit/disclosures";
 import { instant } from "#kernel/clock";
 import { AccountingDesk } from "#platform/durable/accounting-desk";
 import { AccountingShelf } from "#platform/durable/accounting-shelf";
-import { readShardCount } from "#platform/durable/ledger-config";
-import { serveLedger } from "#platform/durable/ledger-public";
+import { LedgerDoor } from "#platform/durable/ledger-public";
 import { LedgerRoot } from "#platform/durable/ledger-root";
 import { LedgerShard } from "#platform/durable/ledger-shard";
 
@@ -26,7 +25,9 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
   }
 }
 
+let door: LedgerDoor | undefined; // remembers settled data only, for every request of the isolate
+
 /** The ledger's public side; records come in by RPC, straight at `LedgerShard`. */
 export default {
-  fetch: (request, env) => serveLedger(request, { shards: env.LEDGER_SHARD, root: env.LEDGER_ROOT, count: readShardCount(env) }),
+  fetch: (request, env) => (door ??= new LedgerDoor(env)).serve(request),
 } satisfies ExportedHandler<LedgerWorkerEnv>;

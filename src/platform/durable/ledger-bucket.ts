@@ -38,6 +38,17 @@ export class LedgerBucket {
     return object === null ? undefined : { bytes: await inTime(object.bytes()), etag: object.etag };
   }
 
+  /** Some bytes of an object; undefined when the bucket has no such object. */
+  async readPart(key: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    const object = await inTime(this.#bucket.get(key, { range: { offset, length } }));
+    return object === null ? undefined : inTime(object.bytes());
+  }
+
+  /** An object as a stream, for objects that are too long to hold many of; undefined when the bucket has no such object. */
+  async stream(key: string): Promise<ReadableStream<Uint8Array> | undefined> {
+    return (await inTime(this.#bucket.get(key)))?.body;
+  }
+
   /** Writes an object in place of what was read; false when somebody else wrote it meanwhile. */
   async replace(key: string, bytes: Uint8Array, before: ReadObject | undefined): Promise<boolean> {
     const onlyIf = before === undefined ? { etagDoesNotMatch: "*" } : { etagMatches: before.etag };

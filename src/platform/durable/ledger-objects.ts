@@ -5,7 +5,7 @@ import { type CopiedObject, objectKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import { entry, frameHash, parseFrame, splitEntries } from "#ledger/frame";
 import type { HashAt } from "#ledger/merkle";
-import { fullTiles, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
+import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tile";
 import type { LedgerBucket } from "./ledger-bucket.ts";
 import type { LedgerStore } from "./ledger-store.ts";
 import { entriesOf, tileHashes } from "./ledger-view.ts";
@@ -15,6 +15,12 @@ import { Turns } from "./turns.ts";
 const OBJECTS_HELD = 2;
 // Anyone may ask for many at once, of up to 16 MiB each, and the Durable Object that takes the records has 128 MiB.
 const FETCHES_AT_ONCE = 3;
+
+/** The first and the last frame of one object of the second copy. */
+export interface FrameCopy {
+  readonly first: number;
+  readonly last: number;
+}
 
 /**
  * The objects of a log, wherever they are: in its rows, or in the second copy, which has everything whose rows were freed. Each throws when
@@ -39,6 +45,12 @@ export class LedgerObjects {
     return this.#store.frame(number)?.body ?? (await this.#copiedFrame(number));
   }
 
+  /** The object of the second copy that has a frame; undefined while no object has it. */
+  frameCopy(number: number): FrameCopy | undefined {
+    const range = this.#store.copied.holding(number);
+    return range && { first: range.first, last: range.last };
+  }
+
   /** A bundle's first `width` entries; undefined when the log does not reach that far. */
   async entries(index: number, width: number): Promise<Uint8Array | undefined> {
     const head = this.#head();
@@ -60,13 +72,7 @@ export class LedgerObjects {
   /** The hashes that proofs need which begin at these leaves or end at these sizes of a log at this head. */
   async hashesAbout(head: Head, places: readonly number[]): Promise<HashAt> {
     const tiles = new Map<string, readonly Uint8Array[]>(); // also those that have rows: they may be freed while others are fetched
-    for (let level = 0; fullTiles(level, head.size) > 0; level++) {
-      for (const place of places) {
-        const index = Math.floor(place / TILE_WIDTH ** (level + 1));
-        const key = `${level}/${index}`;
-        if (index < fullTiles(level, head.size) && !tiles.has(key)) tiles.set(key, await this.tile(level, index));
-      }
-    }
+    for (const { level, index } of fullTilesAbout(head.size, places)) tiles.set(`${level}/${index}`, await this.tile(level, index));
     return hashAtTiles((level, index) => tiles.get(`${level}/${index}`) ?? tileHashes(this.#store, head, level, index));
   }
 

@@ -4,7 +4,7 @@ import type { Head } from "#ledger/commit";
 import { inclusionNote } from "#ledger/inclusion-note";
 import { type HashAt, inclusionProof } from "#ledger/merkle";
 import { TILE_WIDTH } from "#ledger/tile";
-import type { LedgerObjects } from "./ledger-objects.ts";
+import type { FrameCopy, LedgerObjects } from "./ledger-objects.ts";
 import type { CheckpointSigner } from "./ledger-signer.ts";
 
 /** The public objects of a log. What is asked for comes over RPC, of any type; undefined when the log has no such object. */
@@ -35,6 +35,10 @@ export class LedgerReads {
 
   async frame(number: number): Promise<Uint8Array | undefined> {
     return isIndex(number) ? this.#objects.frame(number) : undefined;
+  }
+
+  frameCopy(number: number): FrameCopy | undefined {
+    return isIndex(number) ? this.#objects.frameCopy(number) : undefined;
   }
 
   async proof(index: number): Promise<Uint8Array | undefined> {

@@ -39,6 +39,12 @@ export class RootRows {
     return this.#entries("WHERE log = ?", log)[0];
   }
 
+  /** The names of the logs of a half-year. */
+  logsOf(halfYear: string): string[] {
+    const query = "SELECT log FROM root_logs WHERE substr(log, instr(log, '-') + 1) = ?";
+    return Array.from(this.#sql.exec<{ log: string }>(query, halfYear), ({ log }) => log);
+  }
+
   /** Those that are no leaf yet, at most as many as a frame holds, in the order of their names. */
   waiting(limit: number): RootEntry[] {
     return this.#entries("WHERE waiting = 1 ORDER BY log LIMIT ?", limit);

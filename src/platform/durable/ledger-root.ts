@@ -14,7 +14,7 @@ import type { AddCheckpoint } from "#ledger/witness-request";
 import { LedgerBucket } from "./ledger-bucket.ts";
 import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "./ledger-config.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
-import { LedgerObjects } from "./ledger-objects.ts";
+import { type FrameCopy, LedgerObjects } from "./ledger-objects.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import { RootPublisher } from "./ledger-root-publisher.ts";
 import { readWitnesses } from "./ledger-root-config.ts";
@@ -97,6 +97,12 @@ export class LedgerRoot extends DurableObject<RootEnv> {
     return note;
   }
 
+  /** The logs of a half-year that were opened. Once the half-year is over, no log joins them. */
+  async logsOf(halfYear: string): Promise<readonly string[]> {
+    await this.#mayGoOn();
+    return this.#rows.logsOf(halfYear);
+  }
+
   /** Takes a log's checkpoint, with the proof that it extends the one that stands here. */
   async add(log: string, { oldSize, proof, checkpoint }: AddCheckpoint): Promise<Taken> {
     await this.#mayGoOn();
@@ -145,6 +151,12 @@ export class LedgerRoot extends DurableObject<RootEnv> {
   async frame(number: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.frame(number);
+  }
+
+  /** Which object of the second copy in R2 has a frame: a reader fetches the frame there. Undefined while the copy has not come so far. */
+  async frameCopy(number: number): Promise<FrameCopy | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.frameCopy(number);
   }
 
   /** C2SP tlog-proof for a leaf under the published checkpoint, so that the witnesses' cosignatures come with it. */

@@ -14,7 +14,7 @@ import { LedgerClosing } from "./ledger-closing.ts";
 import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
 import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
-import { LedgerObjects } from "./ledger-objects.ts";
+import { type FrameCopy, LedgerObjects } from "./ledger-objects.ts";
 import type { UsedProof } from "./ledger-proofs.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
@@ -170,6 +170,12 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   async frame(number: number): Promise<Uint8Array | undefined> {
     await this.#mayGoOn();
     return this.#reads.frame(number);
+  }
+
+  /** Which object of the second copy in R2 has a frame: a reader fetches the frame there. Undefined while the copy has not come so far. */
+  async frameCopy(number: number): Promise<FrameCopy | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.frameCopy(number);
   }
 
   /** C2SP tlog-proof for a leaf under the current checkpoint; undefined when the checkpoint does not reach it yet. */

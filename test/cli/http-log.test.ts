@@ -1,0 +1,31 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { onTestFinished, test } from "vitest";
+import { httpLog } from "../../cli/http-log.ts";
+
+/** A ledger that turns a reader away so often before it answers. */
+async function ledger(refusals: number, retryAfter: string) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    if (asked.length <= refusals) response.writeHead(429, { "retry-after": retryAfter }).end("later");
+    else response.end("a frame");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  return { log: httpLog(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, "s0-2026h2"), asked };
+}
+
+test("a reader that was told to come again does, and reads the object then", async ({ expect }) => {
+  const { log, asked } = await ledger(2, "0");
+  expect(new TextDecoder().decode(await log.frame(7))).toBe("a frame");
+  expect(asked).toEqual(Array.from({ length: 3 }, () => "/s0-2026h2/frame/7"));
+});
+
+test("a reader that is told to wait for longer than a flood is counted, or without a time, says so at once", async ({ expect }) => {
+  for (const retryAfter of ["86400", "soon"]) {
+    const { log, asked } = await ledger(1, retryAfter);
+    await expect(log.checkpoint()).rejects.toThrow("answered 429");
+    expect(asked).toHaveLength(1);
+  }
+});

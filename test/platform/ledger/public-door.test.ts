@@ -1,0 +1,170 @@
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { instant } from "#kernel/clock";
+import { sha256 } from "#ledger/hash";
+import { halfYearOf } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import { bucket, flush } from "./bucket.ts";
+import { LedgerDoor, type LedgerDoorEnv } from "#platform/durable/ledger-public";
+import { get, ledger, own, ownLog, refusal, seen, shard } from "./worker.ts";
+
+const halfYear = halfYearOf(instant(Date.now()));
+const fill = async (log: string, count: number) => own(await shard(log).append(Array.from({ length: count }, () => refusal())));
+const digest = (bytes: Uint8Array | undefined): string => Buffer.from(sha256(bytes ?? new Uint8Array())).toString("hex");
+const shownAt = async (path: string): Promise<string> => digest(new Uint8Array(await (await get(path)).arrayBuffer()));
+
+const bindings = ledger as unknown as LedgerDoorEnv; // what the worker's configuration binds
+
+/** Until the test ends: which objects of a namespace are called by name, and which of their methods. */
+function watched(namespace: "LEDGER_SHARD" | "LEDGER_ROOT") {
+  const calls: { readonly name: string; readonly method: string }[] = [];
+  const real = ledger[namespace];
+  const getByName = (name: string) => {
+    const stub: object = real.get(real.idFromName(name));
+    return new Proxy(stub, {
+      get: (target, method: string) => {
+        const call: unknown = Reflect.get(target, method);
+        return typeof call === "function"
+          ? (...args: unknown[]) => {
+              calls.push({ name, method });
+              return Reflect.apply(call, target, args) as unknown;
+            }
+          : call;
+      },
+    });
+  };
+  Object.defineProperty(real, "getByName", { configurable: true, value: getByName });
+  onTestFinished(() => void Reflect.deleteProperty(real, "getByName"));
+  return calls;
+}
+
+test("a made-up name of a log starts no object, and names of closed half-years cost one look into the root log", async () => {
+  const shards = watched("LEDGER_SHARD");
+  const roots = watched("LEDGER_ROOT");
+  const madeUp = [
+    "s0-2020h1",
+    "s1-1999h2",
+    "s3-2099h1",
+    "s0-9999h2",
+    "s3-0000h1",
+    `s64-${halfYear}`,
+    `s99999-${halfYear}`,
+    ...Array.from({ length: 40 }, (_, n) => `s${n}-2025h2`),
+  ];
+  for (const name of madeUp)
+    for (const object of ["checkpoint", "frame/0", "tile/0/000", "tile/entries/000.p/1", "proof/0"])
+      expect((await seen(`/${name}/${object}`))[0], `${name}/${object}`).toBe(404);
+  expect(shards.map(({ name }) => name)).toEqual([]);
+  expect(roots.length).toBeLessThanOrEqual(1);
+});
+
+test("what R2 has is served from R2, and then from the cache: the object that commits is asked for none of it", async () => {
+  const log = ownLog();
+  for (let i = 0; i < 5; i++) await fill(log, 254);
+  await flush(log); // five frames in one object
+  const paths = ["tile/0/000", "tile/0/003.p/9", "tile/0/001.p/17", "tile/entries/002", "tile/entries/000.p/3", "frame/0", "frame/4"];
+  const expected = await Promise.all([
+    shard(log).tile(0, 0, 256),
+    shard(log).tile(0, 3, 9),
+    shard(log).tile(0, 1, 17),
+    shard(log).entries(2, 256),
+    shard(log).entries(0, 3),
+    shard(log).frame(0),
+    shard(log).frame(4),
+  ]);
+  const shards = watched("LEDGER_SHARD");
+  const reads = vi.spyOn(bucket, "get");
+  onTestFinished(() => reads.mockRestore());
+  const shown = [];
+  for (const path of paths) shown.push(await shownAt(`/${log}/${path}`));
+  expect(shown).toEqual(expected.map(digest));
+  const readers = new Set(["tile", "entries", "frame", "proof"]);
+  expect(shards.filter(({ method }) => readers.has(method))).toEqual([]);
+  const [asked, read] = [shards.length, reads.mock.calls.length];
+  expect(read).toBeGreaterThan(0);
+  for (const path of paths) shown.push(await shownAt(`/${log}/${path}`));
+  expect(shown.slice(paths.length)).toEqual(shown.slice(0, paths.length));
+  expect([shards.length, reads.mock.calls.length], "the cache has it").toEqual([asked, read]);
+});
+
+test("what is not in R2 yet is read from the object and kept in no cache; a checkpoint is asked for at most once a second", async () => {
+  const log = ownLog();
+  await fill(log, 100);
+  const shards = watched("LEDGER_SHARD");
+  for (let n = 0; n < 5; n++)
+    for (const path of ["checkpoint", "frame/0", "tile/0/000.p/50", "tile/entries/000.p/50", "proof/7"])
+      expect((await seen(`/${log}/${path}`))[0], path).toBe(200);
+  const count = (method: string) => shards.filter((call) => call.method === method).length;
+  expect([count("frame"), count("entries"), count("proof")]).toEqual([5, 5, 0]);
+  expect(count("checkpoint")).toBeLessThanOrEqual(3);
+});
+
+test("a proof is made from tiles and is the one that the log itself would give", async () => {
+  const log = ownLog();
+  for (let i = 0; i < 3; i++) await fill(log, 254);
+  await flush(log);
+  await fill(log, 7);
+  await scheduler.wait(1001); // a checkpoint is signed once a second at most
+  const shards = watched("LEDGER_SHARD");
+  for (const index of [0, 1, 255, 256, 511, 700, 770])
+    expect(await shownAt(`/${log}/proof/${index}`), String(index)).toBe(digest(await shard(log).proof(index)));
+  expect((await seen(`/${log}/proof/771`))[0]).toBe(404);
+  expect(shards.filter(({ method }) => method === "proof")).toHaveLength(7); // by this test itself
+  const root = ledger.LEDGER_ROOT.getByName(ROOT_LOG);
+  await runDurableObjectAlarm(root);
+  expect(await shownAt("/root/proof/0")).toBe(digest(await root.proof(0)));
+});
+
+test("while the object cannot be asked, what R2 has is still there", async () => {
+  const log = ownLog();
+  for (let i = 0; i < 2; i++) await fill(log, 254);
+  await flush(log);
+  const tile = digest(await shard(log).tile(0, 0, 256));
+  const away = () => Promise.reject(new Error("made to be away by the test"));
+  Object.defineProperty(ledger.LEDGER_SHARD, "getByName", { configurable: true, value: () => new Proxy({}, { get: () => away }) });
+  onTestFinished(() => void Reflect.deleteProperty(ledger.LEDGER_SHARD, "getByName"));
+  expect(await shownAt(`/${log}/tile/0/000`)).toBe(tile);
+  expect((await seen(`/${log}/frame/1`))[0]).toBe(503);
+});
+
+test("a flood from one network is told to come again, before any object or R2 is asked; another network reads on", async () => {
+  const keys: string[] = [];
+  const calls = {
+    limit: ({ key }: { readonly key: string }) => {
+      keys.push(key);
+      return Promise.resolve({ success: keys.filter((other) => other === key).length <= 2 });
+    },
+  };
+  const door = new LedgerDoor({ ...bindings, PUBLIC_READS: calls });
+  const log = ownLog();
+  const ask = (address: string) =>
+    door.serve(new Request(`https://ledger.test/${log}/checkpoint`, { headers: { "cf-connecting-ip": address } }));
+  for (const address of ["192.0.2.1", "192.0.2.2"]) expect((await ask(address)).status).toBe(200);
+  const shards = watched("LEDGER_SHARD");
+  const refused = await ask("192.0.2.3");
+  expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("content-type")]).toEqual([
+    429,
+    "60",
+    "application/problem+json",
+  ]);
+  expect(shards).toEqual([]);
+  expect((await ask("198.51.100.1")).status).toBe(200);
+  expect(new Set(keys)).toEqual(new Set(["ledger 192.0.2", "ledger 198.51.100"]));
+});
+
+test("reads that only the object can answer have a limit of their own: what R2 has is read on, and checkpoints too", async () => {
+  const log = ownLog();
+  for (let i = 0; i < 3; i++) await fill(log, 254);
+  await flush(log);
+  await fill(log, 5);
+  const none = { limit: () => Promise.resolve({ success: false }) };
+  const door = new LedgerDoor({ ...bindings, OBJECT_READS: none });
+  const ask = async (path: string) => {
+    const { status, headers } = await door.serve(new Request(`https://ledger.test/${log}/${path}`));
+    return [status, headers.get("retry-after")];
+  };
+  for (const path of ["checkpoint", "tile/0/000", "tile/0/001.p/4", "tile/entries/000", "tile/entries/001.p/9"])
+    expect(await ask(path), path).toEqual([200, null]);
+  for (const path of ["frame/2", "frame/99", "tile/0/002.p/1", "tile/entries/002.p/1", "proof/513"])
+    expect(await ask(path), path).toEqual([429, "60"]);
+});
