@@ -2,7 +2,7 @@ import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 import { json, problem } from "./answer.ts";
 import { challenge } from "./challenge.ts";
-import { authenticateOperator, type Role, type Seen } from "./operator.ts";
+import { authenticateOperator, mayStillAct, type Role, type Seen } from "./operator.ts";
 import type { AdminPorts } from "./ports.ts";
 import type { SignedCall } from "./prove-sign-in.ts";
 import { readDocument } from "./read-document.ts";
@@ -48,12 +48,15 @@ export async function administer(
 ): Promise<Response> {
   const { id, at, authorization } = submission;
   const trail = new Trail(submission, ports.ledger, { interaction, method: "POST", path });
-  const refuse = async (refusal: AdminRefusal) => {
+  const answerRefusal = (refusal: AdminRefusal, receipt: Readonly<Record<string, string>>) => {
     const face = publicFaces[refusal.reason];
-    const receipt = await trail.refused({ status: face.status, reason: refusal.reason });
     const challenged = face.status === 401 && { "www-authenticate": challenge(refusal, authorization?.reveal() ?? "", trail.seen.demand) };
     const nonce = "nonce" in refusal ? { "dpop-nonce": refusal.nonce } : nextNonce(trail.seen, ports, at);
     return problem(id, { status: face.status, title: face.title }, { ...receipt, ...challenged, ...nonce });
+  };
+  const refuse = async (refusal: AdminRefusal) => {
+    const { reason } = refusal;
+    return answerRefusal(refusal, await trail.refused({ status: publicFaces[reason].status, reason }));
   };
 
   const call = { ...submission, method: "POST", url: `${ports.url}/${path}` };
@@ -67,6 +70,12 @@ export async function administer(
   const receipt = await trail.intends(await sha256(document.value.bytes));
   if (receipt === "replayed") return refuse({ reason: "proof_replayed" });
   const headers = { ...receipt, ...nextNonce(trail.seen, ports, at) };
+  const still = await mayStillAct(role, ports, trail.seen, ports.clock());
+  if (!still.ok) {
+    const { reason } = still.error;
+    await trail.ended({ status: publicFaces[reason].status, reason });
+    return answerRefusal(still.error, receipt);
+  }
   const done = await act(document.value.value);
   if (!done.ok) {
     const { reason, pointer, detail } = done.error;
