@@ -10,6 +10,7 @@ import { TILE_WIDTH } from "#ledger/tile";
 import { type AccountingShelf, shelfOf, type ShelvedLine } from "./accounting-shelf.ts";
 import { readLedgerConfig, type LedgerConfig, type LedgerEnv } from "./ledger-config.ts";
 import type { LedgerShard } from "./ledger-shard.ts";
+import { OwnCalls } from "./ledger-own-calls.ts";
 import { ledgerSink } from "./ledger-sink.ts";
 
 type DeskEnv = LedgerEnv & {
@@ -74,9 +75,12 @@ export class AccountingDesk implements Disclosures {
   /** One shard that cannot be asked may have lines that nobody else has: then there is no answer. */
   async #bringLines(shelves: ReadonlySet<string>): Promise<void> {
     const now = this.#clock();
-    const { shards } = this.#config;
+    const { shards, accountingKey } = this.#config;
+    const ownCalls = new OwnCalls(accountingKey);
     const logs = new Set([...openLogs(shards, now), ...openLogs(shards, instant(now - CLOSED_MS))]);
-    await inTurns([...logs], (log) => this.#env.LEDGER_SHARD.getByName(log).shelve([...shelves]));
+    await inTurns([...logs], async (log) => {
+      await this.#env.LEDGER_SHARD.getByName(log).ownCall(ownCalls.seal(log, { kind: "shelve", shelves: [...shelves] }));
+    });
   }
 
   /** What is suspended for one record counts for each that the origin united with it: it is one individual who is told. */

@@ -15,7 +15,7 @@ import { type LedgerEnv, readLedgerConfig } from "./ledger-config.ts";
 import { LedgerDrain } from "./ledger-drain.ts";
 import { LedgerFlush } from "./ledger-flush.ts";
 import { type FrameCopy, LedgerObjects } from "./ledger-objects.ts";
-import type { UsedProof } from "./ledger-proofs.ts";
+import { OwnCalls, type SealedCall } from "./ledger-own-calls.ts";
 import { LedgerReads } from "./ledger-reads.ts";
 import type { LedgerRoot } from "./ledger-root.ts";
 import { LedgerRootLink } from "./ledger-root-link.ts";
@@ -60,12 +60,14 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   readonly #closing: LedgerClosing;
   readonly #store: LedgerStore;
   readonly #configured: () => Promise<void>;
+  readonly #ownCalls: OwnCalls;
 
   constructor(ctx: DurableObjectState, env: ShardEnv) {
     super(ctx, env);
     const config = readLedgerConfig(env);
     this.#log = ctx.id.name ?? "";
     if (parseLogName(this.#log) === undefined) throw new Error("ledger: this object has not the name of a log");
+    this.#ownCalls = new OwnCalls(config.accountingKey);
     const store = new LedgerStore(ctx.storage.sql);
     const restored = restore(store, `${config.name}/${this.#log}`);
     const head = () => this.#writer.head;
@@ -119,7 +121,8 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     const before = proofHash === undefined ? undefined : predecessor(this.#log, instant(Date.now()));
     if (proofHash !== undefined && before !== undefined) {
       const proof = { hash: proofHash, event: events[0]?.id ?? "" };
-      if (!(await this.env.LEDGER_SHARD.getByName(before).claimProof(proof))) return "replayed";
+      const claim = this.#ownCalls.seal(before, { kind: "claim_proof", proof });
+      if (!(await this.env.LEDGER_SHARD.getByName(before).ownCall(claim))) return "replayed";
     }
     // A configuration does not wait for this log's own: two logs that take them in each other's place would wait for each other.
     const configured = tellsConfiguration(events) ? undefined : this.#configured();
@@ -127,10 +130,23 @@ export class LedgerShard extends DurableObject<ShardEnv> {
     return answer;
   }
 
-  /** Around a switch of half-years two logs take records of one key: the earlier one decides whose a proof is. */
-  async claimProof(proof: UsedProof): Promise<boolean> {
+  /**
+   * What the ledger's own objects ask of each other; whoever else binds this class is refused before anything is done.
+   * - A claim of a proof: around a switch of half-years two logs take records of one key, and the earlier one decides whose a proof is.
+   *   False: another event's.
+   * - Shelving: takes copies of all accounting lines of some shelves there, so that who reads these next finds every disclosure that was
+   *   acknowledged. Tells nothing. Throws when that cannot be done.
+   */
+  async ownCall(sealed: SealedCall): Promise<boolean> {
+    const call = this.#ownCalls.open(this.#log, sealed);
     await this.#mayGoOn();
-    return this.#writer.claimProof(proof);
+    switch (call.kind) {
+      case "claim_proof":
+        return this.#writer.claimProof(call.proof);
+      case "shelve":
+        await this.#drain.shelve(call.shelves);
+        return true;
+    }
   }
 
   async status(): Promise<ShardStatus> {
@@ -188,15 +204,6 @@ export class LedgerShard extends DurableObject<ShardEnv> {
   async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
     await this.#mayGoOn();
     return Array.isArray(indexes) ? this.#reads.proofs(indexes.slice(0, TILE_WIDTH)) : []; // over RPC anything may come
-  }
-
-  /**
-   * Takes copies of all accounting lines of some shelves there, so that who reads these next finds every disclosure that was acknowledged.
-   * Tells nothing: any worker may call it. Throws when that cannot be done.
-   */
-  async shelve(shelves: readonly string[]): Promise<void> {
-    await this.#mayGoOn();
-    await this.#drain.shelve(shelves);
   }
 
   /** Ends a log whose time is over, copies to R2, drains accounting lines, frees rows. The runtime calls it; as an RPC it is refused. */

@@ -158,7 +158,7 @@ test("a look-up that cannot be recorded reads no line, and one that a shard cann
   };
   const down = () => Promise.reject(new Error("down"));
   expect(await failure(() => deskWith({ append: down }).linesOf(asking("main/Patient/1")))).toBe("down");
-  expect(await failure(() => deskWith({ append: () => Promise.resolve("counted"), shelve: down }).linesOf(asking("main/Patient/1")))).toBe(
+  expect(await failure(() => deskWith({ append: () => Promise.resolve("counted"), ownCall: down }).linesOf(asking("main/Patient/1")))).toBe(
     "down",
   );
   expect(reads).toEqual([]);

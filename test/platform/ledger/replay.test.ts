@@ -4,10 +4,15 @@ import { test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { predecessor } from "#ledger/predecessor";
 import { verifyLog } from "#ledger/verify";
+import { OwnCalls } from "#platform/durable/ledger-own-calls";
+import type { UsedProof } from "#platform/durable/ledger-proofs";
 import { ledgerSink } from "#platform/durable/ledger-sink";
-import { disclosureOf, failure, ledger, newId, own, ownLog, publicReader, shard, verifierOf } from "./worker.ts";
+import { config, disclosureOf, failure, ledger, newId, own, ownLog, publicReader, shard, verifierOf } from "./worker.ts";
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");
+const ownCalls = new OwnCalls(config.accountingKey);
+/** As the log of the half-year that follows. */
+const claim = (log: string, proof: UsedProof) => shard(log).ownCall(ownCalls.seal(log, { kind: "claim_proof", proof }));
 const rowsOf = (log: string) =>
   runInDurableObject(shard(log), (_, state) =>
     state.storage.sql.exec<{ seconds: number; used: ArrayBuffer }>("SELECT seconds, used FROM proofs").toArray(),
@@ -77,14 +82,14 @@ test("records without a proof make no row for one", async ({ expect }) => {
 test("around a switch of half-years the earlier log decides once, durably, whose a proof is", async ({ expect }) => {
   const before = ownLog();
   const [proof, event] = [proofHash("at the switch"), newId()];
-  expect(await shard(before).claimProof({ hash: proof, event })).toBe(true);
-  expect(await shard(before).claimProof({ hash: proof, event })).toBe(true);
-  expect(await shard(before).claimProof({ hash: proof, event: newId() })).toBe(false);
+  expect(await claim(before, { hash: proof, event })).toBe(true);
+  expect(await claim(before, { hash: proof, event })).toBe(true);
+  expect(await claim(before, { hash: proof, event: newId() })).toBe(false);
   await evictDurableObject(shard(before));
-  expect(await shard(before).claimProof({ hash: proof, event: newId() })).toBe(false);
-  expect(await failure(() => shard(before).claimProof({ hash: "short", event }))).toContain("not a proof");
+  expect(await claim(before, { hash: proof, event: newId() })).toBe(false);
+  expect(await failure(() => claim(before, { hash: "short", event }))).toContain("not a proof");
   const ended = predecessor(before, instant(0)) ?? ""; // long before now
-  expect(await failure(() => shard(ended).claimProof({ hash: proof, event }))).toContain("not open");
+  expect(await failure(() => claim(ended, { hash: proof, event }))).toContain("not open");
 });
 
 test("the sink sends a key's records to one log, and says when a proof was used before", async ({ expect }) => {

@@ -4,12 +4,15 @@ import { test, vi } from "vitest";
 import { accountingLines, subjectKey } from "#audit/accounting";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
 import { fromCbor } from "#ledger/cbor";
 import { openInclusionNote } from "#ledger/inclusion-note";
 import { leafKinds } from "#ledger/leaf";
 import { linesRoot } from "#ledger/lines";
 import { verifyLog } from "#ledger/verify";
 import { LedgerShard } from "#platform/durable/ledger-shard";
+import { shelfOf } from "#platform/durable/accounting-shelf";
+import { OwnCalls, type SealedCall } from "#platform/durable/ledger-own-calls";
 import { ledgerSink } from "#platform/durable/ledger-sink";
 import {
   config,
@@ -29,22 +32,57 @@ import {
   verifierOf,
 } from "./worker.ts";
 
-test("the shard's calls are exactly append, status and readers of public data", ({ expect }) => {
+test("the shard's calls are exactly append, status, readers of public data, and one that only the ledger can make", ({ expect }) => {
   expect(Object.getOwnPropertyNames(LedgerShard.prototype).sort()).toEqual([
     "alarm",
     "append",
     "checkpoint",
-    "claimProof",
     "constructor",
     "entries",
     "frame",
     "frameCopy",
+    "ownCall",
     "proof",
     "proofs",
-    "shelve",
     "status",
     "tile",
   ]);
+});
+
+test("who binds the shard without the ledger's key can claim no proof, shelve no line and run no alarm", async ({ expect }) => {
+  const log = ownLog();
+  await shard(log).append([disclosureOf(2)]);
+  const proof = { hash: "p".repeat(43), event: newId() };
+  const strangers = new OwnCalls(new Secret(crypto.getRandomValues(new Uint8Array(32))));
+  const own = new OwnCalls(config.accountingKey);
+  const subject = subjectKey(config.subjectKey, "main/Patient/x");
+  for (const call of [
+    { kind: "claim_proof", proof },
+    { kind: "shelve", shelves: [shelfOf(subject)] },
+  ] as const) {
+    const sealed = own.seal(log, call);
+    for (const stranger of [
+      undefined,
+      null,
+      call,
+      { text: JSON.stringify(call) },
+      { text: sealed.text, mac: new Uint8Array(32) },
+      { text: sealed.text, mac: new Uint8Array() },
+      { text: sealed.text, mac: Array.from(sealed.mac) },
+      { text: `${sealed.text} `, mac: sealed.mac },
+      own.seal("s0-2020h1", call),
+      strangers.seal(log, call),
+    ])
+      expect(await failure(() => shard(log).ownCall(stranger as SealedCall))).toContain("only the ledger itself calls this");
+  }
+  const alarm = shard(log) as unknown as { alarm(): Promise<void> }; // the runtime's, and no RPC by its type either
+  expect(await failure(async () => alarm.alarm())).toContain("alarm");
+  const rows = await runInDurableObject(shard(log), (_, { storage: { sql } }) => [
+    sql.exec("SELECT name FROM sqlite_master WHERE name = 'proofs'").toArray(),
+    sql.exec<{ n: number }>("SELECT count(*) AS n FROM lines").one().n,
+  ]);
+  expect(rows, "nothing was done").toEqual([[], 1]);
+  expect(await shard(log).append([{ ...disclosureOf(1), id: proof.event }], proof.hash)).toMatchObject({ log });
 });
 
 test("an append of 3,000 patients is one frame, verifies without a key, and each auditor reads every patient in it", async ({ expect }) => {
