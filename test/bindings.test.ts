@@ -18,7 +18,7 @@ test("every worker with a public door counts floods there, in a namespace of its
     Array.from(config.matchAll(/^namespace_id = "(\d+)"$/gmu), ([, id]) => ({ name, id: id ?? "" })),
   );
   expect(new Set(counters.map(({ id }) => id)).size).toBe(counters.length);
-  expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops"])); // control answers nothing by HTTP
+  expect(new Set(counters.map(({ name }) => name))).toEqual(new Set(["gateway", "ledger", "ops", "witness"])); // control answers nothing by HTTP
 });
 
 test("the ledger worker alone binds the bucket, the root log and the shelves, and the witness is bound to nobody", ({ expect }) => {

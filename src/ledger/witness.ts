@@ -1,6 +1,6 @@
 import { sameBytes } from "./bytes.ts";
 import { emptyRoot, verifyConsistency } from "./merkle.ts";
-import { openNote, readNote, type Verifier } from "./signed-note.ts";
+import { openNote, readNote, signatureLine, type Verifier } from "./signed-note.ts";
 import { readTreeHead, type TreeHead } from "./tree-head.ts";
 import type { AddCheckpoint } from "./witness-request.ts";
 
@@ -9,7 +9,12 @@ export type Remembered = Pick<TreeHead, "size" | "root">;
 
 export const nothingYet: Remembered = { size: 0, root: emptyRoot };
 
-export type Unfollowed = "old_size_beyond_the_checkpoint" | "old_size_is_not_the_last" | "another_root_at_this_size" | "proof_wrong";
+export type Unfollowed =
+  | "old_size_beyond_the_checkpoint"
+  | "old_size_is_not_the_last"
+  | "root_not_of_the_empty_tree"
+  | "another_root_at_this_size"
+  | "proof_wrong";
 
 /**
  * Why a checkpoint may not follow what is remembered; undefined when it may: never smaller, never another tree of the same size, and with
@@ -18,6 +23,7 @@ export type Unfollowed = "old_size_beyond_the_checkpoint" | "old_size_is_not_the
 export function unfollowed(last: Remembered, oldSize: number, proof: readonly Uint8Array[], next: Remembered): Unfollowed | undefined {
   if (oldSize > next.size) return "old_size_beyond_the_checkpoint";
   if (oldSize !== last.size) return "old_size_is_not_the_last";
+  if (next.size === 0 && !sameBytes(next.root, emptyRoot)) return "root_not_of_the_empty_tree";
   if (oldSize === next.size) {
     if (!sameBytes(last.root, next.root)) return "another_root_at_this_size";
     return proof.length === 0 ? undefined : "proof_wrong";
@@ -26,9 +32,12 @@ export function unfollowed(last: Remembered, oldSize: number, proof: readonly Ui
   return verifyConsistency(oldSize, next.size, proof, last.root, next.root) ? undefined : "proof_wrong";
 }
 
-/** What a witness answers a request: cosign this text and remember this head, or one of the refusals of C2SP tlog-witness. */
+/**
+ * What a witness answers a request: cosign this text and remember this head, or one of the refusals of C2SP tlog-witness. `note` is the
+ * text with the log's own signatures, which verified, and no others.
+ */
 export type Judgement =
-  | { readonly verdict: "cosign"; readonly text: string; readonly head: TreeHead }
+  | { readonly verdict: "cosign"; readonly text: string; readonly head: TreeHead; readonly note: string }
   | { readonly verdict: "malformed" | "unknown_log" | "not_signed" | Unfollowed };
 
 /** The log that a checkpoint says it is of; nothing of it is proven. */
@@ -40,13 +49,19 @@ export function claimedOrigin(checkpoint: Uint8Array): string | undefined {
 /** `known`: the keys of the logs that this witness serves, each under its origin line. */
 export function judge({ oldSize, proof, checkpoint }: AddCheckpoint, last: Remembered, known: readonly Verifier[]): Judgement {
   const origin = claimedOrigin(checkpoint);
-  if (origin === undefined) return { verdict: "malformed" };
+  const read = readNote(checkpoint);
+  if (origin === undefined || !read.ok) return { verdict: "malformed" };
   const keys = known.filter(({ name }) => name === origin);
   if (keys.length === 0) return { verdict: "unknown_log" };
   const text = openNote(checkpoint, keys);
   if (!text.ok) return { verdict: "not_signed" };
   const head = readTreeHead(text.value);
-  if (head === undefined || (head.size === 0 && !sameBytes(head.root, emptyRoot))) return { verdict: "malformed" };
+  if (head === undefined) return { verdict: "malformed" };
   const why = unfollowed(last, oldSize, proof, head);
-  return why === undefined ? { verdict: "cosign", text: text.value, head } : { verdict: why };
+  if (why !== undefined) return { verdict: why };
+  const lines = read.value.signatures.flatMap(({ name, id, bytes }) => {
+    const key = keys.find((known) => known.name === name && known.id === id); // each by a known key was checked
+    return key === undefined ? [] : [signatureLine(key, bytes)];
+  });
+  return { verdict: "cosign", text: text.value, head, note: `${text.value}\n${lines.join("")}` };
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey, sign } from "node:crypto";
+import { createHash, createPrivateKey, sign } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,7 +100,7 @@ test(
     const other = Uint8Array.from(hash, (byte) => byte ^ 1);
     const forged = (oldSize: number, newSize: number, proof: readonly Uint8Array[] = []) =>
       submit(writeAddCheckpoint({ oldSize, proof, checkpoint: signedByLedger(newSize, other) }));
-    expect(await forged(size, size)).toMatchObject({ status: 409 });
+    expect(await forged(size, size)).toMatchObject({ status: 422 });
     expect(await forged(0, size + 9)).toEqual({ status: 409, type: "text/x.tlog.size", text: `${size}\n` });
     expect(await forged(size, size + 9, [other])).toMatchObject({ status: 422 });
     expect(await forged(size, size + 9)).toMatchObject({ status: 422 });
@@ -112,6 +112,17 @@ test(
     expect(await submit(utf8("old 0\n"))).toMatchObject({ status: 400 });
     expect(await submit(new Uint8Array(70_000))).toMatchObject({ status: 413 });
     expect((await fetch(place)).status).toBe(405);
+    const shown = async (origin: string, init: RequestInit = {}) => {
+      const hash = createHash("sha256").update(origin).digest("hex");
+      const response = await fetch(place.replace("add-checkpoint", `${hash}/checkpoint`), init);
+      return { status: response.status, note: new Uint8Array(await response.arrayBuffer()) };
+    };
+    const last = await shown(root.name);
+    expect(last.status).toBe(200);
+    expect(openCheckpoint(last.note, root)).toMatchObject({ ok: true, value: { size: expect.any(Number) } });
+    expect(cosignedAt(last.note, witness)).toMatchObject({ ok: true });
+    expect((await shown("other.example/root")).status).toBe(404);
+    expect((await shown(root.name, { method: "POST" })).status).toBe(405);
     expect((await fetch(place.replace("add-checkpoint", "checkpoint"))).status).toBe(404);
     expect(await submit(writeAddCheckpoint({ oldSize: size, proof: [], checkpoint: note })), "it remembers what it did").toMatchObject({
       status: 200,

@@ -50,7 +50,8 @@ test.for([
   ["proof_wrong", { size: 7, root: good.root(7), proof: good.proof(6, 7) }],
   ["old_size_beyond_the_checkpoint", { size: 5, root: good.root(5) }],
   ["proof_wrong", { last: nothingYet, oldSize: 0, proof: good.proof(7, 12) }],
-  ["malformed", { last: nothingYet, oldSize: 0, proof: [], size: 0, root: good.root(1) }],
+  ["root_not_of_the_empty_tree", { last: nothingYet, oldSize: 0, proof: [], size: 0, root: good.root(1) }],
+  ["old_size_is_not_the_last", { oldSize: 0, proof: [], size: 0, root: good.root(1) }],
 ] as const)("%s: %o", ([verdict, change], { expect }) => {
   const {
     size = 12,
@@ -67,6 +68,13 @@ test.for([
   };
   const { root = good.root(size), proof = good.proof(7, size), ...key } = rest;
   expect(judge({ oldSize, proof, checkpoint: checkpoint(size, root, key) }, last, [log])).toEqual({ verdict });
+});
+
+test("what a witness shows of a checkpoint has the log's own signatures, and none of strangers", ({ expect }) => {
+  const given = new TextDecoder().decode(checkpoint(7, good.root(7)));
+  const stranger = `— somebody.test/else ${Buffer.alloc(72).toString("base64")}\n`;
+  const judged = judge({ oldSize: 0, proof: [], checkpoint: utf8(given + stranger) }, nothingYet, [log]);
+  expect(judged).toMatchObject({ verdict: "cosign", note: given });
 });
 
 test("a request is written and read the same; what is none, or too long, is not read", ({ expect }) => {

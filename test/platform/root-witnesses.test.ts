@@ -42,8 +42,10 @@ test("a witness's cosignature is taken, and no other line of its answer; a size 
   });
   expect(cosigned).toEqual({ kind: "cosigned", line: line() });
   expect(seen).toBe(`old 2\n${Buffer.alloc(32).toString("base64")}\n\n${new TextDecoder().decode(request.checkpoint)}`);
-  const conflict: RequestListener = (_, response) => response.writeHead(409, { "content-type": "text/x.tlog.size" }).end("5\n");
-  expect(await ask(conflict)).toEqual({ kind: "elsewhere", size: 5 });
+  for (const type of ["text/x.tlog.size", "text/x.tlog.size; charset=utf-8"]) {
+    const conflict: RequestListener = (_, response) => response.writeHead(409, { "content-type": type }).end("5\n");
+    expect(await ask(conflict)).toEqual({ kind: "elsewhere", size: 5 });
+  }
 });
 
 test.for<[string, RequestListener]>([
@@ -52,7 +54,9 @@ test.for<[string, RequestListener]>([
   ["nothing", (_, response) => response.end("")],
   ["a line that is none", (_, response) => response.end("thank you\n")],
   ["more than any cosignature is long", (_, response) => response.end(line() + line().repeat(200))],
-  ["another root at this size", (_, response) => response.writeHead(409).end("5\n")],
+  ["another root at this size, by the text of 2025", (_, response) => response.writeHead(409).end("5\n")],
+  ["another root at this size, by the text of 2026", (_, response) => response.writeHead(422).end("5\n")],
+  ["a cosignature without a time", (_, response) => response.end(line(text, 0))],
   ["a refusal", (_, response) => response.writeHead(422).end(line())],
   [
     "a redirect to one who would cosign",

@@ -12,7 +12,10 @@ const ANSWER_BYTES_MAX = 16_384;
 /** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
 export type Asked = { readonly kind: "cosigned"; readonly line: string } | { readonly kind: "elsewhere"; readonly size: number };
 
-/** C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. */
+/**
+ * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. Another
+ * root at one size is 409 without a size by the text of 2025, and 422 by the text of 2026; a stale old size is 409 with a size by both.
+ */
 export async function askWitness({ url, verifier }: WitnessPlace, request: AddCheckpoint): Promise<Asked> {
   // A redirect would hand the witness's part to whoever it names; workerd has no `redirect: "error"`.
   const response = await fetch(`${url}/add-checkpoint`, {
@@ -23,7 +26,8 @@ export async function askWitness({ url, verifier }: WitnessPlace, request: AddCh
   });
   const body = await bodyOf(response);
   if (response.status === 409) {
-    const size = response.headers.get("content-type") === "text/x.tlog.size" ? decimal(fromUtf8(body)?.replace(/\n$/, "")) : undefined;
+    const isSize = /^text\/x\.tlog\.size *(?:;|$)/iu.test(response.headers.get("content-type") ?? "");
+    const size = isSize ? decimal(fromUtf8(body)?.replace(/\n$/, "")) : undefined;
     if (size === undefined) throw new Error("witness: it cosigned another tree of this size");
     return { kind: "elsewhere", size };
   }
@@ -33,7 +37,9 @@ export async function askWitness({ url, verifier }: WitnessPlace, request: AddCh
   const read = readNote(whole);
   const own = read.ok ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id) : [];
   const [signature] = own;
-  if (signature === undefined || !cosignedAt(whole, verifier).ok) throw new Error("witness: its answer is no cosignature by its key");
+  const at = cosignedAt(whole, verifier);
+  // The text of 2026: a cosignature of a whole tree has a time.
+  if (signature === undefined || !at.ok || at.value === 0) throw new Error("witness: its answer is no cosignature by its key");
   return { kind: "cosigned", line: signatureLine(verifier, signature.bytes) };
 }
 

@@ -27,10 +27,18 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     const own = this.#config.logs.filter(({ name }) => name === this.ctx.id.name);
     const judged = judge(request, last, own);
     if (judged.verdict !== "cosign") return { verdict: judged.verdict, size: last.size };
-    this.#remember(judged.head); // the output gate keeps the cosignature back until this row is durable
     const seconds = Math.floor(Date.now() / 1000);
     const signature = sign(null, utf8(cosignedText(judged.text, seconds)), this.#config.key.reveal());
-    return { verdict: "cosign", line: cosignatureLine(this.#config.cosigner, seconds, new Uint8Array(signature)) };
+    const line = cosignatureLine(this.#config.cosigner, seconds, new Uint8Array(signature));
+    this.#remember(judged.head, judged.note + line); // the output gate keeps the cosignature back until these rows are durable
+    return { verdict: "cosign", line };
+  }
+
+  /** The checkpoint that this witness cosigned last, with its cosignature and the log's signature; undefined before the first. */
+  checkpoint(): string | undefined {
+    const { sql } = this.ctx.storage;
+    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'shown'").toArray().length === 0) return undefined;
+    return sql.exec<{ note: string }>("SELECT note FROM shown").toArray()[0]?.note;
   }
 
   #last(): Remembered {
@@ -42,8 +50,10 @@ export class WitnessMemory extends DurableObject<WitnessEnv> {
     return { size, root: bytes };
   }
 
-  #remember({ size, root }: Remembered): void {
+  #remember({ size, root }: Remembered, note: string): void {
     const { sql } = this.ctx.storage;
+    sql.exec("CREATE TABLE IF NOT EXISTS shown (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT");
+    sql.exec("INSERT OR REPLACE INTO shown VALUES (1, ?)", note);
     sql.exec("CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root TEXT NOT NULL) STRICT");
     sql.exec("INSERT OR REPLACE INTO last VALUES (1, ?, ?)", size, toBase64(root));
   }
