@@ -52,7 +52,8 @@ export async function startFront({
     timeout: upstreamIdleMilliseconds,
   });
   const edge = edgeFacts([new X509Certificate(ca)], revoked);
-  const answering = new WeakMap<Duplex, ServerResponse>();
+  const answering = new WeakMap<Duplex, { readonly req: IncomingMessage; readonly res: ServerResponse }>();
+  const ending = new WeakSet<Duplex>(); // where a message was malformed: what follows it is no request
 
   const server = createServer({
     cert,
@@ -70,9 +71,14 @@ export async function startFront({
   });
 
   const serve = (req: IncomingMessage, res: ServerResponse) => {
+    if (ending.has(req.socket)) return;
+    answering.set(req.socket, { req, res });
     const refusal = refuse(req);
+    if (refusal === refusals.malformed) {
+      ending.add(req.socket);
+      res.setHeader("Connection", "close");
+    }
     if (refusal !== undefined) return answer(res, refusal);
-    answering.set(req.socket, res);
     if (req.headers.expect !== undefined) res.writeContinue();
     forward(req, res, target, agent, edge(req.socket as TLSSocket)); // an https server's sockets are TLS sockets
   };
@@ -82,8 +88,10 @@ export async function startFront({
   server.on("connect", (_req, socket) => hangUp(socket, refusals.method));
   server.on("clientError", (fault: NodeJS.ErrnoException, socket) => {
     const refusal = parserRefusal(fault.code);
-    const begun = answering.get(socket);
-    if (refusal === undefined || (begun?.headersSent === true && !begun.writableFinished)) socket.destroy();
+    const { req, res } = answering.get(socket) ?? {};
+    if (refusal === undefined || (res?.headersSent === true && !res.writableEnded)) socket.destroy();
+    // The message was answered before its fault was seen.
+    else if (ending.has(socket) || (res?.writableEnded === true && req?.complete === false)) hangUp(socket);
     else hangUp(socket, refusal);
   });
 
@@ -108,9 +116,10 @@ function answer(res: ServerResponse, refusal: TransportRefusal): void {
 }
 
 /** Answers on the bare socket, then reads on for a moment: closing on unread bytes would reset the answer away. */
-function hangUp(socket: Duplex, refusal: TransportRefusal): void {
+function hangUp(socket: Duplex, refusal?: TransportRefusal): void {
   if (!socket.writable || socket.writableEnded) return;
-  socket.end(rawAnswer(refusal));
+  if (refusal === undefined) socket.end();
+  else socket.end(rawAnswer(refusal));
   socket.on("error", () => socket.destroy());
   socket.resume();
   setTimeout(() => socket.destroy(), 1_000).unref();

@@ -28,6 +28,7 @@ const headerBytesMax = 131_072;
 /** What the front itself refuses, in the order in which an edge would see it. */
 export function refuse(req: IncomingMessage): TransportRefusal | undefined {
   const url = req.url ?? "";
+  if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") return refusals.malformed; // the parser takes 0.9 and 2.0 too
   if (url.length > urlBytesMax) return refusals.urlTooLong;
   if (req.rawHeaders.reduce((bytes, text) => bytes + text.length + 2, 0) > headerBytesMax) return refusals.headersTooLarge;
   if (!/^\/[\x21-\x7e]*$/u.test(url)) return refusals.malformed; // raw bytes, or a form for proxies
@@ -38,7 +39,31 @@ export function refuse(req: IncomingMessage): TransportRefusal | undefined {
   if (req.headers.upgrade !== undefined) return refusals.upgrade;
   // Miniflare has doors of its own there (its explorer, its triggers); at Cloudflare /cdn-cgi/ never reaches a Worker either.
   if (/^\/(?:cdn-cgi|__cf_local)(?:\/|$)/u.test(new URL(`http://edge${url}`).pathname)) return refusals.reserved;
+  if (!isPlainPath(url) || repeatsWithNothing(req)) return refusals.malformed;
   return undefined;
+}
+
+/**
+ * True of a path that a URL parser leaves as it stands. workerd folds dot segments, however they are encoded, and backslashes, and cuts a
+ * fragment off, before the gateway sees the URL: what would be judged and recorded is then not what was asked.
+ */
+function isPlainPath(url: string): boolean {
+  const [path = ""] = url.split("?", 1);
+  if (/[\\#]/u.test(path) || url.includes("#")) return false;
+  return path.split("/").every((segment) => !/^\.{1,2}$/u.test(segment.replaceAll(/%2e/giu, ".")));
+}
+
+// Fields that come once (RFC 9110 §5.3). Twice with values they reach the gateway joined by a comma, which it refuses and records.
+const single = new Set(["authorization", "dpop", "content-type", "phylax-purpose", "if-none-exist", "if-modified-since", "host"]);
+
+/** True of such a field that comes twice and once without a value: workerd drops an empty `Authorization` before another. */
+function repeatsWithNothing({ rawHeaders }: IncomingMessage): boolean {
+  const values = new Map<string, string[]>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const [name = "", value = ""] = rawHeaders.slice(i, i + 2);
+    if (single.has(name.toLowerCase())) values.set(name.toLowerCase(), [...(values.get(name.toLowerCase()) ?? []), value]);
+  }
+  return [...values.values()].some((all) => all.length > 1 && all.some((value) => value.trim() === ""));
 }
 
 /** True of a host that workerd's URL parser reads as it stands; at any other, workerd fails instead of refusing. */

@@ -44,14 +44,14 @@ export function readPlace(segments: readonly string[]): Result<Place, PlaceRefus
   if (third === undefined && second === "_history") return ok({ kind: "history", type: first, id: undefined });
   if (third === undefined && second === "_search") return ok({ kind: "posted", type: first });
   if (third === undefined && isOperation(second)) return ok({ kind: "operation", name: second.slice(1), type: first, id: undefined });
-  if (!isPlainId(second)) return err({ reason: "resource_id_malformed" });
+  if (!isId(second)) return err({ reason: "resource_id_malformed" });
   return third === undefined ? ok({ kind: "instance", type: first, id: second }) : readBelow(first, second, third, fourth);
 }
 
 function readBelow(type: ResourceType, id: string, third: string, fourth: string | undefined): Result<Place, PlaceRefusal> {
   if (third === "_history") {
     if (fourth === undefined) return ok({ kind: "history", type, id });
-    return isPlainId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "resource_id_malformed" });
+    return isId(fourth) ? ok({ kind: "version", type, id, version: fourth }) : err({ reason: "resource_id_malformed" });
   }
   if (fourth !== undefined && fourth !== "_search") return err({ reason: "path_unknown" });
   const posted = fourth === "_search";
@@ -62,6 +62,4 @@ function readBelow(type: ResourceType, id: string, third: string, fourth: string
     : err({ reason: "path_unknown" });
 }
 
-// `.` and `..` fit the id grammar, and a URL parser on the way would fold them.
-const isPlainId = (segment: string) => isId(segment) && !/^\.+$/u.test(segment);
 const isOperation = (segment: string) => /^\$[A-Za-z][A-Za-z0-9-]{0,63}$/u.test(segment);

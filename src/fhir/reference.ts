@@ -24,9 +24,10 @@ export type Reference =
   | { readonly kind: "foreign" };
 
 const id = /^[A-Za-z0-9\-.]{1,64}$/u;
-export const isId = (text: string): boolean => id.test(text);
+/** Whether this can be the id of a resource in a path. `.` and `..` fit R4's grammar, and any URL parser on the way would fold them. */
+export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
 
-const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/u;
+const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
 
 /** Reads a reference that was found below the FHIR base given. */
 export function parseReference(text: string, base: FhirBase): Reference {
@@ -34,9 +35,9 @@ export function parseReference(text: string, base: FhirBase): Reference {
   if (text.startsWith("urn:")) return { kind: "urn" };
   // A name may be below another: `/fhir/r4` below `/fhir`.
   for (const below of readingsBelow(text, base)) {
-    const { type = "", id = "" } = relative.exec(below)?.groups ?? {};
+    const { type = "", id = "", version } = relative.exec(below)?.groups ?? {};
     // A version is the same resource: `Patient/1/_history/2` names Patient 1.
-    if (isResourceType(type)) return { kind: "local", type, id };
+    if (isResourceType(type) && isId(id) && (version === undefined || isId(version))) return { kind: "local", type, id };
   }
   return { kind: "foreign" };
 }

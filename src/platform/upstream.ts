@@ -118,7 +118,7 @@ async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: bool
   if (body !== undefined) headers["content-type"] = "application/fhir+json";
   if (version !== undefined) headers["if-match"] = `W/"${version}"`;
   const sending = body === undefined ? { method, headers } : { method, headers, body };
-  return reached(caller, new URL(`${baseNames(caller.base)[0]}/${path}`), sending, async (response) => {
+  return reached(caller, below(baseNames(caller.base)[0], path), sending, async (response) => {
     const { status } = response;
     if (status === 200 || status === 201 || status === 204) {
       const location = response.headers.get("location") ?? undefined;
@@ -150,14 +150,24 @@ async function reached<Answer>(
   }
 }
 
+/**
+ * An address below an origin's base. Throws for a path that a URL parser would fold or cut: what is asked is then not what was judged.
+ * Each path is made of types, ids and names of operations, which hold neither dots alone nor any of `\\`, `%`, `?` and `#`.
+ */
+function below(base: string, path: string, query = ""): URL {
+  const isPlain = path.split("/").every((segment) => /^[\w$.-]+$/u.test(segment) && !/^\.+$/u.test(segment));
+  if (!isPlain && path !== "") throw new Error("a path below an origin is not plain");
+  return new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`);
+}
+
 function addressOf(
   [base]: readonly [string, ...string[]],
   question: OriginQuestion,
 ): { readonly url: URL; readonly form: string | undefined } {
   if ("link" in question) return { url: new URL(base + question.link), form: undefined };
   const { path, query, posted } = question;
-  if (posted === true) return { url: new URL(`${base}/${path}/_search`), form: query };
-  return { url: new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`), form: undefined };
+  if (posted === true) return { url: below(base, `${path}/_search`), form: query };
+  return { url: below(base, path, query), form: undefined };
 }
 
 /** What breaks in the middle is said as the last of the body, and counts against the origin. Whoever stops reading hangs up. */

@@ -30,6 +30,15 @@ describe.for(origins)("at the origin %s:", (origin) => {
       expect([400, 404], `${path} ${reply.status}`).toContain(reply.status);
       expect(scene.asked(origin).length, path).toBe(before);
     }
+    // In a batch the gateway reads addresses itself, and folds none.
+    for (const url of ["Observation/../Patient/ben", "Patient/..", "Patient/.", "Patient/%2e%2e", "Patient\\ben", "./Patient/ben"]) {
+      const before = scene.asked(origin).length;
+      const entry = [{ request: { method: "GET", url } }];
+      const body = JSON.stringify({ resourceType: "Bundle", type: "batch", entry });
+      const reply = await ask("", "reader", { method: "POST", headers: { "content-type": "application/fhir+json" }, body });
+      expect(reply.text, `${url} ${reply.status}`).not.toMatch(/canary|"status":"2/u);
+      expect(scene.asked(origin).length, url).toBe(before);
+    }
   });
 
   test("L12: no address of the origin is in a header, a link or an attachment that leaves; what is behind one is not fetched", async ({

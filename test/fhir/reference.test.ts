@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { mentionOf, parseReference, patientIn } from "#fhir/reference";
+import { isId, mentionOf, parseReference, patientIn } from "#fhir/reference";
 
 const base = "https://origin.example/fhir";
 const parse = (text: string) => parseReference(text, base);
@@ -162,4 +162,11 @@ test("for the record, a reference that means a patient without an id here means 
   expect(mention({ type: "http://hl7.org/fhir/StructureDefinition/Patient" })).toBe("somebody");
   for (const reference of ["Group/1", "#p", "urn:uuid:1", "https://e.example/Practitioner/1", "Observation/patient", ""])
     expect(mention({ reference }), reference).toBe("nobody");
+});
+
+test("an id of dots alone is none: it would fold the path in which it is asked for", ({ expect }) => {
+  for (const text of ["Patient/..", "Patient/.", "Patient/...", "Practitioner/1/_history/..", `${base}/Patient/..`])
+    expect(parse(text), text).toEqual({ kind: "foreign" });
+  for (const id of ["a.b", "..a", "a.."]) expect(parse(`Patient/${id}`)).toEqual({ kind: "local", type: "Patient", id });
+  expect([".", "..", "...", "a.", ".a"].map(isId)).toEqual([false, false, false, true, true]);
 });

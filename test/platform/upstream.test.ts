@@ -167,3 +167,27 @@ test("P10: a write is never sent twice, whatever becomes of it", async ({ expect
   expect(await origins().send("nowhere", write)).toBeUndefined();
   await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
 });
+
+test("a path that a URL parser would fold or cut is never asked: what arrived would not be what was judged", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  for (const path of [
+    "Patient/..",
+    "Patient/.",
+    "..",
+    "Patient/../Practitioner/1",
+    "Patient/%2e%2e",
+    "Patient/a\\..\\b",
+    "Patient/1?x",
+    "Patient/1#x",
+    "Patient//1",
+    "/Patient/1",
+  ]) {
+    const before = seen.length;
+    await expect(origins().ask("main", { path, query: "" }), path).rejects.toThrow("not plain");
+    await expect(origins().ask("main", { path, query: "", posted: true }), path).rejects.toThrow("not plain");
+    await expect(origins().send("main", { method: "DELETE", path }), path).rejects.toThrow("not plain");
+    expect(seen.length, path).toBe(before);
+  }
+  for (const path of ["Patient/a.b-C..d", "Patient/1/_history/2", "Patient/1/$everything"])
+    expect((await origins().ask("main", { path, query: "" }))?.kind, path).toBe("answered");
+});

@@ -46,6 +46,19 @@ export async function askRaw(port: number, ca: string, bytes: string): Promise<s
   return answer;
 }
 
+/** Bytes as they are, and all that comes back until the front ends the connection, or for two seconds. */
+export async function everything(port: number, ca: string, bytes: string): Promise<string> {
+  const socket = await open(port, ca);
+  const late = setTimeout(() => socket.destroy(), 2_000);
+  socket.on("error", () => {});
+  socket.write(bytes, "latin1");
+  let answer = "";
+  socket.on("data", (chunk: Buffer) => (answer += chunk.toString("latin1")));
+  await once(socket, "close");
+  clearTimeout(late);
+  return answer;
+}
+
 export function open(port: number, ca: string, as?: CertificateFiles): Promise<TLSSocket> {
   const socket = connect({ host: "127.0.0.1", servername: "localhost", port, ca: readFileSync(ca), ...pair(as) });
   return new Promise((secured, failed) => {

@@ -6,7 +6,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, test } from "vitest";
 import { ensureAuthority, ensureServerCertificate } from "../../sandbox/certificates.ts";
 import { startFront } from "../../sandbox/front.ts";
-import { ask, askRaw } from "./front-client.ts";
+import { ask, askRaw, everything } from "./front-client.ts";
 
 // A real Worker in a real workerd behind the front: what it gets is what the gateway would get.
 const source = `const paths = [];
@@ -110,6 +110,23 @@ test("T48: a malformed request is 400 with an OperationOutcome, whatever is wron
     "a NUL in a header": `GET / HTTP/1.1\r\n${host}X: a\u0000b\r\n\r\n`,
     "raw bytes in the path": `GET /\u00ff HTTP/1.1\r\n${host}\r\n`,
     "a proxy's form": `GET https://elsewhere/ HTTP/1.1\r\n${host}\r\n`,
+    "HTTP/0.9": "GET /\r\n\r\n",
+    "HTTP/0.9 by name": `GET / HTTP/0.9\r\n${host}\r\n`,
+    "HTTP/2 in text": `GET / HTTP/2.0\r\n${host}\r\n`,
+    "two credentials, the first empty": `GET / HTTP/1.1\r\n${host}Authorization:\r\nAuthorization: Bearer x\r\n\r\n`,
+    "two credentials, the last empty": `GET / HTTP/1.1\r\n${host}Authorization: Bearer x\r\nauthorization: \r\n\r\n`,
+    "two proofs, one empty": `GET / HTTP/1.1\r\n${host}DPoP: \t\r\nDPoP: a.b.c\r\n\r\n`,
+    "two purposes, one empty": `GET / HTTP/1.1\r\n${host}Phylax-Purpose:\r\nPhylax-Purpose: TREAT\r\n\r\n`,
+    "two media types, one empty": `GET / HTTP/1.1\r\n${host}Content-Type:\r\nContent-Type: application/json\r\n\r\n`,
+    "dots in the path": `GET /v1/fhir/main/Observation/../Patient/1 HTTP/1.1\r\n${host}\r\n`,
+    "a dot in the path": `GET /v1/./fhir HTTP/1.1\r\n${host}\r\n`,
+    "dots at the path's end": `GET /v1/.. HTTP/1.1\r\n${host}\r\n`,
+    "dots before a query": `GET /v1/..?x=1 HTTP/1.1\r\n${host}\r\n`,
+    "encoded dots": `GET /v1/%2e%2e/fhir HTTP/1.1\r\n${host}\r\n`,
+    "half encoded dots": `GET /v1/.%2E/fhir HTTP/1.1\r\n${host}\r\n`,
+    "a backslash": `GET /v1\\fhir HTTP/1.1\r\n${host}\r\n`,
+    "dots between backslashes": `GET /v1\\..\\x HTTP/1.1\r\n${host}\r\n`,
+    "a fragment": `GET /v1/fhir/main/Patient/1#/../x HTTP/1.1\r\n${host}\r\n`,
     "an upgrade": `GET / HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
   })) {
     const answer = read(await askRaw(port, ca, bytes));
@@ -118,6 +135,28 @@ test("T48: a malformed request is 400 with an OperationOutcome, whatever is wron
       fhirJson,
       outcome(what === "an upgrade" ? "not-supported" : "invalid"),
     ]);
+  }
+});
+
+test("T48: what is refused is answered once, and the connection ends: no second answer waits for the next request", async ({ expect }) => {
+  const host = "Host: localhost\r\n";
+  const next = `GET /next HTTP/1.1\r\n${host}\r\n`;
+  await ask({ port, ca, path: "/paths" });
+  for (const [what, bytes] of Object.entries({
+    "a coding that nobody knows": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: xyz\r\n\r\n`,
+    "a coding that nobody knows, and a body": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: xyz\r\n\r\nabc`,
+    "a GET with one": `GET / HTTP/1.1\r\n${host}Transfer-Encoding: xyz\r\n\r\n`,
+    "chunks that are not last": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n`,
+    "chunks that are last": `POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    "both framings": `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    identity: `POST / HTTP/1.1\r\n${host}Transfer-Encoding: identity\r\n\r\n`,
+    "HTTP/0.9": "GET /\r\n\r\n",
+    "HTTP/2 in text": `GET / HTTP/2.0\r\n${host}\r\n`,
+    "a bad chunk after a refusal": `POST /v1/../x HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
+  })) {
+    const raw = await everything(port, ca, bytes + next);
+    expect(raw.match(/HTTP\/1\.1 \d+/gu), what).toEqual(["HTTP/1.1 400"]);
+    expect(JSON.parse((await ask({ port, ca, path: "/paths" })).body), what).toEqual([]);
   }
 });
 
