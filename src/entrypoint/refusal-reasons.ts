@@ -203,6 +203,10 @@ export const refusalReasons = {
     "There is no client authentication. Send client_id over a connection with the client's certificate, or a client_assertion with its type.",
     401,
   ),
+  client_authentication_repeated: oauth(
+    "invalid_request",
+    "The client authenticates in more than one way. Send the assertion and leave out the Authorization header.",
+  ),
   client_authentication_not_supported: oauth(
     "invalid_client",
     "This client authentication is not supported. Use the client's certificate (RFC 8705) or private_key_jwt, and no client_secret.",

@@ -34,6 +34,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
       at: ports.clock(), // of the last byte: whoever sends slowly is judged by what is true at the end
       interaction,
       contentType: raw.headers.get("content-type") ?? undefined,
+      hasAuthorization: raw.headers.has("authorization"),
       body,
       tlsClientAuth: typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined,
       address: raw.headers.get("cf-connecting-ip") ?? "",

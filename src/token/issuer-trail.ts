@@ -5,14 +5,13 @@ import type { Instant } from "#kernel/clock";
 import { formatReceipt } from "#ledger/receipt";
 import type { Sender } from "#ledger/shard-choice";
 import { oauthErrors, type TokenRefusal } from "./oauth-error.ts";
+import type { TokenMessage } from "./token-request.ts";
 
 /** A request at one of the issuer's endpoints, read whole. */
-export interface IssuerArrival {
+export interface IssuerArrival extends TokenMessage {
   readonly id: string;
   readonly at: Instant;
   readonly interaction: "token" | "introspect" | "revoke";
-  readonly contentType: string | undefined;
-  readonly body: Uint8Array;
   /** `cf.tlsClientAuth` as the edge gave it. */
   readonly tlsClientAuth: unknown;
   readonly address: string;

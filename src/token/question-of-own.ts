@@ -17,7 +17,7 @@ export interface QuestionOfOwn {
 /** Reads what introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1) are asked alike. An error is the answer, on record already. */
 export async function questionOfOwn(arrival: IssuerArrival, ports: QuestionPorts): Promise<Result<QuestionOfOwn, Response>> {
   let who: Who = { certificate: undefined };
-  const question = readTokenQuestion(arrival.contentType, arrival.body);
+  const question = readTokenQuestion(arrival);
   if (!question.ok) return err(await refuse(arrival, question.error, who, ports));
   const { tlsClientAuth, at } = arrival;
   const evidence = { credential: question.value.credential, tlsClientAuth, at };

@@ -25,7 +25,7 @@ export async function serveToken(arrival: TokenArrival, ports: TokenPorts): Prom
   let who: Who = { certificate: undefined };
   const no = (refusal: TokenRefusal) => refuse(arrival, refusal, who, ports);
 
-  const request = readTokenRequest(arrival.contentType, arrival.body);
+  const request = readTokenRequest(arrival);
   if (!request.ok) return no(request.error);
 
   const { tlsClientAuth, proof: text, at } = arrival;

@@ -28,6 +28,7 @@ export type TokenRequestRefusal = {
     | "grant_type_not_supported"
     | "client_authentication_missing"
     | "client_authentication_not_supported"
+    | "client_authentication_repeated"
     | "token_parameter_missing";
 };
 
@@ -45,7 +46,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 type Form = (name: string) => string | undefined;
 
 /** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
-function readForm(contentType: string | undefined, body: Uint8Array): Result<Form, TokenRequestRefusal> {
+function readForm({ contentType, body }: TokenMessage): Result<Form, TokenRequestRefusal> {
   if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
     return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
@@ -57,25 +58,33 @@ function readForm(contentType: string | undefined, body: Uint8Array): Result<For
   return ok((name) => form.get(name) || undefined);
 }
 
+/** What of a request at the issuer says who asks, and what is asked. */
+export interface TokenMessage {
+  readonly contentType: string | undefined;
+  /** Whether there is an `Authorization` field, even an empty one. No client authenticates by that field here. */
+  readonly hasAuthorization: boolean;
+  readonly body: Uint8Array;
+}
+
 /** Reads the body of `POST /oauth/introspect` and of `POST /oauth/revoke`. */
-export function readTokenQuestion(contentType: string | undefined, body: Uint8Array): Result<TokenQuestion, TokenRequestRefusal> {
-  const form = readForm(contentType, body);
+export function readTokenQuestion(message: TokenMessage): Result<TokenQuestion, TokenRequestRefusal> {
+  const form = readForm(message);
   if (!form.ok) return form;
   const token = form.value("token");
   if (token === undefined) return err({ reason: "token_parameter_missing" });
-  const credential = readCredential(form.value);
+  const credential = readCredential(form.value, message);
   return credential.ok ? ok({ credential: credential.value, token: new Secret(token) }) : credential;
 }
 
 /** Reads the body of `POST /oauth/token`. */
-export function readTokenRequest(contentType: string | undefined, body: Uint8Array): Result<TokenRequest, TokenRequestRefusal> {
-  const form = readForm(contentType, body);
+export function readTokenRequest(message: TokenMessage): Result<TokenRequest, TokenRequestRefusal> {
+  const form = readForm(message);
   if (!form.ok) return form;
   const value = form.value;
   const grantType = value("grant_type");
   if (grantType === undefined) return err({ reason: "grant_type_missing" });
   if (grantType !== "client_credentials") return err({ reason: "grant_type_not_supported" });
-  const credential = readCredential(value);
+  const credential = readCredential(value, message);
   if (!credential.ok) return credential;
   return ok({
     credential: credential.value,
@@ -85,8 +94,12 @@ export function readTokenRequest(contentType: string | undefined, body: Uint8Arr
   });
 }
 
-function readCredential(value: Form): Result<ClientCredential, TokenRequestRefusal> {
+function readCredential(value: Form, { hasAuthorization }: TokenMessage): Result<ClientCredential, TokenRequestRefusal> {
   const [assertion, type, clientId] = [value("client_assertion"), value("client_assertion_type"), value("client_id")];
+  // RFC 6749 §2.3: one method a request. Ignored, the field would be a credential that nobody checked.
+  if (hasAuthorization) {
+    return err({ reason: assertion === undefined ? "client_authentication_not_supported" : "client_authentication_repeated" });
+  }
   if (value("client_secret") !== undefined || (type !== undefined && type !== assertionType)) {
     return err({ reason: "client_authentication_not_supported" });
   }

@@ -297,3 +297,33 @@ test("metadata says what is true, and the key set holds no private part", async 
   expect(jwks).toMatchObject({ keys: [{ kid: "token-1", kty: "EC", use: "sig", alg: "ES256" }] });
   expect(JSON.stringify(jwks)).not.toContain('"d"');
 });
+
+test("RFC 6749 §2.3: a client that authenticates in two ways, or in a way that is not supported, is refused, whichever way is right", async ({
+  expect,
+}) => {
+  const basic = { authorization: `Basic ${Buffer.from("telehealth:secret").toString("base64")}` };
+  for (const [headers, change, status, error, reason] of [
+    [basic, {}, 400, "invalid_request", "client_authentication_repeated"],
+    [{ authorization: "Bearer x" }, {}, 400, "invalid_request", "client_authentication_repeated"],
+    [{ authorization: "" }, {}, 400, "invalid_request", "client_authentication_repeated"],
+    [{}, { client_secret: "secret" }, 401, "invalid_client", "client_authentication_not_supported"],
+    [basic, { client_assertion: "", client_assertion_type: "" }, 401, "invalid_client", "client_authentication_not_supported"],
+    [
+      basic,
+      { client_assertion: "", client_assertion_type: "", client_id: "telehealth" },
+      401,
+      "invalid_client",
+      "client_authentication_not_supported",
+    ],
+  ] as const)
+    for (const path of ["token", "introspect", "revoke"]) {
+      const door = endpoint();
+      const sent = new URLSearchParams(await form());
+      sent.set("token", "x");
+      for (const [name, value] of Object.entries(change)) sent.set(name, value);
+      const request = post(sent.toString(), presented("telehealth").tlsClientAuth, headers, `${publicUrl}/oauth/${path}`);
+      const answer = await ask(door, request);
+      expect([answer.status, answer.body["error"]], `${path} ${JSON.stringify([headers, change])}`).toEqual([status, error]);
+      expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", reason]]);
+    }
+});
