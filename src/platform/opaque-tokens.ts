@@ -141,7 +141,11 @@ function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<P
   // Some issuers give the token itself as its name, and names are recorded.
   const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
   const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
-  return token.ok ? ok({ ...token.value, keyId: undefined }) : token;
+  if (!token.ok) return token;
+  // RFC 9449 §5: a DPoP token is bound to a key. Without the key it would be good for whoever has it, under another scheme.
+  const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
+  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_wrong" });
+  return ok({ ...token.value, keyId: undefined });
 }
 
 function bounded<V>(map: Map<string, V>): Map<string, V> {

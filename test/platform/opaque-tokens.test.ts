@@ -145,6 +145,21 @@ test("T40: what a JWT of the issuer is held to, an opaque token is too", async (
   expect(await verdict({ iss: undefined, token_type: undefined }), "the issuer may leave its own name out").toBe("proven");
 });
 
+test("T30, T40: a token that its issuer calls DPoP and binds to no key is not taken for a bearer token", async ({ expect }) => {
+  const { verify, say } = gateway();
+  const { cnf: _cnf, ...unbound } = active;
+  for (const type of ["DPoP", "dpop"])
+    for (const said of [
+      { ...unbound, token_type: type },
+      { ...active, token_type: type },
+    ]) {
+      say(said);
+      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_wrong" } });
+    }
+  say({ ...unbound, token_type: "DPoP", cnf: { jkt: x5t } });
+  expect(await verify("bound")).toMatchObject({ ok: true, value: { binding: { kind: "key" } } });
+});
+
 test("T40: an answer without cnf is a token that is bound to nothing, which only a dated exception lets pass", async ({ expect }) => {
   const { verify, say } = gateway();
   const { cnf: _cnf, ...unbound } = active;
