@@ -1,6 +1,6 @@
 import type { Scheme } from "#identity/authorization";
 import { proofAlgorithms } from "#identity/proof";
-import { requestTag } from "#identity/request-signature";
+import { mustCover, requestTag } from "#identity/request-signature";
 import { faceOf, type GatewayRefusal } from "./refusal.ts";
 
 /**
@@ -29,14 +29,8 @@ type OutOfScope = Extract<GatewayRefusal, { readonly reason: "scope_insufficient
 /** Whether a refusal is about the request's signature. */
 export const isOfSignature = (refusal: GatewayRefusal): boolean => faceOf(refusal).challengeError === "invalid_request";
 
-/** `Accept-Signature` (RFC 9421 §5.1): what the next request's signature has to cover and to say. */
-export function acceptSignature(used: Scheme | undefined, method: string): string {
-  const parts = [
-    "@method",
-    "@target-uri",
-    "authorization",
-    ...(used === "dpop" ? ["dpop"] : []),
-    ...(method === "GET" ? [] : ["content-digest"]),
-  ];
+/** `Accept-Signature` (RFC 9421 §5.1): what the signature of the same request has to cover and to say. */
+export function acceptSignature({ method, headers }: { readonly method: string; readonly headers: Headers }): string {
+  const parts = mustCover({ headers, hasBody: method !== "GET" && method !== "HEAD" && method !== "DELETE" });
   return `sig=(${parts.map((part) => `"${part}"`).join(" ")});created;tag="${requestTag}"`;
 }

@@ -101,7 +101,7 @@ export class Trail {
     }
     if (refusal.reason === "origin_circuit_open") headers.set("retry-after", String(refusal.retryAfterSeconds));
     if (refusal.reason === "method_not_supported") headers.set("allow", refusal.allow.join(", ")); // RFC 9110 §15.5.6
-    if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(call?.scheme, this.#arrival.method));
+    if (isOfSignature(refusal)) headers.set("accept-signature", acceptSignature(this.#arrival));
     if (face.status === 401) headers.set("www-authenticate", challenge(this.#ports.publicUrl, call?.origin, call?.scheme, refusal));
     if (refusal.reason === "scope_insufficient" && call?.scheme !== undefined)
       headers.set("www-authenticate", scopeChallenge(call.scheme, principal?.patient, refusal));

@@ -55,12 +55,13 @@ export interface SignatureInput {
   readonly parameters: ReadonlyMap<string, unknown>;
 }
 
-/** What a request's signature must cover: what was asked, by whose token and proof, and the body. */
-export function mustCover({ headers, body }: Pick<SignableRequest, "headers" | "body">): readonly string[] {
-  const parts = ["@method", "@target-uri", "authorization"];
-  if (headers.get("dpop") !== null) parts.push("dpop");
-  if (body.length > 0) parts.push("content-digest");
-  return parts;
+/** Fields that decide what a request means or what becomes of a write. On the way none may be added, changed or left out. */
+const decidingFields = ["dpop", "content-type", "phylax-purpose", "if-match", "if-none-exist", "prefer"];
+
+/** What a request's signature must cover: what was asked, by whose token and proof, the fields that decide, and the body. */
+export function mustCover({ headers, hasBody }: { readonly headers: SignableRequest["headers"]; readonly hasBody: boolean }): string[] {
+  const fields = decidingFields.filter((name) => headers.get(name) !== null);
+  return ["@method", "@target-uri", "authorization", ...fields, ...(hasBody ? ["content-digest"] : [])];
 }
 
 /** Reads what a signature says about itself: whether it covers enough, and is of now. `kid`: of the key that is to prove it. */

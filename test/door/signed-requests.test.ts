@@ -97,7 +97,7 @@ async function askSigned(
 ): Promise<Reply> {
   const digest = body === "" ? {} : { "content-digest": `sha-256=:${createHash("sha256").update(body).digest("base64")}:` };
   const sent = { ...(headers as Record<string, string>), ...digest }; // each of them once
-  const parts = ["@method", "@target-uri", ...Object.keys(sent).filter((name) => name !== "content-type")];
+  const parts = ["@method", "@target-uri", ...Object.keys(sent)];
   const url = `${phylax.dev.fhir}/${where}`;
   const created = Math.floor(Date.now() / 1000);
   const fields = await signedFields(by, { method, url, headers: new Headers(sent) }, { parts, created, ...signing });

@@ -21,7 +21,10 @@ export function requestSignatures(keySets: KeySets): RequestSignatures {
       const chosen = chooseSignature(request.headers);
       if (!chosen.ok) return chosen;
       const { input, parts, signature } = chosen.value;
-      const read = readSignatureInput({ parts, parameters: input[1] }, { covers: mustCover(request), at });
+      const read = readSignatureInput(
+        { parts, parameters: input[1] },
+        { covers: mustCover({ headers: request.headers, hasBody: request.body.length > 0 }), at },
+      );
       if (!read.ok) return read;
       const base = signatureBase(parts, serializeInnerList(input), request);
       if (!base.ok) return base;

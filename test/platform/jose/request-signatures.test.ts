@@ -68,6 +68,34 @@ describe("T35: what a signature must cover and say", () => {
   });
 
   test.for([
+    ["content-type", "application/fhir+json"],
+    ["phylax-purpose", "ETREAT"],
+    ["if-match", 'W/"7"'],
+    ["if-none-exist", "identifier=urn:x|1"],
+    ["prefer", "return=minimal"],
+  ] as const)(
+    "%s, which decides what is done, is covered when it is sent: neither added nor changed nor left out",
+    async ([part, value], { expect }) => {
+      const incomplete = { reason: "request_signature_incomplete", part };
+      expect(await verdict(keys.ES256, {}, { headers: { [part]: value } }), "added on the way").toEqual(incomplete);
+      expect(await verdict(keys.ES256, {}, { body: form, headers: { [part]: value } }), "added on the way").toEqual(incomplete);
+      const parts = ["@method", "@target-uri", "authorization", part];
+      const headers = new Headers({ authorization: "Bearer token", [part]: value });
+      const request = { method: "GET", url, headers, body: none };
+      for (const [name, field] of Object.entries(await signedFields(keys.ES256, request, { parts, created: now })))
+        headers.set(name, field);
+      expect(await signatures.verify(request, signer, at)).toEqual({ ok: true, value: "es" });
+      headers.set(part, `${value}1`);
+      expect(await signatures.verify(request, signer, at)).toEqual({ ok: false, error: { reason: "request_signature_invalid" } });
+      headers.delete(part);
+      expect(await signatures.verify(request, signer, at)).toEqual({
+        ok: false,
+        error: { reason: "request_signature_component_unknown", part },
+      });
+    },
+  );
+
+  test.for([
     ["another tag", { tag: "other" }, "request_signature_missing"],
     ["no tag", { tag: undefined }, "request_signature_missing"],
     ["no created", { created: undefined }, "request_signature_malformed"],
