@@ -34,7 +34,10 @@ export function adminApp(ports: AdminPorts): Hono {
       const id = ports.newId();
       try {
         const ledger = afterConfiguration(ports.ledger, ports.configured());
-        return await administer(submissionOf(raw, id, ports.clock()), { ...ports, ledger }, verb);
+        const answer = administer(submissionOf(raw, id, ports.clock()), { ...ports, ledger }, verb);
+        // A sender who breaks off ends its connection, and with it this request: what was refused or done is on record all the same.
+        ports.keepAlive(answer.then(nothing, nothing));
+        return await answer;
       } catch (fault) {
         // Under the id of the request, which the ledger may have an intent of.
         return unavailable(id, fault, ports);
@@ -65,6 +68,8 @@ function submissionOf(request: Request, id: string, at: Instant): Submission {
     body,
   };
 }
+
+const nothing = () => undefined;
 
 function tlsClientAuthOf(request: Request): unknown {
   const cf: unknown = Reflect.get(request, "cf");

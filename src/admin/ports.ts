@@ -51,6 +51,8 @@ export interface AdminPorts {
   readonly newId: () => string;
   /** Whether each dependency answers; the keys are shown. */
   readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** Lets work come to its end after the connection is gone. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }

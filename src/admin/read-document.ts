@@ -5,7 +5,7 @@ import { err, ok, type Result } from "#kernel/result";
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.
 export const documentBytesMax = 1_048_576;
 
-export type DocumentRefusal = { readonly reason: "body_type_not_supported" | "body_too_large" | "body_not_json" };
+export type DocumentRefusal = { readonly reason: "body_type_not_supported" | "body_incomplete" | "body_too_large" | "body_not_json" };
 
 /** A document and the bytes that it was read from. */
 export interface Document {
@@ -20,7 +20,8 @@ export async function readDocument(
 ): Promise<Result<Document, DocumentRefusal>> {
   // Only this type: a page on another site can make an operator's browser post a form or plain text, certificate and all, but not JSON.
   if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/iu.test(contentType ?? "")) return err({ reason: "body_type_not_supported" });
-  const bytes = await readAtMost(body);
+  const bytes = await readAtMost(body).catch(() => null);
+  if (bytes === null) return err({ reason: "body_incomplete" });
   if (bytes === undefined) return err({ reason: "body_too_large" });
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

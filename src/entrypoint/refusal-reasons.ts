@@ -93,6 +93,11 @@ export const refusalReasons = {
     ...fhir(408, "timeout", "The request took too long to arrive. Send it again over a faster connection, or in smaller parts."),
     ...admin(408, "The request took too long to arrive. Send it again over a faster connection."),
   },
+  body_incomplete: {
+    ...fhir(400, "invalid", "The request ended before its body was whole. Send it again."),
+    ...oauth("invalid_request", "The request ended before its body was whole. Send it again."),
+    ...admin(400, "The request ended before its body was whole. Send it again."),
+  },
   form_type_not_supported: {
     ...fhir(415, "not-supported", "Post a search as application/x-www-form-urlencoded."),
     ...oauth("invalid_request", "Send the body as application/x-www-form-urlencoded.", 415),

@@ -50,7 +50,11 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers } = raw;
       const body = raw.body && timelyBody(raw.body);
-      return await serve({ id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page }, { ...ports, ledger, keepAlive });
+      const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
+      const answer = serve(arrival, { ...ports, ledger, keepAlive });
+      // A sender who breaks off ends its connection, and with it this request: what was refused is on record all the same.
+      if (body !== null) keepAlive(answer.then(nothing, nothing));
+      return await answer;
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
@@ -69,6 +73,8 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
   });
   return app;
 }
+
+const nothing = () => undefined;
 
 function problem(requestId: string, status: number, title: string): Response {
   const headers = baseHeaders(requestId);

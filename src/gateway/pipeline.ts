@@ -24,7 +24,7 @@ import { tell, type TellPorts } from "./tell.ts";
 import { relate } from "./relate.ts";
 import { proveSigned, type ProveSignedPorts } from "./prove-signed.ts";
 import { clientSpend, recordSpends, requestSpends } from "./spends.ts";
-import { BodyTooSlow } from "./timely-body.ts";
+import { BodyNotWhole } from "./timely-body.ts";
 import { Trail, type TrailPorts } from "./trail.ts";
 import { readWrite } from "./write-body.ts";
 import { write } from "./write.ts";
@@ -43,7 +43,7 @@ export async function serve(arrival: Arrival, ports: GatewayPorts): Promise<Resp
   try {
     return await pass(arrival, trail, ports);
   } catch (fault) {
-    if (fault instanceof BodyTooSlow) return trail.refuse({ reason: "body_timed_out" }); // whoever was reading it
+    if (fault instanceof BodyNotWhole) return trail.refuse({ reason: fault.reason }); // whoever was reading it
     throw fault;
   }
 }

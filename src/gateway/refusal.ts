@@ -24,7 +24,7 @@ export type GatewayRefusal =
   | Exhausted
   | PrincipalDenied
   | InterpretRefusal
-  | { readonly reason: "body_timed_out" | "policy_missing" }
+  | { readonly reason: "body_timed_out" | "body_incomplete" | "policy_missing" }
   | PolicyRefusal
   | RelateRefusal
   | BatchBodyRefusal

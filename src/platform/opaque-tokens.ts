@@ -144,7 +144,7 @@ function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<P
   if (!token.ok) return token;
   // RFC 9449 §5: a DPoP token is bound to a key. Without the key it would be good for whoever has it, under another scheme.
   const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
-  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_wrong" });
+  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_invalid" });
   return ok({ ...token.value, keyId: undefined });
 }
 

@@ -19,6 +19,8 @@ export interface TokenAppPorts extends TokenPorts, IntrospectionPorts, Revocatio
   readonly clock: Clock;
   /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
   readonly configured: () => Promise<void>;
+  /** Lets work come to its end after the connection is gone. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
   /** Called with the kind of fault, never with its message: that may quote what the outside said. */
   readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
 }
@@ -28,7 +30,7 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   const app = new Hono();
   const arrivalOf = async (interaction: IssuerArrival["interaction"], raw: Request): Promise<IssuerArrival> => {
     const cf: unknown = Reflect.get(raw, "cf");
-    const body = await readAtMost(raw.body, formBytesMax);
+    const body = await readAtMost(raw.body, formBytesMax).catch(() => undefined); // its sender broke off
     return {
       id: ports.newId(),
       at: ports.clock(), // of the last byte: whoever sends slowly is judged by what is true at the end
@@ -43,17 +45,24 @@ export function tokenApp(ports: TokenAppPorts): Hono {
 
   const portsOfOne = () => ({ ...ports, ledger: afterConfiguration(ports.ledger, ports.configured()) });
 
-  app.post("/oauth/token", async ({ req: { raw } }) => {
+  /** A sender who breaks off ends its connection, and with it the request: what was refused is on record all the same. */
+  const onRecord = async (answer: Promise<Response>): Promise<Response> => {
+    ports.keepAlive(answer.then(nothing, nothing));
+    return await answer;
+  };
+
+  app.post("/oauth/token", ({ req: { raw } }) => {
     const [own, proof] = [portsOfOne(), raw.headers.get("dpop")];
-    return serveToken({ ...(await arrivalOf("token", raw)), proof: proof === null ? undefined : new Secret(proof) }, own);
+    const arrival = arrivalOf("token", raw);
+    return onRecord(arrival.then((read) => serveToken({ ...read, proof: proof === null ? undefined : new Secret(proof) }, own)));
   });
-  app.post("/oauth/introspect", async ({ req: { raw } }) => {
+  app.post("/oauth/introspect", ({ req: { raw } }) => {
     const own = portsOfOne();
-    return serveIntrospection(await arrivalOf("introspect", raw), own);
+    return onRecord(arrivalOf("introspect", raw).then((read) => serveIntrospection(read, own)));
   });
-  app.post("/oauth/revoke", async ({ req: { raw } }) => {
+  app.post("/oauth/revoke", ({ req: { raw } }) => {
     const own = portsOfOne();
-    return serveRevocation(await arrivalOf("revoke", raw), own);
+    return onRecord(arrivalOf("revoke", raw).then((read) => serveRevocation(read, own)));
   });
   app.get("/oauth/jwks", async (context) => context.json({ keys: await ports.issuer.publicKeys() }));
   app.get("/.well-known/oauth-authorization-server", (context) => context.json(metadata(ports)));
@@ -67,6 +76,8 @@ export function tokenApp(ports: TokenAppPorts): Hono {
   });
   return app;
 }
+
+const nothing = () => undefined;
 
 /** RFC 9457. */
 function problem(requestId: string, status: number, title: string, extra: Readonly<Record<string, string>> = {}): Response {

@@ -20,6 +20,7 @@ export type ClientCredential =
 
 export type TokenRequestRefusal = {
   readonly reason:
+    | "body_incomplete"
     | "form_type_not_supported"
     | "form_too_large"
     | "form_malformed"
@@ -47,6 +48,7 @@ type Form = (name: string) => string | undefined;
 
 /** Reads a form. Parameters that this server does not know are ignored, as RFC 6749 §3.2 says; one without a value counts as left out. */
 function readForm({ contentType, body }: TokenMessage): Result<Form, TokenRequestRefusal> {
+  if (body === undefined) return err({ reason: "body_incomplete" });
   if (contentType?.split(";")[0]?.trim().toLowerCase() !== "application/x-www-form-urlencoded")
     return err({ reason: "form_type_not_supported" });
   if (body.length > formBytesMax) return err({ reason: "form_too_large" });
@@ -63,7 +65,8 @@ export interface TokenMessage {
   readonly contentType: string | undefined;
   /** Whether there is an `Authorization` field, even an empty one. No client authenticates by that field here. */
   readonly hasAuthorization: boolean;
-  readonly body: Uint8Array;
+  /** Undefined when its sender broke off. */
+  readonly body: Uint8Array | undefined;
 }
 
 /** Reads the body of `POST /oauth/introspect` and of `POST /oauth/revoke`. */

@@ -50,9 +50,9 @@ function door(change: object | "no answer" | undefined) {
     dependencies: () => Promise.resolve({}),
     onFault: () => {},
   });
-  const post = async (path: string) => {
-    const headers = { "content-type": "application/json" };
-    const request = new Request(`https://ops.example.org/${path}`, { method: "POST", body: "{}", headers });
+  const post = async (path: string, body: string | ReadableStream = "{}") => {
+    const init = { method: "POST", body, headers: { "content-type": "application/json" }, duplex: "half" };
+    const request = new Request(`https://ops.example.org/${path}`, init as RequestInit);
     return app.request(Object.assign(request, { cf: { tlsClientAuth } }));
   };
   return { post, acts, events };
@@ -88,5 +88,17 @@ test("nothing changed: the act is done", async ({ expect }) => {
     const { post, acts } = door(undefined);
     expect((await post(path)).status, path).toBe(200);
     expect(acts, path).toHaveLength(1);
+  }
+});
+
+test("a document whose sender breaks off is refused, and on record", async ({ expect }) => {
+  for (const path of paths) {
+    const { post, acts, events } = door(undefined);
+    const half = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"kind":')),
+      pull: (controller) => controller.error(new Error("Network connection lost")),
+    });
+    expect([(await post(path, half)).status, acts], path).toEqual([400, []]);
+    expect(events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "body_incomplete"]]);
   }
 });

@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { BodyTooSlow, timelyBody } from "#gateway/timely-body";
+import { timelyBody } from "#gateway/timely-body";
 
 async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
@@ -32,7 +32,7 @@ test.for([
 ] as const)("a body that %s is given up, and its sender is told", async ([, { stream, state }], { expect }) => {
   const began = Date.now();
   const body = timelyBody(stream, 200);
-  await expect(read(body)).rejects.toBeInstanceOf(BodyTooSlow);
+  await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
   expect(Date.now() - began).toBeLessThan(2_000);
   expect(state.cancelled).toBe(true);
 });
@@ -41,4 +41,15 @@ test("whoever leaves in the middle lets go of the body", async ({ expect }) => {
   const { stream, state } = trickle(1_000_000, 1, false);
   for await (const chunk of timelyBody(stream, 2_000)) if (chunk.length > 0) break;
   expect(state.cancelled).toBe(true);
+});
+
+test("a body whose sender breaks off says so, and not how the connection broke", async ({ expect }) => {
+  const broken = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      controller.enqueue(new TextEncoder().encode("half of a form"));
+      controller.error(new Error("Network connection lost: 192.0.2.1"));
+    },
+  });
+  const fault = await read(timelyBody(broken)).catch((fault: unknown) => fault);
+  expect(fault).toMatchObject({ name: "BodyNotWhole", reason: "body_incomplete", message: "" });
 });

@@ -154,7 +154,7 @@ test("T30, T40: a token that its issuer calls DPoP and binds to no key is not ta
       { ...active, token_type: type },
     ]) {
       say(said);
-      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_wrong" } });
+      expect(await verify(`of ${JSON.stringify(said)}`)).toEqual({ ok: false, error: { reason: "token_type_invalid" } });
     }
   say({ ...unbound, token_type: "DPoP", cnf: { jkt: x5t } });
   expect(await verify("bound")).toMatchObject({ ok: true, value: { binding: { kind: "key" } } });

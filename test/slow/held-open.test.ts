@@ -118,3 +118,36 @@ test("a request that is kept open by its body is answered by what is true at its
     expect(event).toMatchObject({ kind: "refusal", who: { client: "thief" }, outcome: { reason } });
   }
 }, 60_000);
+
+/** Sends the head of a request and the beginning of its body, and then ends the connection. */
+function breakOff(url: string, headers: Readonly<Record<string, string>>, by: CertificateFiles | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const keys = by && { cert: readFileSync(by.cert), key: readFileSync(by.key) };
+    const sending = { ca: readFileSync(phylax.dev.ca), agent: false as const, method: "POST", ...keys };
+    const asked = request(url, { ...sending, headers: { ...headers, "content-length": 1_000 } });
+    asked.on("error", reject).on("close", resolve).write("half");
+    setTimeout(
+      () =>
+        asked
+          .off("error", reject)
+          .on("error", () => {})
+          .destroy(),
+      500,
+    );
+  });
+}
+
+test("a request whose sender breaks off in its body is on record, at each door", async ({ expect }) => {
+  const before = (await openLedger(phylax.dev)).length;
+  const form = { "content-type": "application/x-www-form-urlencoded" };
+  await breakOff(`${phylax.dev.fhir}/Patient/_search`, { ...form, authorization: `Bearer ${await token(60)}` }, certificate);
+  await breakOff(phylax.dev.tokenEndpoint, form, undefined);
+  const [operator] = phylax.dev.operators;
+  await breakOff(`${phylax.dev.ops}/api/revocations`, { "content-type": "application/json" }, operator);
+  const brokenOff = async () =>
+    (await openLedger(phylax.dev)).slice(before).flatMap(({ event }) => (event.outcome?.reason === "body_incomplete" ? [event] : []));
+  await expect.poll(async () => (await brokenOff()).length, { timeout: 10_000, interval: 500 }).toBe(3);
+  const events = await brokenOff();
+  expect(events.map(({ kind }) => kind)).toEqual(["refusal", "refusal", "refusal"]);
+  expect(events.map(({ who }) => who?.client ?? who?.operator ?? "").sort()).toEqual(["", operator?.id ?? "no operator", "thief"].sort());
+}, 60_000);

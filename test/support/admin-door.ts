@@ -19,5 +19,6 @@ export const nobodySignsIn = {
   proofs: { verify: () => Promise.resolve(err({ reason: "proof_missing" })), nonce: () => "" },
   configured: () => Promise.resolve(),
   calls: { limit: () => Promise.resolve({ success: true }) },
+  keepAlive: () => {},
   accountings: { hold: () => Promise.resolve(err({ reason: "suspension_invalid", field: "id" })) },
 } satisfies Partial<AdminPorts>;

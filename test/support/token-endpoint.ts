@@ -53,6 +53,7 @@ export function endpoint({
 } = {}) {
   const events: AuditEvent[] = [];
   const used = new Set<string>();
+  const kept: Promise<unknown>[] = [];
   let ids = 0;
   let left = endings;
   const memory: AssertionMemory = {
@@ -107,9 +108,10 @@ export function endpoint({
         return Promise.resolve(left >= 0);
       },
     },
+    keepAlive: (work) => void kept.push(work),
     onFault: () => {},
   });
-  return { app, events, used, verifier };
+  return { app, events, used, verifier, kept };
 }
 
 let jtis = 0;

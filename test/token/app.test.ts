@@ -327,3 +327,23 @@ test("RFC 6749 §2.3: a client that authenticates in two ways, or in a way that 
       expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", reason]]);
     }
 });
+
+test("a form whose sender breaks off is refused, and on record", async ({ expect }) => {
+  for (const path of ["token", "introspect", "revoke"]) {
+    const door = endpoint();
+    const half = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("grant_type=client_")),
+      pull: (controller) => controller.error(new Error("Network connection lost")),
+    });
+    const sent = new Request(`${publicUrl}/oauth/${path}`, {
+      method: "POST",
+      body: half,
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      duplex: "half",
+    } as RequestInit);
+    const { status, body } = await ask(door, sent);
+    expect([status, body["error"]], path).toEqual([400, "invalid_request"]);
+    expect(door.events.map(({ kind, outcome }) => [kind, outcome?.reason])).toEqual([["refusal", "body_incomplete"]]);
+    expect(door.kept.length, "the record outlives the connection").toBe(1);
+  }
+});

@@ -71,6 +71,7 @@ function open(env: GatewayEnv): (request: Request) => Hono {
     ...shared,
     fhirBase: audienceOf,
     issuer,
+    keepAlive: waitUntil,
     mtlsUrl,
     tokens: jwts,
     revoker: heeded(env.OWN_TOKEN_REVOCATION, env.CLIENT_GUARD, publicUrl),

@@ -41,6 +41,7 @@ function open(env: OpsEnv): Hono {
     clock,
     newId,
     dependencies: () => opsReadiness(env.OPERATOR_ROLL, env.LEDGER_SHARD, ledgerShards, clock()),
+    keepAlive: waitUntil,
     onFault: (fault) => log({ event: "fault", ...fault }),
   });
 }
