@@ -18,8 +18,8 @@ import type { CriteriaScene } from "./write-criteria.ts";
 const bytesMax = 33_554_432;
 
 /**
- * Decides about a deletion by the row's type, id, owners, labels and what the rules ask of it, and by nothing else: a row that nobody can read
- * must be one that can be deleted. Whom else it is about goes on record where it can be read.
+ * Decides about a deletion by the row's type, id, owners, labels, modifiers and what the rules ask of it, and by nothing else: a row that nobody
+ * can read must be one that can be deleted. What nobody can understand stays (P9). Whom else it is about goes on record where it can be read.
  */
 export async function planDelete(
   write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" },
@@ -39,8 +39,10 @@ export async function planDelete(
   const reached = reachedView(row, write, grant.value, bases);
   if (!reached.ok) return reached;
 
-  const cut = whole && cutForWriter(whole, grant.value, bases);
-  const shown = cut?.ok === true ? cut.value : undefined;
+  const cut = cutForWriter(whole ?? row, grant.value, bases);
+  if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
+    return err({ reason: "resource_withheld", because: cut.error });
+  const shown = whole !== undefined && cut.ok ? cut.value : undefined;
   if (whole !== undefined) origin.residences.note(whole);
   // Whatever becomes of the write, that the row is there is told.
   if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))

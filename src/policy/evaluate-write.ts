@@ -30,7 +30,7 @@ export interface WriteGrant {
   readonly mayLinkTo: (other: JsonObject, base: FhirBase) => boolean;
   /** What may be written of a resource inside it, by the rules for its own type. */
   readonly writableInside: (resource: JsonObject, base: FhirBase, nesting: Nesting) => ResourceView | undefined;
-  /** The members of a stored row by which it is decided: type, id, labels, whose it is, and what the rules and scopes ask of it. */
+  /** The members of a stored row by which it is decided: type, id, labels, modifiers, whose it is, and what the rules and scopes ask of it. */
   readonly decidingMembers: ReadonlySet<string>;
   /** Why the write may not make this of the resource, or of a resource inside it; `undefined`: it may. */
   readonly faultOf: (change: Change, base: FhirBase) => ResultFault | undefined;
@@ -95,6 +95,9 @@ export function evaluateWrite(policy: CompiledPolicy, access: Access, write: Pla
       "resourceType",
       "id",
       "meta",
+      "modifierExtension",
+      "implicitRules",
+      "_implicitRules",
       "securityContext",
       "_securityContext",
       ...namingElements(type),
