@@ -52,7 +52,7 @@ function door(change: object | "no answer" | undefined) {
   });
   const post = async (path: string, body: string | ReadableStream = "{}") => {
     const init = { method: "POST", body, headers: { "content-type": "application/json" }, duplex: "half" };
-    const request = new Request(`https://ops.example.org/${path}`, init as RequestInit);
+    const request = new Request(`https://ops.example.org/${path}`, init);
     return app.request(Object.assign(request, { cf: { tlsClientAuth } }));
   };
   return { post, acts, events };

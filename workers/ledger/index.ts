@@ -26,9 +26,15 @@ export class AccountingHolds extends WorkerEntrypoint<LedgerWorkerEnv> {
   }
 }
 
-let door: LedgerDoor | undefined; // remembers settled data only, for every request of the isolate
+const doors = new WeakMap<LedgerWorkerEnv, LedgerDoor>(); // each remembers settled data only, for every request of the isolate
+
+function doorOf(env: LedgerWorkerEnv): LedgerDoor {
+  const door = doors.get(env) ?? new LedgerDoor(env);
+  doors.set(env, door);
+  return door;
+}
 
 /** The ledger's public side; records come in by RPC, straight at `LedgerShard`. */
 export default {
-  fetch: (request, env) => (door ??= new LedgerDoor(env)).serve(request),
+  fetch: (request, env) => doorOf(env).serve(request),
 } satisfies ExportedHandler<LedgerWorkerEnv>;

@@ -105,9 +105,18 @@ const cacheAt = (origin: string): ObjectCache => ({
   },
   put(path, bytes) {
     const kept = new Response(bytes, { headers: { "cache-control": forever, "content-type": "application/octet-stream" } });
-    waitUntil(caches.default.put(`${origin}/${path}`, kept).catch(() => undefined));
+    waitUntil(keep(`${origin}/${path}`, kept));
   },
 });
+
+/** What cannot be kept is read anew. */
+async function keep(address: string, answer: Response): Promise<void> {
+  try {
+    await caches.default.put(address, answer);
+  } catch {
+    return;
+  }
+}
 
 const noCache: ObjectCache = { get: () => Promise.resolve(undefined), put: () => undefined };
 

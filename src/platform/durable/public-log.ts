@@ -69,12 +69,13 @@ interface PublicLogParts {
 }
 
 /**
- * A log as anyone reads it, from the cheapest place that has an object: the cache, the copy in R2, and last the Durable Object that commits
+ * A log as one request reads it, from the cheapest place that has an object: the cache, the copy in R2, and last the Durable Object that commits
  * the log's records. Answers undefined for an object that the log has not. Throws when the object cannot be read, `TooManyReads` when this
  * reader asked the Durable Object too often.
  */
 export class PublicLog {
   readonly #parts: PublicLogParts;
+  #isCounted = false;
 
   constructor(parts: PublicLogParts) {
     this.#parts = parts;
@@ -150,8 +151,10 @@ export class PublicLog {
     }
   }
 
-  /** Before each question to the object but the checkpoint, which has its second. */
+  /** Before any question to the object but the checkpoint, which has its second. A request counts once, however many objects it needs. */
   async #countRead(): Promise<void> {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
     if (!(await this.#parts.mayAskObject())) throw new TooManyReads();
   }
 

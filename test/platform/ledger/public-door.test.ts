@@ -168,3 +168,19 @@ test("reads that only the object can answer have a limit of their own: what R2 h
   for (const path of ["frame/2", "frame/99", "tile/0/002.p/1", "tile/entries/002.p/1", "proof/513"])
     expect(await ask(path), path).toEqual([429, "60"]);
 });
+
+test("a read of the object counts once, however much of the object it needs", async () => {
+  const log = ownLog();
+  await fill(log, 40);
+  let counted = 0;
+  const counter = { limit: () => Promise.resolve({ success: (counted += 1) > 0 }) };
+  const door = new LedgerDoor({ ...bindings, OBJECT_READS: counter });
+  for (const [path, most] of [
+    ["frame/0", 1],
+    ["proof/3", 2],
+    ["checkpoint", 2],
+  ] as const) {
+    expect((await door.serve(new Request(`https://ledger.test/${log}/${path}`))).status, path).toBe(200);
+    expect(counted, path).toBe(most);
+  }
+});

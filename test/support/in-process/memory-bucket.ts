@@ -11,7 +11,7 @@ interface Conditions {
   readonly sha256?: Uint8Array;
 }
 
-/** An R2 bucket in memory, as far as the ledger uses it: conditional writes, heads and whole objects. */
+/** An R2 bucket in memory, as far as the ledger uses it: conditional writes, heads, whole objects and parts. */
 export class MemoryBucket {
   readonly #objects = new Map<string, Stored>();
 
@@ -29,9 +29,11 @@ export class MemoryBucket {
     return there === undefined ? null : headOf(there);
   }
 
-  async get(key: string) {
+  async get(key: string, { range }: { readonly range?: { readonly offset: number; readonly length: number } } = {}) {
     const there = this.#objects.get(key);
-    return there === undefined ? null : { ...headOf(there), bytes: async () => there.bytes.slice() };
+    if (there === undefined) return null;
+    const bytes = range === undefined ? there.bytes.slice() : there.bytes.slice(range.offset, range.offset + range.length);
+    return { ...headOf(there), bytes: async () => bytes, body: new Blob([bytes]).stream() };
   }
 }
 
