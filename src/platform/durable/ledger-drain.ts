@@ -154,10 +154,11 @@ export class LedgerDrain {
       nodes.set(key, node);
       return node;
     };
-    for (const [line, content] of contents.entries()) {
-      const subject = subjects[line] ?? notALine();
-      const shelf = shelfOf(subject);
+    for (const [line, view] of contents.entries()) {
+      const shelf = shelfOf(subjects[line] ?? notALine());
       if (!isMeant(shelf)) continue;
+      const content = view.slice(); // a call sends all the bytes that its bytes are a view of: those of the whole row
+      const subject = subjectOf(content) ?? notALine();
       const path = inclusionProof(line, contents.length, hashAt);
       yield [shelf, { subject, log: this.#log, index, line, lines: contents.length, content, salt: salts[line] ?? new Uint8Array(), path }];
     }
