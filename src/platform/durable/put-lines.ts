@@ -26,7 +26,9 @@ export async function putLines(
   for (let at = 0; at < calls.length; at += CALLS_AT_ONCE) {
     const some = calls.slice(at, at + CALLS_AT_ONCE);
     const isAsked = failures < FAILURES_MAX;
-    const ends = await Promise.all(some.map(({ name, chunk }) => (isAsked ? tried(keeperOf(name), chunk) : "failed")));
+    const ends = isAsked
+      ? await Promise.all(some.map(({ name, chunk }) => tried(keeperOf(name), chunk)))
+      : some.map(() => "failed" as const);
     for (const [i, { name, chunk }] of some.entries()) told(name, chunk, ends[i] ?? "failed");
     failures += ends.filter((ended) => ended === "failed").length;
   }
