@@ -121,7 +121,10 @@ export class LedgerDrain {
   }
 
   /** The lines of rows, by shelf. */
-  async #linesOf(rows: readonly LineRow[], isMeant = (_: string) => true): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
+  async #linesOf(
+    rows: readonly LineRow[],
+    isMeant: (shelf: string) => boolean = () => true,
+  ): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
     const byShelf = new Map<string, ShelvedLine[]>();
     let lines = 0;
     for (const row of rows) {
@@ -175,7 +178,7 @@ async function put(
   const ends = new Map(left.map(([name]) => [name, new Set<"kept" | "other" | "failed">()]));
   const calls = await putLines(left, keeperOf, (name, _, ended) => ends.get(name)?.add(ended));
   for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) kept.add(name);
-  const all = new Set([...ends.values()].flatMap((ended) => [...ended]));
+  const all = new Set([...ends.values()].flatMap((ended) => Array.from(ended)));
   return { calls, ended: all.has("other") ? "other" : all.has("failed") ? "failed" : "kept" };
 }
 

@@ -110,7 +110,7 @@ test("a full intake passes on its fullest part within seconds, and no other shel
   expect((await at()) ?? 0, "few lines wait").toBeGreaterThan(Date.now() + 86_400_000);
   const path = Array.from({ length: 20 }, () => new Uint8Array(32));
   const wide = Array.from({ length: 500 }, (_, index) => ({ ...line, path, index }));
-  for (let i = 0; i < 22; i++) await own.put(wide.map((one) => ({ ...one, index: i * 1_000 + one.index })));
+  for (let i = 0; i < 22; i++) await own.put(wide.map((one) => Object.assign({}, one, { index: i * 1_000 + one.index })));
   expect((await at()) ?? 0).toBeLessThan(Date.now() + 10_000);
   await runDurableObjectAlarm(own);
   expect((await linesOn(line)).length).toBe(99);
