@@ -17,6 +17,7 @@ const BYTES_AT_ONCE = 2_097_152; // held in memory
 const SOON_MS = 1_000;
 const RETRY_MS = 30_000;
 const LATE_MS = 30 * 86_400_000; // few lines wait no longer: what a shelf lets go of after six years must not be here still
+const LATE_STEP_MS = 1_350_000; // within a day, and no two intakes at once: a flood filled all of them at one moment
 const shelfDigits = 3;
 
 const schema = `
@@ -52,7 +53,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     sql.exec(schema);
     if (sql.exec("SELECT 1 FROM contradicted WHERE log = ?", first.log).toArray().length > 0) return "other";
     this.#insert(lines);
-    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : LATE_MS);
+    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : this.#lateMs);
     return "kept";
   }
 
@@ -80,7 +81,7 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     }
     this.#next = undefined;
     if (this.#waitingBytes() >= WAITING_BYTES) await this.#arm(isBehind ? RETRY_MS : SOON_MS);
-    else if (this.#lastId() > 0) await this.#arm(LATE_MS);
+    else if (this.#lastId() > 0) await this.#arm(this.#lateMs);
   }
 
   /** Whether each of its lines is on its shelf, of those that are here now. */
@@ -122,6 +123,10 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     });
     if (left.length > 0) console.error(JSON.stringify({ event: "accounting_intake_failed", intake: this.ctx.id.name, lines: left.length }));
     return { left, contradicted };
+  }
+
+  get #lateMs(): number {
+    return LATE_MS + Number.parseInt(this.ctx.id.name ?? "0", 16) * LATE_STEP_MS;
   }
 
   /** Has the alarm come after so long, or before. */

@@ -1,5 +1,5 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { accountingLines, subjectKey } from "#audit/accounting";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
@@ -8,6 +8,8 @@ import { intakeOf } from "#platform/durable/accounting-intake";
 import { shelfOf, type ShelvedLine } from "#platform/durable/accounting-shelf";
 import { type LineKeepers, LedgerDrain } from "#platform/durable/ledger-drain";
 import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
+
+vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
 const desk = new AccountingDesk(ledger, () => instant(Date.now()));
 const found = async (patient: string) => {

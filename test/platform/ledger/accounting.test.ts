@@ -1,5 +1,5 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting";
 import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
 import type { LinesAsked, LinesPage } from "#audit/disclosures";
@@ -11,6 +11,8 @@ import { type AccountingShelf, shelfOf } from "#platform/durable/accounting-shel
 import { LedgerDrain } from "#platform/durable/ledger-drain";
 import { startWith } from "./bucket.ts";
 import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, shard, verifierOf } from "./worker.ts";
+
+vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
 const clock = () => instant(Date.now());
 const desk = new AccountingDesk(ledger, clock);
