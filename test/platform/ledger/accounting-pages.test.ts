@@ -16,7 +16,7 @@ const clock = () => instant(Date.now());
 const desk = new AccountingDesk(ledger, clock);
 /** Of a ledger of one shard: for lines that are on their shelves already. */
 const small = { ...ledger, LEDGER_SHARDS: "1" };
-const shelfDesk = (rowsMax?: number) => new AccountingDesk(small, clock, rowsMax);
+const shelfDesk = (rowsMax?: number) => new AccountingDesk(small, clock, { rowsMax, checkpointMs: 0 });
 const asking = (patient: string, changes: Partial<LinesAsked> = {}): LinesAsked => ({
   patients: [patient],
   from: instant(0),
@@ -106,7 +106,7 @@ test("each page is on record before it is read, with the place that it goes on f
   const patient = `main/Patient/${newId()}`;
   await shelfFor(patient).put(Array.from({ length: 45 }, (_, index) => shelved(patient, "s1-2026h1", index)));
   const asked = asking(patient);
-  expect((await pages(asked)).map((page) => page.length)).toEqual([20, 20, 5]);
+  expect((await pages(asked, undefined, shelfDesk())).map((page) => page.length)).toEqual([20, 20, 5]);
   const [auditor = {}] = ledger.AUDITOR_PRIVATE_KEYS;
   const half = ownLog().split("-")[1] ?? "";
   const records = (await Promise.all(Array.from({ length: 64 }, (_, i) => openAll(`s${i}-${half}`, auditor)))).flat();
@@ -152,14 +152,8 @@ test("a page reads no more rows than it may, and the next one goes on behind the
 test("a page ends where its proofs have no more room, and none is lost", { timeout: 120_000 }, async ({ expect }) => {
   const log = ownLog();
   const patient = `main/Patient/${newId()}`;
-  const wide = () => {
-    const event = disclosureOf(499);
-    const patients = [
-      { patient, counts: { Patient: 1 } },
-      ...event.patients.map((one) => ({ ...one, patient: `${one.patient}${"x".repeat(20)}` })),
-    ];
-    return { ...event, patients };
-  };
+  const paths = Array.from({ length: 500 }, (_, i) => `Patient.extension.${"x".repeat(70)}${i}`);
+  const wide = (): AuditEvent => ({ ...disclosed(patient), withheld: { paths } }); // a leaf of 64 KiB
   for (let i = 0; i < 7; i++) await shard(log).append(Array.from({ length: 10 }, wide));
   const asked = asking(patient, { count: 1_000 });
   const all = await pages(asked);
@@ -182,7 +176,7 @@ test("lines of several records of one individual are merged, and a fault on one 
       return ledger.ACCOUNTING_SHELF.getByName(name);
     },
   };
-  const flakyDesk = new AccountingDesk({ ...small, ACCOUNTING_SHELF: flaky as never }, clock);
+  const flakyDesk = new AccountingDesk({ ...small, ACCOUNTING_SHELF: flaky as never }, clock, { checkpointMs: 0 });
   const asked = asking(patients[0] ?? "", { patients });
   const shown: string[] = [];
   let faults = 0;
