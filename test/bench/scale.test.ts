@@ -61,7 +61,6 @@ test("the arithmetic's constants are the ledger's own", ({ expect }) => {
     [`${durable}/ledger-drain.ts`, "CALLS_MAX", ledgerRules.drainCalls],
     [`${durable}/in-turns.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
     [`${durable}/ledger-drain.ts`, "SHELVES_MAX", ledgerRules.shelvesAtOnce],
-    [`${durable}/put-lines.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
     [`${durable}/accounting-intake.ts`, "WAITING_BYTES", ledgerRules.intakeBytes],
     [`${durable}/accounting-intake.ts`, "PARTS", ledgerRules.intakeParts],
     [`${durable}/guard-epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
