@@ -12,10 +12,12 @@ const configs = ["wrangler.toml", ...readdirSync(join(root, "workers")).map((nam
 });
 const bindingOf = (path: string) => configs.find((config) => config.path === path)?.text ?? "";
 
-test("no worker but the ledger's own has a way to the shelves of accounting lines", ({ expect }) => {
+test("no worker but the ledger's own has a way to the shelves and intakes of accounting lines", ({ expect }) => {
   expect(configs.length).toBeGreaterThanOrEqual(4);
-  const bound = configs.filter(({ text }) => text.includes("AccountingShelf")).map(({ path }) => path);
-  expect(bound).toEqual(["workers/ledger/wrangler.toml"]);
+  for (const name of ["AccountingShelf", "AccountingIntake"]) {
+    const bound = configs.filter(({ text }) => text.includes(name)).map(({ path }) => path);
+    expect(bound, name).toEqual(["workers/ledger/wrangler.toml"]);
+  }
 });
 
 test("lines are read by the gateway alone, through the entry point that is on record; the operators' door keeps suspensions and reads nothing", ({

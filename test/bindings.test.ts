@@ -26,5 +26,6 @@ test("the ledger worker alone binds the bucket, the root log and the shelves, an
   expect(bindersOf(/r2_buckets/u)).toEqual(["ledger"]);
   expect(bindersOf(/LedgerRoot/u)).toEqual(["ledger"]);
   expect(bindersOf(/AccountingShelf/u)).toEqual(["ledger"]);
+  expect(bindersOf(/AccountingIntake/u)).toEqual(["ledger"]);
   expect(bindersOf(/phylax-witness|WitnessMemory/u)).toEqual(["witness"]);
 });

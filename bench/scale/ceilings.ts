@@ -1,6 +1,6 @@
 import { registryLimits } from "#platform/d1/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
-import { commitMilliseconds, flowOf, handOverSeconds, ledgerRules, shelves, type Flow } from "./cost.ts";
+import { commitMilliseconds, flowOf, handOverSeconds, intakes, ledgerRules, shelves, type Flow } from "./cost.ts";
 import { measured } from "./measured.ts";
 import { monthSeconds, monthsKept } from "./prices.ts";
 
@@ -27,6 +27,7 @@ export interface Ceiling {
   readonly bucketTerabytesPerYear: number;
   readonly linesPerShelf: number; // a second
   readonly callsPerShelf: number; // a second
+  readonly callsPerIntake: number; // a second
   /** Until the shelves are full, in days. */
   readonly shelfDays: number;
   readonly revocationReads: number; // a second, of one object
@@ -42,7 +43,7 @@ export interface Ceiling {
 export function ceilingAt(perSecond: number, sizes: Sizes): Ceiling {
   const shards = Math.ceil(perSecond / perShardBudget);
   const flow = flowOf("read", { perSecond, shards }, sizes);
-  const { leaves, leafBytes, lines, flushes, shelfCalls, overheadBytes } = flow;
+  const { leaves, leafBytes, lines, flushes, drainCalls, passCalls, overheadBytes } = flow;
   const bytes = 2 * leafBytes + overheadBytes + leaves * 34;
   return {
     perSecond,
@@ -52,11 +53,12 @@ export function ceilingAt(perSecond: number, sizes: Sizes): Ceiling {
     bucketWritesPerSecond: perSecond * ((2 * leaves) / 256 + 2 * flushes),
     bucketTerabytesPerYear: (perSecond * bytes * monthSeconds * 12) / 1e12,
     linesPerShelf: (perSecond * lines) / shelves,
-    callsPerShelf: (perSecond * shelfCalls) / shelves,
+    callsPerShelf: (perSecond * passCalls) / shelves,
+    callsPerIntake: (perSecond * drainCalls) / intakes,
     shelfDays: shelfLines / (perSecond * lines) / 86_400,
     revocationReads: perSecond / perClient / guardReadSeconds,
     registryQueries: ((perSecond / perClient) * isolatesPerClient * queriesPerClient) / refreshSeconds,
-    accountingCalls: shards + 1,
+    accountingCalls: shards + 2,
     accountingSeconds: (Math.ceil(shards / callsAtOnce) * commitMilliseconds) / 1_000,
     verifyCores: (perSecond * leaves * measured.verifyMilliseconds) / 1e6,
   };
@@ -75,5 +77,5 @@ export const sustainedLines = shelfLines / ((monthsKept + 6) * monthSeconds);
 export function drainAt(perShard: number, sizes: Sizes): { readonly flow: Flow; readonly linesPerSecond: number } {
   const flow = flowOf("read", { perSecond: perShard, shards: 1 }, sizes);
   const seconds = (drainCalls / callsAtOnce) * (commitMilliseconds / 1_000) + backlogSeconds;
-  return { flow, linesPerSecond: drainCalls / (flow.shelfCalls / flow.lines) / seconds };
+  return { flow, linesPerSecond: drainCalls / (flow.drainCalls / flow.lines) / seconds };
 }

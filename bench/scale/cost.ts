@@ -32,12 +32,16 @@ export const ledgerRules = {
   drainBytes: 2_097_152,
   drainCalls: 600,
   callsAtOnce: 6,
+  shelvesAtOnce: 64,
+  intakeBytes: 8_388_608,
+  intakeParts: 8,
   backlogSeconds: 1,
   handOverSeconds: 10,
   shareMilliseconds: 600,
 } as const;
-const { flushSeconds, flushBytes, drainRows, drainBytes } = ledgerRules;
+const { flushSeconds, flushBytes, drainRows, drainBytes, shelvesAtOnce, intakeBytes, intakeParts } = ledgerRules;
 export const shelves = 4_096; // 12 bits of the subject key
+export const intakes = 64; // by its first 6
 const bundleLeaves = 256;
 const rowsPerFlush = 3; // planned, done, and which range was copied
 const keptBytes = 256e6; // the newest frames, which stay in the shard
@@ -71,7 +75,11 @@ export interface Flow {
   /** Bytes that frames add to their leaves. */
   readonly overheadBytes: number;
   readonly flushes: number;
-  readonly shelfCalls: number;
+  /** Of the shard's, and those by which intakes pass lines on. */
+  readonly drainCalls: number;
+  readonly passCalls: number;
+  /** Rows of intakes, written and deleted. */
+  readonly intakeRows: number;
   /** That one look at the waiting rows takes to their shelves. */
   readonly linesAtOnce: number;
   readonly perShard: number; // requests a second
@@ -102,13 +110,27 @@ export function flowOf(kind: RequestKind, { perSecond, shards }: Load, sizes: Si
     overheadBytes,
     flushes: flushesPerSecond / perShard,
     linesAtOnce,
-    shelfCalls: lines === 0 ? 0 : (lines * shelvesMet(linesAtOnce)) / linesAtOnce,
+    ...(lines === 0 ? { drainCalls: 0, passCalls: 0, intakeRows: 0 } : drainOf(lines, linesAtOnce)),
     perShard,
   };
 }
 
-/** How many shelves so many lines of different patients meet. */
-export const shelvesMet = (lines: number): number => shelves * (1 - (1 - 1 / shelves) ** lines);
+/** How many of so many objects so many lines of different patients meet. */
+const met = (objects: number, lines: number): number => objects * (1 - (1 - 1 / objects) ** lines);
+
+/** Lines for few shelves go there; others to the intakes, which pass on the fullest part when they are full. */
+function drainOf(lines: number, atOnce: number): Pick<Flow, "drainCalls" | "passCalls" | "intakeRows"> {
+  const direct = met(shelves, atOnce);
+  if (direct <= shelvesAtOnce) return { drainCalls: (lines * direct) / atOnce, passCalls: 0, intakeRows: 0 };
+  const calls = met(intakes, atOnce);
+  const linesPassed = intakeBytes / intakeParts / measured.intakeBytesPerLine;
+  const shelvesOfPart = shelves / intakes / intakeParts;
+  return {
+    drainCalls: (lines * calls) / atOnce,
+    passCalls: (lines * shelvesOfPart) / linesPassed,
+    intakeRows: (lines * 2 * calls * met(intakeParts, atOnce / calls)) / atOnce,
+  };
+}
 
 /** How often a log's checkpoint is handed to the root log, in seconds. */
 export const handOverSeconds = (shards: number): number =>
@@ -116,7 +138,8 @@ export const handOverSeconds = (shards: number): number =>
 
 export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
   const flow = flowOf(kind, load, sizes);
-  const { leaves, leafBytes, lines, commits, flushes, shelfCalls, perShard } = flow;
+  const { leaves, leafBytes, lines, commits, flushes, drainCalls, passCalls, intakeRows, perShard } = flow;
+  const shelfCalls = drainCalls + passCalls;
   const handOvers = 1 / (perShard * handOverSeconds(load.shards));
   const frames = commits * 2 * measured.rowsPerFrame; // written, and deleted once it is copied
   const lineRows = lines === 0 ? 0 : commits * (measured.rowsPerLinesRow + measured.rowsPerDrainedFrame);
@@ -126,7 +149,7 @@ export function costOf(kind: RequestKind, load: Load, sizes: Sizes): Cost {
   return {
     "object requests": calls * prices.objectRequests,
     "rows: frames": frames * prices.rowsWritten,
-    "rows: accounting lines": (lineRows + lines * measured.rowsPerShelvedLine) * prices.rowsWritten,
+    "rows: accounting lines": (lineRows + intakeRows + lines * measured.rowsPerShelvedLine) * prices.rowsWritten,
     "rows: tiles, flushes": ((2 * leaves) / bundleLeaves + flushes * rowsPerFlush) * prices.rowsWritten,
     duration: gigabyteSeconds * prices.objectDuration,
     "R2 writes and reads":

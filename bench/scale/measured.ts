@@ -11,6 +11,8 @@ export const measured = {
   /** On a shelf. */
   rowsPerShelvedLine: 1,
   storedBytesPerLine: 340,
+  /** In an intake: a line of a leaf that has one. */
+  intakeBytesPerLine: 170,
   /** At the root log: for each hand-over, and for each frame that gathers what was handed over in ten seconds. */
   rowsPerHandOver: 2,
   rowsPerRootFrame: 5,

@@ -104,10 +104,10 @@ const balanceTable = (): Table => [
 ];
 
 const drainTable = (sizes: Sizes): Table => [
-  ["reads each second on one shard", "lines taken at once", "calls of shelves for each line", "lines drained each second"],
+  ["reads each second on one shard", "lines taken at once", "calls for each line", "lines drained each second"],
   ...[50, 100, 200, 300, 400, 1_000].map((perShard) => {
     const { flow, linesPerSecond } = drainAt(perShard, sizes);
-    return row(count(perShard), [count(flow.linesAtOnce), flow.shelfCalls.toFixed(2), count(linesPerSecond)]);
+    return row(count(perShard), [count(flow.linesAtOnce), (flow.drainCalls / flow.lines).toFixed(3), count(linesPerSecond)]);
   }),
 ];
 
@@ -122,6 +122,7 @@ const ceilingTable = (sizes: Sizes): Table => {
     each("R2 writes each second", ({ bucketWritesPerSecond }) => count(bucketWritesPerSecond)),
     each("R2, TB a year", ({ bucketTerabytesPerYear }) => count(bucketTerabytesPerYear)),
     each("lines for each shelf, each second", ({ linesPerShelf }) => small(linesPerShelf)),
+    each("calls of each intake, each second", ({ callsPerIntake }) => small(callsPerIntake)),
     each("calls of each shelf, each second", ({ callsPerShelf }) => small(callsPerShelf)),
     each("days until the shelves are full", ({ shelfDays }) => (shelfDays >= 10 ? count(shelfDays) : small(shelfDays))),
     each("reads of `Revocations` each second", ({ revocationReads }) => count(revocationReads)),

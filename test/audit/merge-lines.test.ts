@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { test } from "vitest";
 import { comparePlaces, type LinePlace, placeText, readPlace, writePlace } from "#audit/line-place";
 import { type LinePart, type LineSource, mergeLines, type RowBudget } from "#audit/merge-lines";

@@ -71,7 +71,7 @@ test("whose accounting it may be is decided without the patient's row", ({ expec
 test("an officer whose policy is about some patients only needs the row, but labels alone take no accounting away", ({ expect }) => {
   const { document } = starter("privacy-office");
   const needsRow = (where: PolicyRule["where"]) => {
-    const policy = compilePolicy({ ...document, rules: document.rules.map((rule) => ({ ...rule, where })) }, "some");
+    const policy = compilePolicy({ ...document, rules: document.rules.map((rule) => Object.assign({}, rule, { where })) }, "some");
     const grant = evaluateAccounting(policy, accessOf("system/*.rs"), { purpose: "HOPERAT", asked: { id: "1" } });
     return grant.ok && grant.value.needsRow;
   };

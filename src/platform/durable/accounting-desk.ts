@@ -28,6 +28,7 @@ const ENTRIES_MAX = 1_000; // of one page
 const SUMS_MAX = 500;
 // Rows that one page may read, of all records of the individual: of more it is given as far as it came.
 const ROWS_MAX = 20_000;
+const CHECKPOINT_MS = 1_050; // one is signed each second at most
 // Beyond every step that a door takes for one request, whose id the record of a look-up has.
 const STEP = 1_000_000;
 // A log that closed this long ago may have lines yet: it takes none any more, and drains within two minutes unless shelves are down.
@@ -46,12 +47,13 @@ export class AccountingDesk implements Disclosures {
   readonly #proofs: LineProofs;
   readonly #rowsMax: number;
 
-  constructor(env: DeskEnv, clock: Clock, rowsMax = ROWS_MAX) {
+  /** @param checkpointMs how long a leaf that no checkpoint reaches is waited for. */
+  constructor(env: DeskEnv, clock: Clock, { rowsMax = ROWS_MAX, checkpointMs = CHECKPOINT_MS } = {}) {
     this.#rowsMax = rowsMax;
     this.#env = env;
     this.#config = readLedgerConfig(env);
     this.#clock = clock;
-    this.#proofs = new LineProofs(env.LEDGER_SHARD);
+    this.#proofs = new LineProofs(env.LEDGER_SHARD, checkpointMs);
   }
 
   /**

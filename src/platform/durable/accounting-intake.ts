@@ -9,16 +9,20 @@ import { putLines } from "./put-lines.ts";
 
 type IntakeEnv = LedgerEnv & { readonly ACCOUNTING_SHELF: DurableObjectNamespace<AccountingShelf> };
 
-// Lines are passed on when so many bytes wait: about 3,000 lines, 50 for each shelf. Until then a look-up opens all of them.
-const WAITING_BYTES = 2_097_152;
+// When so many bytes wait, about 15,000 lines, those of the fullest part are passed on: some 250 for each of its eight shelves. So made-up
+// patients start no shelf before there are a million lines in all intakes, and then eight of an intake at once. A look-up opens one part.
+const WAITING_BYTES = 8_388_608;
+const PARTS = 8;
 const BYTES_AT_ONCE = 2_097_152; // held in memory
 const SOON_MS = 1_000;
 const RETRY_MS = 30_000;
 const LATE_MS = 30 * 86_400_000; // few lines wait no longer: what a shelf lets go of after six years must not be here still
+const LATE_STEP_MS = 1_350_000; // within a day, and no two intakes at once: a flood filled all of them at one moment
 const shelfDigits = 3;
 
 const schema = `
-  CREATE TABLE IF NOT EXISTS batches (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS batches (part INTEGER NOT NULL, id INTEGER NOT NULL, bytes INTEGER NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL,
+    PRIMARY KEY (part, id)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS contradicted (log TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `;
 
@@ -49,35 +53,50 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     sql.exec(schema);
     if (sql.exec("SELECT 1 FROM contradicted WHERE log = ?", first.log).toArray().length > 0) return "other";
     this.#insert(lines);
-    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : LATE_MS);
+    await this.#arm(this.#waitingBytes() >= WAITING_BYTES ? SOON_MS : this.#lateMs);
     return "kept";
   }
 
   /** Takes copies of all lines of some shelves there, before these are read. Throws when that fails. */
   async shelve(shelves: readonly string[]): Promise<void> {
-    for (let batches = this.#batchesAfter(0); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0)) {
-      const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
-      if (left.length > 0) throw new Error("ledger: the lines are not on their shelves");
+    for (const part of new Set(shelves.map(partOf))) {
+      for (const batches of this.#batchesOf(part, this.#lastId())) {
+        const { left } = await this.#pass(batches, (shelf) => shelves.includes(shelf));
+        if (left.length > 0) throw new Error("ledger: the lines are not on their shelves");
+      }
     }
   }
 
-  /** Passes lines on. Lines of a shelf that does not answer, or has another line in the place of one, wait on, and hold up no other shelf's. */
+  /**
+   * Passes on the lines of the fullest part, or of the next one where a shelf of it does not answer; of all parts when the alarm came for
+   * their age alone. Lines of a shelf that does not answer, or has another line in the place of one, wait on and hold up no other shelf's.
+   */
   override async alarm(): Promise<void> {
-    const last = this.#lastId(); // of those that are here: none that comes meanwhile
+    const isFull = this.#waitingBytes() >= WAITING_BYTES;
     let isBehind = false;
-    for (let batches = this.#batchesAfter(0, last); batches.length > 0; batches = this.#batchesAfter(batches.at(-1)?.id ?? 0, last)) {
+    for (const part of this.#partsByBytes()) {
+      const isPassed = await this.#passPart(part);
+      isBehind ||= !isPassed;
+      if (isPassed && isFull) break;
+    }
+    this.#next = undefined;
+    if (this.#waitingBytes() >= WAITING_BYTES) await this.#arm(isBehind ? RETRY_MS : SOON_MS);
+    else if (this.#lastId() > 0) await this.#arm(this.#lateMs);
+  }
+
+  /** Whether each of its lines is on its shelf, of those that are here now. */
+  async #passPart(part: number): Promise<boolean> {
+    let isPassed = true;
+    for (const batches of this.#batchesOf(part, this.#lastId())) {
       const { left, contradicted } = await this.#pass(batches, () => true);
-      isBehind ||= left.length > 0;
-      const done = batches.map(({ id }) => id);
+      isPassed &&= left.length === 0;
       this.ctx.storage.transactionSync(() => {
         for (const log of contradicted) this.ctx.storage.sql.exec("INSERT OR IGNORE INTO contradicted VALUES (?)", log);
         for (const [, some] of Map.groupBy(left, ({ log }) => log)) this.#insert(some);
-        for (const id of done) this.ctx.storage.sql.exec("DELETE FROM batches WHERE id = ?", id);
+        for (const { id } of batches) this.ctx.storage.sql.exec("DELETE FROM batches WHERE part = ? AND id = ?", part, id);
       });
     }
-    const isFull = this.#waitingBytes() >= WAITING_BYTES;
-    this.#next = undefined;
-    if (isBehind || isFull || this.#lastId() > 0) await this.#arm(isBehind ? RETRY_MS : isFull ? SOON_MS : LATE_MS);
+    return isPassed;
   }
 
   /** `left`: lines that their shelves did not keep. `contradicted`: logs of lines in whose places others are. */
@@ -106,6 +125,10 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
     return { left, contradicted };
   }
 
+  get #lateMs(): number {
+    return LATE_MS + Number.parseInt(this.ctx.id.name ?? "0", 16) * LATE_STEP_MS;
+  }
+
   /** Has the alarm come after so long, or before. */
   async #arm(milliseconds: number): Promise<void> {
     const at = Date.now() + milliseconds;
@@ -117,26 +140,49 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 
   #insert(lines: readonly ShelvedLine[]): void {
     const id = this.#lastId() + 1;
-    const plaintext = toCbor(
-      lines.map(({ log, index, line, lines: count, content, salt, path }) => [log, index, line, count, content, salt, path]),
-    );
-    const { salt, box } = sealRow(this.#accountingKey, ["intake", id], plaintext);
-    this.ctx.storage.sql.exec("INSERT INTO batches VALUES (?, ?, ?, ?)", id, box.length, salt, box);
+    for (const [part, own] of Map.groupBy(lines, ({ subject }) => partOf(shelfOf(subject)))) {
+      const rows = own.map(({ log, index, line, lines: count, content, salt, path }) => [log, index, line, count, content, salt, path]);
+      const { salt, box } = sealRow(this.#accountingKey, ["intake", part, id], toCbor(rows));
+      this.ctx.storage.sql.exec("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", part, id, box.length, salt, box);
+    }
   }
 
-  /** The batches after one, as many as are held in memory at once; at least one if there are any. */
-  #batchesAfter(id: number, last = Number.MAX_SAFE_INTEGER): readonly Batch[] {
+  /** The batches of a part up to one, as many at once as are held in memory. */
+  *#batchesOf(part: number, last: number): Generator<readonly Batch[]> {
+    for (let id = 0; this.#exists();) {
+      const batches = this.#batchesAfter(part, id, last);
+      if (batches.length === 0) return;
+      id = batches.at(-1)?.id ?? last;
+      yield batches;
+    }
+  }
+
+  #batchesAfter(part: number, id: number, last: number): readonly Batch[] {
     const batches: Batch[] = [];
-    if (!this.#exists()) return batches;
-    const query = "SELECT id, bytes, salt, box FROM batches WHERE id > ? AND id <= ? ORDER BY id";
+    const query = "SELECT id, bytes, salt, box FROM batches WHERE part = ? AND id > ? AND id <= ? ORDER BY id";
     let bytes = 0;
-    for (const row of this.ctx.storage.sql.exec<{ id: number; bytes: number; salt: ArrayBuffer; box: ArrayBuffer }>(query, id, last)) {
+    for (const row of this.ctx.storage.sql.exec<{ id: number; bytes: number; salt: ArrayBuffer; box: ArrayBuffer }>(
+      query,
+      part,
+      id,
+      last,
+    )) {
       bytes += row.bytes;
       if (batches.length > 0 && bytes > BYTES_AT_ONCE) break;
       const sealed = { salt: new Uint8Array(row.salt), box: new Uint8Array(row.box) };
-      batches.push({ id: row.id, lines: readBatch(openRow(this.#accountingKey, ["intake", row.id], sealed)) });
+      batches.push({ id: row.id, lines: readBatch(openRow(this.#accountingKey, ["intake", part, row.id], sealed)) });
     }
     return batches;
+  }
+
+  /** The parts that have lines, the fullest first. */
+  #partsByBytes(): readonly number[] {
+    if (!this.#exists()) return [];
+    const query = "SELECT part FROM batches GROUP BY part ORDER BY sum(bytes) DESC";
+    return this.ctx.storage.sql
+      .exec<{ part: number }>(query)
+      .toArray()
+      .map(({ part }) => part);
   }
 
   #waitingBytes(): number {
@@ -158,17 +204,24 @@ export class AccountingIntake extends DurableObject<IntakeEnv> {
 /** The intake of a shelf: the first six bits of its prefix, in hex. */
 export const intakeOf = (shelf: string): string => (Number.parseInt(shelf.slice(0, 2), 16) >> 2).toString(16).padStart(2, "0");
 
+/** The eighth of an intake that a shelf is in: by the next three bits of its prefix. */
+const partOf = (shelf: string): number => (Number.parseInt(shelf, 16) >> 3) % PARTS;
+
 function readBatch(plaintext: Uint8Array): readonly ShelvedLine[] {
   const rows: unknown = fromCbor(plaintext);
   if (!Array.isArray(rows)) throw notABatch();
   return rows.map((row: unknown) => {
-    const [log, index, line, lines, content, salt, path] = Array.isArray(row) ? (row as unknown[]) : []; // checked below
-    const subject = content instanceof Uint8Array ? subjectOf(content) : undefined;
+    const [log, index, line, lines, ...bytes] = Array.isArray(row) ? (row as unknown[]) : []; // checked below
+    const [content, salt, path] = [copied(bytes[0]), copied(bytes[1]), Array.isArray(bytes[2]) ? bytes[2].map(copied) : undefined];
+    const subject = content && subjectOf(content);
     const isLine = typeof log === "string" && typeof index === "number" && typeof line === "number" && typeof lines === "number";
-    if (!isLine || subject === undefined || !(content instanceof Uint8Array) || !(salt instanceof Uint8Array)) throw notABatch();
-    if (!Array.isArray(path) || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array)) throw notABatch();
+    if (!isLine || content === undefined || subject === undefined || salt === undefined) throw notABatch();
+    if (path?.every((hash): hash is Uint8Array => hash !== undefined) !== true) throw notABatch();
     return { subject, log, index, line, lines, content, salt, path };
   });
 }
+
+/** A call sends all the bytes that its bytes are a view of: those of the whole batch. */
+const copied = (value: unknown): Uint8Array | undefined => (value instanceof Uint8Array ? value.slice() : undefined);
 
 const notABatch = (): Error => new Error("accounting: a batch of an intake does not read back");

@@ -121,7 +121,10 @@ export class LedgerDrain {
   }
 
   /** The lines of rows, by shelf. */
-  async #linesOf(rows: readonly LineRow[], isMeant = (_: string) => true): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
+  async #linesOf(
+    rows: readonly LineRow[],
+    isMeant: (shelf: string) => boolean = () => true,
+  ): Promise<ReadonlyMap<string, readonly ShelvedLine[]>> {
     const byShelf = new Map<string, ShelvedLine[]>();
     let lines = 0;
     for (const row of rows) {
@@ -154,10 +157,11 @@ export class LedgerDrain {
       nodes.set(key, node);
       return node;
     };
-    for (const [line, content] of contents.entries()) {
-      const subject = subjects[line] ?? notALine();
-      const shelf = shelfOf(subject);
+    for (const [line, view] of contents.entries()) {
+      const shelf = shelfOf(subjects[line] ?? notALine());
       if (!isMeant(shelf)) continue;
+      const content = view.slice(); // a call sends all the bytes that its bytes are a view of: those of the whole row
+      const subject = subjectOf(content) ?? notALine();
       const path = inclusionProof(line, contents.length, hashAt);
       yield [shelf, { subject, log: this.#log, index, line, lines: contents.length, content, salt: salts[line] ?? new Uint8Array(), path }];
     }
@@ -174,7 +178,7 @@ async function put(
   const ends = new Map(left.map(([name]) => [name, new Set<"kept" | "other" | "failed">()]));
   const calls = await putLines(left, keeperOf, (name, _, ended) => ends.get(name)?.add(ended));
   for (const [name, ended] of ends) if (ended.size === 1 && ended.has("kept")) kept.add(name);
-  const all = new Set([...ends.values()].flatMap((ended) => [...ended]));
+  const all = new Set([...ends.values()].flatMap((ended) => Array.from(ended)));
   return { calls, ended: all.has("other") ? "other" : all.has("failed") ? "failed" : "kept" };
 }
 

@@ -6,7 +6,6 @@ import type { LedgerShard } from "./ledger-shard.ts";
 export type UnprovenLine = Omit<FoundLine, "proven" | "heldUntil" | "sum">;
 type Proven = NonNullable<FoundLine["proven"]>;
 
-const CHECKPOINT_MS = 1_050; // one is signed each second at most
 const LINES_AT_ONCE = 64; // of one call: a leaf may be 64 KiB
 // Of a page: as text in base64, twice, it is less than twice as much, and an answer holds 8 MiB.
 const BYTES_MAX = 3_145_728;
@@ -14,9 +13,11 @@ const BYTES_MAX = 3_145_728;
 /** Proves lines by what anyone could fetch of their logs: the leaves, and a tlog-proof of each. */
 export class LineProofs {
   readonly #shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">;
+  readonly #checkpointMs: number;
 
-  constructor(shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">) {
+  constructor(shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">, checkpointMs: number) {
     this.#shards = shards;
+    this.#checkpointMs = checkpointMs;
   }
 
   /**
@@ -33,7 +34,7 @@ export class LineProofs {
       await this.#addProofs(proofs, some);
       const late = some.filter(({ log, index }) => !proofs.has(`${log}/${index}`));
       if (late.length > 0) {
-        if (!waited) await scheduler.wait(CHECKPOINT_MS);
+        if (!waited) await scheduler.wait(this.#checkpointMs);
         waited = true;
         await this.#addProofs(proofs, late);
       }

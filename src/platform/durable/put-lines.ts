@@ -1,4 +1,5 @@
 import type { ShelvedLine } from "./accounting-shelf.ts";
+import { inTurns } from "./in-turns.ts";
 import { within } from "./within.ts";
 
 /** Takes lines and keeps all or none. "other": another line is in the place of one of them. */
@@ -6,7 +7,6 @@ export interface LineKeeper {
   put(lines: readonly ShelvedLine[]): Promise<"kept" | "other">;
 }
 
-const CALLS_AT_ONCE = 6; // connections that a Worker may have open at a time
 const LINES_A_CALL = 500;
 const BYTES_A_CALL = 1_048_576; // sealed they are one row of an intake, and the row limit is 2 MB
 const PATIENCE_MS = 10_000;
@@ -23,13 +23,11 @@ export async function putLines(
 ): Promise<number> {
   const calls = [...places].flatMap(([name, lines]) => chunks(lines).map((chunk) => ({ name, chunk })));
   let failures = 0;
-  for (let at = 0; at < calls.length; at += CALLS_AT_ONCE) {
-    const some = calls.slice(at, at + CALLS_AT_ONCE);
-    const isAsked = failures < FAILURES_MAX;
-    const ends = await Promise.all(some.map(({ name, chunk }) => (isAsked ? tried(keeperOf(name), chunk) : "failed")));
-    for (const [i, { name, chunk }] of some.entries()) told(name, chunk, ends[i] ?? "failed");
-    failures += ends.filter((ended) => ended === "failed").length;
-  }
+  await inTurns(calls, async ({ name, chunk }) => {
+    const ended = failures < FAILURES_MAX ? await tried(keeperOf(name), chunk) : "failed";
+    if (ended === "failed") failures += 1;
+    told(name, chunk, ended);
+  });
   return calls.length;
 }
 

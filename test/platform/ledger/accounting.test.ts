@@ -1,5 +1,5 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { test } from "vitest";
+import { test, vi } from "vitest";
 import { accountingLines, readLine, subjectKey } from "#audit/accounting";
 import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
 import type { LinesAsked, LinesPage } from "#audit/disclosures";
@@ -11,6 +11,8 @@ import { type AccountingShelf, shelfOf } from "#platform/durable/accounting-shel
 import { LedgerDrain } from "#platform/durable/ledger-drain";
 import { startWith } from "./bucket.ts";
 import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, shard, verifierOf } from "./worker.ts";
+
+vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time
 
 const clock = () => instant(Date.now());
 const desk = new AccountingDesk(ledger, clock);
@@ -190,10 +192,11 @@ test("lines that are held back neither cut an individual's page short nor count 
   await shelfFor(patient).put(Array.from({ length: 90 }, (_, index) => line(index, index % 3 === 0 ? "agency" : "telehealth")));
   const at = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
   const hold = { id: "h1", recipient: "agency", from: at(-1), to: at(29), statement: "An inquiry would be impeded.", oral: false };
+  const quick = new AccountingDesk(ledger, clock, { checkpointMs: 0 }); // these lines are in no log
   const pages = async (patients: readonly string[]) => {
     const sizes: number[] = [];
     for (let after, first = true; first || after !== undefined; first = false) {
-      const page: LinesPage = await desk.linesOf(asking(patient, { toldTo: "individual", patients, count: 20, after }));
+      const page: LinesPage = await quick.linesOf(asking(patient, { toldTo: "individual", patients, count: 20, after }));
       expect(page.lines.every(({ heldUntil }) => heldUntil === undefined)).toBe(true);
       sizes.push(page.lines.length);
       after = page.next;

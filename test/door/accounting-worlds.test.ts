@@ -1,0 +1,82 @@
+import type { Resource } from "@medplum/fhirtypes";
+import { afterAll, beforeAll, test } from "vitest";
+import { askersUnder, type Askers } from "../support/askers.ts";
+import { starterPolicy } from "../support/outside.ts";
+import { beyond, TwoWorlds, type Asking, type Comparison, type Question, type Seen } from "../support/two-worlds.ts";
+
+// Whether a patient is there is nothing that an accounting tells: not by its lines, its words, its links, nor by what goes on record for it.
+
+let worlds: TwoWorlds;
+let askers: Askers;
+beforeAll(async () => {
+  askers = await askersUnder(starterPolicy("patrqt").body);
+  worlds = await TwoWorlds.open({ registry: askers.registry });
+}, 60_000);
+afterAll(() => worlds.close());
+
+const own = "ann"; // of the individual's tokens
+const restricted = { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] };
+const address = [{ use: "home" as const, state: "MA", country: "US" }];
+const replaces = (id: string) => [{ type: "replaces" as const, other: { reference: `Patient/${id}` } }];
+const immunization = (id: string): Resource => ({
+  resourceType: "Immunization",
+  id,
+  status: "completed",
+  vaccineCode: { text: id },
+  patient: { reference: `Patient/${own}` },
+  occurrenceDateTime: "2026-01-01",
+});
+const rows = Array.from({ length: 5 }, (_, i) => immunization(`i${i}`));
+const disclosed = rows.map(({ id }): Asking => ({ by: "public-health", path: `Immunization/${id}` }));
+const accounting = `Patient/${own}/$disclosures?all=true&_count=4`;
+const nextPage = (by: Question["by"]) => (before: readonly Seen[]) => {
+  const { link } = JSON.parse(before.at(-1)?.body.toString("utf8") ?? "") as { link: { relation: string; url: string }[] };
+  return { by, path: link.find(({ relation }) => relation === "next")?.url ?? "no next page" };
+};
+/**
+ * What the worlds differ in. Two ledgers have salts and keys of their own, so proofs count by their length; and a record, which is sealed, says
+ * where a patient lives.
+ */
+function told({ one, other, differences }: Comparison) {
+  const text = ({ body }: Seen) =>
+    body.toString("utf8").replaceAll(/(?<="valueBase64Binary":"|_page=|,)[\w+/=-]{100,}/gu, ({ length }) => `(${length} characters)`);
+  const bodies = one.flatMap((seen, i) => (other[i] !== undefined && text(seen) === text(other[i]) ? [] : [i]));
+  return [...bodies, ...beyond(differences, { body: /./u, records: /^\/\d+\/event\/patients\/0\/state$/u })];
+}
+
+test("a labelled patient, with links and an address, and one who was deleted have the same accounting, line by line and leaf by leaf", async ({
+  expect,
+}) => {
+  const ben: Resource = { resourceType: "Patient", id: "ben", link: replaces(own), address };
+  const labelled: Resource = { resourceType: "Patient", id: own, meta: restricted, link: replaces("ben"), address };
+  const by = await askers.by("patient");
+  const asked: readonly Asking[] = [
+    ...disclosed,
+    { by: "privacy-officer", path: accounting },
+    nextPage("privacy-officer"),
+    { by: "privacy-officer", path: `Patient/${own}/$disclosures?summed=true&_format=text/csv` },
+    { by, path: accounting },
+    nextPage(by),
+    { by, path: "Patient/ben/$disclosures" },
+  ];
+  const compared = await worlds.compare({ origin: [...rows, labelled, ben] }, { origin: rows }, asked);
+  const { one } = compared;
+  expect(told(compared)).toEqual([]);
+  expect(one.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 404]);
+  expect(one[5]?.body.toString("utf8").match(/"recorded"/gu)).toHaveLength(4);
+});
+
+test("whether a record that does not link back is there, is labelled or is not shows in no accounting of the individual's", async ({
+  expect,
+}) => {
+  const amara: Resource = { resourceType: "Patient", id: own, link: replaces("ben") };
+  const by = await askers.by("patient");
+  const individual: readonly Asking[] = [...disclosed, { by, path: accounting }, nextPage(by)];
+  const without = { origin: [...rows, amara] };
+  for (const ben of [
+    { resourceType: "Patient", id: "ben" } satisfies Resource,
+    { resourceType: "Patient", id: "ben", meta: restricted } satisfies Resource,
+  ]) {
+    expect(told(await worlds.compare({ origin: [...rows, amara, ben] }, without, individual))).toEqual([]);
+  }
+});
