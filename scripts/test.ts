@@ -32,15 +32,15 @@ function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
 const named = process.argv.slice(2);
 if (named.length > 0) process.exitCode = (await vitest(named, true)).code;
 else {
-  const runs = groups[lane].map(async (projects, index) => {
-    const isShown = index === groups[lane].length - 1; // the last group's output is shown as it comes, the others' at the end
-    const run = await vitest(
-      projects.flatMap((project) => ["--project", project]),
-      isShown,
-    );
-    return { ...run, isShown };
-  });
-  const ended = await Promise.all(runs);
-  for (const { isShown, output } of ended) if (!isShown) process.stdout.write(output);
+  const ended = await Promise.all(
+    groups[lane].map((projects, index) => {
+      const isShown = index === groups[lane].length - 1; // the last group's output is shown as it comes, the others' at the end
+      return vitest(
+        projects.flatMap((project) => ["--project", project]),
+        isShown,
+      );
+    }),
+  );
+  for (const { output } of ended) process.stdout.write(output); // nothing of a run that was shown
   process.exitCode = Math.max(...ended.map(({ code }) => code));
 }

@@ -3,11 +3,11 @@ import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
 import { appendOf, type AppendName } from "../../bench/ledger/events.ts";
 import { openLedger } from "../support/auditor.ts";
-import { sharedTestStack, type TestStack } from "../support/stack.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
 
 let phylax: TestStack;
 beforeAll(async () => {
-  phylax = await sharedTestStack();
+  phylax = await startTestStack();
 }, 60_000);
 afterAll(() => phylax.close());
 

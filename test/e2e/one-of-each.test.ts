@@ -314,7 +314,7 @@ test("faults of writes: an origin that hangs up is 504, and the record says that
     body,
   });
   expect(reply.status).toBe(504);
-  expect(await kinds(reply)).toEqual(["intent", "write"]);
+  expect(await kinds(reply), "that there is such a row is disclosed").toEqual(["intent", "write", "disclosure"]);
 });
 
 test("paging: from page to page to the end, by sealed links alone", async ({ expect }) => {
