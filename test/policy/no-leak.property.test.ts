@@ -19,6 +19,7 @@ import { carelessOrigin, realOrigin, type SmallOrigin } from "./small-origin.ts"
 import { canariesIn, patients, policyOf, requestOf, scopesOf, Tape, worldOf, type Kept } from "./small-world.ts";
 import { twinOf } from "./twin-world.ts";
 import { Knowable, type Asker } from "./what-may-be-known.ts";
+import { inLane } from "../support/lane.ts";
 
 // Random policies, scopes and questions over a small world whose every element holds a value that is nowhere else.
 
@@ -110,7 +111,7 @@ const scenes = fc.array(fc.nat({ max: 10_000 }), { minLength: 400, maxLength: 40
   const [document, request] = [policyOf(tape), requestOf(tape, world)];
   return { document, asker, request, world, tape, [fc.toStringMethod]: () => JSON.stringify({ document, asker, request }) };
 });
-const runs = { numRuns: 1_000 };
+const runs = { numRuns: inLane({ fast: 300, slow: 1_000, long: 1_000 }) };
 
 /** A search, and an operation, shows rows by the rules to search, and brings others along by those to read. */
 const interactionsOf = (request: string) => (/^[A-Z]\w+\?|\$/u.test(request) ? (["read", "search"] as const) : (["read"] as const));
