@@ -1,7 +1,7 @@
 // Runs the tests of the lane that PHYLAX_LANE names, the fast lane without it. Arguments go to vitest: with them
 // one vitest runs what they name. `npm test -- test/fhir/search.test.ts` runs one file.
 import { spawn } from "node:child_process";
-import { lane } from "../test/support/lane.ts";
+import { inLane, lane } from "../test/support/lane.ts";
 
 interface Run {
   readonly code: number;
@@ -19,11 +19,19 @@ const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
   long: [["slow", "fuzz", "ledger", "door"]],
 };
 
+// Three times as long as a lane lasts: a process that waits for what never comes must not hold CI up.
+const minutesMax = inLane({ fast: 20, slow: 45, long: 300 });
+
 function vitest(args: readonly string[], isShown: boolean): Promise<Run> {
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
     stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal)); // and wait for the child
+  const watch = setTimeout(() => {
+    console.error(`vitest run ${args.join(" ")} did not end within ${minutesMax} minutes: it is stopped`);
+    child.kill("SIGKILL");
+  }, minutesMax * 60_000);
+  watch.unref();
   const output: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => output.push(part));
   return new Promise((done) => child.on("close", (code) => done({ code: code ?? 1, output: Buffer.concat(output) })));
