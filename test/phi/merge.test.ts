@@ -8,7 +8,6 @@ import { asRead, bases, isRefused, look, merge, viewOf, type Look } from "./merg
 import { edited, otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";
-import { inLane } from "../support/lane.ts";
 
 /** A resource as somebody sees it, and the canaries in it that are values: an element's id goes with the element. */
 function seenOf(original: JsonObject, roll: Roll): { readonly seen: Look; readonly marks: readonly string[] } | undefined {
@@ -42,7 +41,7 @@ test("writing back exactly what was read leaves the stored resource as it is, wh
       const seen = look(resource, randomView(resource, roll));
       if (seen !== undefined) expect(sameText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(sameText(resource)); // an object, as it was
     }),
-    { numRuns: inLane({ fast: 500, slow: 1_500, long: 1_500 }) },
+    { numRuns: 1_500 },
   );
 });
 
@@ -70,7 +69,7 @@ test("no body changes what is hidden, and what it says is what is stored: genera
       const seen = seenOf(randomResource(type, roll), roll);
       if (seen !== undefined) outcomes[keepsWhatIsHidden(expect, seen, roll) ? "written" : "refused"] += 1;
     }),
-    { numRuns: inLane({ fast: 1_000, slow: 3_000, long: 3_000 }) },
+    { numRuns: 3_000 },
   );
   expect(outcomes.written).toBeGreaterThan(500);
   expect(outcomes.refused).toBeGreaterThan(100);
@@ -104,7 +103,7 @@ test("whether a body is refused, and why, does not depend on what is hidden", ({
         verdict(seen),
       );
     }),
-    { numRuns: inLane({ fast: 300, slow: 1_000, long: 1_000 }) },
+    { numRuns: 1_000 },
   );
   expect(others).toBeGreaterThan(200);
 });

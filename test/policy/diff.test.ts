@@ -12,7 +12,6 @@ import { evaluate } from "#policy/evaluate";
 import { evaluateWrite } from "#policy/evaluate-write";
 import type { PolicyDocument, PolicyRule, RowCondition } from "#policy/schema";
 import { origin, policy, rule } from "./granting.ts";
-import { inLane } from "../support/lane.ts";
 
 const category = (code: string) => `urn:category|${code}`;
 const label = (code: string) => `http://terminology.hl7.org/CodeSystem/v3-ObservationValue|${code}`; // says nothing about sensitivity
@@ -300,7 +299,7 @@ test("two policies differ in nothing exactly when the engine decides the same by
       if (same) alike += 1;
       expect(differences.length === 0, JSON.stringify(differences.slice(0, 3))).toBe(same);
     }),
-    { numRuns: inLane({ fast: 25, slow: 80, long: 80 }) },
+    { numRuns: 80 },
   );
   expect(alike).toBeGreaterThan(10);
 }, 60_000);
