@@ -28,7 +28,7 @@ export default defineConfig({
           exclude: [inWorkerd, "test/door/**", "test/e2e/**", "test/slow/**"],
           isolate: false, // a process for each file would take twice the processor time: loading modules
           // Some start a process (the linter, the command): five seconds is too little on a busy machine.
-          testTimeout: 30_000,
+          testTimeout: 90_000,
         },
       },
       {
@@ -39,7 +39,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/e2e/global-setup.ts"],
           isolate: false,
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           hookTimeout: 60_000,
         },
       },
@@ -50,7 +50,7 @@ export default defineConfig({
           include: ["test/slow/**/*.test.ts", "test/e2e/export.test.ts"], // the latter with the period that is deployed
           globalSetup: ["test/e2e/global-setup.ts"],
           fileParallelism: false,
-          testTimeout: 30_000,
+          testTimeout: 90_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },

@@ -20,7 +20,7 @@ export default defineProject({
     maxWorkers: 2, // as vitest.config.ts beside package.json has it: projects that run together agree on it
     include: ["**/*.test.ts"],
     setupFiles: [inProcess("scheduler.ts")],
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 60_000,
   },
 });
