@@ -9,12 +9,12 @@ interface Run {
 }
 
 /**
- * The projects of each lane, in groups that run side by side. Tests of the fast lane that are end to end wait more than they work; those in
- * workerd run one file after another; so the three groups share the processors well. The slow lane kills processes and measures times: its
+ * The projects of each lane, in groups that run side by side. Tests of the fast lane that are end to end wait more than they work; those of
+ * the ledger run one file after another; so the three groups share the processors well. The slow lane kills processes and measures times: its
  * files run alone, one after another.
  */
 const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
-  fast: [["pure", "door"], ["control", "guard", "jose", "ledger"], ["e2e"]],
+  fast: [["pure", "door"], ["guard", "ledger"], ["e2e", "control", "jose"]],
   slow: [["slow", "fuzz", "ledger"]],
   long: [["slow", "fuzz", "ledger", "door"]],
 };

@@ -3,6 +3,7 @@ import { test, type ExpectStatic } from "vitest";
 import { isObject, textAt, type JsonObject } from "#fhir/json";
 import { sameText } from "#fhir/same";
 import { mergeBody } from "#phi/merge-body";
+import { inLane } from "../support/lane.ts";
 import { brand } from "./branding.ts";
 import { asRead, bases, isRefused, look, merge, viewOf, type Look } from "./merging.ts";
 import { edited, otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";
@@ -41,7 +42,7 @@ test("writing back exactly what was read leaves the stored resource as it is, wh
       const seen = look(resource, randomView(resource, roll));
       if (seen !== undefined) expect(sameText(merge(seen, asRead(seen.shown) as JsonObject) as JsonObject)).toBe(sameText(resource)); // an object, as it was
     }),
-    { numRuns: 1_500 },
+    { numRuns: inLane({ fast: 750, slow: 1_500, long: 1_500 }) },
   );
 });
 
@@ -69,7 +70,7 @@ test("no body changes what is hidden, and what it says is what is stored: genera
       const seen = seenOf(randomResource(type, roll), roll);
       if (seen !== undefined) outcomes[keepsWhatIsHidden(expect, seen, roll) ? "written" : "refused"] += 1;
     }),
-    { numRuns: 3_000 },
+    { numRuns: inLane({ fast: 1_000, slow: 3_000, long: 3_000 }) },
   );
   expect(outcomes.written).toBeGreaterThan(500);
   expect(outcomes.refused).toBeGreaterThan(100);
