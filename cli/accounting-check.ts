@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { AccountingLine } from "#audit/accounting";
-import { checkLine, type LineProblem, type LineProof, readProof, sameSubject } from "#audit/accounting-proof";
+import type { AccountingLine } from "#audit/accounting/line";
+import { checkLine, type LineProblem, type LineProof, readProof, sameSubject } from "#audit/accounting/proof";
 import { err, type Result } from "#kernel/result";
-import type { Checkpoint } from "#ledger/checkpoint";
-import type { Verifier } from "#ledger/signed-note";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
-import { countsText } from "#gateway/accounting-told";
+import { countsText } from "#audit/accounting/page";
 import { accountingShown, type ShownLine } from "./accounting-lines.ts";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";

@@ -1,4 +1,4 @@
-import { nextPage, sumsSentence } from "#gateway/accounting-told";
+import { nextPage, sumsSentence } from "#audit/accounting/page";
 import { Misuse } from "./ledger-keys.ts";
 
 /** A line as an accounting shows it, whichever of its three forms that has; the proof, in base64, is no part of what it shows. */

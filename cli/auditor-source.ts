@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { JWK } from "jose";
 import type { LogReader } from "#ledger/ports";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { folderLog } from "./folder-log.ts";
 import { httpLog } from "./http-log.ts";
 import { ownKeys } from "./ledger-folder.ts";

@@ -1,12 +1,12 @@
 import { err, ok, type Result } from "#kernel/result";
-import { fromUtf8, sameBytes } from "#ledger/bytes";
-import { type Frame, frameHash, parseFrame } from "#ledger/frame";
-import { inclusionNote } from "#ledger/inclusion-note";
-import { type HashAt, inclusionProof } from "#ledger/merkle";
-import type { Checkpoint } from "#ledger/checkpoint";
+import { fromUtf8, sameBytes } from "#ledger/bytes/bytes";
+import { type Frame, frameHash, parseFrame } from "#ledger/leaf/frame";
+import { inclusionNote } from "#ledger/tlog/inclusion-note";
+import { type HashAt, inclusionProof } from "#ledger/tlog/merkle";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
 import type { LogReader } from "#ledger/ports";
-import type { Verifier } from "#ledger/signed-note";
-import { hashAtTiles, splitHashes } from "#ledger/tile";
+import type { Verifier } from "#ledger/tlog/signed-note";
+import { hashAtTiles, splitHashes } from "#ledger/tlog/tile";
 import { type Finding, verifyLog } from "#ledger/verify";
 import { logOf } from "./ledger-keys.ts";
 

@@ -3,10 +3,10 @@ import { open, readdir } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { readAddress } from "#ledger/address";
 import { belongs } from "#ledger/belongs";
-import { FRAME_BYTES_MAX } from "#ledger/frame";
+import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
 import type { Reach } from "#ledger/flush";
 import type { LogReader } from "#ledger/ports";
-import { tilePath } from "#ledger/tile";
+import { tilePath } from "#ledger/tlog/tile";
 
 /** One log in a folder, each object a file at its public path. A file that is not there is undefined; one that cannot be an object throws. */
 export function folderLog(folder: string): LogReader {

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
-import { FRAME_BYTES_MAX } from "#ledger/frame";
+import { FRAME_BYTES_MAX } from "#ledger/leaf/frame";
 import type { LogReader } from "#ledger/ports";
-import { tilePath } from "#ledger/tile";
+import { tilePath } from "#ledger/tlog/tile";
 
 const PATIENCE_MS = 30_000;
 const WAIT_SECONDS_MAX = 120;

@@ -1,13 +1,13 @@
 import type { JWK } from "jose";
-import { accountingLines, isAccountable } from "#audit/accounting";
+import { accountingLines, isAccountable } from "#audit/accounting/line";
 import { type AuditRecord, decodeRecord } from "#audit/record";
 import { err, ok, type Result } from "#kernel/result";
-import { sameBytes } from "#ledger/bytes";
-import { readKeyEpoch } from "#ledger/clear-body";
-import { type Leaf, leafKinds } from "#ledger/leaf";
-import { linesRoot } from "#ledger/lines";
-import { isCommittedKey, openLeaf } from "#ledger/seal";
-import { type AuditorSecrets, unwrapForAuditor } from "#platform/durable/ledger-key-wrap";
+import { sameBytes } from "#ledger/bytes/bytes";
+import { readKeyEpoch } from "#ledger/leaf/clear-body";
+import { type Leaf, leafKinds } from "#ledger/leaf/leaf";
+import { linesRoot } from "#ledger/leaf/lines";
+import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
+import { type AuditorSecrets, unwrapForAuditor } from "#platform/ledger/object/log/key-wrap";
 
 /** Why a sealed leaf says nothing to the reader. All but the first mean that whoever wrote the log did not keep to its format. */
 export type Unopened =

@@ -1,7 +1,7 @@
 import { mkdir, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { auditEventsOf } from "#audit/balp";
+import { auditEventsOf } from "#audit/balp/audit-event";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";

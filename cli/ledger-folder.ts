@@ -1,9 +1,9 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fromUtf8 } from "#ledger/bytes";
+import { fromUtf8 } from "#ledger/bytes/bytes";
 import { parseLogName } from "#ledger/log-name";
 import { siblingOf } from "#ledger/root-log";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, type Finding, verifyLog, type Verified } from "#ledger/verify";
 import { folderLog, readObject, strayObjects } from "./folder-log.ts";
 import { keyText, logOf, parseLogKey } from "./ledger-keys.ts";

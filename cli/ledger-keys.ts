@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseWitnessKey } from "#ledger/cosignature";
+import { parseWitnessKey } from "#ledger/tlog/cosignature";
 import { parseLogName } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
-import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/signed-note";
+import { parseVerifierKey, verifierKey, type Verifier } from "#ledger/tlog/signed-note";
 import { printable } from "./printable.ts";
 
 /** A command that was called in a way that means nothing. */

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Counts } from "#audit/event";
-import { toBase64 } from "#ledger/base64";
+import { toBase64 } from "#ledger/bytes/base64";
 import { auditorOptions, auditorSource, auditorUsage } from "./auditor-source.ts";
 import { eventFilter, filterOptions, filterUsage } from "./event-filter.ts";
 import { eventsOf, type EventOnRecord } from "./ledger-events.ts";

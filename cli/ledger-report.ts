@@ -1,4 +1,4 @@
-import { toBase64 } from "#ledger/base64";
+import { toBase64 } from "#ledger/bytes/base64";
 import type { Claims, Finding } from "#ledger/verify";
 import type { Report } from "./ledger-folder.ts";
 import { printable } from "./printable.ts";

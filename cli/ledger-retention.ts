@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
-import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
+import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, SWITCH_SLACK_MS } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
 import { type LockRule, lockOf, rulesOnCheckpoints, SIX_YEARS_DAYS } from "#ledger/retention";
 import { mayBeGone, ROOT_LOG, RootLeaves } from "#ledger/root-log";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { timeOf } from "./event-filter.ts";
 import { givenKeys, logOf, Misuse, tellFault } from "./ledger-keys.ts";

@@ -1,9 +1,9 @@
-import { cosignedAt } from "#ledger/cosignature";
-import { parseFrame } from "#ledger/frame";
+import { cosignedAt } from "#ledger/tlog/cosignature";
+import { parseFrame } from "#ledger/leaf/frame";
 import { parseLogName } from "#ledger/log-name";
 import type { LogReader } from "#ledger/ports";
 import { mayBeGone, ROOT_LOG, RootLeaves, siblingOf } from "#ledger/root-log";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import type { Claims, LeafRules } from "#ledger/verify";
 import type { Report } from "./ledger-folder.ts";
 import { logOf } from "./ledger-keys.ts";

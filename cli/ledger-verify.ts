@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { openCheckpoint } from "#ledger/checkpoint";
+import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { httpLog } from "./http-log.ts";
 import { keysFile, ownKeys, verifyFolder } from "./ledger-folder.ts";

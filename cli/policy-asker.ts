@@ -1,10 +1,10 @@
 import { inForce } from "#identity/agreement";
 import { choosePurpose, requestedPurposes } from "#identity/purpose";
-import { readRegistry } from "#identity/read-registry";
-import type { RegistryDocument } from "#identity/registry-document";
+import { readRegistry } from "#registry/read";
+import type { RegistryDocument } from "#registry/document";
 import { formatScopes, heldToPatient, intersectScopes, parseScopes, type Scopes } from "#identity/scopes";
 import { instant, type Instant } from "#kernel/clock";
-import type { Step } from "#policy/explain-step";
+import type { Step } from "#authoring/explain-step";
 import { policyDigest, readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "./json-file.ts";
 import { Misuse } from "./ledger-keys.ts";

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { proveExamples } from "#phi/prove-examples";
+import { proveExamples } from "#authoring/prove-examples";
 import { policyDigest, readPolicyDocument, type PolicyProblem } from "#policy/document";
 import { readJsonFile } from "./json-file.ts";
 

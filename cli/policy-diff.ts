@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { diffPolicies, TooManyKinds, type PolicyDifference } from "#policy/diff";
+import { diffPolicies, TooManyKinds, type PolicyDifference } from "#authoring/diff";
 import { readPolicyDocument, type PolicyDocument } from "#policy/document";
 import { readJsonFile } from "./json-file.ts";
 

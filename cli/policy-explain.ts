@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readInteraction, type Interaction } from "#fhir/interaction";
-import { isObject, readJson, textAt, type JsonObject } from "#fhir/json";
-import { isId, parseReference } from "#fhir/reference";
+import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import { isId, parseReference } from "#fhir/r4/reference";
 import { instant } from "#kernel/clock";
-import { explainSample, type SampleExplanation } from "#phi/explain-sample";
+import { explainSample, type SampleExplanation } from "#authoring/explain-sample";
 import { compilePolicy } from "#policy/compile";
-import { explain, type Explanation } from "#policy/explain";
-import type { Explained, Step } from "#policy/explain-step";
+import { explain, type Explanation } from "#authoring/explain";
+import type { Explained, Step } from "#authoring/explain-step";
 import { Misuse, tellFault } from "./ledger-keys.ts";
 import { askerByPolicy, askerByRegistry, type Asker } from "./policy-asker.ts";
 

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { toBase64 } from "#ledger/base64";
-import { sameBytes, utf8 } from "#ledger/bytes";
-import { type Checkpoint, openCheckpoint } from "#ledger/checkpoint";
-import { openInclusionNote } from "#ledger/inclusion-note";
+import { toBase64 } from "#ledger/bytes/base64";
+import { sameBytes, utf8 } from "#ledger/bytes/bytes";
+import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
-import type { Verifier } from "#ledger/signed-note";
+import type { Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { onceMoreIfLate } from "./late-checkpoint.ts";
 import { givenKeys, Misuse, tellFault } from "./ledger-keys.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { originProblems } from "#platform/origin-state";
+import { originProblems } from "#platform/origins/origin-state";
 import { readDevFile } from "./dev-file.ts";
 import { closeConnections, send } from "./mutual-tls.ts";
 import { postAsOperator, posterOptions, refusalLine } from "./operator-post.ts";

@@ -5,7 +5,7 @@ import type { JWK } from "jose";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
-import { signatureTypes, verifierKey } from "#ledger/signed-note";
+import { signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 import { publicHalf, writeWhole } from "./keys.ts";
 
 /** The ledger as far as `dev.json` names it. */

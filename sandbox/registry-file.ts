@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { repeatsMember } from "#identity/repeated-member";
-import { isTooDeep } from "#identity/too-deep";
+import { repeatsMember } from "#identity/jose/repeated-member";
+import { isTooDeep } from "#identity/jose/too-deep";
 import { StartRefusal } from "./start-refusal.ts";
 
 /** A registry file as it was read; `control` judges what it says. */

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { RegistryProblem } from "#identity/registry-document";
+import type { RegistryProblem } from "#registry/document";
 import type { Result } from "#kernel/result";
-import type { NewOperator } from "#platform/d1/admit-operator";
+import type { NewOperator } from "#platform/registry/admit-operator";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions, type V4WorkerOptions } from "miniflare";
 import { keptAwake, openToOthers, startElsewhere } from "./gateways-elsewhere.ts";
 import { buildWorkerBundles, configurationOf, type WorkerBundles, type WorkerName } from "./worker-bundles.ts";

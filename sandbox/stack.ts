@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { originProblems } from "#platform/origin-state";
+import { originProblems } from "#platform/origins/origin-state";
 import { ensureAuthority, ensureServerCertificate } from "./certificates.ts";
 import { claim } from "./claim.ts";
 import { demo } from "./demo.ts";

@@ -1,4 +1,4 @@
-// Writes src/fhir/r4-structure.gen.ts: what a body is checked against beyond names, types and cardinalities, which are r4-elements.gen.ts's.
+// Writes src/fhir/r4/structure.gen.ts: what a body is checked against beyond names, types and cardinalities, which are r4-elements.gen.ts's.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
@@ -96,7 +96,7 @@ const table = (name: string, doc: string, value: Record<string, string>) =>
 const text = (name: string, doc: string, value: string) => `/** ${doc} */\nexport const ${name} = ${JSON.stringify(value)};\n`;
 
 writeFileSync(
-  join(import.meta.dirname, "../src/fhir/r4-structure.gen.ts"),
+  join(import.meta.dirname, "../src/fhir/r4/structure.gen.ts"),
   [
     "// Made by scripts/generate-r4-structure.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n",
     table("r4Bindings", "Type or backbone path → its elements with a required binding, as `name:list`.", joined(bindings)),

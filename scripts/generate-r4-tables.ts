@@ -228,21 +228,21 @@ const write = (file: string, exports: Record<string, [doc: string, value: unknow
   writeFileSync(join(target, file), [made, ...body].join("\n"));
 };
 
-write("r4-types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
-write("r4-elements.gen.ts", {
+write("types.gen.ts", { r4ResourceTypes: ["Every resource type of R4.", resourceTypes.sort()] });
+write("elements.gen.ts", {
   r4Elements: [
     "Type or backbone path → `<Base`, then its own elements as `name:type|type`, cardinality `1` `*` `+` (else 0..1), `!` modifier. `.` is a backbone of its own, `#` a content reference, `*` every open type.",
     sorted(Object.fromEntries(tables)),
   ],
   r4OpenTypes: ["The types of an open choice (R4 datatypes §2.24.0.0).", (openTypes ?? "").split("|")],
 });
-write("r4-search.gen.ts", {
+write("search.gen.ts", {
   r4Search: [
     "Type → its search parameters as `code:type:path,path:Target|Target`; path `-` where the expression is not a plain one.",
     sorted(search),
   ],
 });
-write("r4-compartment.gen.ts", {
+write("compartment.gen.ts", {
   r4Owners: ["Type → element paths whose Patient owns the resource.", sorted(owners)],
   r4Participants: ["Type → element paths whose Patient only took part.", sorted(participants)],
   r4Concerned: ["Types outside the patient compartment → element paths that name whom they are about.", sorted(concerned)],

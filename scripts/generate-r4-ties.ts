@@ -1,10 +1,10 @@
-// Writes src/fhir/r4-ties.gen.ts: which elements of R4 a server checks against each other, by the invariants of the StructureDefinitions
+// Writes src/fhir/r4/ties.gen.ts: which elements of R4 a server checks against each other, by the invariants of the StructureDefinitions
 // (constraints of severity `error`) and by pairs of bounds that servers check without one.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseFhirPath } from "@medplum/core";
 import * as z from "zod";
-import { elementsOf, isPrimitive } from "#fhir/elements";
+import { elementsOf, isPrimitive } from "#fhir/r4/elements";
 import { lines } from "./r4-definitions.ts";
 
 const structure = z.object({
@@ -213,7 +213,7 @@ const table = Object.fromEntries(
     .map(([type, known]) => [type, [...known].map(([key, paths]) => `${key}:${paths}`).join(" ")]),
 );
 writeFileSync(
-  join(import.meta.dirname, "../src/fhir/r4-ties.gen.ts"),
+  join(import.meta.dirname, "../src/fhir/r4/ties.gen.ts"),
   [
     "// Made by scripts/generate-r4-ties.ts from hl7.fhir.r4.core 4.0.1 (CC0). Do not edit.\n",
     "/** Type or backbone path → elements that a server checks against each other, as `key:path,path`. `.*`: all that is below. */",

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { registryDocument } from "#identity/registry-document";
+import { registryDocument } from "#registry/document";
 
 const schema = z.toJSONSchema(registryDocument, { io: "input" });
 writeFileSync(join(import.meta.dirname, "../docs/registry.schema.json"), `${JSON.stringify(schema, null, 2)}\n`);

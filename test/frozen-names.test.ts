@@ -58,7 +58,7 @@ const plants: readonly Plant[] = [
   ],
   [
     "HKDF info",
-    /ledger\/seal\.ts$/u,
+    /ledger\/leaf\/seal\.ts$/u,
     "/** label ‖",
     'export const consoleKey = (key: Secret<Uint8Array>) => hkdf(key, new Uint8Array(), utf8("console"));\n/** label ‖',
     [],
@@ -84,11 +84,11 @@ const plants: readonly Plant[] = [
     /./u,
     "{ dataKey: 1, subjectKey: 2 }",
     "{ dataKey: 2, subjectKey: 1 }",
-    ["ledger-key-wrap.ts keys.dataKey 1", "ledger-key-wrap.ts keys.subjectKey 2"],
-    ["ledger-key-wrap.ts keys.dataKey 2", "ledger-key-wrap.ts keys.subjectKey 1"],
+    ["key-wrap.ts keys.dataKey 1", "key-wrap.ts keys.subjectKey 2"],
+    ["key-wrap.ts keys.dataKey 2", "key-wrap.ts keys.subjectKey 1"],
   ],
   ["event kinds", /./u, "  aborted: {", "  broken: {", ["aborted"], ["broken"]],
-  ["leaf kinds", /ledger\/leaf\.ts$/u, "shardSeal: 3", "seal: 3", ["leafKinds.shardSeal 3"], ["leafKinds.seal 3"]],
+  ["leaf kinds", /ledger\/leaf\/leaf\.ts$/u, "shardSeal: 3", "seal: 3", ["leafKinds.shardSeal 3"], ["leafKinds.seal 3"]],
   ["log events", /./u, '"ledger_free_failed"', '"ledger_delete_failed"', ["ledger_free_failed origin"], ["ledger_delete_failed origin"]],
   ["log events", /workers\/ops\/index\.ts$/u, 'log({ event: "fault",', 'log({ event: "failure",', [], ["failure …"]],
   [

@@ -29,14 +29,14 @@ afterEach(() => {
 
 test("the linter reports an import that the room table does not allow", ({ expect }) => {
   const cases = [
-    ["src/fhir", 'export { x } from "#platform/d1";', "The room table lets fhir/ import only"],
-    ["src/ledger", 'export { x } from "#phi/view";', "The room table lets ledger/ import only"],
+    ["src/fhir", 'export { x } from "#platform/registry/schema";', "The room table lets fhir/ import only"],
+    ["src/ledger", 'export { x } from "#phi/disclose";', "The room table lets ledger/ import only"],
     ["src/platform", 'export { x } from "#gateway/pipeline";', "The room table lets platform/ import only"],
     ["src/policy", 'export { SignJWT } from "jose";', "The room table lets policy/ use only"],
     ["src/platform", 'export { x } from "#entrypoint/refusal-reasons";', "The room table lets platform/ import only"],
     ["src/entrypoint", 'export { x } from "#gateway/pipeline";', "The room table lets entrypoint/ import only"],
     ["src/phi", 'export { readFileSync } from "node:fs";', "The room table lets phi/ use only"],
-    ["src/identity", 'export { x } from "../kernel/result.ts";', "Across rooms import by name"],
+    ["src/identity", 'export { x } from "../kernel/result.ts";', "Across folders import by name"],
     ["sandbox", 'export { x } from "../../cli/verify.ts";', "never import each other"],
   ] as const;
   const said = lint(cases.map(([room, source]) => [room, source] as const));

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import type { LedgerEnv } from "#platform/durable/ledger-config";
+import type { LedgerEnv } from "#platform/ledger/config";
 
 export const benchLedgerName = "ledger.bench";
 // Of the measured logs some go to each round, and a few to the counting.

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { verifierKey } from "#ledger/signed-note";
+import { verifierKey } from "#ledger/tlog/signed-note";
 import { start } from "../process.ts";
 import type { Counted, ShelfCounted } from "./asks.ts";
 import { benchLedgerName } from "./environment.ts";

@@ -1,13 +1,13 @@
 // The ledger's own objects, changed in one thing: what follows the appends (copying, draining) waits until it is asked for, so that the
 // two are measured apart.
-import { accountingLines, readLine } from "#audit/accounting";
+import { accountingLines, readLine } from "#audit/accounting/line";
 import { Secret } from "#kernel/secret";
-import { AccountingIntake } from "#platform/durable/accounting-intake";
-import { AccountingShelf, type ShelvedLine } from "#platform/durable/accounting-shelf";
-import type { LedgerEnv } from "#platform/durable/ledger-config";
-import { LedgerDoor } from "#platform/durable/ledger-public";
-import { LedgerRoot as Root } from "#platform/durable/ledger-root";
-import { LedgerShard as Shard } from "#platform/durable/ledger-shard";
+import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
+import { AccountingShelf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import type { LedgerEnv } from "#platform/ledger/config";
+import { LedgerDoor } from "#platform/ledger/isolate/public-door";
+import { LedgerRoot as Root } from "#platform/ledger/object/root/ledger-root";
+import { LedgerShard as Shard } from "#platform/ledger/object/append/ledger-shard";
 import type { ShelfCounted } from "./asks.ts";
 import { type Counts, countCalls, countRows, countsSoFar } from "./counts.ts";
 import { appendOf } from "./events.ts";

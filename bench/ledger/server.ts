@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare, type V4WorkerOptions } from "miniflare";
-import { readLedgerConfig } from "#platform/durable/ledger-config";
+import { readLedgerConfig } from "#platform/ledger/config";
 import { ledgerEnvironment } from "./environment.ts";
 
 const [state = ""] = process.argv.slice(2);

@@ -1,15 +1,15 @@
 import { instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes";
-import { checkpointText } from "#ledger/checkpoint";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
 import { emptyHead } from "#ledger/commit";
-import { encodeFrame, firstPrevious } from "#ledger/frame";
-import { HASH_BYTES, rangeWidth } from "#ledger/merkle";
-import { sealBatch } from "#platform/durable/ledger-batch";
-import { readLedgerConfig } from "#platform/durable/ledger-config";
-import { draftAppend } from "#platform/durable/ledger-draft";
-import { Epoch } from "#platform/durable/ledger-epoch";
-import { packRecent } from "#platform/durable/ledger-recent";
-import { signText } from "#platform/durable/ledger-signer";
+import { encodeFrame, firstPrevious } from "#ledger/leaf/frame";
+import { HASH_BYTES, rangeWidth } from "#ledger/tlog/merkle";
+import { sealBatch } from "#platform/ledger/object/append/batch";
+import { readLedgerConfig } from "#platform/ledger/config";
+import { draftAppend } from "#platform/ledger/object/append/draft";
+import { Epoch } from "#platform/ledger/object/log/epoch";
+import { packRecent } from "#platform/ledger/object/append/recent";
+import { signText } from "#platform/ledger/object/log/signer";
 import { appendNames, appendOf, type AppendName } from "./events.ts";
 import { ledgerEnvironment } from "./environment.ts";
 

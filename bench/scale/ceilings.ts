@@ -1,4 +1,4 @@
-import { registryLimits } from "#platform/d1/registry-limits";
+import { registryLimits } from "#platform/registry/registry-limits";
 import type { Sizes } from "../ledger/sizes.ts";
 import { commitMilliseconds, flowOf, handOverSeconds, intakes, ledgerRules, shelves, type Flow } from "./cost.ts";
 import { measured } from "./measured.ts";

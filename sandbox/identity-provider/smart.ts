@@ -1,5 +1,5 @@
 import type { Context } from "oidc-provider";
-import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import type { Person } from "./people.ts";
 
 /** SMART App Launch 2: scopes that say who signed in and for whom. They open no resource. */

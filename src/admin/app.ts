@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { afterConfiguration } from "#audit/after-configuration";
-import { certificateAtEdge } from "#identity/certificate";
+import { certificateAtEdge } from "#identity/certificate/certificate";
 import type { Instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { floodRetrySeconds, isBelowFlood } from "#limits/flood";

@@ -1,4 +1,4 @@
-import { readCertificate, type CertificateRefusal } from "#identity/certificate";
+import { readCertificate, type CertificateRefusal } from "#identity/certificate/certificate";
 import type { CredentialDenied } from "#identity/denial";
 import type { Proof } from "#identity/proof";
 import { judgeSignIn, type SignIn, type SignInDemand } from "#identity/sign-in";

@@ -1,7 +1,7 @@
 import type { ProofSink } from "#audit/ports";
 import type { DenialProblem } from "#identity/denial";
 import type { ProofVerifier } from "#identity/proof";
-import type { RegistryProblem } from "#identity/registry-document";
+import type { RegistryProblem } from "#registry/document";
 import type { SignInVerifier } from "#identity/sign-in";
 import type { Clock } from "#kernel/clock";
 import type { Result } from "#kernel/result";

@@ -1,5 +1,5 @@
-import { repeatsMember } from "#identity/repeated-member";
-import { isTooDeep } from "#identity/too-deep";
+import { repeatsMember } from "#identity/jose/repeated-member";
+import { isTooDeep } from "#identity/jose/too-deep";
 import { err, ok, type Result } from "#kernel/result";
 
 // A thousand clients with their certificates and a policy of each starter are about 700 KB.

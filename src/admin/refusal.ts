@@ -1,7 +1,7 @@
 import { facesOf, type ExactFaces } from "#entrypoint/faces-of";
 import type { DenialProblem } from "#identity/denial";
-import type { RegistryProblem } from "#identity/registry-document";
-import type { HoldProblem } from "#audit/accounting-hold";
+import type { RegistryProblem } from "#registry/document";
+import type { HoldProblem } from "#audit/accounting/suspension";
 import type { OperatorRefusal } from "./operator.ts";
 import type { DocumentRefusal } from "./read-document.ts";
 

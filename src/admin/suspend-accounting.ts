@@ -1,4 +1,4 @@
-import type { HoldProblem } from "#audit/accounting-hold";
+import type { HoldProblem } from "#audit/accounting/suspension";
 import { err, ok, type Result } from "#kernel/result";
 import type { Verb } from "./administer.ts";
 

@@ -1,5 +1,5 @@
-import { outsideUs } from "#fhir/residence";
-import { isUsState } from "#fhir/us-states";
+import { outsideUs } from "#residence/residence";
+import { isUsState } from "#residence/us-states";
 
 /** Who has to be told of a breach, and until when: 45 CFR 164.404 to 164.408. Dates are calendar days, `2026-11-24`. */
 export interface BreachClocks {

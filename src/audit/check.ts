@@ -1,4 +1,4 @@
-import { stateBytesMax } from "#fhir/residence";
+import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { configurationDigest } from "./configuration.ts";

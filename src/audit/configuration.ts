@@ -1,5 +1,5 @@
-import { toCbor } from "#ledger/cbor";
-import { sha256 } from "#ledger/hash";
+import { toCbor } from "#ledger/bytes/cbor";
+import { sha256 } from "#ledger/bytes/hash";
 import type { Instant } from "#kernel/clock";
 import type { AuditEvent, Configuration } from "./event.ts";
 

@@ -1,4 +1,4 @@
-import { fromCborMap, toCbor } from "#ledger/cbor";
+import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
 import { err, ok, type Result } from "#kernel/result";
 import { readEvent } from "./check.ts";
 import type { AuditEvent } from "./event.ts";

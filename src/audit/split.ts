@@ -1,5 +1,5 @@
-import { toCbor } from "#ledger/cbor";
-import { PLAINTEXT_BYTES_MAX } from "#ledger/padding";
+import { toCbor } from "#ledger/bytes/cbor";
+import { PLAINTEXT_BYTES_MAX } from "#ledger/leaf/padding";
 import { err, ok, type Result } from "#kernel/result";
 import type { AuditEvent } from "./event.ts";
 import { encodeRecord } from "./record.ts";

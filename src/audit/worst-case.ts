@@ -1,4 +1,4 @@
-import { stateBytesMax } from "#fhir/residence";
+import { stateBytesMax } from "#residence/residence";
 import type { AuditEvent, PatientCounts, Reserve } from "./event.ts";
 
 /** Of a reason, as `tally` and the checks have it. */

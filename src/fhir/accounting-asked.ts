@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
 import { instant, type Instant } from "#kernel/clock";
-import type { QueryPair } from "./query.ts";
-import { isOfPresentation, refusePresentation, type SearchRefusal } from "./search.ts";
+import type { QueryPair } from "#fhir/search/query";
+import { isOfPresentation, refusePresentation, type SearchRefusal } from "#fhir/search/search";
 
 export type AccountingFormat = "json" | "csv" | "html";
 

@@ -1,7 +1,7 @@
-import { isCompartmentPath } from "./compartment.ts";
-import { isObject, property, textAt, valuesAt, type JsonObject } from "./json.ts";
-import { parseReference, type FhirBase } from "./reference.ts";
-import type { SearchParameter } from "./search.ts";
+import { isCompartmentPath } from "#fhir/r4/compartment";
+import { isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { SearchParameter } from "#fhir/search/search";
 
 /**
  * Ids of the patients that a search names (`patient=1`, `Patient?_id=1`, `focus=Patient/1`). No answer tells about them too: that there is no

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "./json.ts";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
 /** A batch or a transaction (FHIR R4 http §3.1.0.11), read into requests: nothing of it is judged yet. */
 export interface Batch {

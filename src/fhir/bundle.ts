@@ -1,6 +1,16 @@
 import { err, ok, type Result } from "#kernel/result";
-import type { EntryBytes } from "./entry-splitter.ts";
-import { endsForCertain, isArray, isObject, property, readJson, textAt, type Json, type JsonObject, type JsonRefusal } from "./json.ts";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import {
+  endsForCertain,
+  isArray,
+  isObject,
+  property,
+  readJson,
+  textAt,
+  type Json,
+  type JsonObject,
+  type JsonRefusal,
+} from "#fhir/json/json";
 
 /** `not_a_searchset`: it is JSON, and no answer to a search that can be understood. */
 export type BundleRefusal = JsonRefusal | { readonly reason: "not_a_searchset" };

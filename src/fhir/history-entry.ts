@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
 import { readJsonEntry, type BundleRefusal } from "./bundle.ts";
-import type { EntryBytes } from "./entry-splitter.ts";
-import { endsForCertain, isObject, property, textAt, type JsonObject } from "./json.ts";
-import { isId, parseReference, type FhirBase } from "./reference.ts";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { endsForCertain, isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { isId, parseReference, type FhirBase } from "#fhir/r4/reference";
 
 /** One step in the life of a resource (FHIR R4 http §3.1.0.9). */
 export type HistoryEntry =

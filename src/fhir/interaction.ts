@@ -1,12 +1,19 @@
 import { err, ok, type Result } from "#kernel/result";
 import { readAccounting, type AccountingAsked } from "./accounting-asked.ts";
-import type { ResourceType } from "./elements.ts";
-import { readElementList } from "./element-list.ts";
+import type { ResourceType } from "#fhir/r4/elements";
+import { readElementList } from "#fhir/search/element-list";
 import { readEverything, readHistory, readLastN, type Listing, type ListingRefusal } from "./listing.ts";
-import { ownedBy } from "./owner-parameter.ts";
+import { ownedBy } from "#fhir/search/owner-parameter";
 import { readPlace, type Place, type PlaceRefusal } from "./place.ts";
-import { readQuery, type QueryPair, type QueryRefusal } from "./query.ts";
-import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchParameter, type SearchRefusal } from "./search.ts";
+import { readQuery, type QueryPair, type QueryRefusal } from "#fhir/search/query";
+import {
+  isOfPresentation,
+  readSearch,
+  refusePresentation,
+  type Search,
+  type SearchParameter,
+  type SearchRefusal,
+} from "#fhir/search/search";
 
 /** What is being asked, as a typed fact (FHIR R4 http §3.1.0). `HEAD` is the `GET` whose answer has no body. */
 export type Interaction = Reading | Listing | Writing | Told | AccountingAsked | { readonly kind: "batch" };

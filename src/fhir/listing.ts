@@ -1,9 +1,9 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isResourceType, type ResourceType } from "./elements.ts";
-import type { QueryPair } from "./query.ts";
-import { searchParametersOf } from "./search-parameters.ts";
-import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "./search.ts";
-import { readValue } from "./search-value.ts";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import type { QueryPair } from "#fhir/search/query";
+import { searchParametersOf } from "#fhir/search/parameters";
+import { isOfPresentation, readSearch, refusePresentation, type Search, type SearchRefusal } from "#fhir/search/search";
+import { readValue } from "#fhir/search/value";
 
 /** What answers with a list and is no search of one type. */
 export type Listing = HistoryAsked | EverythingAsked | LastNAsked;

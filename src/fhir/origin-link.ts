@@ -1,4 +1,4 @@
-import { baseNames, type FhirBase } from "./reference.ts";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 /**
  * What of a paging link stands below the FHIR base that gave it: `?_getpages=…`, `/Observation?page=2`. Nothing for a link that leads

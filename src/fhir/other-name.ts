@@ -1,6 +1,6 @@
-import { isObject, property, textAt, valuesAt, type Json } from "./json.ts";
+import { isObject, property, textAt, valuesAt, type Json } from "#fhir/json/json";
 import { linkBelow } from "./origin-link.ts";
-import type { FhirBase } from "./reference.ts";
+import type { FhirBase } from "#fhir/r4/reference";
 
 /** Whether a CapabilityStatement (`implementation.url`) or a page of a list (`link`) names a FHIR base that is none of these. */
 export function namesAnotherBase(answer: Json, base: FhirBase): boolean {

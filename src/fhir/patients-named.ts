@@ -1,7 +1,7 @@
 import { patientsAsked } from "./asked.ts";
-import type { ResourceType } from "./elements.ts";
+import type { ResourceType } from "#fhir/r4/elements";
 import type { Interaction } from "./interaction.ts";
-import type { Criteria } from "./search.ts";
+import type { Criteria } from "#fhir/search/search";
 
 /** A patient whom a question names, and of which type the rows are that it asks for by that name. */
 export interface NamedPatient {

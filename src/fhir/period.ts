@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import { isObject, property, type Json } from "./json.ts";
+import { isObject, property, type Json } from "#fhir/json/json";
 
 const dateTime = /^(?<year>\d{4})(?:-(?<month>\d\d)(?:-(?<day>\d\d)(?<time>T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?$/u;
 

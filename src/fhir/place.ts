@@ -1,6 +1,6 @@
 import { err, ok, type Result } from "#kernel/result";
-import { isResourceType, type ResourceType } from "./elements.ts";
-import { isId } from "./reference.ts";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { isId } from "#fhir/r4/reference";
 
 /** Where below the FHIR base a request points (FHIR R4 http §3.1.0.1.2). */
 export type Place =

@@ -1,6 +1,6 @@
 import type { Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
-import type { FhirBase } from "./reference.ts";
+import type { FhirBase } from "#fhir/r4/reference";
 
 /** A question to a FHIR server, rebuilt from parsed parts: nothing in it is a client's raw text. */
 export interface FhirQuestion {

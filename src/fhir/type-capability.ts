@@ -1,7 +1,7 @@
-import { isCompartmentType } from "./compartment.ts";
-import { r4ResourceTypes } from "./r4-types.gen.ts";
-import { isCarried } from "./search.ts";
-import { searchParametersOf, type SearchParameterDefinition } from "./search-parameters.ts";
+import { isCompartmentType } from "#fhir/r4/compartment";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { isCarried } from "#fhir/search/search";
+import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 
 /** What may be done with the resources of one type. */
 export interface TypeCapability {

@@ -1,4 +1,4 @@
-import type { PublicJwk } from "./jwk.ts";
+import type { PublicJwk } from "#identity/jose/jwk";
 
 /** An answer as its signature names it. */
 export interface SignableAnswer {

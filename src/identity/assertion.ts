@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import type { JwsRefusal } from "./compact-jws.ts";
-import type { Algorithm } from "./jwk.ts";
+import type { JwsRefusal } from "#identity/jose/compact-jws";
+import type { Algorithm } from "#identity/jose/jwk";
 import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
 
 /** `fapi2`: FAPI 2.0 §5.3.2.1. `smart`: SMART Backend Services (SMART App Launch 2 §5). */

@@ -3,11 +3,11 @@ import { err, ok, type Result } from "#kernel/result";
 import type { Agreement } from "./agreement.ts";
 import type { AssertionProfile } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
-import type { Certificate } from "./certificate.ts";
-import { carries, type RegisteredSubject } from "./certificate-subject.ts";
-import type { PublicJwk } from "./jwk.ts";
+import type { Certificate } from "#identity/certificate/certificate";
+import { carries, type RegisteredSubject } from "#identity/certificate/subject";
+import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
-import { sameText } from "./same-text.ts";
+import { sameText } from "#kernel/same-text";
 import type { Scopes } from "./scopes.ts";
 
 /** How a client can prove itself at the built-in issuer, by the names of the OAuth registry (RFC 8705 §2, OpenID Connect Core §9). */

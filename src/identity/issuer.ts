@@ -1,4 +1,4 @@
-import type { Algorithm, PublicJwk } from "./jwk.ts";
+import type { Algorithm, PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
 
 /** An external issuer that the registry trusts: settled plain data, so that requests may share it. */

@@ -3,14 +3,13 @@ import type { Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
 import type { Assertion, AssertionRefusal, ProvenAssertion } from "./assertion.ts";
 import type { Binding } from "./binding.ts";
-import type { Certificate } from "./certificate.ts";
+import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientRecord, ExternalName } from "./client.ts";
 import type { TrustedIssuer } from "./issuer.ts";
 import type { DeniedNames } from "./denial.ts";
-import type { PublicJwk } from "./jwk.ts";
+import type { PublicJwk } from "#identity/jose/jwk";
 import type { Purpose } from "./purpose.ts";
 import type { Scopes } from "./scopes.ts";
-import type { SignInPlace } from "./sign-in-place.ts";
 import type { ProvenToken, TokenRefusal } from "./token.ts";
 
 /** Proves an access token. Never throws for a bad token: a bad token is an answer. */
@@ -90,17 +89,6 @@ export interface IssuerDirectory {
 export interface CertificateHolders {
   /** The external issuers with a client that has registered this very certificate (`x5t#S256`). */
   issuersOf(x5t: string): Promise<readonly string[]>;
-}
-
-/** Knows whose tokens an origin takes beside the built-in issuer's, at most ten seconds old. Throws when the registry cannot be read for longer. */
-export interface AuthorizationServers {
-  /** Of an origin that is not there: none. */
-  of(origin: string): Promise<{
-    /** Where SMART apps have people sign in. */
-    readonly signIn: SignInPlace | undefined;
-    /** `iss` of each issuer that has an active client with a grant there. */
-    readonly external: readonly string[];
-  }>;
 }
 
 /** Policy documents by their digest, immutable. Throws when it cannot be read. */

@@ -2,11 +2,11 @@ import type { Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { inForce, type AgreementRefusal } from "./agreement.ts";
 import type { Binding, Unbound } from "./binding.ts";
-import type { Certificate } from "./certificate.ts";
+import type { Certificate } from "#identity/certificate/certificate";
 import { admitClient, type ClientGrant, type ClientRecord, type ClientRefusal } from "./client.ts";
 import { choosePurpose, requestedPurposes, type Purpose, type PurposeRefusal } from "./purpose.ts";
 import type { Proof } from "./proof.ts";
-import { sameText } from "./same-text.ts";
+import { sameText } from "#kernel/same-text";
 import { heldToPatient, intersectScopes, type Scopes } from "./scopes.ts";
 import type { AccessToken, ProvenToken } from "./token.ts";
 

@@ -1,5 +1,5 @@
 import type { Instant } from "#kernel/clock";
-import { sameText } from "./same-text.ts";
+import { sameText } from "#kernel/same-text";
 
 /** A keyed hash (HMAC-SHA-256, RFC 2104) of a text, in base64url. The key never leaves whoever provides this. */
 export type Mac = (text: string) => string;

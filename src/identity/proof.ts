@@ -2,11 +2,11 @@ import * as z from "zod";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import type { Secret } from "#kernel/secret";
-import { sha256Base64url } from "./base64url.ts";
-import type { CompactJws } from "./compact-jws.ts";
+import { sha256Base64url } from "#identity/jose/base64url";
+import type { CompactJws } from "#identity/jose/compact-jws";
 import { normalHttpUri } from "./http-uri.ts";
-import { publicJwk, type PublicJwk } from "./jwk.ts";
-import { sameText } from "./same-text.ts";
+import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
+import { sameText } from "#kernel/same-text";
 import { aheadSecondsMax, tokenAlgorithms } from "./token.ts";
 
 /** A proven DPoP proof (RFC 9449): this key asked this, now. That nobody used it before is for the ledger to say. */

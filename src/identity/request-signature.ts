@@ -1,6 +1,6 @@
 import { epochSeconds, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { fits, type PublicJwk } from "./jwk.ts";
+import { fits, type PublicJwk } from "#identity/jose/jwk";
 import { aheadSecondsMax } from "./token.ts";
 
 /** A request as a signature names its parts. */

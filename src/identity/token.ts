@@ -2,8 +2,8 @@ import * as z from "zod";
 import { epochSeconds, instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
 import { boundTo, type Binding, type BindingRefusal, type Unbound } from "./binding.ts";
-import type { JwsRefusal } from "./compact-jws.ts";
-import type { Algorithm } from "./jwk.ts";
+import type { JwsRefusal } from "#identity/jose/compact-jws";
+import type { Algorithm } from "#identity/jose/jwk";
 import { purposePattern, type Purpose } from "./purpose.ts";
 import { parseScopes, type Scopes } from "./scopes.ts";
 

@@ -1,8 +1,8 @@
 import { err, ok, type Result } from "#kernel/result";
-import { decimal } from "./checkpoint.ts";
+import { decimal } from "#ledger/tlog/checkpoint";
 import { parseLogName } from "./log-name.ts";
 import { ROOT_LOG } from "./root-log.ts";
-import { parseTilePath, tilePath } from "./tile.ts";
+import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
 /** A public object of a log, as a path below the ledger's base names it. */
 export type Address = { readonly log: string } & (

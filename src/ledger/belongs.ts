@@ -1,6 +1,6 @@
 import type { Address } from "./address.ts";
 import type { Reach } from "./flush.ts";
-import { fullTiles, partialWidth, TILE_WIDTH } from "./tile.ts";
+import { fullTiles, partialWidth, TILE_WIDTH } from "#ledger/tlog/tile";
 
 /** Whether an object is one of those that a whole copy of a log that reaches this far consists of: no more, and no other widths. */
 export function belongs(address: Address, { size, frames }: Reach): boolean {

@@ -1,9 +1,9 @@
 import type { Instant } from "#kernel/clock";
-import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "./frame.ts";
-import { sameBytes } from "./bytes.ts";
-import { type CompactRange, consistencyProof, extendRange, type HashAt, leafHash, rangeRoot, verifyConsistency } from "./merkle.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-import { type Edge, growTiles, type Tile } from "./tile.ts";
+import { encodeFrame, firstPrevious, FRAME_TIME_STEP_SECONDS, frameHash } from "#ledger/leaf/frame";
+import { sameBytes } from "#ledger/bytes/bytes";
+import { type CompactRange, consistencyProof, extendRange, type HashAt, leafHash, rangeRoot, verifyConsistency } from "#ledger/tlog/merkle";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
+import { type Edge, growTiles, type Tile } from "#ledger/tlog/tile";
 
 /** Everything that the next commit of a log depends on. */
 export interface Head {

@@ -1,4 +1,4 @@
-import { fullTiles, TILE_WIDTH, tilePath } from "./tile.ts";
+import { fullTiles, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /** How far something of a log reaches: how many frames, and the leaves in them. */
 export interface Reach {

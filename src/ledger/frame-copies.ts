@@ -1,5 +1,5 @@
-import { concat, utf8 } from "./bytes.ts";
-import { Cursor } from "./cursor.ts";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { Cursor } from "#ledger/bytes/cursor";
 
 const magic = utf8("PXC1");
 

@@ -1,13 +1,13 @@
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { type CborProblem, readCborMap } from "./cbor.ts";
-import { readKeyEpoch, readShardOpen, readShardSeal } from "./clear-body.ts";
-import { FRAME_TIME_STEP_SECONDS } from "./frame.ts";
-import { type Leaf, type LeafKind, leafKinds } from "./leaf.ts";
+import { type CborProblem, readCborMap } from "#ledger/bytes/cbor";
+import { readKeyEpoch, readShardOpen, readShardSeal } from "#ledger/leaf/clear-body";
+import { FRAME_TIME_STEP_SECONDS } from "#ledger/leaf/frame";
+import { type Leaf, type LeafKind, leafKinds } from "#ledger/leaf/leaf";
 import { openHalfYears, parseLogName } from "./log-name.ts";
-import { sizeClasses, TAG_BYTES } from "./padding.ts";
-import { TILE_WIDTH } from "./tile.ts";
-import { wrappedKeyAad } from "./wrapped-key.ts";
+import { sizeClasses, TAG_BYTES } from "#ledger/leaf/padding";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import { wrappedKeyAad } from "#ledger/leaf/wrapped-key";
 
 /** What the leaves so far say about which leaf may come next. */
 export interface LeafOrder {

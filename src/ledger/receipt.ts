@@ -1,7 +1,7 @@
 import { err, ok, type Result } from "#kernel/result";
-import { fromBase64, toBase64 } from "./base64.ts";
+import { fromBase64, toBase64 } from "#ledger/bytes/base64";
 import { parseLogName } from "./log-name.ts";
-import { HASH_BYTES } from "./merkle.ts";
+import { HASH_BYTES } from "#ledger/tlog/merkle";
 
 /** Where a request's first record is: what `Phylax-Receipt` says. */
 export interface Receipt {

@@ -1,10 +1,10 @@
 import { instant, type Instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";
-import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, type CheckpointProblem, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { endOf, parseLogName } from "./log-name.ts";
-import { keyId, readNote, type Verifier } from "./signed-note.ts";
+import { keyId, readNote, type Verifier } from "#ledger/tlog/signed-note";
 import type { LeafRules } from "./verify.ts";
-import { claimedOrigin } from "./witness.ts";
+import { claimedOrigin } from "#ledger/tlog/witness";
 
 /** The log of a ledger's checkpoints. Its origin line is `<ledger name>/root`. */
 export const ROOT_LOG = "root";

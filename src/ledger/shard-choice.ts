@@ -1,8 +1,8 @@
 import { addressPrefix } from "#kernel/address-prefix";
 import type { Instant } from "#kernel/clock";
 import { remembered } from "#kernel/remembered";
-import { utf8 } from "./bytes.ts";
-import { sha256 } from "./hash.ts";
+import { utf8 } from "#ledger/bytes/bytes";
+import { sha256 } from "#ledger/bytes/hash";
 import { halfYearOf, logName } from "./log-name.ts";
 
 /**

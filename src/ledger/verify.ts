@@ -1,14 +1,14 @@
 import { err, ok, type Result } from "#kernel/result";
-import { concat, sameBytes } from "./bytes.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
-import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "./frame.ts";
-import { parseLeaf } from "./leaf.ts";
+import { concat, sameBytes } from "#ledger/bytes/bytes";
+import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { firstPrevious, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";
+import { parseLeaf } from "#ledger/leaf/leaf";
 import { beforeFirstLeaf, endFrame, follow } from "./leaf-rules.ts";
-import { type CompactRange, extendRange, leafHash, rangeRoot } from "./merkle.ts";
+import { type CompactRange, extendRange, leafHash, rangeRoot } from "#ledger/tlog/merkle";
 import type { LogReader } from "./ports.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Verifier } from "./signed-note.ts";
-import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "./tile.ts";
+import type { Verifier } from "#ledger/tlog/signed-note";
+import { type Edge, growTiles, partialWidth, TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
 
 /** What was found wrong: the object as its path below the log, the leaf or frame number where there is one, and why. */
 export interface Finding {

@@ -1,4 +1,4 @@
-import type { JsonObject } from "#fhir/json";
+import type { JsonObject } from "#fhir/json/json";
 import type { GrantedInclude } from "#policy/grant";
 import type { Released } from "./disclosure.ts";
 

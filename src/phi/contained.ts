@@ -1,4 +1,4 @@
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 
 const subsetted: JsonObject = {
   system: "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",

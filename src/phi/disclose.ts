@@ -1,8 +1,8 @@
 import { isAskedFor } from "#fhir/asked";
-import { meets as meetsCriteria } from "#fhir/criteria";
-import { utf8 } from "#fhir/bytes";
+import { meets as meetsCriteria } from "#fhir/search/criteria";
+import { utf8 } from "#fhir/json/bytes";
 import { entryText, readEntry, type BundleRefusal } from "#fhir/bundle";
-import type { EntryBytes } from "#fhir/entry-splitter";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
 import {
   endsForCertain,
   isObject,
@@ -13,8 +13,8 @@ import {
   type Json,
   type JsonObject,
   type JsonRefusal,
-} from "#fhir/json";
-import { isId, type FhirBase } from "#fhir/reference";
+} from "#fhir/json/json";
+import { isId, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
 import type { Grant } from "#policy/grant";
@@ -25,7 +25,7 @@ import { referredAt } from "./links.ts";
 import { narrowView } from "./narrow-view.ts";
 import { originUrls, type Bases } from "./origin-urls.ts";
 import { cutResource, type CutContext, type CutRefusal, type CutResource, type Unreadable } from "./redact.ts";
-import type { Residences } from "./residences.ts";
+import type { Residences } from "#residence/row-residences";
 
 /** Why nothing leaves. */
 export type Withheld =

@@ -1,4 +1,4 @@
-import { joinBytes, utf8 } from "#fhir/bytes";
+import { joinBytes, utf8 } from "#fhir/json/bytes";
 
 /** What may be released, and what the record must say of it before it is (P1). */
 export interface Disclosure {
@@ -70,7 +70,7 @@ export interface Released extends Naming {
 /** Of output. What is not longer is recorded at once, before its first byte. */
 export const windowBytes = 1_048_576;
 
-/** Of one window: so many accounting lines and names fit one append of the ledger, whatever their length (platform/durable/ledger-draft). */
+/** Of one window: so many accounting lines and names fit one append of the ledger, whatever their length (platform/ledger/object/append/draft). */
 export const patientsMax = 5_000;
 
 const comma = utf8(",");

@@ -1,7 +1,7 @@
 import { listText, readEntry } from "#fhir/bundle";
-import { isOwnedBy } from "#fhir/compartment";
-import type { EntryBytes } from "#fhir/entry-splitter";
-import { textAt, type JsonObject } from "#fhir/json";
+import { isOwnedBy } from "#fhir/r4/compartment";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { EverythingGrant } from "#policy/evaluate-listing";
 import type { Linked } from "./beside.ts";

@@ -1,6 +1,6 @@
-import { textAt, type JsonObject } from "#fhir/json";
-import { dataAbsentReason } from "#policy/masked";
-import { showsExtension, type ExtensionList } from "#policy/view";
+import { textAt, type JsonObject } from "#fhir/json/json";
+import { dataAbsentReason } from "#policy/view/masked";
+import { showsExtension, type ExtensionList } from "#policy/view/view";
 
 /** Data-absent-reason passes everywhere, so nothing may ride on it: only the code, and only one of R4's. Elsewhere the policy says. */
 export function isShown(extension: JsonObject, shown: ExtensionList): boolean {

@@ -1,9 +1,9 @@
-import { utf8 } from "#fhir/bytes";
+import { utf8 } from "#fhir/json/bytes";
 import { listText } from "#fhir/bundle";
 import { deletionText, readHistoryEntry, versionText } from "#fhir/history-entry";
-import type { EntryBytes } from "#fhir/entry-splitter";
-import { isObject, property, textAt, type JsonObject } from "#fhir/json";
-import { isId } from "#fhir/reference";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { isObject, property, textAt, type JsonObject } from "#fhir/json/json";
+import { isId } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { HistoryGrant } from "#policy/evaluate-listing";
 import { Discloser, type NamedBases, type Withheld } from "./disclose.ts";

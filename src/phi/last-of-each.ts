@@ -1,4 +1,4 @@
-import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json";
+import { isArray, isObject, property, textAt, valuesAt, type JsonObject } from "#fhir/json/json";
 
 /**
  * Of each kind of observation the latest, at most `max` of it (http://hl7.org/fhir/R4/observation-operation-lastn.html): those are of one

@@ -1,4 +1,4 @@
-import { baseNames, type FhirBase } from "#fhir/reference";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 import { notPlain } from "./address-spellings.ts";
 
 /** How an origin's address is found in a text, in plain sight and otherwise. */

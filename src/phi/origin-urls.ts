@@ -1,4 +1,4 @@
-import { baseNames, type FhirBase } from "#fhir/reference";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
 
 import { remembered } from "#kernel/remembered";
 import { spells } from "./address-spellings.ts";

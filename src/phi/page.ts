@@ -1,6 +1,6 @@
 import { listText, readEntry } from "#fhir/bundle";
-import type { EntryBytes } from "#fhir/entry-splitter";
-import { resourceBytesMax, textAt } from "#fhir/json";
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { resourceBytesMax, textAt } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import type { Grant, SearchExpectation } from "#policy/grant";
 import { broughtAlong, type Candidate, type Linked } from "./beside.ts";

@@ -1,4 +1,4 @@
-import { isArray, isObject, type Json } from "#fhir/json";
+import { isArray, isObject, type Json } from "#fhir/json/json";
 
 // FHIR R4 json §2.6.2.2: every other primitive is a string.
 const jsonTypes: ReadonlyMap<string, "boolean" | "number"> = new Map([

@@ -1,8 +1,8 @@
-import { utf8 } from "#fhir/bytes";
-import { allConcernedBy } from "#fhir/compartment";
-import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json";
-import { patientsNamedIn } from "#fhir/reference";
-import { resourcesIn } from "#fhir/resources-in";
+import { utf8 } from "#fhir/json/bytes";
+import { allConcernedBy } from "#fhir/r4/compartment";
+import { depthMax, depthOf, isArray, property, type JsonObject } from "#fhir/json/json";
+import { patientsNamedIn } from "#fhir/r4/reference";
+import { resourcesIn } from "#fhir/json/resources-in";
 import { patientsMax } from "./disclosure.ts";
 import type { Bases } from "./origin-urls.ts";
 import { containedMax } from "./redact.ts";

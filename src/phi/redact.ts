@@ -1,10 +1,10 @@
-import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/compartment";
-import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
-import { mentionOf, patientIn, type FhirBase } from "#fhir/reference";
+import { ownerPathsOf, ownersNamed, type Concerned, type Nesting } from "#fhir/r4/compartment";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { mentionOf, patientIn, type FhirBase } from "#fhir/r4/reference";
 import { err, ok, type Result } from "#kernel/result";
 import type { ResourceView } from "#policy/compile";
-import { everything } from "#policy/shown";
-import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view";
+import { everything } from "#policy/view/shown";
+import { compileView, type ElementView, type ExtensionList, type ObjectView, type SlicedView } from "#policy/view/view";
 import { fragmentOf, keepReferred, markSubsetted } from "./contained.ts";
 import { patientsMax, type Naming } from "./disclosure.ts";
 import { isShown } from "./extension.ts";

@@ -1,5 +1,5 @@
-import { repeatsMember } from "#identity/repeated-member";
-import { isAt } from "./allowed-places.ts";
+import { repeatsMember } from "#identity/jose/repeated-member";
+import { isAt } from "#platform/config/allowed-places";
 
 /** A question to a server of identities: for keys, about a token, or for a token of our own. */
 export interface ServerQuestion {

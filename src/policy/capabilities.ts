@@ -1,7 +1,7 @@
-import { isResourceType, type ResourceType } from "#fhir/elements";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
-import { isCarried } from "#fhir/search";
-import { searchParametersOf } from "#fhir/search-parameters";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { isCarried } from "#fhir/search/search";
+import { searchParametersOf } from "#fhir/search/parameters";
 import type { CarriedOperation, TypeCapability, TypeInteraction } from "#fhir/type-capability";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch, mayBeMasked } from "./evaluate.ts";

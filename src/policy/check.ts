@@ -1,16 +1,16 @@
-import { isCompartmentType } from "#fhir/compartment";
-import { elementsOf, isPrimitive } from "#fhir/elements";
-import { purposeOfUse } from "#fhir/purpose-of-use.gen";
-import { searchParametersOf } from "#fhir/search-parameters";
+import { isCompartmentType } from "#fhir/r4/compartment";
+import { elementsOf, isPrimitive } from "#fhir/r4/elements";
+import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { searchParametersOf } from "#fhir/search/parameters";
 import { compileRule } from "./compile.ts";
-import { neededBeside } from "./invariants.ts";
-import { readPath } from "./path.ts";
-import { mayRepeat, resolvePath } from "./resolve.ts";
+import { neededBeside } from "#policy/view/invariants";
+import { readPath } from "#policy/view/element-path";
+import { mayRepeat, resolvePath } from "#policy/view/resolve";
 import type { PolicyDocument, PolicyProblem, PolicyRule, RowCondition } from "./schema.ts";
 import { searchableBy } from "./searchable.ts";
-import { isNothing, nothing, union, type Shown } from "./shown.ts";
+import { isNothing, nothing, union, type Shown } from "#policy/view/shown";
 import { unsafeWrites } from "./unsafe-writes.ts";
-import { compileView } from "./view.ts";
+import { compileView } from "#policy/view/view";
 
 /** What the schema cannot say: paths against R4, invariants that a cut would break, rules that contradict each other. Empty: publishable. */
 export function checkPolicy({ purposes, operations = [], rules }: PolicyDocument): readonly PolicyProblem[] {

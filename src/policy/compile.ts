@@ -1,11 +1,11 @@
-import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json";
-import { isCodedAs, mayBeCodedAs } from "./coding.ts";
-import { hiddenPaths } from "./hidden.ts";
-import { readPath, type PathStep } from "./path.ts";
-import { resolvePath } from "./resolve.ts";
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { isCodedAs, mayBeCodedAs } from "#policy/view/coding";
+import { hiddenPaths } from "#policy/view/hidden";
+import { readPath, type PathStep } from "#policy/view/element-path";
+import { resolvePath } from "#policy/view/resolve";
 import type { PolicyDocument, PolicyOperation, PolicyRule, RowCondition, RuleInteraction, UserRelation } from "./schema.ts";
-import { everything, shownBy, union, type Shown } from "./shown.ts";
-import { compileView, type ExtensionList, type ObjectView } from "./view.ts";
+import { everything, shownBy, union, type Shown } from "#policy/view/shown";
+import { compileView, type ExtensionList, type ObjectView } from "#policy/view/view";
 
 /** A policy made ready: once per digest, then shared by every request. */
 export interface CompiledPolicy {

@@ -6,7 +6,7 @@ import { policySchema, type PolicyDocument, type PolicyProblem } from "./schema.
 
 export type { PolicyDocument, PolicyProblem } from "./schema.ts";
 
-/** Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by `#phi/prove-examples`. */
+/** Reads a policy document, or names the first thing that is wrong with it. Its examples are proven apart, by `#authoring/prove-examples`. */
 export function parsePolicyDocument(body: unknown): Result<PolicyDocument, PolicyProblem> {
   const read = readPolicyDocument(body);
   return read.ok ? read : err(read.error[0]);

@@ -1,5 +1,5 @@
 import type { AccountingAsked } from "#fhir/accounting-asked";
-import { purposeOfUse } from "#fhir/purpose-of-use.gen";
+import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
 import type { ScopeContext } from "#identity/scopes";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";

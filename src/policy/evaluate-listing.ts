@@ -1,11 +1,11 @@
-import { isCompartmentType } from "#fhir/compartment";
-import { isResourceType, type ResourceType } from "#fhir/elements";
+import { isCompartmentType } from "#fhir/r4/compartment";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
 import { listingQuery, type EverythingAsked, type HistoryAsked, type LastNAsked, type Listing } from "#fhir/listing";
-import { ownedBy } from "#fhir/owner-parameter";
+import { ownedBy } from "#fhir/search/owner-parameter";
 import type { FhirQuestion } from "#fhir/ports";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
-import { searchQuery } from "#fhir/search";
-import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { searchQuery } from "#fhir/search/search";
+import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy } from "./compile.ts";
 import { evaluate, evaluateSearch } from "./evaluate.ts";

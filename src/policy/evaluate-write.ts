@@ -1,7 +1,7 @@
-import type { FhirBase } from "#fhir/reference";
-import type { ResourceType } from "#fhir/elements";
-import { namingElements, type Nesting } from "#fhir/compartment";
-import { textAt, type JsonObject } from "#fhir/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { ResourceType } from "#fhir/r4/elements";
+import { namingElements, type Nesting } from "#fhir/r4/compartment";
+import { textAt, type JsonObject } from "#fhir/json/json";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule, type ResourceView } from "./compile.ts";
 import { evaluate } from "./evaluate.ts";

@@ -1,10 +1,10 @@
 import type { Reading } from "#fhir/interaction";
-import { property, type JsonObject } from "#fhir/json";
+import { property, type JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
-import { searchQuery, type Search, type SearchParameter } from "#fhir/search";
-import { keptElements } from "#fhir/element-list";
-import { isResourceType, type ResourceType } from "#fhir/elements";
-import { searchParametersOf } from "#fhir/search-parameters";
+import { searchQuery, type Search, type SearchParameter } from "#fhir/search/search";
+import { keptElements } from "#fhir/search/element-list";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import type { Expectation, Grant, GrantedInclude, GrantedJoin, PolicyRefusal, SearchGrant, Witness } from "./grant.ts";

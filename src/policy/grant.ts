@@ -1,9 +1,9 @@
-import type { Nesting } from "#fhir/compartment";
-import type { FhirBase } from "#fhir/reference";
-import type { ResourceType } from "#fhir/elements";
-import type { JsonObject } from "#fhir/json";
+import type { Nesting } from "#fhir/r4/compartment";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { ResourceType } from "#fhir/r4/elements";
+import type { JsonObject } from "#fhir/json/json";
 import type { FhirQuestion } from "#fhir/ports";
-import type { SearchParameter } from "#fhir/search";
+import type { SearchParameter } from "#fhir/search/search";
 import type { Result } from "#kernel/result";
 import type { ResourceView } from "./compile.ts";
 import type { PolicyOperation, RuleInteraction } from "./schema.ts";

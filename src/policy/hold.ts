@@ -1,11 +1,11 @@
-import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother, type Nesting } from "#fhir/compartment";
-import { textAt, valuesAt, type JsonObject } from "#fhir/json";
-import { ownedBy, readsOwners } from "#fhir/owner-parameter";
-import { parseReference, type FhirBase } from "#fhir/reference";
-import type { SearchParameter } from "#fhir/search";
-import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
+import { isAboutNoOther, isCompartmentType, isOwnedBy, isOwnedByAnother, type Nesting } from "#fhir/r4/compartment";
+import { textAt, valuesAt, type JsonObject } from "#fhir/json/json";
+import { ownedBy, readsOwners } from "#fhir/search/owner-parameter";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { SearchParameter } from "#fhir/search/search";
+import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { reachesOf, type Category, type Permission, type Reach, type Scopes } from "#identity/scopes";
-import { findersOf } from "./coding.ts";
+import { findersOf } from "#policy/view/coding";
 
 /** What the principal may reach: the scopes, and whom those of the contexts `patient` and `user` mean. */
 export interface Access {

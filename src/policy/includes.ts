@@ -1,7 +1,7 @@
-import { isResourceType } from "#fhir/elements";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
-import type { Include } from "#fhir/include";
-import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search-parameters";
+import { isResourceType } from "#fhir/r4/elements";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import type { Include } from "#fhir/search/include";
+import { searchParametersOf, type SearchParameterDefinition } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { GrantedInclude, PolicyRefusal } from "./grant.ts";

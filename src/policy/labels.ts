@@ -1,5 +1,5 @@
 import { isSameSystem } from "#fhir/code-system";
-import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json";
+import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json/json";
 
 // HL7 Healthcare Privacy and Security Classification System: of v3-Confidentiality what is normal or less.
 const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";

@@ -1,7 +1,7 @@
-import { belongingOf, showsOwner } from "#fhir/compartment";
-import { isArray, property, textAt, type JsonObject } from "#fhir/json";
-import type { FhirBase } from "#fhir/reference";
-import { sameText } from "#fhir/same";
+import { belongingOf, showsOwner } from "#fhir/r4/compartment";
+import { isArray, property, textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { sameText } from "#fhir/json/same";
 
 interface Moving {
   readonly stored: JsonObject;

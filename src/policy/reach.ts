@@ -1,5 +1,5 @@
-import type { Search, SearchParameter } from "#fhir/search";
-import { searchParametersOf } from "#fhir/search-parameters";
+import type { Search, SearchParameter } from "#fhir/search/search";
+import { searchParametersOf } from "#fhir/search/parameters";
 import { err, ok, type Result } from "#kernel/result";
 import type { CompiledPolicy, CompiledRule } from "./compile.ts";
 import type { PolicyRefusal } from "./grant.ts";

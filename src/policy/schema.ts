@@ -1,6 +1,6 @@
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import * as z from "zod";
-import { pathGrammar } from "./path.ts";
+import { pathGrammar } from "#policy/view/element-path";
 
 const path = z.string().max(500).regex(pathGrammar).meta({
   description: "Element path below the resource, e.g. `name.family`, `value[x]`, `identifier[system=http://example.org/mrn].value`.",

@@ -1,7 +1,7 @@
-import { elementsOf } from "#fhir/elements";
-import type { SearchParameterDefinition } from "#fhir/search-parameters";
-import type { SearchParameter } from "#fhir/search";
-import type { ElementView, ObjectView, SlicedView } from "./view.ts";
+import { elementsOf } from "#fhir/r4/elements";
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
+import type { SearchParameter } from "#fhir/search/search";
+import type { ElementView, ObjectView, SlicedView } from "#policy/view/view";
 
 /** How far a view lets its reader search by a parameter: what may not be read may not be found out by asking for it (P3). */
 export type Searchable =

@@ -1,11 +1,11 @@
-import type { Nesting } from "#fhir/compartment";
-import { property, textAt, type JsonObject } from "#fhir/json";
-import type { FhirBase } from "#fhir/reference";
-import { isSame } from "#fhir/same";
+import type { Nesting } from "#fhir/r4/compartment";
+import { property, textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { isSame } from "#fhir/json/same";
 import { isRowOf, type CompiledPolicy, type CompiledRule } from "./compile.ts";
 import { canHold, holdOf, isReached, mayGoWith, type Access } from "./hold.ts";
 import type { UserRelation } from "./schema.ts";
-import { diffViews } from "./view-diff.ts";
+import { diffViews } from "#policy/view/view-diff";
 
 /** What a relation is read from (gateway/relate): type → elements. */
 const relationElements: Readonly<Record<UserRelation, Readonly<Record<string, readonly string[]>>>> = {

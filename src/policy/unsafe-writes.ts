@@ -1,7 +1,7 @@
 import { compileRule } from "./compile.ts";
 import type { PolicyRule, RuleInteraction } from "./schema.ts";
-import { tiesOf } from "./ties.ts";
-import { compileView } from "./view.ts";
+import { tiesOf } from "#policy/view/ties";
+import { compileView } from "#policy/view/view";
 
 /** A way to write that a rule must not grant (P3, P9), and why. */
 interface UnsafeWrite {

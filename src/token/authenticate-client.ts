@@ -1,8 +1,8 @@
 import type { AssertionRefusal, ProvenAssertion } from "#identity/assertion";
 import type { Binding } from "#identity/binding";
-import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate";
+import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate/certificate";
 import { admitClient, type ClientRecord, type ClientRefusal } from "#identity/client";
-import { readCompactJws } from "#identity/compact-jws";
+import { readCompactJws } from "#identity/jose/compact-jws";
 import { deniedCredential, type CredentialDenied } from "#identity/denial";
 import type { AssertionMemory, AssertionVerifier, ClientDirectory, DenialList } from "#identity/ports";
 import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";

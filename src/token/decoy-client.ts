@@ -1,5 +1,5 @@
 import type { ClientRecord } from "#identity/client";
-import type { PublicJwk } from "#identity/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
 
 /**
  * Stands in for a client that is not registered, so that its assertion costs as much to refuse as a bad one of a client that is.

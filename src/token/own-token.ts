@@ -1,6 +1,6 @@
 import type { Binding } from "#identity/binding";
 import type { ClientRecord } from "#identity/client";
-import { readCompactJws } from "#identity/compact-jws";
+import { readCompactJws } from "#identity/jose/compact-jws";
 import { denialName, deniedCredential, type DeniedNames } from "#identity/denial";
 import type { TokenVerifier } from "#identity/ports";
 import { agreementOf } from "#identity/principal";

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { adminApp } from "#admin/app";
 import type { AuditEvent } from "#audit/event";
-import { readHold } from "#audit/accounting-hold";
+import { readHold } from "#audit/accounting/suspension";
 import { err, ok } from "#kernel/result";
 import { machine, nobodySignsIn, recordsOnly } from "../support/admin-door.ts";
 import { at, presented } from "../support/credentials.ts";

@@ -1,17 +1,17 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { accountingLines, isAccountable, subjectKey } from "#audit/accounting";
+import { accountingLines, isAccountable, subjectKey } from "#audit/accounting/line";
 import { readEvent } from "#audit/check";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { decodeRecord, encodeRecord } from "#audit/record";
 import { splitEvent } from "#audit/split";
-import { stateBytesMax } from "#fhir/residence";
+import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { fromCborMap, toCbor } from "#ledger/cbor";
-import { lineSalt, linesRoot } from "#ledger/lines";
-import { PLAINTEXT_BYTES_MAX } from "#ledger/padding";
+import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
+import { lineSalt, linesRoot } from "#ledger/leaf/lines";
+import { PLAINTEXT_BYTES_MAX } from "#ledger/leaf/padding";
 import { inLane } from "../support/lane.ts";
 
 const seed = new Uint8Array(32).fill(7);

@@ -44,28 +44,28 @@ test(
 );
 
 test("the simulated commits follow the writer's own rule", ({ expect }) => {
-  const writer = read("src/platform/durable/ledger-writer.ts");
+  const writer = read("src/platform/ledger/object/append/writer.ts");
   expect(writer).toContain(`const CROWD = ${commitRule.crowd};`);
   expect(writer).toContain(`const CROWD_WAIT_MS = ${commitRule.crowdWaitMilliseconds};`);
-  expect(read("src/platform/durable/ledger-draft.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
+  expect(read("src/platform/ledger/object/append/draft.ts")).toContain("const RECORDS_MAX = FRAME_LEAVES_MAX - 2;");
   expect(commitRule.appendsMax).toBe(254);
 });
 
 test("the arithmetic's constants are the ledger's own", ({ expect }) => {
-  const durable = "src/platform/durable";
+  const ledger = "src/platform/ledger/object";
   for (const [file, constant, value] of [
     ["src/ledger/flush.ts", "FLUSH_BYTES_MAX", ledgerRules.flushBytes],
-    [`${durable}/ledger-flush.ts`, "BACKLOG_MS", ledgerRules.backlogSeconds * 1_000],
-    [`${durable}/ledger-line-rows.ts`, "ROWS_MAX", ledgerRules.drainRows],
-    [`${durable}/ledger-line-rows.ts`, "BYTES_MAX", ledgerRules.drainBytes],
-    [`${durable}/ledger-drain.ts`, "CALLS_MAX", ledgerRules.drainCalls],
-    [`${durable}/in-turns.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
-    [`${durable}/ledger-drain.ts`, "SHELVES_MAX", ledgerRules.shelvesAtOnce],
-    [`${durable}/accounting-intake.ts`, "WAITING_BYTES", ledgerRules.intakeBytes],
-    [`${durable}/accounting-intake.ts`, "PARTS", ledgerRules.intakeParts],
-    [`${durable}/guard-epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
-    [`${durable}/ledger-root-link.ts`, "HAND_OVER_EVERY_MS", ledgerRules.handOverSeconds * 1_000],
-    [`${durable}/ledger-root-link.ts`, "SHARE_MS", ledgerRules.shareMilliseconds],
+    [`${ledger}/copy/flush.ts`, "BACKLOG_MS", ledgerRules.backlogSeconds * 1_000],
+    [`${ledger}/accounting/line-rows.ts`, "ROWS_MAX", ledgerRules.drainRows],
+    [`${ledger}/accounting/line-rows.ts`, "BYTES_MAX", ledgerRules.drainBytes],
+    [`${ledger}/accounting/drain.ts`, "CALLS_MAX", ledgerRules.drainCalls],
+    [`src/platform/in-turns.ts`, "CALLS_AT_ONCE", ledgerRules.callsAtOnce],
+    [`${ledger}/accounting/drain.ts`, "SHELVES_MAX", ledgerRules.shelvesAtOnce],
+    [`${ledger}/accounting/accounting-intake.ts`, "WAITING_BYTES", ledgerRules.intakeBytes],
+    [`${ledger}/accounting/accounting-intake.ts`, "PARTS", ledgerRules.intakeParts],
+    [`src/platform/guard/object/epoch.ts`, "freshMilliseconds", guardReadSeconds * 1_000],
+    [`${ledger}/root/link.ts`, "HAND_OVER_EVERY_MS", ledgerRules.handOverSeconds * 1_000],
+    [`${ledger}/root/link.ts`, "SHARE_MS", ledgerRules.shareMilliseconds],
   ] as const) {
     const written = new RegExp(`const ${constant} = ([\\d_]+);`, "u").exec(read(file))?.[1];
     expect(Number(written?.replaceAll("_", "")), constant).toBe(value);

@@ -3,14 +3,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
+import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
-import { emptyRoot } from "#ledger/merkle";
-import { encodeShardOpen } from "#ledger/clear-body";
-import { encodeLeaf, leafKinds } from "#ledger/leaf";
-import { verifierKey } from "#ledger/signed-note";
-import { draftAppend } from "#platform/durable/ledger-draft";
-import { Epoch } from "#platform/durable/ledger-epoch";
+import { emptyRoot } from "#ledger/tlog/merkle";
+import { encodeShardOpen } from "#ledger/leaf/clear-body";
+import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
+import { verifierKey } from "#ledger/tlog/signed-note";
+import { draftAppend } from "#platform/ledger/object/append/draft";
+import { Epoch } from "#platform/ledger/object/log/epoch";
 import { config, logOfFrames, origin, type SampleLog, signed } from "../ledger/sample-log.ts";
 
 function auditorKey(kid: string) {

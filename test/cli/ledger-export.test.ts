@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, 
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
-import { verifierKey } from "#ledger/signed-note";
+import { verifierKey } from "#ledger/tlog/signed-note";
 import { ownKeys, verifyFolder } from "../../cli/ledger-folder.ts";
 import { sentence } from "../../cli/ledger-report.ts";
 import { sampleLog, withObject } from "../ledger/sample-log.ts";

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
-import { frameHash } from "#ledger/frame";
-import { leafHash } from "#ledger/merkle";
+import { frameHash } from "#ledger/leaf/frame";
+import { leafHash } from "#ledger/tlog/merkle";
 import { formatReceipt } from "#ledger/receipt";
-import { signatureTypes, verifierKey } from "#ledger/signed-note";
+import { signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
 import { logServer, phylax } from "./phylax.ts";
 import { sampleLog, type SampleLog } from "../ledger/sample-log.ts";
 

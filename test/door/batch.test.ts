@@ -6,7 +6,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { openLedger } from "../support/auditor.ts";
 import {
   askAs,

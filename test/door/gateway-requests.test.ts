@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import type { CertificateFiles } from "../../sandbox/certificates.ts";
 import { noSharedData } from "../phi/shared-data.ts";

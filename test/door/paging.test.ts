@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { pageLinks } from "#platform/page-links";
+import { pageLinks } from "#platform/origins/page-links";
 import type { Reply } from "../../cli/mutual-tls.ts";
 import { openLedger } from "../support/auditor.ts";
 import { startPagingOrigin, type PagingOrigin, type Row } from "../support/paging-origin.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, test } from "vitest";
-import { fromUtf8 } from "#ledger/bytes";
-import { openInclusionNote } from "#ledger/inclusion-note";
+import { fromUtf8 } from "#ledger/bytes/bytes";
+import { openInclusionNote } from "#ledger/tlog/inclusion-note";
 import { parseReceipt } from "#ledger/receipt";
-import { parseVerifierKey } from "#ledger/signed-note";
+import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { send, type Reply } from "../../cli/mutual-tls.ts";
 import { sharedTestStack, type TestStack } from "../support/stack.ts";
 

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, test } from "vitest";
-import { openLeaf } from "#ledger/seal";
-import { parseLeaf, leafKinds } from "#ledger/leaf";
-import { parseFrame } from "#ledger/frame";
+import { openLeaf } from "#ledger/leaf/seal";
+import { parseLeaf, leafKinds } from "#ledger/leaf/leaf";
+import { parseFrame } from "#ledger/leaf/frame";
 import { Secret } from "#kernel/secret";
 import { phylaxIn } from "../cli/phylax.ts";
 import { openLedger } from "../support/auditor.ts";
@@ -112,7 +112,7 @@ test("the gateway's code has nothing that seals, opens, wraps or unwraps", async
     const [output] = Object.values(metafile.outputs);
     return Object.entries(output?.inputs ?? {}).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
   };
-  const keepers = ["src/ledger/seal.ts", "src/platform/durable/ledger-key-wrap.ts", "src/platform/durable/ledger-epoch.ts"];
+  const keepers = ["src/ledger/leaf/seal.ts", "src/platform/ledger/object/log/key-wrap.ts", "src/platform/ledger/object/log/epoch.ts"];
   expect(await inputsOf("ledger")).toEqual(expect.arrayContaining(keepers)); // the look finds them where they are
   const gateway = await inputsOf("gateway");
   expect(gateway.length).toBeGreaterThan(50);

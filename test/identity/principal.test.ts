@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import type { Certificate } from "#identity/certificate";
+import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientGrant, ClientRecord } from "#identity/client";
 import { identify, restsOnTheSame, type Evidence } from "#identity/principal";
 import { at, clientRecord, presented, vouched, publicUrl } from "../support/credentials.ts";

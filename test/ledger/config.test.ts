@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import { test } from "vitest";
-import { type LedgerEnv, readLedgerConfig } from "#platform/durable/ledger-config";
+import { type LedgerEnv, readLedgerConfig } from "#platform/ledger/config";
 
 const pair = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
 const [one, two] = [pair(), pair()];

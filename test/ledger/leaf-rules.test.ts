@@ -1,9 +1,9 @@
 import { test } from "vitest";
-import { concat } from "#ledger/bytes";
-import { fromCborMap, toCbor } from "#ledger/cbor";
-import { encodeKeyEpoch, encodeShardOpen, readKeyEpoch } from "#ledger/clear-body";
-import { encodeLeaf, type Leaf, leafKinds, parseLeaf } from "#ledger/leaf";
-import { tilePath } from "#ledger/tile";
+import { concat } from "#ledger/bytes/bytes";
+import { fromCborMap, toCbor } from "#ledger/bytes/cbor";
+import { encodeKeyEpoch, encodeShardOpen, readKeyEpoch } from "#ledger/leaf/clear-body";
+import { encodeLeaf, type Leaf, leafKinds, parseLeaf } from "#ledger/leaf/leaf";
+import { tilePath } from "#ledger/tlog/tile";
 import { verifyLog } from "#ledger/verify";
 import { logOf, logOfFrames, readerOf, type SampleLog, sampleLog, sealLeaves } from "./sample-log.ts";
 

@@ -6,7 +6,7 @@ import { halfYearOf, isOpenLog, logName, openLogs, parseLogName } from "#ledger/
 import { formatReceipt, parseReceipt } from "#ledger/receipt";
 import { addressPrefix } from "#kernel/address-prefix";
 import { chooseLog } from "#ledger/shard-choice";
-import { parseTilePath, tilePath } from "#ledger/tile";
+import { parseTilePath, tilePath } from "#ledger/tlog/tile";
 
 const at = (text: string) => instant(Date.parse(text));
 

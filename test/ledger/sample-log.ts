@@ -1,16 +1,16 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { instant } from "#kernel/clock";
-import { concat, utf8 } from "#ledger/bytes";
-import { checkpointText } from "#ledger/checkpoint";
-import { encodeShardOpen, encodeShardSeal } from "#ledger/clear-body";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
+import { encodeShardOpen, encodeShardSeal } from "#ledger/leaf/clear-body";
 import { checkpointOf, commit, emptyHead, type Head } from "#ledger/commit";
-import { entry, frameHash } from "#ledger/frame";
-import { encodeLeaf, leafKinds } from "#ledger/leaf";
+import { entry, frameHash } from "#ledger/leaf/frame";
+import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
 import type { LogReader } from "#ledger/ports";
-import { keyId, noteOf, type Verifier } from "#ledger/signed-note";
-import { TILE_WIDTH, tilePath } from "#ledger/tile";
-import { type LedgerConfig, readLedgerConfig } from "#platform/durable/ledger-config";
-import { Epoch } from "#platform/durable/ledger-epoch";
+import { keyId, noteOf, type Verifier } from "#ledger/tlog/signed-note";
+import { TILE_WIDTH, tilePath } from "#ledger/tlog/tile";
+import { type LedgerConfig, readLedgerConfig } from "#platform/ledger/config";
+import { Epoch } from "#platform/ledger/object/log/epoch";
 
 const auditor = (kid: string): Record<string, unknown> => {
   const { kty, crv, x, y } = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });

@@ -1,6 +1,6 @@
 import { test } from "vitest";
-import { concat, utf8 } from "#ledger/bytes";
-import { isSignature } from "#ledger/signed-note";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { isSignature } from "#ledger/tlog/signed-note";
 import { askAll, pythonIsMissing } from "./second-verifier.ts";
 
 // RFC 8032 §7.1, tests 1 to 3: public key, message, signature.

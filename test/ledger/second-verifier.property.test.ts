@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes";
-import { checkpointText } from "#ledger/checkpoint";
+import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
-import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf";
+import { encodeLeaf, type LeafKind, parseLeaf } from "#ledger/leaf/leaf";
 import { parseReceipt } from "#ledger/receipt";
-import { verifierKey } from "#ledger/signed-note";
+import { verifierKey } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { logOf, logOfFrames, readerOf, type SampleLog, sampleLog, sealLeaves, signed, withObject } from "./sample-log.ts";
 import { askAll, packed, pythonIsMissing } from "./second-verifier.ts";

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, sign } from "node:crypto";
-import { utf8 } from "#ledger/bytes";
-import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
+import { utf8 } from "#ledger/bytes/bytes";
+import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
-import { frameHash, parseFrame } from "#ledger/frame";
-import { leafHash, rangeRoot } from "#ledger/merkle";
+import { frameHash, parseFrame } from "#ledger/leaf/frame";
+import { leafHash, rangeRoot } from "#ledger/tlog/merkle";
 import { formatReceipt } from "#ledger/receipt";
-import { keyId, noteOf, verifierKey } from "#ledger/signed-note";
+import { keyId, noteOf, verifierKey } from "#ledger/tlog/signed-note";
 import { keysText } from "../../cli/ledger-folder.ts";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 

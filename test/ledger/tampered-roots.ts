@@ -1,10 +1,10 @@
 import { generateKeyPairSync, sign } from "node:crypto";
-import { concat, fromUtf8, utf8 } from "#ledger/bytes";
-import { type Checkpoint, checkpointText } from "#ledger/checkpoint";
+import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { type Checkpoint, checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointOf } from "#ledger/commit";
-import { cosignatureLine, cosignedText } from "#ledger/cosignature";
-import { emptyRoot } from "#ledger/merkle";
-import { keyId, signatureTypes, type Verifier, verifierKey } from "#ledger/signed-note";
+import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
+import { emptyRoot } from "#ledger/tlog/merkle";
+import { keyId, signatureTypes, type Verifier, verifierKey } from "#ledger/tlog/signed-note";
 import { logOfFrames, origin, type SampleLog, sampleLog, signed } from "./sample-log.ts";
 import { afterFrame, type Export, exportOf, keyOf, receiptOf, small, type Tampered } from "./tampered-exports.ts";
 

@@ -1,10 +1,10 @@
 import { test } from "vitest";
-import { concat, utf8 } from "#ledger/bytes";
-import { checkpointText, openCheckpoint } from "#ledger/checkpoint";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
 import { checkpointOf, commit, emptyHead } from "#ledger/commit";
-import { encodeFrame, entry, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/frame";
-import { leafHash } from "#ledger/merkle";
-import { tilePath } from "#ledger/tile";
+import { encodeFrame, entry, type Frame, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";
+import { leafHash } from "#ledger/tlog/merkle";
+import { tilePath } from "#ledger/tlog/tile";
 import { type Claims, verifyLog } from "#ledger/verify";
 import { instant } from "#kernel/clock";
 import { logOf, origin, readerOf, type SampleLog, sampleLog, signed, withObject } from "./sample-log.ts";

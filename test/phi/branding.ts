@@ -1,4 +1,4 @@
-import { isArray, isObject, readJson, type Json, type JsonObject } from "#fhir/json";
+import { isArray, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
 
 /** One primitive of a branded resource: where it is, and the value that occurs nowhere else. */
 export interface Brand {

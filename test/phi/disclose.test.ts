@@ -4,7 +4,7 @@ import { instant } from "#kernel/clock";
 import { Discloser } from "#phi/disclose";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";
 import { Page } from "#phi/page";
-import { Residences } from "#phi/residences";
+import { Residences } from "#residence/row-residences";
 import type { PolicyDocument } from "#policy/schema";
 import { decide, policy, rule } from "../policy/granting.ts";
 import { disclose } from "./disclosing.ts";

@@ -1,5 +1,5 @@
 import { readFrame } from "#fhir/bundle";
-import { EntrySplitter } from "#fhir/entry-splitter";
+import { EntrySplitter } from "#fhir/json/entry-splitter";
 import { err, ok, type Result } from "#kernel/result";
 import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
 import type { DisclosedWindow, Disclosure } from "#phi/disclosure";

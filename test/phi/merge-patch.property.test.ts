@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json";
-import { readPatch, type PatchOperation } from "#fhir/json-patch";
-import { validateResource } from "#fhir/validate";
-import { patchShown } from "#phi/merge-body";
+import { isArray, isObject, property, type Json, type JsonObject } from "#fhir/json/json";
+import { readPatch, type PatchOperation } from "#fhir/json/patch";
+import { validateResource } from "#fhir/validate/validate";
+import { patchShown } from "#phi/merge/merge-body";
 import { brand } from "./branding.ts";
 import { asRead, isRefused, look, merge, type Look } from "./merging.ts";
 import { otherwiseHidden, randomView, said, type Roll } from "./merge-worlds.ts";

@@ -1,7 +1,7 @@
 import { test } from "vitest";
-import type { Json, JsonObject } from "#fhir/json";
-import { patchShown } from "#phi/merge-body";
-import { readPatch } from "#fhir/json-patch";
+import type { Json, JsonObject } from "#fhir/json/json";
+import { patchShown } from "#phi/merge/merge-body";
+import { readPatch } from "#fhir/json/patch";
 import type { ResourceView } from "#policy/compile";
 import { asRead, bases, isRefused, look, merge, viewOf } from "./merging.ts";
 

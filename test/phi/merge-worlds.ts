@@ -1,8 +1,8 @@
-import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json";
-import { sameText } from "#fhir/same";
-import { unmasked } from "#phi/merge-stripped";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { sameText } from "#fhir/json/same";
+import { unmasked } from "#phi/merge/merge-stripped";
 import type { ResourceView } from "#policy/compile";
-import { dataAbsentReason } from "#policy/masked";
+import { dataAbsentReason } from "#policy/view/masked";
 import { brand } from "./branding.ts";
 import { asRead, look, viewOf, type Look } from "./merging.ts";
 

@@ -1,12 +1,12 @@
-import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
-import { resourcesIn } from "#fhir/resources-in";
-import { mergeResource, type MergeContext, type Merged } from "#phi/merge";
-import type { MergeIssue } from "#phi/merge-issue";
+import { isArray, isObject, type Json, type JsonObject } from "#fhir/json/json";
+import { resourcesIn } from "#fhir/json/resources-in";
+import { mergeResource, type MergeContext, type Merged } from "#phi/merge/merge";
+import type { MergeIssue } from "#phi/merge/merge-issue";
 import { cutResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
-import { readPath } from "#policy/path";
-import { nothing, shownBy, union } from "#policy/shown";
-import { compileView } from "#policy/view";
+import { readPath } from "#policy/view/element-path";
+import { nothing, shownBy, union } from "#policy/view/shown";
+import { compileView } from "#policy/view/view";
 
 export const bases = { origin: "https://origin.example/fhir", public: "https://api.example/v1/fhir/main" };
 const urls = { inText: (text: string) => text, address: (text: string) => text, name: (text: string) => text };

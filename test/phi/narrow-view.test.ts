@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { elementsOf } from "#fhir/elements";
+import { elementsOf } from "#fhir/r4/elements";
 import { instant } from "#kernel/clock";
-import { Residences } from "#phi/residences";
+import { Residences } from "#residence/row-residences";
 import type { PolicyDocument } from "#policy/schema";
 import { policy, rule } from "../policy/granting.ts";
 import { disclose } from "./disclosing.ts";

@@ -1,6 +1,6 @@
-import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/elements";
-import type { Json, JsonObject } from "#fhir/json";
-import { r4Elements } from "#fhir/r4-elements.gen";
+import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
+import type { Json, JsonObject } from "#fhir/json/json";
+import { r4Elements } from "#fhir/r4/elements.gen";
 import { number } from "./branding.ts";
 
 /** Bundle and Parameters are containers: what is in them is decided resource by resource, which other tests are about. */

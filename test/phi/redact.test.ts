@@ -1,13 +1,13 @@
 import * as fc from "fast-check";
 import { test, type ExpectStatic } from "vitest";
-import { elementsOf } from "#fhir/elements";
-import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json";
+import { elementsOf } from "#fhir/r4/elements";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
 import { keepReferred } from "#phi/contained";
 import { cutResource } from "#phi/redact";
 import type { ResourceView } from "#policy/compile";
-import { readPath } from "#policy/path";
-import { everything, nothing, shownBy, union } from "#policy/shown";
-import { compileView } from "#policy/view";
+import { readPath } from "#policy/view/element-path";
+import { everything, nothing, shownBy, union } from "#policy/view/shown";
+import { compileView } from "#policy/view/view";
 import { brand, number, type Brand } from "./branding.ts";
 import { dice, plainTypes, randomResource } from "./random-resource.ts";
 import { noSharedData, resourcesIn } from "./shared-data.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { isArray, isObject, property, readJson, type Json, type JsonObject } from "#fhir/json";
+import { isArray, isObject, property, readJson, type Json, type JsonObject } from "#fhir/json/json";
 
 const root = join(import.meta.dirname, "../../../shared/data");
 

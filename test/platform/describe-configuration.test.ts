@@ -5,9 +5,9 @@ import { test } from "vitest";
 import { readEvent } from "#audit/check";
 import { configurationEvent } from "#audit/configuration";
 import { instant } from "#kernel/clock";
-import { gatewayConfig } from "#platform/config";
-import { readLedgerConfig } from "#platform/durable/ledger-config";
-import { opsConfig } from "#platform/ops-config";
+import { gatewayConfig } from "#platform/config/gateway-config";
+import { readLedgerConfig } from "#platform/ledger/config";
+import { opsConfig } from "#platform/config/ops-config";
 
 type Env = Readonly<Record<string, unknown>>;
 const random = (): string => randomBytes(32).toString("base64url");

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import type { Recorded } from "#audit/ports";
-import { ledgerProver } from "#platform/durable/ledger-prover";
+import { ledgerProver } from "#platform/ledger/isolate/prover";
 
 const at: Recorded = { log: "s0-2026h2", index: 7, count: 1, frame: 2, leafHash: new Uint8Array(32), frameHash: new Uint8Array(32) };
 type Shards = Parameters<typeof ledgerProver>[0];

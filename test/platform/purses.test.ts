@@ -2,7 +2,7 @@ import { test } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
 import { emptyPurse } from "#limits/purse";
-import { Purses } from "#platform/durable/purses";
+import { Purses } from "#platform/guard/isolate/isolate-leases";
 
 const at = instant(1_000);
 const of = (client: string, issuer = "https://a.example", key = "main/TREAT"): Spend => ({

@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import type { RecordName, Standing } from "#identity/revocation";
+import type { RecordName, Standing } from "#registry/revocation";
 import { instant } from "#kernel/clock";
-import { heedNews } from "#platform/d1/heed-news";
-import { registryCache } from "#platform/d1/registry-cache";
-import { RegistryReader, type Subject } from "#platform/d1/registry-reader";
+import { heedNews } from "#platform/registry/apply-deltas";
+import { registryCache } from "#platform/registry/registry-cache";
+import { RegistryReader, type Subject } from "#platform/registry/registry-reader";
 
 /** A database of which a copy is behind, and that counts its writes. What a session says is the number of writes that its copy has. */
 class LaggingD1 {

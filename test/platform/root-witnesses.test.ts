@@ -2,11 +2,11 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, test } from "vitest";
-import { utf8 } from "#ledger/bytes";
-import { cosignatureLine, cosignedText } from "#ledger/cosignature";
-import { keyId, signatureTypes, verifierKey } from "#ledger/signed-note";
-import { readWitnesses } from "#platform/durable/ledger-root-config";
-import { askWitness } from "#platform/durable/ledger-root-witnesses";
+import { utf8 } from "#ledger/bytes/bytes";
+import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
+import { keyId, signatureTypes, verifierKey } from "#ledger/tlog/signed-note";
+import { readWitnesses } from "#platform/ledger/object/root/config";
+import { askWitness } from "#platform/ledger/object/root/witnesses";
 
 const name = "witness.test/w1";
 const { privateKey, publicKey } = generateKeyPairSync("ed25519");

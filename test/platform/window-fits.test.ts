@@ -1,10 +1,10 @@
 import { test } from "vitest";
 import type { AuditEvent } from "#audit/event";
-import { stateBytesMax } from "#fhir/residence";
+import { stateBytesMax } from "#residence/residence";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
 import { patientsMax } from "#phi/disclosure";
-import { draftAppend } from "#platform/durable/ledger-draft";
+import { draftAppend } from "#platform/ledger/object/append/draft";
 
 test("an intent and a window of as many patients as one may concern, all names and states as long as they can be, fit one append", ({
   expect,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { proveExamples } from "#phi/prove-examples";
+import { proveExamples } from "#authoring/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
 
 test("the running example of docs/policy.md is publishable, and its examples are true", ({ expect }) => {

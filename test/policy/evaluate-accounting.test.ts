@@ -6,7 +6,7 @@ import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
 import { parsePolicyDocument } from "#policy/document";
 import { evaluateAccounting } from "#policy/evaluate-accounting";
-import { explain } from "#policy/explain";
+import { explain } from "#authoring/explain";
 import type { PolicyRule } from "#policy/schema";
 
 function starter(name: string) {

@@ -1,9 +1,9 @@
 import type { PolicyRule } from "#policy/schema";
 import { test } from "vitest";
-import type { JsonObject } from "#fhir/json";
+import type { JsonObject } from "#fhir/json/json";
 import { parseScopes } from "#identity/scopes";
 import { compilePolicy } from "#policy/compile";
-import { compiledPolicies } from "#gateway/compiled-policies";
+import { compiledPolicies } from "#gateway/admission/compiled-policies";
 import { parsePolicyDocument, policyDigest, type PolicyDocument } from "#policy/document";
 import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
 import { origin, policy, rule } from "./granting.ts";

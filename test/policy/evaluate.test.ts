@@ -4,7 +4,7 @@ import { compilePolicy } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import { parsePolicyDocument } from "#policy/document";
 import { isReading, readInteraction } from "#fhir/interaction";
-import type { JsonObject } from "#fhir/json";
+import type { JsonObject } from "#fhir/json/json";
 import { decide, grant, policy, rule } from "./granting.ts";
 
 const lab = { path: "category", in: ["urn:c|lab"] };

@@ -1,6 +1,6 @@
 import { isReading, readInteraction } from "#fhir/interaction";
 import { parseScopes } from "#identity/scopes";
-import type { JsonObject } from "#fhir/json";
+import type { JsonObject } from "#fhir/json/json";
 import { compilePolicy, type ResourceView } from "#policy/compile";
 import { evaluate } from "#policy/evaluate";
 import type { Grant, PolicyRefusal } from "#policy/grant";

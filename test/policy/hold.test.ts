@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "vitest";
-import { r4Owners } from "#fhir/r4-compartment.gen";
-import { isResourceType } from "#fhir/elements";
+import { r4Owners } from "#fhir/r4/compartment.gen";
+import { isResourceType } from "#fhir/r4/elements";
 import type { PolicyRule } from "#policy/schema";
 import { holding } from "#policy/hold";
 import { decide, grant, origin, policy, rule } from "./granting.ts";

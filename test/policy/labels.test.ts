@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import type { Json, JsonObject } from "#fhir/json";
+import type { Json, JsonObject } from "#fhir/json/json";
 import { isLabelled } from "#policy/labels";
 
 const v3 = "http://terminology.hl7.org/CodeSystem/v3-";

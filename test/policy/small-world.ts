@@ -1,4 +1,4 @@
-import type { JsonObject } from "#fhir/json";
+import type { JsonObject } from "#fhir/json/json";
 import type { PolicyDocument, PolicyRule } from "#policy/schema";
 import { policy, rule } from "./granting.ts";
 

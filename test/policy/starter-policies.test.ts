@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { proveExamples } from "#phi/prove-examples";
+import { proveExamples } from "#authoring/prove-examples";
 import { parsePolicyDocument } from "#policy/document";
 import { isReading, readInteraction } from "#fhir/interaction";
-import { r4ResourceTypes } from "#fhir/r4-types.gen";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
 import { ruleInteractions } from "#policy/schema";
 import { compilePolicy } from "#policy/compile";
-import { isCompartmentType } from "#fhir/compartment";
+import { isCompartmentType } from "#fhir/r4/compartment";
 import { evaluateWrite } from "#policy/evaluate-write";
 import { evaluate } from "#policy/evaluate";
 

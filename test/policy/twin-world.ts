@@ -1,4 +1,4 @@
-import { isArray, isObject, type Json } from "#fhir/json";
+import { isArray, isObject, type Json } from "#fhir/json/json";
 import { canariesIn, patients, type Kept, type Row, type Tape } from "./small-world.ts";
 import type { Knowable, Step } from "./what-may-be-known.ts";
 

@@ -1,4 +1,4 @@
-import { isArray, isObject, type Json, type JsonObject } from "#fhir/json";
+import { isArray, isObject, type Json, type JsonObject } from "#fhir/json/json";
 import type { PolicyDocument, PolicyRule, RuleInteraction } from "#policy/schema";
 import { canariesIn, type Kept, type Row } from "./small-world.ts";
 

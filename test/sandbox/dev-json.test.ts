@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, vi } from "vitest";
-import { parseVerifierKey } from "#ledger/signed-note";
+import { parseVerifierKey } from "#ledger/tlog/signed-note";
 import { keepDevFile } from "../../sandbox/dev-json.ts";
 
 test("dev.json lists the logs of half-years that ended too, after a switch and after a restart: their receipts can still be asked about", async ({

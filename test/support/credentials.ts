@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from "jose";
-import type { Certificate } from "#identity/certificate";
+import type { Certificate } from "#identity/certificate/certificate";
 import type { ClientRecord } from "#identity/client";
-import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jwk";
+import { publicJwk, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
 import { instant } from "#kernel/clock";
 import { rememberSecret } from "./secrets-made.ts";
 

@@ -1,10 +1,10 @@
 import { expect } from "vitest";
 import type { AuditEvent } from "#audit/event";
-import type { Checkpoint } from "#ledger/checkpoint";
-import { openCheckpoint } from "#ledger/checkpoint";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
+import { openCheckpoint } from "#ledger/tlog/checkpoint";
 import { parseReceipt, type Receipt } from "#ledger/receipt";
 import { RootLeaves } from "#ledger/root-log";
-import { parseVerifierKey, type Verifier } from "#ledger/signed-note";
+import { parseVerifierKey, type Verifier } from "#ledger/tlog/signed-note";
 import { verifyLog } from "#ledger/verify";
 import { accessToken } from "../../cli/access-token.ts";
 import { clientOf, type DevFile } from "../../cli/dev-file.ts";

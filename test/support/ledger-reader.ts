@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import type { JWK } from "jose";
 import { decodeRecord, type AuditRecord } from "#audit/record";
-import { readKeyEpoch } from "#ledger/clear-body";
-import { parseFrame } from "#ledger/frame";
-import { leafKinds, parseLeaf } from "#ledger/leaf";
-import { isCommittedKey, openLeaf } from "#ledger/seal";
-import { unwrapForAuditor, type AuditorSecrets } from "#platform/durable/ledger-key-wrap";
+import { readKeyEpoch } from "#ledger/leaf/clear-body";
+import { parseFrame } from "#ledger/leaf/frame";
+import { leafKinds, parseLeaf } from "#ledger/leaf/leaf";
+import { isCommittedKey, openLeaf } from "#ledger/leaf/seal";
+import { unwrapForAuditor, type AuditorSecrets } from "#platform/ledger/object/log/key-wrap";
 import type { DevFile } from "../../cli/dev-file.ts";
 
 /** What anyone may see of a leaf: no more than this and its bytes, which are sealed. */
 export interface PublicLeaf {
   readonly log: string;
   readonly frame: number;
-  /** `leafKinds` of src/ledger/leaf.ts. */
+  /** `leafKinds` of src/ledger/leaf/leaf.ts. */
   readonly kind: number;
   /** Of the whole leaf, in bytes. */
   readonly length: number;

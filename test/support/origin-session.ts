@@ -1,6 +1,6 @@
 import type { OriginAnswer, OriginQuestion, Origins, OriginTraits } from "#fhir/ports";
-import type { Answered, OriginRefusal } from "#gateway/forward";
-import { OriginSession } from "#gateway/origin-session";
+import type { Answered, OriginRefusal } from "#gateway/origin/forward";
+import { OriginSession } from "#gateway/origin/origin-session";
 import { instant, type Instant } from "#kernel/clock";
 import type { Result } from "#kernel/result";
 

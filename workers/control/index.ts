@@ -1,14 +1,14 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { MergeMode } from "#identity/merge-registry";
-import type { RegistryProblem } from "#identity/registry-document";
+import type { MergeMode } from "#registry/merge";
+import type { RegistryProblem } from "#registry/document";
 import { readDenial, type DenialProblem } from "#identity/denial";
 import { ok, type Result } from "#kernel/result";
-import type { Applied } from "#platform/apply-registry";
-import { admitOperator, type NewOperator } from "#platform/d1/admit-operator";
-import { findOperator, findSigningIssuer, type OperatorEntry, type SigningIssuer } from "#platform/d1/operators";
-import { OwnTokenRevocation } from "#platform/own-token-revocation";
-import { RevocationFeed } from "#platform/revocation-feed";
-import { Revocations, revocationsOf } from "#platform/revocations";
+import type { Applied } from "#platform/registry/apply-registry";
+import { admitOperator, type NewOperator } from "#platform/registry/admit-operator";
+import { findOperator, findSigningIssuer, type OperatorEntry, type SigningIssuer } from "#platform/registry/operators";
+import { OwnTokenRevocation } from "#platform/revocation/isolate/own-token-revocation";
+import { RevocationFeed } from "#platform/revocation/isolate/feed";
+import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 
 export { OwnTokenRevocation, RevocationFeed, Revocations };
 

@@ -1,12 +1,12 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { Disclosures as Accounting, LinesAsked } from "#audit/disclosures";
+import type { Disclosures as Accounting, LinesAsked } from "#audit/accounting/disclosures";
 import { instant } from "#kernel/clock";
-import { AccountingDesk } from "#platform/durable/accounting-desk";
-import { AccountingIntake } from "#platform/durable/accounting-intake";
-import { AccountingShelf } from "#platform/durable/accounting-shelf";
-import { LedgerDoor } from "#platform/durable/ledger-public";
-import { LedgerRoot } from "#platform/durable/ledger-root";
-import { LedgerShard } from "#platform/durable/ledger-shard";
+import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
+import { AccountingIntake } from "#platform/ledger/object/accounting/accounting-intake";
+import { AccountingShelf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { LedgerDoor } from "#platform/ledger/isolate/public-door";
+import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 
 export { AccountingIntake, AccountingShelf, LedgerRoot, LedgerShard };
 

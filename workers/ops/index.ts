@@ -3,14 +3,14 @@ import type { Hono } from "hono";
 import { adminApp } from "#admin/app";
 import { instant } from "#kernel/clock";
 import { askServer } from "#platform/ask-server";
-import { configurationRecord } from "#platform/durable/configuration-record";
-import { ledgerSink } from "#platform/durable/ledger-sink";
-import { proofVerifier } from "#platform/jose/proof-verifier";
-import { signInVerifier } from "#platform/jose/sign-in-verifier";
-import { keySets } from "#platform/key-sets";
+import { configurationRecord } from "#platform/ledger/configuration-record";
+import { ledgerSink } from "#platform/ledger/isolate/sink";
+import { proofVerifier } from "#platform/keys/proof-verifier";
+import { signInVerifier } from "#platform/keys/sign-in-verifier";
+import { keySets } from "#platform/keys/key-sets";
 import { log } from "#platform/log";
-import { opsConfig } from "#platform/ops-config";
-import { opsReadiness } from "#platform/ops-readiness";
+import { opsConfig } from "#platform/config/ops-config";
+import { opsReadiness } from "#platform/config/ops-readiness";
 
 /** The operators' door: joins it to what Cloudflare gives it. */
 function open(env: OpsEnv): Hono {

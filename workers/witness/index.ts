@@ -1,5 +1,5 @@
-import { WitnessMemory } from "#platform/durable/witness-memory";
-import { serveWitness } from "#platform/witness-door";
+import { WitnessMemory } from "#platform/witness/object/witness-memory";
+import { serveWitness } from "#platform/witness/isolate/door";
 
 export { WitnessMemory };
 

@@ -1,12 +1,12 @@
 import { env, exports } from "cloudflare:workers";
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { clientDirectory } from "#platform/d1/client-directory";
-import { originDirectory } from "#platform/d1/origin-directory";
-import { policyShelf } from "#platform/d1/policy-shelf";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { clientDirectory } from "#platform/registry/client-directory";
+import { originDirectory } from "#platform/registry/origin-directory";
+import { policyShelf } from "#platform/registry/policy-store";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const at = instant(Date.UTC(2026, 10, 24));

@@ -1,6 +1,6 @@
 import { beforeAll, test } from "vitest";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
+import { applyRegistry } from "#platform/registry/apply-registry";
 import { withExternalClient } from "../../support/registry-file.ts";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 

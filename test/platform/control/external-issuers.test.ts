@@ -1,10 +1,10 @@
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { clientDirectory } from "#platform/d1/client-directory";
-import { issuerDirectory } from "#platform/d1/issuer-directory";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { clientDirectory } from "#platform/registry/client-directory";
+import { issuerDirectory } from "#platform/registry/issuer-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";

@@ -1,8 +1,8 @@
 import { applyD1Migrations, reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, test } from "vitest";
-import { admitOperator } from "#platform/d1/admit-operator";
-import { findOperator } from "#platform/d1/operators";
+import { admitOperator } from "#platform/registry/admit-operator";
+import { findOperator } from "#platform/registry/operators";
 import { emptyRegistry } from "./registry.ts";
 
 let registry: D1Database;

@@ -1,9 +1,9 @@
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { allowedPlaces } from "#platform/allowed-places";
-import { applyRegistry } from "#platform/apply-registry";
-import { originDirectory } from "#platform/d1/origin-directory";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { allowedPlaces } from "#platform/config/allowed-places";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { originDirectory } from "#platform/registry/origin-directory";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { withValue } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

@@ -1,13 +1,13 @@
 import { beforeAll, test } from "vitest";
-import type { RecordName } from "#identity/revocation";
+import type { RecordName } from "#registry/revocation";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { clientDirectory } from "#platform/d1/client-directory";
-import { heedNews } from "#platform/d1/heed-news";
-import { issuerDirectory } from "#platform/d1/issuer-directory";
-import { originDirectory } from "#platform/d1/origin-directory";
-import { policyShelf } from "#platform/d1/policy-shelf";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { clientDirectory } from "#platform/registry/client-directory";
+import { heedNews } from "#platform/registry/apply-deltas";
+import { issuerDirectory } from "#platform/registry/issuer-directory";
+import { originDirectory } from "#platform/registry/origin-directory";
+import { policyShelf } from "#platform/registry/policy-store";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, sampleFile } from "./registry.ts";
 
 let registry: D1Database;

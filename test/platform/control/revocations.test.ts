@@ -3,11 +3,11 @@ import { env, exports } from "cloudflare:workers";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
-import type { News } from "#identity/revocation";
+import type { News } from "#registry/revocation";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { RevocationStore } from "#platform/durable/revocation-store";
-import { Revocations, revocationsOf } from "#platform/revocations";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { RevocationStore } from "#platform/revocation/object/store";
+import { Revocations, revocationsOf } from "#platform/revocation/object/revocations";
 import { withValue, type RegistryFile } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

@@ -1,6 +1,6 @@
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { beforeAll, describe, test } from "vitest";
-import * as schema from "#platform/d1/schema";
+import * as schema from "#platform/registry/schema";
 import { emptyRegistry } from "./registry.ts";
 
 const tables = Object.values(schema).filter((each) => each instanceof SQLiteTable);

@@ -1,13 +1,13 @@
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { ownSecrets } from "#platform/config";
-import { certificateHolders } from "#platform/d1/certificate-holders";
-import { clientDirectory } from "#platform/d1/client-directory";
-import { issuerDirectory } from "#platform/d1/issuer-directory";
-import { originDirectory } from "#platform/d1/origin-directory";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { ownSecrets } from "#platform/config/gateway-config";
+import { certificateHolders } from "#platform/registry/certificate-holders";
+import { clientDirectory } from "#platform/registry/client-directory";
+import { issuerDirectory } from "#platform/registry/issuer-directory";
+import { originDirectory } from "#platform/registry/origin-directory";
 import { withExternalClient, withValue } from "../../support/registry-file.ts";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 
 const iss = "https://issuer.example.org";

@@ -1,8 +1,8 @@
 import { beforeEach, test } from "vitest";
 import { instant } from "#kernel/clock";
-import { applyRegistry } from "#platform/apply-registry";
-import { authorizationServers } from "#platform/d1/authorization-servers";
-import { RegistryReader } from "#platform/d1/registry-reader";
+import { applyRegistry } from "#platform/registry/apply-registry";
+import { authorizationServers } from "#platform/registry/authorization-servers";
+import { RegistryReader } from "#platform/registry/registry-reader";
 import { withSignIn, withValue } from "../../support/registry-file.ts";
 import { emptyRegistry, everything, sampleFile } from "./registry.ts";
 

@@ -3,9 +3,9 @@ import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
-import { ClientGuard } from "#platform/durable/client-guard";
-import { guardLimiter } from "#platform/durable/guard-limiter";
-import { guardMemory } from "#platform/durable/guard-memory";
+import { ClientGuard } from "#platform/guard/object/client-guard";
+import { guardLimiter } from "#platform/guard/isolate/limiter";
+import { guardMemory } from "#platform/guard/isolate/assertion-memory";
 
 const guards = env.CLIENT_GUARD;
 const clock = () => instant(Date.now());

@@ -2,9 +2,9 @@
 
 declare namespace Cloudflare {
   interface Env {
-    CLIENT_GUARD: DurableObjectNamespace<import("#platform/durable/client-guard").ClientGuard>;
+    CLIENT_GUARD: DurableObjectNamespace<import("#platform/guard/object/client-guard").ClientGuard>;
     REGISTRY: D1Database;
     PUBLIC_URL: string;
-    REVOCATIONS: DurableObjectNamespace<import("#platform/revocations").Revocations>;
+    REVOCATIONS: DurableObjectNamespace<import("#platform/revocation/object/revocations").Revocations>;
   }
 }

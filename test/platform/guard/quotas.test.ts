@@ -4,7 +4,7 @@ import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import type { Spend } from "#limits/ports";
-import { guardLimiter } from "#platform/durable/guard-limiter";
+import { guardLimiter } from "#platform/guard/isolate/limiter";
 
 const guards = env.CLIENT_GUARD;
 const issuer = "https://idp.example";

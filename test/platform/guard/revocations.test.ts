@@ -2,12 +2,12 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, waitUntil } from "cloudflare:workers";
 import { afterEach, beforeEach, test, vi } from "vitest";
 import { denialName, type Denial } from "#identity/denial";
-import type { Bulletin } from "#identity/revocation";
+import type { Bulletin } from "#registry/revocation";
 import { instant } from "#kernel/clock";
 import type { Denied, Spend } from "#limits/ports";
-import { guardLimiter } from "#platform/durable/guard-limiter";
-import { RevocationStore } from "#platform/durable/revocation-store";
-import { revocationsOf } from "#platform/revocations";
+import { guardLimiter } from "#platform/guard/isolate/limiter";
+import { RevocationStore } from "#platform/revocation/object/store";
+import { revocationsOf } from "#platform/revocation/object/revocations";
 import { line } from "./worker.ts";
 
 const guards = env.CLIENT_GUARD;

@@ -1,8 +1,8 @@
-import type { News } from "#identity/revocation";
-import { RevocationFeed } from "#platform/revocation-feed";
+import type { News } from "#registry/revocation";
+import { RevocationFeed } from "#platform/revocation/isolate/feed";
 
-export { ClientGuard } from "#platform/durable/client-guard";
-export { Revocations } from "#platform/revocations";
+export { ClientGuard } from "#platform/guard/object/client-guard";
+export { Revocations } from "#platform/revocation/object/revocations";
 
 /** What stands between a guard and the revocations, as a test wishes. */
 export const line = { state: "up" as "up" | "down" | "silent", reads: 0, slowFor: "" };

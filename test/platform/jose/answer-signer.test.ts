@@ -4,8 +4,8 @@ import { test } from "vitest";
 import { answerBase, type AnsweredRequest } from "#identity/answer-signature";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { answerSigner } from "#platform/jose/answer-signer";
-import { signedBytes } from "#platform/jose/signed-bytes";
+import { answerSigner } from "#platform/keys/answer-signer";
+import { signedBytes } from "#platform/keys/signed-bytes";
 import { newKey } from "../../support/credentials.ts";
 import { wrongWithSignature } from "../../support/verify-answer.ts";
 

@@ -3,7 +3,7 @@ import type { JWTPayload } from "jose";
 import { test } from "vitest";
 import type { AssertionProfile } from "#identity/assertion";
 import { Secret } from "#kernel/secret";
-import { assertionVerifier } from "#platform/jose/assertion-verifier";
+import { assertionVerifier } from "#platform/keys/assertion-verifier";
 import { at, clientRecord, newKey, now, publicUrl, sign, tokenEndpoint, type Key } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 

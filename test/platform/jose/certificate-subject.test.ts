@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { carries, type RegisteredSubject } from "#identity/certificate-subject";
+import { carries, type RegisteredSubject } from "#identity/certificate/subject";
 
 // Made once with OpenSSL 3 (`req -x509`); the keys were thrown away. In workerd, whose parser is the one that counts.
 // DNS:API.lab.example, URI:spiffe://lab.example/api, IP:192.0.2.7, IP:2001:db8::7, email:api@lab.example,

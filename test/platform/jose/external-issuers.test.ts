@@ -2,7 +2,7 @@ import { test } from "vitest";
 import type { TrustedIssuer } from "#identity/issuer";
 import type { TokenIssuer } from "#identity/ports";
 import { Secret } from "#kernel/secret";
-import { tokenVerifier } from "#platform/jose/token-verifier";
+import { tokenVerifier } from "#platform/keys/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 

@@ -1,8 +1,8 @@
 import { test } from "vitest";
-import type { PublicJwk } from "#identity/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
 import { instant } from "#kernel/clock";
-import { keySets } from "#platform/key-sets";
-import { proveByHolder } from "#platform/jose/prove-by-holder";
+import { keySets } from "#platform/keys/key-sets";
+import { proveByHolder } from "#platform/keys/prove-by-holder";
 import { newKey, sign, type Key } from "../../support/credentials.ts";
 
 const uri = "https://issuer.example.org/jwks";

@@ -6,7 +6,7 @@ import * as oauth from "oauth4webapi";
 import { test } from "vitest";
 import { epochSeconds, instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { proofVerifier } from "#platform/jose/proof-verifier";
+import { proofVerifier } from "#platform/keys/proof-verifier";
 
 const verifier = proofVerifier(new Secret(new Uint8Array(randomBytes(32))));
 const at = instant(Date.now());

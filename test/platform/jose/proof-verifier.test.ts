@@ -6,7 +6,7 @@ import { test } from "vitest";
 import type { ProofExpectation } from "#identity/proof";
 import { epochSeconds, instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { proofVerifier } from "#platform/jose/proof-verifier";
+import { proofVerifier } from "#platform/keys/proof-verifier";
 
 const nonceKey = new Secret(new Uint8Array(randomBytes(32)));
 const verifier = proofVerifier(nonceKey);

@@ -1,11 +1,11 @@
 import { test } from "vitest";
-import type { PublicJwk } from "#identity/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
 import type { TokenIssuer } from "#identity/ports";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { provenSignatures } from "#platform/jose/proven-signatures";
-import { tokenVerifier } from "#platform/jose/token-verifier";
-import { isSignedBy } from "#platform/jose/verify-signature";
+import { provenSignatures } from "#platform/keys/proven-signatures";
+import { tokenVerifier } from "#platform/keys/token-verifier";
+import { isSignedBy } from "#platform/keys/verify-signature";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 

@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
 import { serializeInnerList, type BareItem, type Item } from "structured-headers";
 import { describe, test } from "vitest";
-import type { PublicJwk } from "#identity/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
 import { signatureBase, type SignableRequest } from "#identity/request-signature";
 import { instant } from "#kernel/clock";
-import { requestSignatures } from "#platform/jose/request-signatures";
-import { signedBytes } from "#platform/jose/signed-bytes";
+import { requestSignatures } from "#platform/keys/request-signatures";
+import { signedBytes } from "#platform/keys/signed-bytes";
 import { at, newKey, now, type Key } from "../../support/credentials.ts";
 import { signedFields, type Signing } from "../../support/sign-request.ts";
 

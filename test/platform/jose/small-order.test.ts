@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { publicJwk } from "#identity/jwk";
+import { publicJwk } from "#identity/jose/jwk";
 
 const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
 const points: readonly (readonly [string, readonly number[]])[] = [

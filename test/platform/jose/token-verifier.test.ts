@@ -2,13 +2,13 @@ import { Buffer } from "node:buffer";
 import * as fc from "fast-check";
 import { decodeJwt, exportJWK, SignJWT, type JWTPayload } from "jose";
 import { test } from "vitest";
-import type { PublicJwk } from "#identity/jwk";
+import type { PublicJwk } from "#identity/jose/jwk";
 import type { TokenIssuer } from "#identity/ports";
 import { parseScopes } from "#identity/scopes";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { tokenIssuer } from "#platform/jose/token-issuer";
-import { tokenVerifier } from "#platform/jose/token-verifier";
+import { tokenIssuer } from "#platform/keys/token-issuer";
+import { tokenVerifier } from "#platform/keys/token-verifier";
 import { at, fhirBase, newKey, now, presented, publicUrl, sign, type Key } from "../../support/credentials.ts";
 import { noKeySets } from "../../support/key-sets.ts";
 

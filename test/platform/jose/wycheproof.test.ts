@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { test } from "vitest";
 import * as z from "zod";
 import { assertionRules } from "#identity/assertion";
-import { readJwsHeader } from "#identity/compact-jws";
-import { publicJwk, publicJwks, type PublicJwk } from "#identity/jwk";
-import { proveSignature } from "#platform/jose/verify-signature";
+import { readJwsHeader } from "#identity/jose/compact-jws";
+import { publicJwk, publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import { proveSignature } from "#platform/keys/verify-signature";
 
 const { algorithms } = assertionRules.smart; // the widest list that any signature here is held to
 

@@ -1,12 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
-import { accountingLines, subjectKey } from "#audit/accounting";
+import { accountingLines, subjectKey } from "#audit/accounting/line";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { AccountingDesk } from "#platform/durable/accounting-desk";
-import { intakeOf } from "#platform/durable/accounting-intake";
-import { shelfOf, type ShelvedLine } from "#platform/durable/accounting-shelf";
-import { type LineKeepers, LedgerDrain } from "#platform/durable/ledger-drain";
+import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
+import { intakeOf } from "#platform/ledger/object/accounting/accounting-intake";
+import { shelfOf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
+import { type LineKeepers, LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { config, disclosureOf, failure, ledger, newId, own, ownLog, shard } from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time

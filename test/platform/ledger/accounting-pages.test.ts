@@ -1,13 +1,13 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { test, vi } from "vitest";
-import { accountingLines, readLine, subjectKey } from "#audit/accounting";
-import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
-import type { FoundLine, LinesAsked } from "#audit/disclosures";
+import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
+import { checkLine, readProof, writeProof } from "#audit/accounting/proof";
+import type { FoundLine, LinesAsked } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
-import { comparePlaces, type LinePlace, placeText } from "#audit/line-place";
+import { comparePlaces, type LinePlace, placeText } from "#audit/accounting/line-place";
 import { instant } from "#kernel/clock";
-import { AccountingDesk } from "#platform/durable/accounting-desk";
-import { shelfOf, type ShelvedLine } from "#platform/durable/accounting-shelf";
+import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
+import { shelfOf, type ShelvedLine } from "#platform/ledger/object/accounting/accounting-shelf";
 import { config, disclosureOf, failure, ledger, newId, openAll, ownLog, shard, verifierOf } from "./worker.ts";
 
 vi.setConfig({ testTimeout: 60_000 }); // a look-up asks 64 shards, and a busy machine takes its time

@@ -1,14 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
-import { accountingLines, readLine, subjectKey } from "#audit/accounting";
-import { checkLine, readProof, writeProof } from "#audit/accounting-proof";
-import type { LinesAsked, LinesPage } from "#audit/disclosures";
+import { accountingLines, readLine, subjectKey } from "#audit/accounting/line";
+import { checkLine, readProof, writeProof } from "#audit/accounting/proof";
+import type { LinesAsked, LinesPage } from "#audit/accounting/disclosures";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { sameBytes } from "#ledger/bytes";
-import { AccountingDesk } from "#platform/durable/accounting-desk";
-import { type AccountingShelf, shelfOf } from "#platform/durable/accounting-shelf";
-import { LedgerDrain } from "#platform/durable/ledger-drain";
+import { sameBytes } from "#ledger/bytes/bytes";
+import { AccountingDesk } from "#platform/ledger/isolate/accounting-desk";
+import { type AccountingShelf, shelfOf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { LedgerDrain } from "#platform/ledger/object/accounting/drain";
 import { startWith } from "./bucket.ts";
 import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, shard, verifierOf } from "./worker.ts";
 

@@ -2,9 +2,9 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { checkpointKey, objectKey } from "#ledger/flush";
 import { splitFrames } from "#ledger/frame-copies";
 import type { LogReader } from "#ledger/ports";
-import { TILE_WIDTH } from "#ledger/tile";
-import type { LedgerEnv } from "#platform/durable/ledger-config";
-import { LedgerShard } from "#platform/durable/ledger-shard";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import type { LedgerEnv } from "#platform/ledger/config";
+import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
 import { ledger, shard } from "./worker.ts";
 
 export const bucket = ledger.LEDGER_BUCKET;

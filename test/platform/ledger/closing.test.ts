@@ -1,14 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import { checkpointKey } from "#ledger/flush";
-import { checkpointText } from "#ledger/checkpoint";
-import { leafKinds } from "#ledger/leaf";
+import { checkpointText } from "#ledger/tlog/checkpoint";
+import { leafKinds } from "#ledger/leaf/leaf";
 import { instant } from "#kernel/clock";
 import { halfYearOf, overAt } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { verifyLog } from "#ledger/verify";
-import type { LedgerShard } from "#platform/durable/ledger-shard";
-import { signText } from "#platform/durable/ledger-signer";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { signText } from "#platform/ledger/object/log/signer";
 import { bucket, bucketReader, bytesAt, flush, keysOf, originOf, startWith } from "./bucket.ts";
 import {
   config,

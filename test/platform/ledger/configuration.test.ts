@@ -3,7 +3,7 @@ import { beforeEach, test } from "vitest";
 import { configurationEvent, configurationOf } from "#audit/configuration";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
-import { configurationLogs, ledgerSink } from "#platform/durable/ledger-sink";
+import { configurationLogs, ledgerSink } from "#platform/ledger/isolate/sink";
 import { config, disclosureOf, failure, ledger, newId, openAll, own, ownLog, refusal, shard } from "./worker.ts";
 
 const [hour, minute] = [3_600_000, 60_000];

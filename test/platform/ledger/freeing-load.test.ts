@@ -1,9 +1,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { test, vi } from "vitest";
 import type { Recorded } from "#audit/ports";
-import { splitEntries } from "#ledger/frame";
-import { openInclusionNote } from "#ledger/inclusion-note";
-import { leafHash } from "#ledger/merkle";
+import { splitEntries } from "#ledger/leaf/frame";
+import { openInclusionNote } from "#ledger/tlog/inclusion-note";
+import { leafHash } from "#ledger/tlog/merkle";
 import { verifyLog } from "#ledger/verify";
 import { bucket, startWith } from "./bucket.ts";
 import { own, ownLog, publicReader, refusal, shard, verifierOf } from "./worker.ts";

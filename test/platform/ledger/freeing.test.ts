@@ -1,17 +1,17 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, test, vi } from "vitest";
-import { utf8 } from "#ledger/bytes";
-import { checkpointText } from "#ledger/checkpoint";
+import { utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
 import { checkpointKey, objectKey } from "#ledger/flush";
-import { splitEntries } from "#ledger/frame";
-import { openInclusionNote } from "#ledger/inclusion-note";
-import { consistencyProof, leafHash, rootAt } from "#ledger/merkle";
+import { splitEntries } from "#ledger/leaf/frame";
+import { openInclusionNote } from "#ledger/tlog/inclusion-note";
+import { consistencyProof, leafHash, rootAt } from "#ledger/tlog/merkle";
 import { RootLeaves, ROOT_LOG } from "#ledger/root-log";
-import { hashAtTiles } from "#ledger/tile";
+import { hashAtTiles } from "#ledger/tlog/tile";
 import { verifyLog } from "#ledger/verify";
-import type { LedgerEnv } from "#platform/durable/ledger-config";
-import { LedgerRoot } from "#platform/durable/ledger-root";
-import { signText } from "#platform/durable/ledger-signer";
+import type { LedgerEnv } from "#platform/ledger/config";
+import { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import { signText } from "#platform/ledger/object/log/signer";
 import { bucket, bucketReader, bytesAt, flush, originOf, startWith } from "./bucket.ts";
 import { config, failure, get, ledger, own, ownLog, publicReader, refusal, seen, shard, verifierOf } from "./worker.ts";
 

@@ -1,14 +1,14 @@
 import { runInDurableObject } from "cloudflare:test";
 import { test } from "vitest";
 import { instant } from "#kernel/clock";
-import { concat } from "#ledger/bytes";
+import { concat } from "#ledger/bytes/bytes";
 import { checkpointOf, commit, type Head } from "#ledger/commit";
-import { consistencyProof, inclusionProof, leafHash, nodeHash, rangeRoot, verifyConsistency, verifyInclusion } from "#ledger/merkle";
-import { TILE_WIDTH } from "#ledger/tile";
-import { LedgerBucket } from "#platform/durable/ledger-bucket";
-import { LedgerObjects } from "#platform/durable/ledger-objects";
-import { LedgerStore } from "#platform/durable/ledger-store";
-import { restoreHead } from "#platform/durable/ledger-view";
+import { consistencyProof, inclusionProof, leafHash, nodeHash, rangeRoot, verifyConsistency, verifyInclusion } from "#ledger/tlog/merkle";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import { LedgerObjects } from "#platform/ledger/object/log/objects";
+import { LedgerStore } from "#platform/ledger/object/log/store";
+import { restoreHead } from "#platform/ledger/object/log/view";
 import { originOf } from "./bucket.ts";
 import { ownLog, shard } from "./worker.ts";
 

@@ -1,11 +1,11 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { instant } from "#kernel/clock";
-import { sha256 } from "#ledger/hash";
+import { sha256 } from "#ledger/bytes/hash";
 import { halfYearOf } from "#ledger/log-name";
 import { ROOT_LOG } from "#ledger/root-log";
 import { bucket, flush } from "./bucket.ts";
-import { LedgerDoor, type LedgerDoorEnv } from "#platform/durable/ledger-public";
+import { LedgerDoor, type LedgerDoorEnv } from "#platform/ledger/isolate/public-door";
 import { get, ledger, own, ownLog, refusal, seen, shard } from "./worker.ts";
 
 const halfYear = halfYearOf(instant(Date.now()));

@@ -4,9 +4,9 @@ import { test, vi } from "vitest";
 import { instant } from "#kernel/clock";
 import { predecessor } from "#ledger/predecessor";
 import { verifyLog } from "#ledger/verify";
-import { OwnCalls } from "#platform/durable/ledger-own-calls";
-import type { UsedProof } from "#platform/durable/ledger-proofs";
-import { ledgerSink } from "#platform/durable/ledger-sink";
+import { OwnCalls } from "#platform/ledger/object/append/own-calls";
+import type { UsedProof } from "#platform/ledger/object/append/used-proofs";
+import { ledgerSink } from "#platform/ledger/isolate/sink";
 import { config, disclosureOf, failure, ledger, newId, own, ownLog, publicReader, shard, verifierOf } from "./worker.ts";
 
 const proofHash = (name: string) => createHash("sha256").update(name).digest("base64url");

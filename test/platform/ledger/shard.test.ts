@@ -1,19 +1,19 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { exportJWK, generateKeyPair } from "jose";
 import { test, vi } from "vitest";
-import { accountingLines, subjectKey } from "#audit/accounting";
+import { accountingLines, subjectKey } from "#audit/accounting/line";
 import type { AuditEvent } from "#audit/event";
 import { instant } from "#kernel/clock";
 import { Secret } from "#kernel/secret";
-import { fromCbor } from "#ledger/cbor";
-import { openInclusionNote } from "#ledger/inclusion-note";
-import { leafKinds } from "#ledger/leaf";
-import { linesRoot } from "#ledger/lines";
+import { fromCbor } from "#ledger/bytes/cbor";
+import { openInclusionNote } from "#ledger/tlog/inclusion-note";
+import { leafKinds } from "#ledger/leaf/leaf";
+import { linesRoot } from "#ledger/leaf/lines";
 import { verifyLog } from "#ledger/verify";
-import { LedgerShard } from "#platform/durable/ledger-shard";
-import { shelfOf } from "#platform/durable/accounting-shelf";
-import { OwnCalls, type SealedCall } from "#platform/durable/ledger-own-calls";
-import { ledgerSink } from "#platform/durable/ledger-sink";
+import { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { shelfOf } from "#platform/ledger/object/accounting/accounting-shelf";
+import { OwnCalls, type SealedCall } from "#platform/ledger/object/append/own-calls";
+import { ledgerSink } from "#platform/ledger/isolate/sink";
 import {
   config,
   disclosureOf,

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Resource } from "@medplum/fhirtypes";
-import type { MergeMode } from "#identity/merge-registry";
+import type { MergeMode } from "#registry/merge";
 import { instant } from "#kernel/clock";
 import { openLogs } from "#ledger/log-name";
 import type { AuditRecord } from "#audit/record";

@@ -1,0 +1,69 @@
+import { createHmac } from "node:crypto";
+import type { Secret } from "#kernel/secret";
+import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { type AuditEvent, type Counts, type EventKind, eventKinds } from "#audit/event";
+
+const LINE_VERSION = 1;
+
+/**
+ * The name under which a patient's accounting lines are kept: HMAC-SHA-256(six-year key, `<origin>/Patient/<id>`), 32 bytes.
+ * One key for six years (45 CFR 164.528(a)(3)), so that one look-up finds them all.
+ */
+export const subjectKey = (key: Secret<Uint8Array>, patient: string): Uint8Array =>
+  new Uint8Array(createHmac("sha256", key.reveal()).update(patient).digest());
+
+/**
+ * The accounting lines of an event, one per patient in their order: what was disclosed of whom, to whom, when and why
+ * (45 CFR 164.528(b)(2)). Each is the deterministic CBOR array
+ * [1, subject key, time in ms, recipient, [purposes], agreement or null, { type: count }]. Frozen: commitments are over these bytes.
+ */
+export function accountingLines(event: AuditEvent, key: Secret<Uint8Array>): readonly Uint8Array[] {
+  if (!isKind(event.kind) || !eventKinds[event.kind].discloses) return [];
+  const [recipient, purposes, agreement] = [event.who?.client, event.why?.purposes, event.why?.agreement ?? null];
+  return event.patients.map(({ patient, counts }) =>
+    toCbor([LINE_VERSION, subjectKey(key, patient), event.at, recipient, purposes, agreement, counts]),
+  );
+}
+
+/** One disclosure of one patient, as its line says it. */
+export interface AccountingLine {
+  readonly subject: Uint8Array; // the patient's subject key, 32 bytes
+  readonly at: number; // ms since 1970
+  readonly recipient: string; // client id
+  readonly purposes: readonly string[]; // v3 ActReason codes
+  readonly agreement: string | undefined;
+  readonly counts: Counts;
+}
+
+// CBOR: an array of 7, the number 1, 32 bytes.
+const head = [0x87, LINE_VERSION, 0x58, 32] as const;
+
+/** The subject key of a line's content, without reading the rest; undefined for bytes that no version 1 of a line has. */
+export const subjectOf = (content: Uint8Array): Uint8Array | undefined =>
+  content.length > head.length + 32 && head.every((byte, at) => content[at] === byte)
+    ? content.subarray(head.length, head.length + 32)
+    : undefined;
+
+/** Reads a line's content; undefined for bytes that no version 1 of a line has. */
+export function readLine(content: Uint8Array): AccountingLine | undefined {
+  const value = fromCbor(content);
+  if (!Array.isArray(value) || value.length !== 7) return undefined;
+  const [version, subject, at, recipient, purposes, agreement, counts]: unknown[] = value;
+  if (version !== LINE_VERSION || !(subject instanceof Uint8Array) || subject.length !== 32) return undefined;
+  if (typeof at !== "number" || at < 0 || typeof recipient !== "string" || !isTexts(purposes)) return undefined;
+  if ((agreement !== null && typeof agreement !== "string") || !isCounts(counts)) return undefined;
+  return { subject, at, recipient, purposes, agreement: agreement ?? undefined, counts: Object.fromEntries(counts) };
+}
+
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
+const isCounts = (value: unknown): value is Map<string, number> =>
+  value instanceof Map && [...value].every(([type, count]) => typeof type === "string" && typeof count === "number" && count >= 0);
+
+/** What a writer must know before a disclosure can be recorded: without recipient and purpose no patient could be told about it. */
+export function isAccountable(event: AuditEvent): boolean {
+  if (!isKind(event.kind)) return false;
+  if (!eventKinds[event.kind].discloses || event.patients.length === 0) return true;
+  return event.who?.client !== undefined && (event.why?.purposes ?? []).length > 0;
+}
+
+const isKind = (kind: string): kind is EventKind => Object.hasOwn(eventKinds, kind);

@@ -1,0 +1,35 @@
+import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+
+/** Codes of v3-ActReason in plain words; one below them without words of its own has theirs. */
+const words: Readonly<Record<string, string>> = {
+  TREAT: "treatment",
+  ETREAT: "emergency treatment",
+  BTG: "emergency treatment (break the glass)",
+  HPAYMT: "payment",
+  HOPERAT: "health care operations",
+  HDIRECT: "a facility's directory",
+  DONAT: "donation of organs, eyes or tissue",
+  GOV: "work of the government",
+  HDECD: "information about someone who died",
+  HLEGAL: "legal proceedings",
+  MILCDM: "military command",
+  MILDCRG: "military discharge",
+  MLTRAINING: "training of machine learning",
+  HMARKT: "marketing",
+  PATRQT: "request of the individual",
+  PWATRNY: "request of a personal representative",
+  FAMRQT: "request of the family",
+  SUPNWK: "request of persons involved in the care",
+  PUBHLTH: "public health",
+  DISASTER: "help in a disaster",
+  THREAT: "a threat to health or safety",
+  HRESCH: "research",
+  CLINTRCH: "clinical trial",
+};
+
+/** A brief statement of why (45 CFR 164.528(b)(2)(iv)), with the code; a code that nobody knows stands alone. */
+export function purposeInWords(purpose: string): string {
+  for (let code: string | undefined = purpose; code; code = Object.hasOwn(purposeOfUse, code) ? purposeOfUse[code] : undefined)
+    if (Object.hasOwn(words, code)) return `${words[code]} (${purpose})`;
+  return purpose;
+}

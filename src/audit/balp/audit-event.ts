@@ -1,0 +1,86 @@
+import type { JsonObject } from "#fhir/json/json";
+import { formatReceipt, type Receipt } from "#ledger/receipt";
+import { coding, concept, isCode, stringOf, unknownValue } from "./codes.ts";
+import { entitiesOf } from "./entities.ts";
+import { profileUrl, shapeOf, type Shape } from "./profile.ts";
+import type { AuditEvent, PatientCounts } from "#audit/event";
+
+/** Where an event stands, and who recorded it. */
+export interface BalpPlace {
+  readonly ledger: string; // the name of the ledger
+  readonly receipt: Receipt; // of the event's first leaf
+  /** The gateway's URL, when it is known. */
+  readonly server?: string | undefined;
+}
+
+/**
+ * An event as AuditEvents of FHIR R4 after IHE BALP 1.1 (https://profiles.ihe.net/ITI/BALP): one for each patient it names, as the
+ * profiles ask, and one for an event that names none. Each says where in the ledger it stands; references are to what was disclosed,
+ * below the origin's base.
+ */
+export function auditEventsOf(event: AuditEvent, place: BalpPlace): readonly JsonObject[] {
+  return event.patients.length === 0
+    ? [auditEvent(event, undefined, 0, place)]
+    : event.patients.map((patient, number) => auditEvent(event, patient, number + 1, place));
+}
+
+function auditEvent(event: AuditEvent, patient: PatientCounts | undefined, number: number, place: BalpPlace): JsonObject {
+  const shape = shapeOf(event, patient !== undefined);
+  const profile = profileUrl(shape, patient !== undefined);
+  const { outcome, outcomeDesc } = outcomeOf(event);
+  const purposes = (event.why?.purposes ?? []).filter(isCode).map((code) => concept("reason", code));
+  const server = { identifier: { value: stringOf(place.server ?? place.ledger) ?? place.receipt.log } };
+  return {
+    resourceType: "AuditEvent",
+    id: `${event.id}-${event.step ?? 0}-${number}`,
+    ...(profile === undefined ? {} : { meta: { profile: [profile] } }),
+    type: shape.type,
+    ...(shape.subtype.length === 0 ? {} : { subtype: shape.subtype }),
+    action: shape.action,
+    recorded: new Date(event.at).toISOString(),
+    outcome,
+    ...(outcomeDesc === undefined ? {} : { outcomeDesc }),
+    ...(purposes.length === 0 ? {} : { purposeOfEvent: purposes }),
+    agent: agentsOf(event, shape, server, place.server),
+    source: { site: stringOf(place.ledger) ?? place.receipt.log, observer: server, type: [coding("source", "4")] },
+    entity: entitiesOf(event, patient, { way: shape.way, ledger: place.ledger, receipt: formatReceipt(place.receipt), at: place.receipt }),
+  };
+}
+
+/** FHIR R4 audit-event-outcome: 0 done, 4 refused or broken off, 8 a fault. */
+function outcomeOf({ kind, outcome }: AuditEvent): { readonly outcome: string; readonly outcomeDesc: string | undefined } {
+  const { status, reason } = outcome ?? {};
+  const failed = reason !== undefined || kind === "refusals" || (status ?? 0) >= 400;
+  const words = [status === undefined ? undefined : `HTTP ${status}`, reason].filter((word) => word !== undefined);
+  return { outcome: failed ? ((status ?? 0) >= 500 ? "8" : "4") : "0", outcomeDesc: stringOf(words.join(", ")) };
+}
+
+function agentsOf(event: AuditEvent, shape: Shape, server: JsonObject, url: string | undefined): readonly JsonObject[] {
+  const { who, from, why, configuration } = event;
+  if (configuration !== undefined)
+    return [{ type: concept("dcm", "110150"), who: { identifier: { value: configuration.worker } }, requestor: false }];
+  const person = stringOf(who?.user ?? who?.operator ?? who?.subject);
+  const [client, address, policy] = [stringOf(who?.client), stringOf(from?.address), why?.policy];
+  const purposeOfUse = (why?.purposes ?? []).filter(isCode).map((code) => concept("reason", code));
+  const about = {
+    ...(purposeOfUse.length === 0 ? {} : { purposeOfUse }),
+    ...(policy !== undefined && isCode(policy) ? { policy: [policy] } : {}),
+  };
+  const asked: JsonObject = {
+    type: shape.client,
+    who: client === undefined ? { display: "not known" } : { identifier: { value: client } },
+    requestor: person === undefined,
+    network: address === undefined ? { _address: unknownValue } : { address, type: "2" },
+    ...(person === undefined ? about : {}),
+  };
+  const served: JsonObject = {
+    type: shape.server,
+    who: server,
+    requestor: false,
+    network: url === undefined ? { _address: unknownValue } : { address: url, type: "5" },
+  };
+  if (person === undefined) return [asked, served];
+  const issuer = stringOf(who?.issuer);
+  const identifier = issuer !== undefined && !/\s/u.test(issuer) ? { system: issuer, value: person } : { value: person };
+  return [asked, served, { type: shape.user, who: { identifier }, requestor: true, ...about }];
+}

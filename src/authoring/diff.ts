@@ -1,0 +1,200 @@
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { compilePolicy, type CompiledPolicy, type CompiledRule } from "#policy/compile";
+import { rowKinds, type RowKind } from "./row-kinds.ts";
+import { ruleInteractions, type PolicyDocument, type RuleInteraction } from "#policy/schema";
+import { includesBeyond, referencesOf, searchesBeyond } from "./search-diff.ts";
+import { diffViews, shownPaths } from "#policy/view/view-diff";
+
+/** One thing that the second of two policies grants beyond the first (`more`), or no longer (`less`). */
+export interface PolicyDifference {
+  readonly change: "more" | "less";
+  /** `undefined`: of the policy as a whole. */
+  readonly type: string | undefined;
+  /** Of which interactions, in the order of {@link ruleInteractions}. */
+  readonly interactions: readonly RuleInteraction[];
+  readonly what:
+    | "purpose"
+    | "user relation"
+    | "operation"
+    | "interaction"
+    | "element"
+    | "parameter"
+    | "include"
+    | "referred by"
+    | "old version"
+    | "time of history";
+  /** An element path, a parameter, a reference, a code … Of an interaction: what it shows. */
+  readonly name: string;
+  /** Of which rows; `undefined`: of all that are granted. */
+  readonly rows: string | undefined;
+}
+
+/** Too many kinds of rows of a type to compare. */
+export class TooManyKinds extends Error {}
+
+/**
+ * What two policies grant differently, by what the engine would decide and not by their words: two documents that grant the same differ in
+ * nothing. Rows are compared kind by kind, elements by the compiled views.
+ */
+export function diffPolicies(before: PolicyDocument, after: PolicyDocument): readonly PolicyDifference[] {
+  const [a, b] = [compilePolicy(before, "a"), compilePolicy(after, "b")];
+  const whole = (what: PolicyDifference["what"], left: Iterable<string>, right: Iterable<string>) =>
+    change(undefined, [], what, undefined, beyond(right, left), beyond(left, right));
+  return [
+    ...whole("purpose", before.purposes, after.purposes),
+    ...whole("user relation", a.users, b.users),
+    ...whole("operation", a.operations, b.operations),
+    ...r4ResourceTypes.flatMap((type) => gathered(diffType(type, a, b))),
+  ];
+}
+
+const beyond = (these: Iterable<string>, those: Iterable<string>): readonly string[] => {
+  const known = new Set(those);
+  return [...new Set(these)].filter((one) => !known.has(one));
+};
+
+function change(
+  type: string | undefined,
+  interactions: readonly RuleInteraction[],
+  what: PolicyDifference["what"],
+  rows: string | undefined,
+  more: readonly string[],
+  less: readonly string[],
+): readonly PolicyDifference[] {
+  const each = (change: "more" | "less", names: readonly string[]) =>
+    names.map((name): PolicyDifference => ({ change, type, interactions, what, name, rows }));
+  return [...each("more", more), ...each("less", less)];
+}
+
+function diffType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly PolicyDifference[] {
+  const all = [...a.rulesFor(type), ...b.rulesFor(type)];
+  if (all.length === 0) return [];
+  const kinds = rowKinds(type, all);
+  if (kinds === undefined) throw new TooManyKinds(`${type}: its rules tell too many kinds of rows apart to be compared`);
+  return [
+    ...ruleInteractions.flatMap((interaction) => diffInteraction({ type, a, b, kinds, interaction })),
+    ...diffReferred(type, a, b, kinds),
+    ...diffOfType(type, a, b),
+  ];
+}
+
+interface Compared {
+  readonly type: string;
+  readonly a: CompiledPolicy;
+  readonly b: CompiledPolicy;
+  readonly kinds: readonly RowKind[];
+  readonly interaction: RuleInteraction;
+}
+
+function diffInteraction({ type, a, b, kinds, interaction }: Compared): readonly PolicyDifference[] {
+  const grants = (policy: CompiledPolicy, { under }: Pick<RowKind, "under">) =>
+    policy.rulesFor(type).filter((rule) => under.has(rule) && rule.interactions.has(interaction));
+  const granted = kinds.filter((kind) => grants(a, kind).length + grants(b, kind).length > 0);
+  const differences = granted.flatMap((kind) => {
+    const [left, right] = [grants(a, kind), grants(b, kind)];
+    const rows = granted.length === 1 ? undefined : kind.says;
+    const views = diffViewsOf({ type, a, b, interaction }, left, right, rows);
+    if (interaction !== "search" || left.length === 0 || right.length === 0) return views;
+    const found = change(
+      type,
+      [interaction],
+      "parameter",
+      rows,
+      searchesBeyond(type, [b, right], [a, left]),
+      searchesBeyond(type, [a, left], [b, right]),
+    );
+    return [...views, ...found];
+  });
+  if (interaction !== "read" || differences.length > 0) return joined(differences, granted.length);
+  // An old version leaves by rules that reach it and the row as it is now: two rules that are one for every row are not one for these.
+  return granted.flatMap((now) =>
+    granted.flatMap((old) => {
+      const both = { under: new Set([...now.under].filter((rule) => old.under.has(rule))) };
+      const views = diffViewsOf({ type, a, b, interaction }, grants(a, both), grants(b, both), undefined);
+      const of = (wanted: PolicyDifference["change"]) => views.flatMap((one) => (one.change === wanted ? [one.name] : []));
+      return change(type, [interaction], "old version", `now ${now.says}; then ${old.says}`, of("more"), of("less"));
+    }),
+  );
+}
+
+/** What is so of every kind of rows is said once. */
+function joined(differences: readonly PolicyDifference[], kinds: number): readonly PolicyDifference[] {
+  const alike = Map.groupBy(differences, ({ change, what, name }) => [change, what, name].join("\n"));
+  return [...alike.values()].flatMap((same) => {
+    const [first] = same;
+    return first === undefined || same.length < kinds ? same : Object.assign({}, first, { rows: undefined });
+  });
+}
+
+function diffViewsOf(
+  { type, a, b, interaction }: Omit<Compared, "kinds">,
+  left: readonly CompiledRule[],
+  right: readonly CompiledRule[],
+  rows: string | undefined,
+): readonly PolicyDifference[] {
+  const shown = (policy: CompiledPolicy, rules: readonly CompiledRule[]) => [shownPaths(policy.viewOf(type, rules).object).join(", ")];
+  if (left.length === 0 && right.length === 0) return [];
+  if (left.length === 0) return change(type, [interaction], "interaction", rows, shown(b, right), []);
+  if (right.length === 0) return change(type, [interaction], "interaction", rows, [], shown(a, left));
+  const { more, less } = diffViews(a.viewOf(type, left).object, b.viewOf(type, right).object);
+  return change(type, [interaction], "element", rows, more, less);
+}
+
+/** What opens resources that are no patient's, and what of them leaves by it. */
+function diffReferred(type: string, a: CompiledPolicy, b: CompiledPolicy, kinds: readonly RowKind[]): readonly PolicyDifference[] {
+  const names = new Set<string>();
+  for (const { referredBy } of [...a.rulesFor(type), ...b.rulesFor(type)]) for (const name of referredBy) names.add(name);
+  return [...names].flatMap((name) => {
+    const by = (policy: CompiledPolicy, { under }: RowKind) =>
+      policy.rulesFor(type).filter((rule) => under.has(rule) && rule.referredBy.has(name) && rule.interactions.has("read"));
+    const granted = kinds.filter((kind) => by(a, kind).length + by(b, kind).length > 0);
+    return granted.flatMap((kind) => {
+      const rows = granted.length === 1 ? undefined : kind.says;
+      const views = diffViewsOf({ type, a, b, interaction: "read" }, by(a, kind), by(b, kind), rows);
+      return views.flatMap((one) => {
+        const said = one.what === "interaction" ? name : `${name}: ${one.name}`;
+        return change(type, ["read"], "referred by", rows, one.change === "more" ? [said] : [], one.change === "less" ? [said] : []);
+      });
+    });
+  });
+}
+
+/** What is decided of a type before any row is looked at. */
+function diffOfType(type: string, a: CompiledPolicy, b: CompiledPolicy): readonly PolicyDifference[] {
+  const to = (policy: CompiledPolicy, interaction: RuleInteraction) =>
+    policy.rulesFor(type).filter((rule) => rule.interactions.has(interaction));
+  const [readA, readB] = [to(a, "read"), to(b, "read")];
+  const searches = [a, b].map((policy) => [policy, to(policy, "search")] as const);
+  const [left, right] = searches;
+  if (left === undefined || right === undefined) return [];
+  const included =
+    left[1].length === 0 || right[1].length === 0
+      ? []
+      : change(type, ["search"], "include", undefined, includesBeyond(type, right, left), includesBeyond(type, left, right));
+  if (readA.length === 0 || readB.length === 0) return included;
+  const [refA, refB] = [referencesOf(a, type, readA), referencesOf(b, type, readB)];
+  // Each rule has to show the time: asking by it finds it out.
+  const timed = (policy: CompiledPolicy, rules: readonly CompiledRule[]) =>
+    rules.every((rule) => policy.viewOf(type, [rule]).object.everything || shownTime(policy, type, rule)) ? ["_since, _at"] : [];
+  const [timeA, timeB] = [timed(a, readA), timed(b, readB)];
+  return [
+    ...included,
+    ...change(type, ["read"], "include", undefined, beyond(refB, refA), beyond(refA, refB)),
+    ...change(type, ["read"], "time of history", undefined, beyond(timeB, timeA), beyond(timeA, timeB)),
+  ];
+}
+
+const shownTime = (policy: CompiledPolicy, type: string, rule: CompiledRule): boolean => {
+  const meta = policy.viewOf(type, [rule]).object.elements.get("meta");
+  return meta?.kind === "object" && meta.others?.elements.has("lastUpdated") === true;
+};
+
+/** One entry for what is the same of several interactions. */
+function gathered(differences: readonly PolicyDifference[]): readonly PolicyDifference[] {
+  const alike = Map.groupBy(differences, ({ change, what, name, rows }) => [change, what, name, rows ?? ""].join("\n"));
+  return [...alike.values()].flatMap((same) => {
+    const [first] = same;
+    const of = new Set(same.flatMap(({ interactions }) => interactions));
+    return first === undefined ? [] : [{ ...first, interactions: ruleInteractions.filter((one) => of.has(one)) }];
+  });
+}

@@ -1,0 +1,142 @@
+import type { Nesting } from "#fhir/r4/compartment";
+import { elementsOf } from "#fhir/r4/elements";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { err, ok, type Result } from "#kernel/result";
+import type { ResourceView } from "#policy/compile";
+import type { ElementView, ObjectView } from "#policy/view/view";
+import { cutResource, extensionView, siblingView, type CutContext, type CutRefusal } from "#phi/redact";
+
+/** One place at which what leaves is not what was there. */
+export interface CutChange {
+  readonly kind: "removed" | "changed" | "added";
+  /** With the positions of the resource before the cut, also of what was added. */
+  readonly path: string;
+  readonly why: string;
+}
+
+/** Cuts a resource and says of each place that the cut touched why: coarsest first, so of what left whole only the top. */
+export function explainCut(
+  resource: JsonObject,
+  view: ResourceView,
+  context: CutContext,
+): Result<{ readonly after: JsonObject; readonly changes: readonly CutChange[] }, CutRefusal> {
+  const cuts = new Map<JsonObject, JsonObject>();
+  const cut = cutResource(resource, view, { ...context, note: (after, from) => void cuts.set(from, after) });
+  if (!cut.ok) return err(cut.error);
+  const after = cut.value.resource;
+  return ok({ after, changes: new Walk(cuts, context).resource(resource, after, view, "") });
+}
+
+class Walk {
+  readonly #cuts: ReadonlyMap<JsonObject, JsonObject>;
+  readonly #context: CutContext;
+
+  constructor(cuts: ReadonlyMap<JsonObject, JsonObject>, context: CutContext) {
+    this.#cuts = cuts;
+    this.#context = context;
+  }
+
+  resource(before: JsonObject, after: JsonObject, view: ResourceView, at: string): readonly CutChange[] {
+    const subsetted: CutChange = {
+      kind: "added",
+      path: `${at}meta.tag`,
+      why: "SUBSETTED: the view is not everything, whatever the resource held",
+    };
+    return [...this.#members(before, after, view.object, at), ...(view.subsetted ? [subsetted] : [])];
+  }
+
+  #members(before: JsonObject, after: JsonObject, view: ObjectView, at: string): readonly CutChange[] {
+    const left = Object.entries(before).flatMap(([name, value]) => this.#member(name, value, after[name], view, at));
+    const added = Object.keys(after).flatMap((name) => (Object.hasOwn(before, name) ? [] : this.#added(name, view, at)));
+    return [...left, ...added];
+  }
+
+  #added(name: string, view: ObjectView, at: string): readonly CutChange[] {
+    if (name === "meta" || (name === "tag" && view.type === "Meta")) return []; // SUBSETTED, which is told once
+    if (name === "deceasedBoolean") return [{ kind: "added", path: at + name, why: "the death is told, its time is not" }];
+    return [maskedAt(at + name)];
+  }
+
+  #member(name: string, before: Json, after: Json | undefined, view: ObjectView, at: string): readonly CutChange[] {
+    const path = at + name;
+    const element = view.elements.get(name.replace(/^_/u, ""));
+    if (after === undefined && !(isArray(before) && element?.kind === "resource")) {
+      return [{ kind: "removed", path, why: whyHidden(name, view) }];
+    }
+    if (isArray(before)) return this.#items(name, before, isArray(after) ? after : [], view, path);
+    if (after === undefined) return [];
+    if (name === "meta" && isObject(before) && !this.#cuts.has(before)) return [{ kind: "removed", path, why: whyHidden(name, view) }];
+    // What stands for an element that R4 requires is no cut of it.
+    const replaced = isObject(before) && name !== "meta" && this.#cuts.get(before) !== after;
+    return replaced
+      ? [{ kind: "removed", path, why: whyHidden(name, view) }, maskedAt(path)]
+      : this.#value(name, before, after, element, view, path);
+  }
+
+  #items(name: string, before: readonly Json[], after: readonly Json[], view: ObjectView, path: string): readonly CutChange[] {
+    const element = view.elements.get(name.replace(/^_/u, ""));
+    const changes: CutChange[] = [];
+    let left = 0;
+    for (const [index, item] of before.entries()) {
+      const here = `${path}[${index}]`;
+      const cut = isObject(item) ? this.#cuts.get(item) : after.find((one) => one === item);
+      if (cut === undefined || !after.includes(cut))
+        changes.push({ kind: "removed", path: here, why: this.#whyItem(name, item, element, view) });
+      else {
+        left += 1;
+        changes.push(...this.#value(name, item, cut, element, view, here));
+      }
+    }
+    return left === 0 && after.length > 0 ? [...changes, maskedAt(path)] : changes;
+  }
+
+  #value(name: string, before: Json, after: Json, element: ElementView | undefined, view: ObjectView, path: string): readonly CutChange[] {
+    if (!isObject(before) || !isObject(after)) {
+      return JSON.stringify(before) === JSON.stringify(after)
+        ? []
+        : [{ kind: "changed", path, why: "an address of the origin is not shown" }];
+    }
+    if (element?.kind === "resource") {
+      const inside = this.#context.viewInside(before, nestingOf(name));
+      return inside === undefined ? [] : this.resource(before, after, inside, `${path}.`);
+    }
+    const below = viewBelow(name, before, element, view);
+    return below === undefined ? [] : this.#members(before, after, below, `${path}.`);
+  }
+
+  #whyItem(name: string, item: Json, element: ElementView | undefined, view: ObjectView): string {
+    if (name === "extension") return "no rule that reaches this row lists its URL";
+    if (element?.kind === "resource" && isObject(item)) {
+      const type = textAt(item, "resourceType") ?? "";
+      return this.#context.viewInside(item, nestingOf(name)) === undefined
+        ? `no rule and scope to read ${type} reaches it`
+        : "nothing that is left refers to it";
+    }
+    if (element?.kind === "object" && isObject(item) && element.viewOf(item) === undefined)
+      return "it is in none of the slices that are shown";
+    return element === undefined ? whyHidden(name, view) : "nothing of it is shown";
+  }
+}
+
+const nestingOf = (name: string): Nesting => (name === "contained" ? "contained" : "entry");
+
+const maskedAt = (path: string): CutChange => ({ kind: "added", path, why: "masked: R4 requires it, and what is there is hidden" });
+
+function viewBelow(name: string, item: JsonObject, element: ElementView | undefined, view: ObjectView): ObjectView | undefined {
+  if (name === "extension" || name === "modifierExtension") return extensionView;
+  if (name.startsWith("_")) return siblingView(view.extensions);
+  return element?.kind === "object" ? element.viewOf(item) : undefined;
+}
+
+function whyHidden(name: string, view: ObjectView): string {
+  const bare = name.replace(/^_/u, "");
+  const element = view.elements.get(bare);
+  if (name === "extension") return "no rule that reaches this row lists its URL";
+  if (element?.kind === "deceased") return "the death is told, its time is not";
+  if (element?.kind === "resource") return "no rule and scope to read it reaches it";
+  if (element !== undefined)
+    return name === bare ? "nothing of it is shown, or it means what does not leave" : "no rule that reaches this row lists its extensions";
+  if (view.type === "Bundle" && name === "total") return "it counts what was dropped";
+  const known = [...elementsOf(view.type).values()].some(({ forms }) => forms.some((form) => form.name === bare));
+  return known ? "no rule that reaches this row shows it" : "R4 does not know it";
+}

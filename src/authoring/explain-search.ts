@@ -1,0 +1,100 @@
+import { isCompartmentType } from "#fhir/r4/compartment";
+import type { Search } from "#fhir/search/search";
+import { includeText } from "#fhir/search/include";
+import type { Criteria, SearchParameter } from "#fhir/search/condition";
+import type { SearchParameterDefinition } from "#fhir/search/parameters";
+import { rulesNamed, type Explained, type NamedRule, type Step } from "./explain-step.ts";
+import { canHold, holdOf } from "#policy/hold";
+import { grantIncludes } from "#policy/includes";
+import { isWithin, searchableBy, type Searchable } from "#policy/searchable";
+
+/**
+ * The steps of a search, in the order in which the engine takes them: each parameter leaves the rules in reach that show what it reads, and
+ * the next is asked of those alone.
+ */
+export function explainSearch(
+  about: Explained,
+  search: Pick<Search, "type" | "parameters" | "joins" | "sort" | "includes">,
+  back?: SearchParameterDefinition,
+): readonly Step[] {
+  const { type } = search;
+  const steps: Step[] = [];
+  const hold = holdOf(about.access, type, "s");
+  let reach = rulesNamed(about, type).filter(({ rule }) => rule.interactions.has("search"));
+  if (reach.length === 0 || hold === undefined || !canHold(hold, type)) return []; // as is told of the type
+  const ask = (of: Step["of"], said: string, definition: SearchParameterDefinition, passes: (searchable: Searchable) => boolean) => {
+    const judged = reach.map((named) => ({ named, searchable: searchableUnder(about, type, named, definition) }));
+    const left = judged.filter(({ searchable }) => passes(searchable)).map(({ named }) => named);
+    const details = judged.map(({ named, searchable }) => `${named.name} ${spoken(about, type, named, definition, searchable)}`);
+    const ok = left.length > 0;
+    steps.push({ ok, of, says: ok ? said : `${said}: no rule that is left allows it`, details });
+    reach = left;
+    return ok;
+  };
+  for (const asked of search.parameters) {
+    if (!ask("parameter", textOf(asked), asked.definition, (searchable) => isWithin(searchable, asked))) return steps;
+  }
+  const isFree = ({ kind }: Searchable) => kind === "free";
+  for (const join of search.joins) {
+    if (join.kind === "chain" && !ask("join", `through ${join.by.code}`, join.by, isFree)) return steps;
+  }
+  if (back !== undefined && !ask("join", `back through ${back.code}`, back, isFree)) return steps;
+  for (const { definition } of search.sort) {
+    if (!ask("sort", `_sort by ${definition.code}`, definition, isFree)) return steps;
+  }
+  for (const join of search.joins) steps.push(...explainHop(about, join));
+  for (const include of search.includes) {
+    const granted = grantIncludes(about.policy, about.access, [include], { type, reach: reach.map(({ rule }) => rule) });
+    const details = granted.ok ? granted.value.map(({ name, targets }) => `${name} leads to ${[...targets].join(", ")}`) : [];
+    const says = granted.ok
+      ? includeText(include)
+      : `${includeText(include)}: the reference is hidden, or nothing that it leads to may be read`;
+    steps.push({ ok: granted.ok, of: "include", says, details });
+  }
+  return steps;
+}
+
+function explainHop(about: Explained, { kind, by, of }: Criteria["joins"][number]): readonly Step[] {
+  const rules = rulesNamed(about, of.type).filter(({ rule }) => rule.interactions.has("search"));
+  const hold = holdOf(about.access, of.type, "s");
+  const held = hold !== undefined && canHold(hold, of.type);
+  const ok = rules.length > 0 && held;
+  const why =
+    rules.length === 0
+      ? "no rule grants that search"
+      : hold === undefined
+        ? "no scope permits it"
+        : `a ${of.type} is no patient's: it is never searched for`;
+  const says = `a search of its own on ${of.type}${isCompartmentType(of.type) ? ", held to the same patients" : ""}${ok ? "" : `: ${why}`}`;
+  const within = explainSearch(about, { ...of, sort: [], includes: [] }, kind === "has" ? by : undefined);
+  return [{ ok, of: "join", says, details: rules.map(({ name }) => `${name} grants search`) }, ...(ok ? within : [])];
+}
+
+function searchableUnder({ policy }: Explained, type: string, { rule }: NamedRule, definition: SearchParameterDefinition): Searchable {
+  if (rule.search?.has(definition.code) === false) return { kind: "hidden" };
+  return searchableBy(policy.viewOf(type, [rule]).object, definition);
+}
+
+function spoken(
+  { policy }: Explained,
+  type: string,
+  { rule }: NamedRule,
+  definition: SearchParameterDefinition,
+  searchable: Searchable,
+): string {
+  if (searchable.kind === "free") return "shows all that it reads";
+  if (searchable.kind === "named") {
+    const { systems } = searchable;
+    return `allows it as system|code${systems === undefined ? "" : ` of ${[...systems].join(", ")}`}, without a modifier`;
+  }
+  if (rule.search?.has(definition.code) === false) return "leaves it out of its own list of parameters";
+  const view = policy.viewOf(type, [rule]).object;
+  const hidden = (definition.paths ?? []).filter((path) => searchableBy(view, { ...definition, paths: [path] }).kind === "hidden");
+  return `hides ${hidden.map((path) => path.join(".")).join(", ")}, or a part of it`;
+}
+
+/** The name of what is asked, and of a token its system: never another value, which may be somebody's name. */
+function textOf({ definition, modifier, values }: SearchParameter): string {
+  const systems = new Set(values.flatMap((value) => (value.kind === "token" && value.system !== undefined ? [value.system] : [])));
+  return `${definition.code}${modifier === undefined ? "" : `:${modifier}`}${systems.size === 0 ? "" : ` of ${[...systems].join(", ")}`}`;
+}

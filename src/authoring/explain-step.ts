@@ -1,0 +1,40 @@
+import type { CompiledPolicy, CompiledRule } from "#policy/compile";
+import type { Access } from "#policy/hold";
+import type { PolicyDocument } from "#policy/schema";
+
+/** What a request is explained by. */
+export interface Explained {
+  readonly document: PolicyDocument;
+  /** The same, compiled. */
+  readonly policy: CompiledPolicy;
+  readonly access: Access;
+  /** Where the user's patients come from, in words. */
+  readonly users?: string;
+}
+
+/** One step of a decision. */
+export interface Step {
+  /** Whether the request passes it. */
+  readonly ok: boolean;
+  readonly of: "request" | "policy" | "scope" | "compartment" | "operation" | "parameter" | "sort" | "include" | "join";
+  readonly says: string;
+  readonly details?: readonly string[];
+}
+
+export interface NamedRule {
+  readonly rule: CompiledRule;
+  /** Its place in the document (RFC 6901). */
+  readonly name: string;
+  readonly why: string;
+}
+
+/** The rules for a type, each with its place. */
+export function rulesNamed({ document, policy }: Explained, type: string): readonly NamedRule[] {
+  const places = document.rules.flatMap(({ types, why }, index) =>
+    types.some((one) => one === type) ? [{ name: `/rules/${index}`, why }] : [],
+  );
+  return policy.rulesFor(type).flatMap((rule, index) => {
+    const place = places[index]; // both are in the document's order
+    return place === undefined ? [] : [{ rule, ...place }];
+  });
+}

@@ -1,0 +1,221 @@
+import type { AccountingAsked } from "#fhir/accounting-asked";
+import type { Interaction, Reading, Writing } from "#fhir/interaction";
+import type { Listing } from "#fhir/listing";
+import type { FhirQuestion } from "#fhir/ports";
+import { reachesOf, type Permission } from "#identity/scopes";
+import type { Result } from "#kernel/result";
+import type { CompiledPolicy } from "#policy/compile";
+import { evaluateAccounting } from "#policy/evaluate-accounting";
+import { allowed, evaluateListing } from "#policy/evaluate-listing";
+import { evaluate } from "#policy/evaluate";
+import { evaluateWrite } from "#policy/evaluate-write";
+import { explainSearch } from "./explain-search.ts";
+import { rulesNamed, type Explained, type Step } from "./explain-step.ts";
+import type { PolicyRefusal, SearchGrant } from "#policy/grant";
+import { canHold, holdOf } from "#policy/hold";
+import type { PolicyOperation, RuleInteraction } from "#policy/schema";
+
+/** Why a request would be permitted or refused. The verdict is the engine's own; the steps say how it comes to it. */
+export interface Explanation {
+  readonly refused: PolicyRefusal["reason"] | undefined;
+  readonly steps: readonly Step[];
+  /** What the origin would be asked, in order; what a later question holds of an earlier answer stands in brackets. */
+  readonly asks: readonly string[];
+}
+
+/** Explains a request by a policy and scopes, rule by rule. Asks nobody anything. */
+export function explain(about: Explained, interaction: Interaction): Explanation {
+  const explained = explainKind(about, interaction);
+  const { refused, steps } = explained;
+  // What only the whole of a listing decides, no step above is about.
+  return refused === undefined || steps.some(({ ok }) => !ok)
+    ? explained
+    : { ...explained, steps: [...steps, { ok: false, of: "policy", says: wholes[refused] ?? refused }] };
+}
+
+const wholes: Readonly<Partial<Record<PolicyRefusal["reason"], string>>> = {
+  history_needs_unrestricted_access: "the history of a type is for whoever may read every row of it",
+  parameter_hidden: "to ask by time is to find the time out, which a rule hides",
+  sort_hidden: "the latest are known by their time, which a rule hides",
+  outside_patient_compartment: "rows of this type are no patient's: only as they are now, and by reference",
+};
+
+function explainKind(about: Explained, interaction: Interaction): Explanation {
+  switch (interaction.kind) {
+    case "read":
+    case "vread":
+    case "search":
+      return ofReading(about, interaction);
+    case "history":
+    case "everything":
+    case "lastn":
+      return ofListing(about, interaction);
+    case "create":
+    case "update":
+    case "patch":
+    case "delete":
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete":
+      return ofWriting(about, interaction);
+    case "disclosures":
+      return ofAccounting(about, interaction);
+    case "validate": {
+      const refusal = allowed(about.policy, "validate");
+      return { refused: reasonOf(refusal), steps: [operation(about.policy, "validate")], asks: [] };
+    }
+    case "capabilities":
+      return {
+        refused: undefined,
+        steps: [{ ok: true, of: "request", says: "metadata says what a client may do, and nothing of anybody" }],
+        asks: [],
+      };
+    case "batch":
+      return {
+        refused: undefined,
+        steps: [{ ok: true, of: "request", says: "each entry of a bundle is judged as a request of its own: explain them one by one" }],
+        asks: [],
+      };
+  }
+}
+
+const reasonOf = (decided: Result<unknown, PolicyRefusal> | undefined): Explanation["refused"] =>
+  decided === undefined || decided.ok ? undefined : decided.error.reason;
+
+function ofReading(about: Explained, interaction: Reading): Explanation {
+  const granted = evaluate(about.policy, about.access, interaction);
+  if (interaction.kind === "search") {
+    const steps = [...access(about, interaction.type, "search"), ...explainSearch(about, interaction)];
+    const found = granted.ok && granted.value.expects.kind === "search" ? { ...granted.value, expects: granted.value.expects } : undefined;
+    return { refused: reasonOf(granted), steps, asks: found === undefined ? [] : asksOf(found) };
+  }
+  const steps = access(about, interaction.type, "read");
+  if (!granted.ok || granted.value.expects.kind === "search") return { refused: reasonOf(granted), steps, asks: [] };
+  const { ask, expects } = granted.value;
+  const asked = [...(expects.kind === "vread" ? [expects.current] : []), ask, ...expects.witnesses.map(({ search }) => search.ask)];
+  return { refused: undefined, steps, asks: asked.map(written) };
+}
+
+/** By the purpose of the policy that goes furthest. */
+function ofAccounting(about: Explained, asked: AccountingAsked): Explanation {
+  const decided = about.document.purposes.map((purpose) => evaluateAccounting(about.policy, about.access, { purpose, asked }));
+  const granted = decided.find(({ ok }) => ok) ?? decided[0];
+  const of: Step = {
+    ok: granted?.ok === true,
+    of: "operation",
+    says: "to the individual under PATRQT by patient/ scopes, to an officer under HOPERAT by system/ scopes, of both Patient and AuditEvent",
+  };
+  const asks = granted?.ok === true ? [written(granted.value.patient(asked.id).ask)] : [];
+  return { refused: reasonOf(granted), steps: [operation(about.policy, "disclosures"), ...access(about, "Patient", "read"), of], asks };
+}
+
+function ofListing(about: Explained, listing: Listing): Explanation {
+  const granted = evaluateListing(about.policy, about.access, listing);
+  const asks = !granted.ok ? [] : granted.value.kind === "lastn" ? asksOf(granted.value.search) : [written(granted.value.ask)];
+  const refused = reasonOf(granted);
+  switch (listing.kind) {
+    case "history":
+      return { refused, steps: access(about, listing.type, "read"), asks };
+    case "everything": {
+      const rows = granted.ok && granted.value.kind === "everything" ? [...granted.value.rows.keys()] : [];
+      const of: Step = { ok: rows.length > 0, of: "operation", says: `types that may be searched and read: ${rows.join(", ") || "none"}` };
+      return { refused, steps: [operation(about.policy, "everything"), ...access(about, "Patient", "read"), of], asks };
+    }
+    case "lastn":
+      return {
+        refused,
+        steps: [operation(about.policy, "lastn"), ...access(about, "Observation", "search"), ...explainSearch(about, listing)],
+        asks,
+      };
+  }
+}
+
+const operation = (policy: CompiledPolicy, name: PolicyOperation): Step => {
+  const is = policy.operations.has(name);
+  return { ok: is, of: "operation", says: is ? `the policy allows $${name}` : `the policy's operations leave $${name} out` };
+};
+
+function ofWriting(about: Explained, writing: Writing): Explanation {
+  const { type } = writing;
+  if (writing.kind === "create") return ofPlain(about, { kind: "create", type }, []);
+  if ("id" in writing) return ofPlain(about, writing, []);
+  const kind = writing.kind === "conditional-update" ? "update" : writing.kind === "conditional-patch" ? "patch" : "delete";
+  const found = ofReading(about, { kind: "search", posted: true, ...writing.criteria });
+  if (found.refused !== undefined) return found;
+  const plain = ofPlain(about, { kind, type, id: "[found]" }, found.steps);
+  return { ...plain, asks: plain.refused === undefined ? [...found.asks, ...plain.asks] : [] };
+}
+
+const writes = {
+  create: { interaction: "create", permission: "c", method: "POST" },
+  update: { interaction: "update", permission: "u", method: "PUT" },
+  patch: { interaction: "update", permission: "u", method: "PUT" }, // applied by the gateway, and sent as what becomes of it
+  delete: { interaction: "delete", permission: "d", method: "DELETE" },
+} as const;
+
+function ofPlain(about: Explained, write: Parameters<typeof evaluateWrite>[2], before: readonly Step[]): Explanation {
+  const granted = evaluateWrite(about.policy, about.access, write);
+  const { interaction, method } = writes[write.kind];
+  const read = write.kind === "create" ? [] : access(about, write.type, "read");
+  const at = write.kind === "create" ? write.type : `${write.type}/${write.id}`;
+  const asks = !granted.ok ? [] : [...(granted.value.seen === undefined ? [] : [written(granted.value.seen.ask)]), `${method} ${at}`];
+  return { refused: reasonOf(granted), steps: [...before, ...read, ...access(about, write.type, interaction)], asks };
+}
+
+const permissions: Readonly<Record<RuleInteraction, Permission>> = { read: "r", search: "s", create: "c", update: "u", delete: "d" };
+
+/** Policy and scope steps of one type: the rules that grant the interaction, and whose rows the scopes reach. */
+function access(about: Explained, type: string, interaction: RuleInteraction): readonly Step[] {
+  const rules = rulesNamed(about, type);
+  const granting = rules.filter(({ rule }) => rule.interactions.has(interaction));
+  const permission = permissions[interaction];
+  const hold = holdOf(about.access, type, permission);
+  const byRule: Step = {
+    ok: granting.length > 0,
+    of: "policy",
+    says: granting.length === 0 ? `no rule grants ${interaction} of ${type}` : `rules that grant ${interaction} of ${type}`,
+    details: rules.map(({ name, rule, why }) => `${name} grants ${[...rule.interactions].join(", ")}: ${why}`),
+  };
+  const reaching = reachesOf(about.access.scopes, type, permission);
+  const byScope: Step = {
+    ok: hold !== undefined,
+    of: "scope",
+    says:
+      hold === undefined
+        ? `no scope permits "${permission}" of ${type} for anybody who is known`
+        : `scopes that permit "${permission}" of ${type}`,
+    details: reaching.map(({ context, categories }) => {
+      const of = categories.map((codes) => `, of category ${codes.join(" or ")}`).join("");
+      return `${context}/: ${whose(about, context)}${of}`;
+    }),
+  };
+  if (hold === undefined || canHold(hold, type)) return [byRule, byScope];
+  const by = granting.flatMap(({ name, rule }) => (rule.referredBy.size === 0 ? [] : [`${name}: ${[...rule.referredBy].join(", ")}`]));
+  const opened = interaction === "read" && by.length > 0;
+  const says = `a ${type} is no patient's: it is ${opened ? "read when a row that may be seen refers to it" : "not within a patient's or a user's scope"}`;
+  return [byRule, byScope, { ok: opened, of: "compartment", says, details: by }];
+}
+
+function whose({ access, users }: Explained, context: "patient" | "user" | "system"): string {
+  switch (context) {
+    case "system":
+      return "everybody's rows";
+    case "patient":
+      return access.patient === undefined ? "nobody's, for the token names no patient" : `the rows of Patient/${access.patient}`;
+    case "user": {
+      const patients = [...(access.usersPatients ?? [])].map((id) => `Patient/${id}`);
+      const by = users === undefined ? "" : ` (${users})`;
+      return patients.length === 0 ? `nobody's${by}` : `the rows of ${patients.join(", ")}${by}`;
+    }
+  }
+}
+
+/** A search's joins come first: each is a question of its own. */
+function asksOf({ ask, expects }: SearchGrant): readonly string[] {
+  const hops = expects.joins.flatMap(({ hop }) => asksOf(hop));
+  const beside = expects.joins.map(({ kind, by }) => (kind === "chain" ? `${by.code}=[found]` : "_id=[referred to]"));
+  return [...hops, [written(ask), ...beside].join("&")];
+}
+
+const written = ({ path, query, posted }: FhirQuestion): string =>
+  `${posted === true ? "POST" : "GET"} ${path}${posted === true ? "/_search" : ""}${query === "" ? "" : `?${decodeURIComponent(query)}`}`;

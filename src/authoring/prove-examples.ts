@@ -1,0 +1,109 @@
+import { isResourceType } from "#fhir/r4/elements";
+import { isListing, isReading, readInteraction } from "#fhir/interaction";
+import { isObject, readJson, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { err, type Result } from "#kernel/result";
+import { compilePolicy, type CompiledPolicy } from "#policy/compile";
+import { evaluate } from "#policy/evaluate";
+import { evaluateListing } from "#policy/evaluate-listing";
+import type { Grant } from "#policy/grant";
+import type { PolicyDocument, PolicyExample, PolicyProblem } from "#policy/schema";
+import { markSubsetted } from "#phi/contained";
+import { originUrls } from "#phi/origin-urls";
+import { createProblems } from "./prove-create.ts";
+import { cutResource, type CutContext } from "#phi/redact";
+
+/** Runs every example of a policy through the engine that serves requests. Empty: each says the truth. */
+export function proveExamples(document: PolicyDocument): readonly PolicyProblem[] {
+  const policy = compilePolicy(document, "");
+  return document.rules.flatMap((rule, index) =>
+    rule.examples.flatMap((example, number) => {
+      const problem =
+        "request" in example
+          ? refuteRequest(policy, example)
+          : "creates" in example
+            ? refuteCreate(policy, rule.types, example)
+            : refuteResource(policy, rule.types, example);
+      return problem === undefined ? [] : [{ pointer: `/rules/${index}/examples/${number}`, problem }];
+    }),
+  );
+}
+
+// An example is about the policy alone: the widest scopes, so that nothing else can refuse.
+const everyScope: Parameters<typeof evaluate>[1] = {
+  scopes: [{ context: "system", type: "*", permissions: ["c", "r", "s"], categories: [] }],
+  patient: undefined,
+};
+const bases = { origin: "https://origin.invalid", public: "https://gateway.invalid" };
+
+function refuteRequest(policy: CompiledPolicy, { request, is }: Extract<PolicyExample, { request: string }>): string | undefined {
+  const [path = "", query = ""] = request.split("?", 2);
+  const interaction = readInteraction("GET", path.split("/"), query);
+  const isAsked = interaction.ok && isListing(interaction.value);
+  const granted = isAsked ? evaluateListing(policy, everyScope, interaction.value) : decide(policy, path.split("/"), query);
+  if (granted.ok) return is === "permitted" ? undefined : "the request is permitted";
+  return is === "refused" ? undefined : `the request is refused: ${granted.error.reason}`;
+}
+
+function decide(policy: CompiledPolicy, path: readonly string[], query: string): Result<Grant, { readonly reason: string }> {
+  const interaction = readInteraction("GET", path, query);
+  if (!interaction.ok) return interaction;
+  return isReading(interaction.value) ? evaluate(policy, everyScope, interaction.value) : err({ reason: "no_reading" });
+}
+
+function refuteResource(
+  policy: CompiledPolicy,
+  types: readonly string[],
+  example: Extract<PolicyExample, { becomes: unknown }>,
+): string | undefined {
+  const [resource, expected] = [tree(example.resource), tree(example.becomes)];
+  const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
+  if (!isObject(resource) || type === undefined || !types.includes(type)) return "the resource is of no type of this rule";
+  const became = leaves(policy, resource);
+  if (became === undefined) return expected === "withheld" ? undefined : "the resource is withheld";
+  const wanted = isObject(expected) && became.subsetted ? markSubsetted(expected) : expected;
+  return sorted(became.resource) === sorted(wanted) ? undefined : `what leaves is ${JSON.stringify(became.resource)}`;
+}
+
+function leaves(policy: CompiledPolicy, resource: JsonObject): { readonly resource: JsonObject; readonly subsetted: boolean } | undefined {
+  const grant = decide(policy, [textAt(resource, "resourceType") ?? "", textAt(resource, "id") ?? "example"], "");
+  if (!grant.ok) return undefined;
+  const view = grant.value.viewOf(resource, bases.origin);
+  if (view === undefined) return undefined;
+  const { viewInside, mayLinkTo } = grant.value;
+  const context: CutContext = {
+    bases,
+    urls: originUrls(bases),
+    viewInside: (inside, nesting) => viewInside(inside, bases.origin, nesting),
+    mayLinkTo: (other) => mayLinkTo(other, bases.origin),
+  };
+  const cut = cutResource(resource, view, context);
+  return cut.ok ? { resource: cut.value.resource, subsetted: view.subsetted } : undefined;
+}
+
+function refuteCreate(
+  policy: CompiledPolicy,
+  types: readonly string[],
+  { creates, is }: Extract<PolicyExample, { creates: unknown }>,
+): string | undefined {
+  const resource = tree(creates);
+  const type = isObject(resource) ? textAt(resource, "resourceType") : undefined;
+  if (!isObject(resource) || type === undefined || !isResourceType(type) || !types.includes(type))
+    return "the resource is of no type of this rule";
+  const problems = createProblems({ policy, access: everyScope }, type, resource, bases);
+  if (problems.length === 0) return is === "permitted" ? undefined : "it may be created";
+  return is === "refused" ? undefined : `it may not be created: ${problems.join(" ")}`;
+}
+
+/** An example as a body would be read: its numbers as text. */
+function tree(value: unknown): Json {
+  const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
+  if (!read.ok) throw new Error("an example that the schema took as JSON is none");
+  return read.value;
+}
+
+/** Canonical text of a tree: member order says nothing. */
+function sorted(value: Json): string {
+  return JSON.stringify(value, (_key, member: Json) =>
+    isObject(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+  );
+}

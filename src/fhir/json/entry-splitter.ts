@@ -1,0 +1,206 @@
+import { err, ok, type Result } from "#kernel/result";
+import { joinBytes } from "./bytes.ts";
+import { resourceBytesMax, type JsonRefusal } from "./json.ts";
+import { JsonScanner } from "./scanner.ts";
+
+/** The bytes of an entry; of one that is larger than an entry may be only that it was there, and ended. */
+export type EntryBytes = Uint8Array | "too_large";
+
+/** Of everything in a Bundle but its entries: links, identifier, total. A page's links are some KB at most. */
+export const frameBytesMax = 262_144;
+
+const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+const utf8 = new TextDecoder();
+const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; // RFC 8259 §2
+
+/**
+ * Takes the elements of a Bundle's `entry` array out of its bytes as they come, however they are cut into chunks. It only finds where
+ * things end: each slice, and the rest with `"entry":[]` in it, must be read by `readJson`. Whoever reads all of them has read the whole
+ * as strictly, since every byte is in one of them but the commas and white space between two elements, which are checked here.
+ * An element that is no object is refused. An element of more than 8 MiB is not held, and checked to be JSON to its end.
+ */
+export class EntrySplitter {
+  #fault: JsonRefusal | undefined;
+  /** Grows with what it holds: the most that it may hold would cost more to clear than a page to read. */
+  #frame = new Uint8Array(4_096);
+  #frameLength = 0;
+  #mode: "frame" | "gap" | "entry" = "frame";
+  /** Of open braces and brackets: of the frame, or of the entry. */
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+  /** Of the Bundle: where in the frame the text of the last string began, and whether it is the key `entry`. */
+  #stringAt = 0;
+  #keyNext = false;
+  #entryNext: "no" | "colon" | "array" = "no";
+  #gap: "element or end" | "element" | "comma or end" = "element or end";
+  #parts: Uint8Array[] = [];
+  #partsLength = 0;
+  /** Of an entry that is too large to be held. */
+  #scanner: JsonScanner | undefined;
+  #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /** The elements that end in this chunk, in order. */
+  push(chunk: Uint8Array): Result<readonly EntryBytes[], JsonRefusal> {
+    const entries: EntryBytes[] = [];
+    let at = 0;
+    while (at < chunk.length && this.#fault === undefined) {
+      if (this.#mode === "frame") at = this.#readFrame(chunk, at);
+      else if (this.#mode === "gap") at = this.#readGap(chunk, at);
+      else at = this.#readEntry(chunk, at, entries);
+    }
+    return this.#fault === undefined ? ok(entries) : err(this.#fault);
+  }
+
+  /** The Bundle without its entries, as JSON text; what is not whole is no JSON. */
+  end(): Result<Uint8Array, JsonRefusal> {
+    if (this.#fault !== undefined) return err(this.#fault);
+    if (this.#mode !== "frame") return err({ reason: "not_json" });
+    return ok(this.#frame.subarray(0, this.#frameLength));
+  }
+
+  #readFrame(chunk: Uint8Array, from: number): number {
+    for (let at = from; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
+      if (this.#frameLength === frameBytesMax) return this.#fail("too_large", chunk);
+      if (this.#frameLength === this.#frame.length) this.#frame = joinBytes([this.#frame, this.#frame]);
+      this.#frame[this.#frameLength] = byte;
+      this.#frameLength += 1;
+      if (this.#inString) this.#inFrameString(byte);
+      else if (!isSpace(byte) && this.#inFrame(byte)) return at + 1;
+    }
+    return chunk.length;
+  }
+
+  #inFrameString(byte: number): void {
+    if (this.#escaped) this.#escaped = false;
+    else if (byte === backslash) this.#escaped = true;
+    else if (byte === quote) {
+      this.#inString = false;
+      if (this.#keyNext && this.#depth === 1) this.#entryNext = this.#isEntryKey() ? "colon" : "no";
+      this.#keyNext = false;
+    }
+  }
+
+  /** Whether the entries begin after this byte. */
+  #inFrame(byte: number): boolean {
+    const begins = this.#entryNext === "array" && byte === openBracket;
+    this.#entryNext = this.#entryNext === "colon" && byte === colon ? "array" : "no";
+    if (begins) {
+      this.#mode = "gap";
+      this.#gap = "element or end";
+    } else if (byte === quote) {
+      this.#inString = true;
+      this.#stringAt = this.#frameLength - 1;
+    } else if (byte === openBrace || byte === openBracket) {
+      this.#depth += 1;
+      this.#keyNext = byte === openBrace && this.#depth === 1;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      this.#depth -= 1;
+    } else if (byte === comma) {
+      this.#keyNext = this.#depth === 1;
+    }
+    return begins;
+  }
+
+  /** `"\u0065ntry"` is the same key. */
+  #isEntryKey(): boolean {
+    const text = this.#frame.subarray(this.#stringAt, this.#frameLength);
+    if (text.length > 32) return false; // five letters of at most six bytes, and the quotes
+    try {
+      return JSON.parse(utf8.decode(text)) === "entry";
+    } catch {
+      return false; // no JSON string: the frame is refused at its end
+    }
+  }
+
+  #readGap(chunk: Uint8Array, from: number): number {
+    for (let at = from; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
+      if (isSpace(byte)) continue;
+      if (byte === openBrace && this.#gap !== "comma or end") {
+        this.#mode = "entry";
+        this.#depth = 0;
+        return at;
+      }
+      if (byte === closeBracket && this.#gap !== "element") {
+        this.#mode = "frame";
+        this.#depth = 2; // the frame gets the bracket, and is back in the Bundle
+        return at;
+      }
+      if (byte !== comma || this.#gap !== "comma or end") return this.#fail("not_json", chunk);
+      this.#gap = "element";
+    }
+    return chunk.length;
+  }
+
+  #readEntry(chunk: Uint8Array, from: number, entries: EntryBytes[]): number {
+    const end = this.#endOfEntry(chunk, from);
+    const part = chunk.subarray(from, end ?? chunk.length);
+    this.#partsLength += part.length;
+    this.#parts.push(part);
+    if (this.#partsLength > resourceBytesMax) {
+      const fault = this.#pass();
+      if (fault !== undefined) return this.#fail(fault, chunk);
+    }
+    if (end === undefined) return chunk.length;
+    if (this.#scanner === undefined) entries.push(this.#parts.length === 1 ? part : joinBytes(this.#parts));
+    else if (!this.#scanner.isWhole) return this.#fail("not_json", chunk);
+    else entries.push("too_large");
+    this.#parts = [];
+    this.#partsLength = 0;
+    this.#scanner = undefined;
+    this.#mode = "gap";
+    this.#gap = "comma or end";
+    return end;
+  }
+
+  /** Checks what came of an entry that is too large, and holds it no longer. */
+  #pass(): "not_json" | "not_utf8" | undefined {
+    if (this.#scanner === undefined) {
+      this.#scanner = new JsonScanner();
+      this.#decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    }
+    for (const part of this.#parts) {
+      for (const byte of part) if (this.#scanner.step(byte) === "fault") return "not_json";
+      try {
+        this.#decoder.decode(part, { stream: true });
+      } catch {
+        return "not_utf8";
+      }
+    }
+    this.#parts = [];
+    return undefined;
+  }
+
+  /** The place after the brace that closes the entry. The states are held in locals: this loop sees every byte. */
+  #endOfEntry(chunk: Uint8Array, from: number): number | undefined {
+    let [depth, inString] = [this.#depth, this.#inString];
+    let at = this.#escaped ? from + 1 : from;
+    let end: number | undefined;
+    while (at < chunk.length && end === undefined) {
+      if (inString) {
+        while (at < chunk.length && chunk[at] !== quote) at += chunk[at] === backslash ? 2 : 1;
+        inString = at >= chunk.length;
+        if (!inString) at += 1;
+      } else {
+        const byte = chunk[at];
+        at += 1;
+        if (byte === quote) inString = true;
+        else if (byte === openBrace || byte === openBracket) depth += 1;
+        else if (byte === closeBrace || byte === closeBracket) {
+          depth -= 1;
+          if (depth === 0) end = at;
+        }
+      }
+    }
+    [this.#depth, this.#inString, this.#escaped] = [depth, inString, at > chunk.length];
+    return end;
+  }
+
+  #fail(reason: JsonRefusal["reason"], chunk: Uint8Array): number {
+    this.#fault = { reason };
+    return chunk.length;
+  }
+}

@@ -1,0 +1,160 @@
+import { err, ok, type Result } from "#kernel/result";
+import { isJson } from "./scanner.ts";
+
+/** A JSON value as FHIR needs it: a number is its own text, so that `1.10` stays `1.10` (FHIR R4 datatypes, decimal). */
+export type Json = string | boolean | null | JsonNumber | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [name: string]: Json;
+}
+export interface JsonNumber {
+  readonly rawJSON: string;
+}
+
+export type JsonRefusal = { readonly reason: "too_large" | "not_utf8" | "too_deep" | "duplicate_key" | "not_json" };
+
+/** Of one resource or entry, in and out. The plain engine holds its text, tree and output at once: up to ten times as much, of an isolate's 128 MB. */
+export const resourceBytesMax = 8_388_608;
+// A Questionnaire with twenty levels of items is 45 deep. Deeper trees would reach the stack before the size limit.
+export const depthMax = 100;
+
+/** Whether a text ends for certain where it seems to, though it is not read: what stands behind it can be read on. */
+export const endsForCertain = (reason: string): reason is "too_large" | "too_deep" | "duplicate_key" =>
+  reason === "too_large" || reason === "too_deep" || reason === "duplicate_key";
+
+interface JsonWithRaw {
+  parse(text: string): Fresh;
+  rawJSON(text: string): JsonNumber;
+  isRawJSON(value: unknown): value is JsonNumber;
+}
+const json = JSON as unknown as JsonWithRaw; // "JSON.parse source text access" (ES2026) is in Node 24 and workerd, not yet in TypeScript's lib
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads RFC 8259 JSON strictly. What two readers could understand in two ways (duplicate keys, bad UTF-8, a byte-order mark) is refused. */
+export function readJson(bytes: Uint8Array): Result<Json, JsonRefusal> {
+  if (bytes.length > resourceBytesMax) return err({ reason: "too_large" });
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return err({ reason: "not_utf8" });
+  }
+  const outline = outlineOf(text);
+  if (outline === undefined) return err({ reason: isJson(bytes) ? "too_deep" : "not_json" });
+  try {
+    const numbers = outline.numbers.map((number) => json.rawJSON(number)); // throws for what is no number of JSON, like `01`
+    const found = { members: 0 };
+    const value = settle(json.parse(outline.numbered), numbers, found);
+    // The parser keeps one of two members of one name: as many as there are in the text, and no name was there twice. It is also seen here
+    // when V8 (13.6) loses a member, as it may beside names like `"` and `\\`, which no FHIR element has.
+    return found.members === outline.members ? ok(value) : err({ reason: "duplicate_key" });
+  } catch {
+    return err({ reason: "not_json" });
+  }
+}
+
+export const isArray = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
+
+export const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !isArray(value) && !json.isRawJSON(value);
+
+/** The property when it is the object's own: `constructor` and its like are nobody's. */
+export const property = (object: JsonObject, name: string): Json | undefined => (Object.hasOwn(object, name) ? object[name] : undefined);
+
+export const textAt = (object: JsonObject, name: string): string | undefined => {
+  const value = property(object, name);
+  return typeof value === "string" ? value : undefined;
+};
+
+/** How many objects and lists stand in each other. */
+export function depthOf(value: Json): number {
+  if (isArray(value)) return 1 + value.reduce((deepest: number, item) => Math.max(deepest, depthOf(item)), 0);
+  return isObject(value) ? 1 + Object.values(value).reduce((deepest: number, member) => Math.max(deepest, depthOf(member)), 0) : 0;
+}
+
+/** Every value at a path of element names, arrays flattened. */
+export function valuesAt(value: Json | undefined, path: readonly string[]): readonly Json[] {
+  if (value === undefined || value === null) return [];
+  if (isArray(value)) return value.flatMap((item) => valuesAt(item, path));
+  const [first, ...rest] = path;
+  if (first === undefined) return [value];
+  return isObject(value) ? valuesAt(property(value, first), rest) : [];
+}
+
+/** What the parser has just made, with the place of each number for a number. Nobody else holds it yet, so it is changed in place. */
+type Fresh = string | number | boolean | null | (Fresh | Json)[] | { [name: string]: Fresh | Json };
+
+/** Puts each number's own text where its place stands, and counts the members of all objects. */
+function settle(value: Fresh, numbers: readonly JsonNumber[], found: { members: number }): Json {
+  if (typeof value === "number") return numbers[value] ?? null;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    for (const [at, item] of value.entries()) if (mayHoldNumbers(item)) value[at] = settle(item, numbers, found);
+    return value as readonly Json[]; // by the line above
+  }
+  const names = Object.keys(value);
+  found.members += names.length;
+  for (const name of names) {
+    const member = value[name];
+    if (mayHoldNumbers(member)) value[name] = settle(member, numbers, found);
+  }
+  return value as JsonObject; // by the loop above
+}
+
+const mayHoldNumbers = (value: Fresh | Json | undefined): value is Fresh => typeof value === "number" || typeof value === "object";
+
+/** What a text says of itself before it is parsed. */
+interface Outline {
+  /** How many members all its objects have. */
+  readonly members: number;
+  /** Its numbers, as they are written. */
+  readonly numbers: readonly string[];
+  /** The text with each number's place among them instead: whatever order the parser gives names, it is known which number is which. */
+  readonly numbered: string;
+}
+
+const [quote, backslash, colon, minus, zero, nine] = [0x22, 0x5c, 0x3a, 0x2d, 0x30, 0x39];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+/** Nothing when the text is too deep. What is malformed is left for the parser to refuse. */
+function outlineOf(text: string): Outline | undefined {
+  let [depth, members, copied] = [0, 0, 0];
+  const numbers: string[] = [];
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text.charCodeAt(at);
+    if (sign === quote) at = closingQuote(text, at);
+    else if (sign === colon) members += 1;
+    else if (sign === openBrace || sign === openBracket) {
+      depth += 1;
+      if (depth > depthMax) return undefined;
+    } else if (sign === closeBrace || sign === closeBracket) depth -= 1;
+    else if (sign === minus || (sign >= zero && sign <= nine)) {
+      const end = endOfNumber(text, at);
+      pieces.push(text.slice(copied, at), String(numbers.length));
+      numbers.push(text.slice(at, end));
+      copied = end;
+      at = end - 1;
+    }
+  }
+  return { members, numbers, numbered: pieces.join("") + text.slice(copied) };
+}
+
+/** Past all that a number may be made of; whether it is one, the parser says. */
+function endOfNumber(text: string, beginning: number): number {
+  numberSigns.lastIndex = beginning;
+  numberSigns.test(text);
+  return numberSigns.lastIndex;
+}
+
+const numberSigns = /[-+.0-9eE]+/y;
+
+/** An even number of backslashes before a quote are backslashes. */
+function closingQuote(text: string, opening: number): number {
+  for (let at = text.indexOf('"', opening + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let before = at - 1;
+    while (text.charCodeAt(before) === backslash) before -= 1;
+    if ((at - before) % 2 === 1) return at;
+  }
+  return text.length;
+}

@@ -1,0 +1,121 @@
+import { remembered } from "#kernel/remembered";
+import { isResourceType, type ResourceType } from "./elements.ts";
+import { isArray, isObject, textAt, type Json, type JsonObject } from "#fhir/json/json";
+
+/** A FHIR base by its names, each without a trailing slash; the first is the one that is asked. A base with one name is that name. */
+export type FhirBase = string | readonly [string, ...string[]];
+
+export const baseNames = (base: FhirBase): readonly [string, ...string[]] => (typeof base === "string" ? [base] : base);
+
+/** What stands below a FHIR base, by each of its names below which the text is; the text itself where it is below none. */
+export function readingsBelow(text: string, base: FhirBase): readonly string[] {
+  const below = baseNames(base).flatMap((name) => (text.startsWith(`${name}/`) ? [text.slice(name.length + 1)] : []));
+  return below.length === 0 ? [text] : below;
+}
+
+/** What a FHIR reference or URL names (FHIR R4 §2.3.0.1). Compared by type and id, never by prefix. */
+export type Reference =
+  | { readonly kind: "local"; readonly type: ResourceType; readonly id: string }
+  /** `#id`: inside the same resource; the empty id is the container itself. */
+  | { readonly kind: "fragment"; readonly id: string }
+  /** `urn:uuid:…`, `urn:oid:…`. */
+  | { readonly kind: "urn" }
+  /** An absolute URL elsewhere, or a text that is no reference of R4. */
+  | { readonly kind: "foreign" };
+
+const id = /^[A-Za-z0-9\-.]{1,64}$/u;
+/** Whether this can be the id of a resource in a path. `.` and `..` fit R4's grammar, and any URL parser on the way would fold them. */
+export const isId = (text: string): boolean => id.test(text) && !/^\.+$/u.test(text);
+
+const relative = /^(?<type>[A-Za-z]+)\/(?<id>[A-Za-z0-9\-.]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9\-.]{1,64}))?$/u;
+
+/** Reads a reference that was found below the FHIR base given. */
+export function parseReference(text: string, base: FhirBase): Reference {
+  if (text.startsWith("#")) return { kind: "fragment", id: text.slice(1) };
+  if (text.startsWith("urn:")) return { kind: "urn" };
+  // A name may be below another: `/fhir/r4` below `/fhir`.
+  for (const below of readingsBelow(text, base)) {
+    const { type = "", id = "", version } = relative.exec(below)?.groups ?? {};
+    // A version is the same resource: `Patient/1/_history/2` names Patient 1.
+    if (isResourceType(type) && isId(id) && (version === undefined || isId(version))) return { kind: "local", type, id };
+  }
+  return { kind: "foreign" };
+}
+
+/** Whom a reference means, as generously as any reader might take it. */
+export type Mention =
+  | { readonly kind: "patient"; readonly id: string }
+  /** A patient whose id here nobody can tell: of another server, by identifier, by a search. */
+  | { readonly kind: "somebody" }
+  | { readonly kind: "nobody" };
+
+/**
+ * The patient that a Reference means, **for the record only**: a reader may follow a text that is no reference of R4, so the record names
+ * more than {@link parseReference} knows. Never decides what may be read.
+ *
+ * @param bases every FHIR base whose patients are this origin's: its own and the gateway's.
+ */
+export function mentionOf(reference: JsonObject, bases: readonly FhirBase[]): Mention {
+  const text = textAt(reference, "reference") ?? "";
+  const id = patientIn(text, bases);
+  if (id !== undefined) return { kind: "patient", id };
+  const meant = /^Patient$|(?:^|[/\\])Patient[/\\?]/iu.test(text.trim()) || /(?:^|\/)Patient$/u.test(textAt(reference, "type") ?? "");
+  return { kind: meant ? "somebody" : "nobody" };
+}
+
+/** The id of this origin's patient to whom a text leads when it is followed, for the record only; {@link mentionOf} for a Reference. */
+export function patientIn(text: string, bases: readonly FhirBase[]): string | undefined {
+  if (!/patient|%/iu.test(text)) return undefined;
+  for (const base of bases.flatMap(baseNames)) {
+    const written = parseReference(text, base);
+    // As it is written it leads there, unless dots lead elsewhere.
+    const isPlain = written.kind === "local" && !text.includes("/.");
+    const reference = isPlain ? written : parseReference(below(text, base) ?? text, base);
+    if (reference.kind === "local") return reference.type === "Patient" ? reference.id : undefined;
+  }
+  return undefined;
+}
+
+/** The patients to whom any text in a value leads, at any depth, for the record only. What is to be read of it may lead to fewer. */
+export function patientsNamedIn(value: Json, bases: readonly FhirBase[], found: Set<string> = new Set()): ReadonlySet<string> {
+  if (typeof value === "string") {
+    const patient = patientIn(value, bases);
+    if (patient !== undefined) found.add(patient);
+  } else if (isArray(value)) for (const item of value) patientsNamedIn(item, bases, found);
+  else if (isObject(value)) for (const member of Object.values(value)) patientsNamedIn(member, bases, found);
+  return found;
+}
+
+/** Where a URL parser would end up below the base, whatever the scheme, default port, case of the host, doubled slash, query or fragment. */
+function below(text: string, base: string): string | undefined {
+  const home = homeOf(base);
+  if (home === "nowhere") return undefined;
+  const url = URL.parse(text.trim().replace(/^[/\\](?![/\\])/u, ""), home.href);
+  if (url === null || !/^https?:$/u.test(url.protocol) || hostOf(url) !== home.host) return undefined;
+  const path = pathOf(url);
+  return path.startsWith(home.path) ? path.slice(home.path.length).replace(/\/$/u, "") : undefined;
+}
+
+interface Home {
+  readonly href: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+// 64: the bases of one deployment's origins, and the gateway's for each.
+const homeOf = remembered(64, (base): Home | "nowhere" => {
+  const url = URL.parse(`${base}/`);
+  return url === null ? "nowhere" : { href: url.href, host: hostOf(url), path: pathOf(url) };
+});
+
+function pathOf({ pathname }: URL): string {
+  const path = pathname.replaceAll(/\/{2,}/gu, "/");
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // a broken escape leads nowhere
+  }
+}
+
+// Either scheme's default port counts as none: who is named does not depend on it.
+const hostOf = ({ hostname, port }: URL) => hostname.replace(/\.$/u, "") + (port === "80" || port === "443" ? "" : port && `:${port}`);

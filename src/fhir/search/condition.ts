@@ -1,0 +1,162 @@
+import { err, ok, type Result } from "#kernel/result";
+import { isCompartmentPath } from "#fhir/r4/compartment";
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import type { QueryPair } from "./query.ts";
+import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
+import { readValue, splitValues, type SearchValue } from "./value.ts";
+
+/** One parameter of a search. Repeated parameters stay repeated, in order: all must hold (FHIR R4 §3.1.1.4.3). */
+export interface SearchParameter {
+  readonly definition: SearchParameterDefinition;
+  readonly modifier?: Modifier;
+  /** Any of them may hold. */
+  readonly values: readonly SearchValue[];
+}
+
+/** Those of FHIR R4 §3.1.1.4.5 that are carried; of a reference its type is part of the value. */
+export type Modifier = "exact" | "contains" | "not" | "missing";
+
+/** Conditions on resources of one type: all must hold. */
+export interface Criteria {
+  readonly type: ResourceType;
+  readonly parameters: readonly SearchParameter[];
+  readonly joins: readonly Join[];
+}
+
+/** A condition on another resource, of one parameter or one further join. */
+export type Join =
+  /** The row refers through `by` to a resource that is as `of` says (chained parameter, FHIR R4 §3.1.1.4.14). */
+  | { readonly kind: "chain"; readonly by: SearchParameterDefinition; readonly of: Criteria }
+  /** A resource that is as `of` says refers to the row through its own parameter `by` (`_has`, §3.1.1.4.15). */
+  | { readonly kind: "has"; readonly by: SearchParameterDefinition; readonly of: Criteria };
+
+/** `parameter` is a name of the FHIR specification or has the form of one; a value is never repeated. */
+export type ConditionRefusal =
+  | { readonly reason: "parameter_malformed" }
+  | { readonly reason: "parameter_unknown"; readonly parameter: string }
+  /** Known to R4, not carried by this version: composite and special parameters, and those of text and filters. */
+  | { readonly reason: "parameter_not_supported"; readonly parameter: string }
+  | { readonly reason: "modifier_not_supported"; readonly parameter: string }
+  /** What the chain goes through may be of several types: `subject:Patient.name`. */
+  | { readonly reason: "chain_needs_type"; readonly parameter: string }
+  | { readonly reason: "chain_too_long"; readonly parameter: string }
+  | { readonly reason: "too_many_values"; readonly parameter: string }
+  | { readonly reason: "parameter_value_malformed"; readonly parameter: string };
+
+const valuesMax = 100;
+// Of one parameter: each is a search of its own at the origin.
+const hopsMax = 3;
+
+const nameGrammar = /^(?<code>_?[A-Za-z][A-Za-z0-9-]{0,63})(?::(?<said>[A-Za-z-]{1,64}))?(?:\.(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300}))?$/u;
+const hasGrammar = /^_has:(?<from>[A-Za-z]{1,64}):(?<by>[A-Za-z_][A-Za-z0-9-]{0,63}):(?<rest>[A-Za-z_][A-Za-z0-9.:_-]{0,300})$/u;
+
+/** Reads one condition on `type`: a parameter, or a join. `base`: the FHIR base that the client calls, for references below it. */
+export function readCondition(
+  type: ResourceType,
+  { name, value }: QueryPair,
+  base: string | undefined,
+  hops = 0,
+): Result<SearchParameter | Join, ConditionRefusal> {
+  if (name.startsWith("_has:")) return readHas(type, { name, value }, base, hops);
+  const { code: parameter, said, rest } = nameGrammar.exec(name)?.groups ?? {};
+  if (parameter === undefined) return err({ reason: "parameter_malformed" });
+  const definition = searchParametersOf(type).get(parameter);
+  if (definition === undefined) return err({ reason: "parameter_unknown", parameter });
+  if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter });
+  if (rest === undefined) return readParameter(type, definition, said, value, base);
+
+  if (definition.type !== "reference") return err({ reason: "parameter_unknown", parameter });
+  if (hops === hopsMax) return err({ reason: "chain_too_long", parameter });
+  const target = targetOf(definition, said, rest);
+  if (!target.ok) return target;
+  return joined("chain", definition, target.value, readCondition(target.value, { name: rest, value }, base, hops + 1));
+}
+
+function readHas(type: ResourceType, { name, value }: QueryPair, base: string | undefined, hops: number): Result<Join, ConditionRefusal> {
+  const { from = "", by = "", rest = "" } = hasGrammar.exec(name)?.groups ?? {};
+  if (rest === "" || !isResourceType(from)) return err({ reason: "parameter_malformed" });
+  if (hops === hopsMax) return err({ reason: "chain_too_long", parameter: "_has" });
+  const definition = searchParametersOf(from).get(by);
+  if (definition?.type !== "reference" || definition.targets?.has(type) === false)
+    return err({ reason: "parameter_unknown", parameter: by });
+  if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: by });
+  return joined("has", definition, from, readCondition(from, { name: rest, value }, base, hops + 1));
+}
+
+function joined(
+  kind: Join["kind"],
+  by: SearchParameterDefinition,
+  type: ResourceType,
+  inner: Result<SearchParameter | Join, ConditionRefusal>,
+): Result<Join, ConditionRefusal> {
+  if (!inner.ok) return inner;
+  const conditions = isJoin(inner.value) ? { parameters: [], joins: [inner.value] } : { parameters: [inner.value], joins: [] };
+  return ok({ kind, by, of: { type, ...conditions } });
+}
+
+export const isJoin = (condition: SearchParameter | Join): condition is Join => "kind" in condition;
+
+/** The type that a chain goes through: as it is said, or the only one whose resources have the parameter that comes next. */
+function targetOf(
+  { code: parameter, targets }: SearchParameterDefinition,
+  said: string | undefined,
+  rest: string,
+): Result<ResourceType, ConditionRefusal> {
+  if (said !== undefined) {
+    const named = isResourceType(said) && targets?.has(said) !== false ? said : undefined;
+    return named === undefined ? err({ reason: "modifier_not_supported", parameter }) : ok(named);
+  }
+  const next = /^[A-Za-z0-9_-]+/u.exec(rest)?.[0] ?? "";
+  const all = [...(targets ?? [])].filter((type) => isResourceType(type));
+  // `patient` means a Patient, `encounter` an Encounter: R4 defines these parameters for several types at once, with more targets than each has.
+  const namesake = all.find((type) => type.toLowerCase() === parameter);
+  if (namesake !== undefined) return ok(namesake);
+  const having = all.filter((type) => next === "_has" || searchParametersOf(type).has(next));
+  const [only, ...others] = having;
+  if (others.length > 0 || targets === undefined) return err({ reason: "chain_needs_type", parameter });
+  return only === undefined ? err({ reason: "parameter_unknown", parameter }) : ok(only);
+}
+
+function readParameter(
+  type: ResourceType,
+  definition: SearchParameterDefinition,
+  said: string | undefined,
+  value: string,
+  base: string | undefined,
+): Result<SearchParameter, ConditionRefusal> {
+  const { code: parameter } = definition;
+  const named = said !== undefined && definition.type === "reference" && isResourceType(said) ? said : undefined;
+  const modifier = named === undefined && said !== undefined ? modifierOf(type, definition, said) : undefined;
+  if (said !== undefined && named === undefined && modifier === undefined) return err({ reason: "modifier_not_supported", parameter });
+  if (modifier === "missing")
+    return value === "true" || value === "false"
+      ? ok({ definition, modifier, values: [{ kind: "other", text: value }] })
+      : err({ reason: "parameter_value_malformed", parameter });
+  const texts = splitValues(value);
+  if (texts.length > valuesMax) return err({ reason: "too_many_values", parameter });
+  const values = texts.map((text) => readValue(text, definition, { base, type: named })).filter((read) => read !== undefined);
+  if (values.length < texts.length) return err({ reason: "parameter_value_malformed", parameter });
+  return ok(modifier === undefined ? { definition, values } : { definition, modifier, values });
+}
+
+/** None that turns a search around on what says whose a row is, or which: `patient:not` and `_id:missing` would widen what is narrowed. */
+function modifierOf(type: ResourceType, { code, type: kind, paths }: SearchParameterDefinition, said: string): Modifier | undefined {
+  if (code.startsWith("_") || paths?.some((path) => isCompartmentPath(type, path, "any")) === true) return undefined;
+  if (said === "missing") return said;
+  if (said === "not" && kind === "token") return said;
+  return (said === "exact" || said === "contains") && kind === "string" ? said : undefined;
+}
+
+/** The conditions as an encoded query writes them, from their parts alone. */
+export function conditionTexts({ parameters, joins }: Pick<Criteria, "parameters" | "joins">): readonly string[] {
+  const own = parameters.map(
+    ({ definition, modifier, values }) =>
+      `${definition.code}${modifier === undefined ? "" : `:${modifier}`}=${values.map(({ text }) => encodeURIComponent(text)).join(",")}`,
+  );
+  return [...own, ...joins.flatMap(joinTexts)];
+}
+
+function joinTexts({ kind, by, of }: Join): readonly string[] {
+  const before = kind === "chain" ? `${by.code}:${of.type}.` : `_has:${of.type}:${by.code}:`;
+  return conditionTexts(of).map((text) => before + text);
+}

@@ -1,0 +1,51 @@
+import { isArray, isObject, property, textAt, valuesAt, type Json, type JsonObject } from "#fhir/json/json";
+import { parseReference, type FhirBase } from "#fhir/r4/reference";
+import type { Search, SearchParameter } from "./search.ts";
+import type { SearchValue } from "./value.ts";
+
+/**
+ * The first part of a conditional form's criteria that {@link meets} cannot tell for itself, by its name: one that an origin alone knew to
+ * match could write to another row. Carried are tokens and references to resources of this origin, as they are written.
+ */
+export function undecidable({ parameters, joins, includes }: Search): string | undefined {
+  if (joins.length > 0) return joins[0]?.by.code;
+  if (includes.length > 0) return `_${includes[0]?.direction}`;
+  return parameters.find((parameter) => !isDecidable(parameter))?.definition.code;
+}
+
+function isDecidable({ definition, modifier, values }: SearchParameter): boolean {
+  const isPlain = definition.paths?.every((path) => path.every((step) => !step.endsWith("[x]"))) === true;
+  return modifier === undefined && isPlain && values.every(({ kind }) => kind === "token" || kind === "reference");
+}
+
+/** Whether a row is as these parameters say: all of them, each by one of its values (FHIR R4 §3.1.1.4.3). */
+export const meets = (row: JsonObject, parameters: readonly SearchParameter[], base: FhirBase): boolean =>
+  parameters.every(({ definition, values }) => {
+    const found =
+      definition.code === "_id" ? [property(row, "id") ?? null] : (definition.paths ?? []).flatMap((path) => valuesAt(row, path));
+    return values.some((value) => found.some((one) => isFoundBy(one, value, base)));
+  });
+
+function isFoundBy(found: Json, value: SearchValue, base: FhirBase): boolean {
+  switch (value.kind) {
+    case "token":
+      return isToken(found, value);
+    case "reference": {
+      const reference = parseReference(isObject(found) ? (textAt(found, "reference") ?? "") : "", base);
+      return reference.kind === "local" && reference.id === value.id && (value.type === undefined || value.type === reference.type);
+    }
+    case "other":
+      return false;
+  }
+}
+
+/** FHIR R4 §3.1.1.4.10: of a coding its system and code, of an identifier its system and value, of a plain code or boolean itself. */
+function isToken(found: Json, { system, code }: Extract<SearchValue, { kind: "token" }>): boolean {
+  if (typeof found === "string" || typeof found === "boolean") return String(found) === code && !system;
+  if (!isObject(found)) return false;
+  const coding = property(found, "coding");
+  if (isArray(coding)) return coding.some((one) => isToken(one, { kind: "token", text: "", system, code }));
+  const isOfSystem = system === undefined || (textAt(found, "system") ?? "") === system;
+  const said = textAt(found, "code") ?? textAt(found, "value");
+  return isOfSystem && (code === "" ? said !== undefined : said === code);
+}

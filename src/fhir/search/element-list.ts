@@ -1,0 +1,22 @@
+import { elementsOf, type ResourceType } from "#fhir/r4/elements";
+
+// Of one list: the longest type has some seventy.
+const elementsMax = 100;
+
+/**
+ * The value of `_elements` (FHIR R4 §3.1.1.5.9): elements of the type itself, a choice with or without `[x]`. Nothing when it is no such list.
+ */
+export function readElementList(type: ResourceType, text: string): readonly string[] | undefined {
+  const names = text.split(",").map((name) => name.replace(/\[x\]$/u, ""));
+  const known = names.every((name) => elementsOf(type).has(name) || elementsOf(type).has(`${name}[x]`));
+  return known && names.length <= elementsMax ? names : undefined;
+}
+
+/** What of a resource's members they leave, by JSON name: beside those asked for what R4 requires, and what changes the meaning of the rest. */
+export function keptElements(type: string, asked: readonly string[]): ReadonlySet<string> {
+  const kept = new Set(["id", "meta", "contained"]); // of contained resources those that are still referred to
+  for (const { name, forms, required, isModifier } of elementsOf(type).values()) {
+    if (required || isModifier || asked.includes(name.replace(/\[x\]$/u, ""))) for (const form of forms) kept.add(form.name);
+  }
+  return kept;
+}

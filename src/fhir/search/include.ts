@@ -1,0 +1,47 @@
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
+
+/** Resources that a search brings along beside its matches (FHIR R4 §3.1.1.5.6). */
+export interface Include {
+  /** `include`: what rows refer to. `revinclude`: what refers to rows. */
+  readonly direction: "include" | "revinclude";
+  /** Of what was brought along as well. */
+  readonly iterate: boolean;
+  /** Whose parameter it is. */
+  readonly source: ResourceType;
+  /** `*`: every reference parameter of the source. */
+  readonly parameter: SearchParameterDefinition | "*";
+  /** Only what is of this type. */
+  readonly target: ResourceType | undefined;
+}
+
+/** Whether a query's name is one of an include, `:iterate` or not. */
+export const isInclude = (name: string): boolean => /^_(?:rev)?include(?::|$)/u.test(name);
+
+/** Reads one include of a search on `type`; `undefined` where it has not the form of one, or could bring nothing along. */
+export function readInclude(type: ResourceType, name: string, value: string): Include | undefined {
+  const { direction, modifier } = /^_(?<direction>include|revinclude)(?::(?<modifier>iterate))?$/u.exec(name)?.groups ?? {};
+  if (direction !== "include" && direction !== "revinclude") return undefined;
+  const iterate = modifier !== undefined;
+  // What refers to a row may be of any type: that is a question nobody's policy answers.
+  if (value === "*") return direction === "include" ? { direction, iterate, source: type, parameter: "*", target: undefined } : undefined;
+  const [source = "", code = "", target, ...more] = value.split(":");
+  if (!isResourceType(source) || more.length > 0 || (target !== undefined && !isResourceType(target))) return undefined;
+  if (!iterate && (direction === "include" ? source : (target ?? type)) !== type) return undefined;
+  const parameter = code === "*" ? code : referenceOf(source, code);
+  if (parameter === undefined) return undefined;
+  const meant = direction === "revinclude" && !iterate ? type : target;
+  if (parameter !== "*" && meant !== undefined && parameter.targets?.has(meant) === false) return undefined;
+  return { direction, iterate, source, parameter, target: meant };
+}
+
+function referenceOf(source: ResourceType, code: string): SearchParameterDefinition | undefined {
+  const definition = searchParametersOf(source).get(code);
+  return definition?.type === "reference" && definition.paths !== undefined ? definition : undefined;
+}
+
+/** As an encoded query writes it. */
+export function includeText({ direction, iterate, source, parameter, target }: Include): string {
+  const code = parameter === "*" ? parameter : parameter.code;
+  return `_${direction}${iterate ? ":iterate" : ""}=${source}:${code}${target === undefined ? "" : `:${target}`}`;
+}

@@ -1,0 +1,35 @@
+import { r4Search } from "#fhir/r4/search.gen";
+
+export type SearchParameterType = "number" | "date" | "string" | "token" | "reference" | "composite" | "quantity" | "uri" | "special";
+
+/** A search parameter of R4 for one type. */
+export interface SearchParameterDefinition {
+  readonly code: string;
+  readonly type: SearchParameterType;
+  /** The JSON element paths that it reads; none when its expression is more than paths. */
+  readonly paths: readonly (readonly string[])[] | undefined;
+  /** Types that a reference may have; `undefined` for any. */
+  readonly targets: ReadonlySet<string> | undefined;
+}
+
+const known = new Map<string, ReadonlyMap<string, SearchParameterDefinition>>();
+
+/** The search parameters of a resource type by code, those of every Resource (`_id` …) among them. */
+export function searchParametersOf(type: string): ReadonlyMap<string, SearchParameterDefinition> {
+  const settled = known.get(type);
+  if (settled !== undefined) return settled;
+  const texts = ["Resource", type].flatMap((base) => (Object.hasOwn(r4Search, base) ? (r4Search[base] ?? "").split(" ") : []));
+  const parameters = new Map(texts.map((text) => [text.slice(0, text.indexOf(":")), readDefinition(text)]));
+  known.set(type, parameters);
+  return parameters;
+}
+
+function readDefinition(text: string): SearchParameterDefinition {
+  const [code = "", type = "", paths = "", targets = "*"] = text.split(":");
+  return {
+    code,
+    type: type as SearchParameterType, // the generator writes SearchParameter.type, whose value set this union is
+    paths: paths === "-" ? undefined : paths.split(",").map((path) => path.split(".")),
+    targets: targets === "*" ? undefined : new Set(targets.split("|").filter((target) => target !== "")),
+  };
+}

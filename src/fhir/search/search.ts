@@ -1,0 +1,150 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { ResourceType } from "#fhir/r4/elements";
+import { readElementList } from "./element-list.ts";
+import { includeText, isInclude, readInclude, type Include } from "./include.ts";
+import type { QueryPair } from "./query.ts";
+import {
+  conditionTexts,
+  isJoin,
+  readCondition,
+  type ConditionRefusal,
+  type Criteria,
+  type Join,
+  type SearchParameter,
+} from "./condition.ts";
+import { searchParametersOf, type SearchParameterDefinition } from "./parameters.ts";
+
+export type { Criteria, SearchParameter } from "./condition.ts";
+
+export interface SortKey {
+  readonly definition: SearchParameterDefinition;
+  readonly descending: boolean;
+}
+
+/** A type-level search: what is asked for, and how the answer should look. */
+export interface Search extends Criteria {
+  readonly includes: readonly Include[];
+  readonly sort: readonly SortKey[];
+  /** The most entries that the reader wants on a page (`_count`). */
+  readonly count: number | undefined;
+  /** The elements of a match that the reader wants (`_elements`); without it all that may be seen. */
+  readonly elements?: readonly string[] | undefined;
+}
+
+export type SearchRefusal =
+  | ConditionRefusal
+  | { readonly reason: "parameter_repeated"; readonly parameter: string }
+  | { readonly reason: "too_many_joins" }
+  | { readonly reason: "format_not_supported" }
+  /** A conditional form that names no criterion would mean every resource of its type. */
+  | { readonly reason: "criteria_missing" };
+
+const countMax = 1_000_000_000;
+// Each join is a search of its own for every hop, each include a list that the origin gathers.
+const [joinsMax, includesMax] = [4, 16];
+
+// FHIR R4 §3.1.1.5 and what R5 and servers add: each would project, count or search past the view.
+const notCarried: ReadonlySet<string> = new Set(
+  "_contained _containedType _filter _text _content _query _list _type _score _graph _maxresults".split(" "),
+);
+const jsonFormats: ReadonlySet<string> = new Set(["json", "application/json", "application/fhir+json", "text/json"]);
+
+/** Reads the decoded query of a search on `type`. `base`: the FHIR base that the client calls, for references below it. */
+export function readSearch(type: ResourceType, pairs: readonly QueryPair[], base?: string): Result<Search, SearchRefusal> {
+  const [parameters, joins, includes]: [SearchParameter[], Join[], Include[]] = [[], [], []];
+  const once = new Map<string, string>();
+  for (const { name, value } of pairs) {
+    const parameter = /^_?[A-Za-z][A-Za-z0-9-]{0,63}/u.exec(name)?.[0] ?? "";
+    if (notCarried.has(parameter)) return err({ reason: "parameter_not_supported", parameter });
+    if (isInclude(name)) {
+      const include = readInclude(type, name, value);
+      if (include === undefined) return err({ reason: "parameter_value_malformed", parameter });
+      includes.push(include);
+    } else if (isOfResult(parameter)) {
+      // Two of these contradict each other, and servers differ in which they believe.
+      if (once.has(parameter)) return err({ reason: "parameter_repeated", parameter });
+      if (name !== parameter) return err({ reason: "modifier_not_supported", parameter });
+      once.set(parameter, value);
+      const refusal = refusePresentation(parameter, value);
+      if (refusal !== undefined) return err(refusal);
+    } else {
+      const condition = readCondition(type, { name, value }, base);
+      if (!condition.ok) return condition;
+      if (isJoin(condition.value)) joins.push(condition.value);
+      else parameters.push(condition.value);
+    }
+  }
+  if (joins.length > joinsMax || includes.length > includesMax) return err({ reason: "too_many_joins" });
+  const sort = readSort(searchParametersOf(type), once.get("_sort"));
+  if (!sort.ok) return sort;
+  const count = once.get("_count");
+  const list = once.get("_elements");
+  const elements = list === undefined ? undefined : readElementList(type, list);
+  if (list !== undefined && elements === undefined) return err({ reason: "parameter_value_malformed", parameter: "_elements" });
+  // `_count=0` is `_summary=count` by another name (FHIR R4 §3.1.1.5.4).
+  if (count !== undefined && !/^[1-9]\d{0,9}$/u.test(count)) return err({ reason: "parameter_value_malformed", parameter: "_count" });
+  return ok({
+    type,
+    parameters,
+    joins,
+    includes,
+    sort: sort.value,
+    count: count === undefined ? undefined : Math.min(Number(count), countMax),
+    ...(elements !== undefined && { elements }),
+  });
+}
+
+/** Whether a search may name the parameter at all: the view decides whether this one may. */
+export const isCarried = ({ code, type, paths }: SearchParameterDefinition): boolean =>
+  paths !== undefined && type !== "composite" && type !== "special" && !notCarried.has(code);
+
+const isOfResult = (name: string): boolean =>
+  name === "_count" || name === "_elements" || name === "_sort" || name === "_total" || isOfPresentation(name);
+
+/** Parameters of any read or search that say how the answer is written (FHIR R4 §3.1.0.1.11): only what it is anyway can be asked for. */
+export const isOfPresentation = (name: string): boolean => name === "_format" || name === "_pretty" || name === "_summary";
+
+/** Why a parameter of presentation cannot be had, if it cannot. White space is never part of an answer's meaning: `_pretty` is not refused. */
+export function refusePresentation(parameter: string, value: string): SearchRefusal | undefined {
+  if (parameter === "_format" && !isJsonFormat(value)) return { reason: "format_not_supported" };
+  if (parameter === "_pretty" && value !== "true" && value !== "false") return { reason: "parameter_value_malformed", parameter };
+  if (parameter === "_summary" && value !== "false") return { reason: "parameter_not_supported", parameter };
+  if (parameter === "_total" && value !== "none") return { reason: "parameter_not_supported", parameter }; // the origin's counts what is hidden
+  return undefined;
+}
+
+/** JSON by any of its names, `+` read as a space included; of its parameters the version that this is, and the only encoding of FHIR. */
+function isJsonFormat(value: string): boolean {
+  const [name = "", ...parameters] = value.toLowerCase().split(";");
+  return (
+    jsonFormats.has(name.trim().replace("fhir json", "fhir+json")) &&
+    parameters.every((parameter) => /^\s*(?:fhirversion=4\.0(?:\.\d)?|charset=utf-8)\s*$/u.test(parameter))
+  );
+}
+
+function readSort(
+  known: ReadonlyMap<string, SearchParameterDefinition>,
+  text: string | undefined,
+): Result<readonly SortKey[], SearchRefusal> {
+  const keys: SortKey[] = [];
+  for (const part of text === undefined ? [] : text.split(",")) {
+    const descending = part.startsWith("-");
+    const definition = known.get(descending ? part.slice(1) : part);
+    if (definition === undefined) return err({ reason: "parameter_value_malformed", parameter: "_sort" });
+    if (definition.paths === undefined) return err({ reason: "parameter_not_supported", parameter: definition.code });
+    keys.push({ definition, descending });
+  }
+  return ok(keys);
+}
+
+/** The encoded query of a search, from its parts alone. */
+export function searchQuery({ parameters, joins, includes, sort, count, elements }: Omit<Search, "type">): string {
+  const order = sort.map(({ definition, descending }) => (descending ? "-" : "") + definition.code).join(",");
+  return [
+    ...conditionTexts({ parameters, joins }),
+    ...includes.map(includeText),
+    ...(order === "" ? [] : [`_sort=${order}`]),
+    ...(count === undefined ? [] : [`_count=${count}`]),
+    ...(elements === undefined ? [] : [`_elements=${elements.join(",")}`]),
+  ].join("&");
+}

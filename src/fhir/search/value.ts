@@ -1,0 +1,83 @@
+import { isResourceType, type ResourceType } from "#fhir/r4/elements";
+import { isId } from "#fhir/r4/reference";
+import type { SearchParameterDefinition, SearchParameterType } from "./parameters.ts";
+
+/** One value of a search parameter. `text` is as FHIR writes it, its escapes (`\,` `\|` `\$` `\\`) kept. */
+export type SearchValue =
+  /** `system` is `undefined` without a bar (any system) and empty for `|code` (no system). */
+  | { readonly kind: "token"; readonly text: string; readonly system: string | undefined; readonly code: string }
+  /** `type` is `undefined` for a bare id. */
+  | { readonly kind: "reference"; readonly text: string; readonly type: ResourceType | undefined; readonly id: string }
+  | { readonly kind: "other"; readonly text: string };
+
+/** The values between the commas; a value is one of them, so a comma list is OR (FHIR R4 §3.1.1.4.3). */
+export const splitValues = (text: string): readonly string[] => text.split(comma);
+
+// A sign that an odd number of backslashes precedes is escaped; a pair of backslashes is a backslash.
+const comma = /(?<=(?:^|[^\\])(?:\\\\)*),/u;
+const bar = /(?<=(?:^|[^\\])(?:\\\\)*)\|/u;
+
+const date =
+  /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?(?<year>(?!0000)\d{4})(?:-(?<month>0[1-9]|1[0-2])(?:-(?<day>0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?$/u;
+const number = /^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)?-?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?$/u;
+
+/** What the parameter's type leaves open. */
+export interface ValueContext {
+  /** The FHIR base that the client calls (no trailing slash): a reference below it is one of this origin. */
+  readonly base: string | undefined;
+  /** The type that a reference is said to have: `subject:Patient=1`. */
+  readonly type: ResourceType | undefined;
+}
+
+/** Reads one value by its parameter's type (FHIR R4 §3.1.1.4), or gives nothing when it has not the form of that type. */
+export function readValue(text: string, definition: SearchParameterDefinition, context: ValueContext): SearchValue | undefined {
+  const brokenEscape = /\\(?![,|$])/u.test(text.replaceAll("\\\\", ""));
+  return text === "" || brokenEscape ? undefined : readers[definition.type](text, definition, context);
+}
+
+type Reader = (text: string, definition: SearchParameterDefinition, context: ValueContext) => SearchValue | undefined;
+
+const readers: Readonly<Record<SearchParameterType, Reader>> = {
+  token: (text, { code }) => (code === "_id" && !isId(text) ? undefined : readToken(text)),
+  reference: readReference,
+  date: readDate,
+  number: (text) => (number.test(text) ? { kind: "other", text } : undefined),
+  quantity: (text) => {
+    const parts = text.split(bar);
+    return number.test(parts[0] ?? "") && (parts.length === 1 || parts.length === 3) ? { kind: "other", text } : undefined;
+  },
+  string: (text) => ({ kind: "other", text }),
+  uri: (text) => ({ kind: "other", text }),
+  composite: () => undefined,
+  special: () => undefined,
+};
+
+/** A date of the calendar (FHIR R4 §2.24.0.1, §3.1.1.4.6): origins differ in what they take 30 February for. */
+function readDate(raw: string): SearchValue | undefined {
+  // A raw `+` of a zone arrives as a space, and no date has one.
+  const text = raw.replace(/ (?=\d\d:\d\d$)/u, "+");
+  const { year, month, day } = date.exec(text)?.groups ?? {};
+  if (year === undefined) return undefined;
+  const days = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month ?? 1), 0)).getUTCDate(); // the calendar repeats every 400 years
+  return Number(day ?? 1) <= days ? { kind: "other", text } : undefined;
+}
+
+function readToken(text: string): SearchValue | undefined {
+  const parts = text.split(bar);
+  const [first = "", second] = parts.map((part) => part.replaceAll(/\\(?<sign>.)/gu, "$<sign>"));
+  if (parts.length > 2 || text === "|") return undefined;
+  return second === undefined
+    ? { kind: "token", text, system: undefined, code: first }
+    : { kind: "token", text, system: first, code: second };
+}
+
+/** `id` or `Type/id` of this origin, below its own base or not. Another absolute URL is none: the origin's rules would compare it, not ours. */
+function readReference(raw: string, { targets }: SearchParameterDefinition, { base, type: said }: ValueContext): SearchValue | undefined {
+  const below = base !== undefined && raw.startsWith(`${base}/`) ? raw.slice(base.length + 1) : raw;
+  const [named, id, ...more] = below.includes("/") ? below.split("/") : [said, below];
+  if (id === undefined || more.length > 0 || !isId(id) || (said !== undefined && named !== said)) return undefined;
+  if (named === undefined) return { kind: "reference", text: id, type: named, id };
+  return isResourceType(named) && (targets?.has(named) ?? true)
+    ? { kind: "reference", text: `${named}/${id}`, type: named, id }
+    : undefined;
+}

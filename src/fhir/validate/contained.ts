@@ -1,0 +1,55 @@
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { below, type Findings, type Place } from "./findings.ts";
+
+/** A resource that may contain others, or one of those. */
+export interface Scope {
+  /** The ids of what the one around all contains. */
+  readonly contained: ReadonlySet<string>;
+  /** The `#…` that it refers to. */
+  readonly fragments: Set<string>;
+}
+
+/** What a resource contains, before it is checked: what has no id is left to the check. */
+export function scopeOf(resource: JsonObject): Scope {
+  const inside = property(resource, "contained");
+  const ids = (isArray(inside) ? inside : []).flatMap((one) => (isObject(one) ? [textAt(one, "id") ?? ""] : []));
+  return { contained: new Set(ids), fragments: new Set() };
+}
+
+/** A `#…` names a contained resource that is there (ref-1). R4's own examples refer to other types than an element allows, so that is not asked. */
+export function checkReference(reference: JsonObject, at: Place, found: Findings, scope: Scope): void {
+  const text = textAt(reference, "reference") ?? "";
+  if (!text.startsWith("#")) return;
+  scope.fragments.add(text);
+  if (text !== "#" && !scope.contained.has(text.slice(1)))
+    found.add("invariant", below(at, "reference"), "No contained resource has this id (ref-1).");
+}
+
+/** dom-3 to dom-5 of the contained resources of one container; its own scope comes first, then theirs in order. */
+export function checkContained(inside: readonly Json[], at: Place, found: Findings, scopes: readonly Scope[]): void {
+  const referred = new Set(scopes.flatMap(({ fragments }) => [...fragments]));
+  const ids = new Set<string>();
+  for (const [index, one] of inside.entries()) {
+    if (!isObject(one)) continue;
+    const place = below(at, "contained", index);
+    const id = textAt(one, "id") ?? "";
+    if (ids.has(id)) found.add("invariant", below(place, "id"), "Another contained resource has this id.");
+    ids.add(id);
+    const isReferred = id !== "" && referred.has(`#${id}`);
+    if (!isReferred && scopes[index + 1]?.fragments.has("#") !== true)
+      found.add("invariant", place, "Nothing refers to this contained resource, and it does not refer to its container (dom-3).");
+    checkMeta(one, place, found);
+  }
+}
+
+function checkMeta(contained: JsonObject, place: Place, found: Findings): void {
+  const meta = property(contained, "meta");
+  if (!isObject(meta)) return;
+  for (const [name, rule] of [
+    ["versionId", "dom-4"],
+    ["lastUpdated", "dom-4"],
+    ["security", "dom-5"],
+  ] as const)
+    if (property(meta, name) !== undefined)
+      found.add("invariant", below(below(place, "meta"), name), `A contained resource does not have this (${rule}).`);
+}

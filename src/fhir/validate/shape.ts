@@ -1,0 +1,103 @@
+import { elementsOf, isPrimitive, isResourceType, type R4Element } from "#fhir/r4/elements";
+import { r4Bindings, r4Codes, r4SimpleQuantities } from "#fhir/r4/structure.gen";
+
+/** What may stand under one name of a JSON object, by R4's definition of its type. */
+export interface Slot {
+  readonly element: R4Element;
+  /** The element's name as FHIRPath says it: of a choice, without `[x]` and without its type. */
+  readonly step: string;
+  /** An R4 type or a backbone's path. */
+  readonly type: string;
+  readonly isPrimitive: boolean;
+  /** Whether a sibling `_name` may hold its id and extensions: not where XML has an attribute (`id`, `Extension.url`) or XHTML. */
+  readonly hasSibling: boolean;
+  readonly binding: Binding | undefined;
+  /** A Quantity without a comparator. */
+  readonly isSimple: boolean;
+}
+
+/** The codes of a required binding. */
+export interface Binding {
+  /** The name of the list: `observation-status`. */
+  readonly list: string;
+  /** A code, or where the bound element is a CodeableConcept `system|code`. */
+  readonly codes: ReadonlySet<string>;
+}
+
+/** One R4 type or backbone as its JSON object looks. */
+export interface Shape {
+  readonly slots: ReadonlyMap<string, Slot>;
+  readonly required: readonly R4Element[];
+  readonly hasChoices: boolean;
+}
+
+// Filled type by type as bodies need them: a worker that never sees a body pays nothing. Its keys are R4's own names.
+const known = new Map<string, Shape>();
+
+/** The shape of a type that R4 defines. */
+export function shapeOf(type: string): Shape {
+  const settled = known.get(type);
+  if (settled !== undefined) return settled;
+  const shape = compile(type);
+  known.set(type, shape);
+  return shape;
+}
+
+function compile(type: string): Shape {
+  const elements = [...elementsOf(type).values()];
+  const bindings = wordsOf(r4Bindings, type);
+  const simple = new Set(textOf(r4SimpleQuantities, type).split(" "));
+  const slots = elements.flatMap((element) => {
+    const list = bindings.get(element.name);
+    const shared = {
+      element,
+      step: element.name.replace("[x]", ""),
+      binding: list === undefined ? undefined : bindingOf(list),
+      isSimple: simple.has(element.name),
+    };
+    return element.forms.map((form): [string, Slot] => {
+      const own = typeOf(type, element.name, form.type);
+      const isPlain = isPrimitive(own);
+      return [form.name, { ...shared, type: own, isPrimitive: isPlain, hasSibling: isPlain && !isAttribute(type, element.name) }];
+    });
+  });
+  return {
+    slots: new Map(slots),
+    required: elements.filter((element) => element.required),
+    hasChoices: elements.some((element) => element.forms.length > 1),
+  };
+}
+
+/** R4's definitions call these System.String; the pages of Resource and Extension say what they are. */
+function typeOf(parent: string, name: string, type: string): string {
+  if (name === "id" && isResourceType(parent)) return "id";
+  return parent === "Extension" && name === "url" ? "uri" : type;
+}
+
+const isAttribute = (parent: string, name: string) =>
+  name === "id" || (parent === "Extension" && name === "url") || (parent === "Narrative" && name === "div");
+
+const lists = new Map<string, Binding>(); // by R4's own names
+
+function bindingOf(list: string): Binding {
+  const settled = lists.get(list);
+  if (settled !== undefined) return settled;
+  const codes = new Set<string>();
+  let system = "";
+  for (const word of textOf(r4Codes, list).split(" ")) {
+    if (word.includes(":")) system = `${word}|`; // a system's URL; no code of R4's lists has a colon
+    else codes.add(system + word);
+  }
+  const binding = { list, codes };
+  lists.set(list, binding);
+  return binding;
+}
+
+const textOf = (table: Readonly<Record<string, string>>, key: string) => (Object.hasOwn(table, key) ? (table[key] ?? "") : "");
+
+const wordsOf = (table: Readonly<Record<string, string>>, key: string): ReadonlyMap<string, string> =>
+  new Map(
+    textOf(table, key)
+      .split(" ")
+      .map((word) => [word.slice(0, word.indexOf(":")), word.slice(word.indexOf(":") + 1)]),
+  );

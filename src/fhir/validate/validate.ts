@@ -1,0 +1,167 @@
+import { isResourceType } from "#fhir/r4/elements";
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { checkContained, checkReference, scopeOf, type Scope } from "./contained.ts";
+import { below, Findings, type Place, type StructureIssue } from "./findings.ts";
+import { primitiveFault } from "./primitive.ts";
+import { shapeOf, type Slot } from "./shape.ts";
+import { isHarmlessXhtml } from "./xhtml.ts";
+
+/**
+ * Checks a body against the structure of R4 4.0.1: every element known, of its JSON type and grammar, as often as it may be, codes of
+ * required bindings, `contained`, primitive siblings, and the invariants ele-1, ext-1, txt-1, dom-2 to dom-5, ref-1 and sqty-1. No other
+ * invariant, no profile, no slice, not which types a reference may name. Never throws.
+ *
+ * @returns what is wrong, at most 20 issues; empty when nothing is.
+ */
+export function validateResource(resource: JsonObject): readonly StructureIssue[] {
+  const found = new Findings();
+  const type = textAt(resource, "resourceType") ?? "";
+  checkResource(resource, { parent: undefined, step: isResourceType(type) ? type : "Resource", index: undefined }, found);
+  return found.issues;
+}
+
+/** A resource of its own: the body, an entry's, a parameter's. Those it contains are checked in its scope. */
+function checkResource(value: Json, at: Place, found: Findings): void {
+  const type = typeOfResource(value, at, found);
+  if (type === undefined || !isObject(value)) return;
+  const scope = scopeOf(value);
+  checkMembers(value, type, at, found, scope);
+  const inside = property(value, "contained");
+  if (!shapeOf(type).slots.has("contained") || !isArray(inside)) return;
+  // After the resource around it: whether something refers to a contained one is known only then.
+  const scopes = inside.map((one, index) => checkInside(one, below(at, "contained", index), found, scope));
+  checkContained(inside, at, found, [scope, ...scopes]);
+}
+
+/** A contained resource, by its own type; what it contains itself is refused unread (dom-2). */
+function checkInside(value: Json, at: Place, found: Findings, container: Scope): Scope {
+  const scope: Scope = { contained: container.contained, fragments: new Set() };
+  const type = typeOfResource(value, at, found);
+  if (type === undefined || !isObject(value)) return scope;
+  checkMembers(value, type, at, found, scope);
+  if (property(value, "contained") !== undefined)
+    found.add("invariant", below(at, "contained"), "A contained resource contains none itself (dom-2).");
+  return scope;
+}
+
+function typeOfResource(value: Json, at: Place, found: Findings): string | undefined {
+  if (!isObject(value)) {
+    found.add("structure", at, "A resource is a JSON object.");
+    return undefined;
+  }
+  const type = textAt(value, "resourceType");
+  if (type !== undefined && isResourceType(type)) return type;
+  found.add(type === undefined ? "required" : "structure", at, "resourceType has to name a resource type of R4.");
+  return undefined;
+}
+
+/** Every member of an object of an R4 type, and what is missing. */
+function checkMembers(object: JsonObject, type: string, at: Place, found: Findings, scope: Scope): void {
+  const shape = shapeOf(type);
+  const present = new Map<string, string>(); // by element: the form that stands there
+  for (const name of Object.keys(object)) {
+    if (found.full) return;
+    if (name === "resourceType" && isResourceType(type)) continue;
+    const own = shape.slots.get(name);
+    const isSibling = own === undefined && name.startsWith("_");
+    const form = isSibling ? name.slice(1) : name;
+    const slot = own ?? (isSibling ? shape.slots.get(form) : undefined);
+    if (slot === undefined || (isSibling && !slot.hasSibling)) {
+      refuseUnknown(name, at, found);
+      continue;
+    }
+    const other = present.get(slot.element.name);
+    present.set(slot.element.name, form);
+    if (shape.hasChoices && other !== undefined && other !== form)
+      found.add("structure", below(at, slot.step), "A choice of types has one value only.");
+    if (isSibling && property(object, form) !== undefined) continue; // checked with its value
+    checkElement(slot, isSibling ? undefined : property(object, name), property(object, `_${form}`), at, found, scope);
+  }
+  for (const element of shape.required)
+    if (!present.has(element.name)) found.add("required", below(at, element.name.replace("[x]", "")), "This element is required.");
+  if (type === "Extension") checkExtension(present, at, found);
+}
+
+/** The name of an unknown member is told when it could be an element's: another might be data. */
+function refuseUnknown(name: string, at: Place, found: Findings): void {
+  const isName = /^_?[A-Za-z][A-Za-z0-9]{0,63}$/u.test(name);
+  found.add(
+    "structure",
+    isName ? below(at, name) : at,
+    isName ? "R4 has no such element here." : "A member here has a name that no element of R4 has.",
+  );
+}
+
+function checkExtension(present: ReadonlyMap<string, string>, at: Place, found: Findings): void {
+  if (present.has("extension") === present.has("value[x]"))
+    found.add("invariant", at, "An extension has either a value or extensions, not both and not neither (ext-1).");
+}
+
+/** An element's value or values, with the sibling that has their ids and extensions (FHIR R4 §2.6.2.3). */
+function checkElement(slot: Slot, value: Json | undefined, extra: Json | undefined, parent: Place, found: Findings, scope: Scope): void {
+  const at = below(parent, slot.step);
+  const sibling = slot.hasSibling ? extra : undefined;
+  if (!slot.element.repeats) {
+    if (value === null) return found.add("structure", at, "null stands only in a list, where its sibling has something.");
+    return isArray(value) || isArray(sibling)
+      ? found.add("structure", at, "This element is not a list.")
+      : checkOne(slot, value, sibling, at, found, scope);
+  }
+  for (const list of [value, sibling]) {
+    if (list !== undefined && !isArray(list)) return found.add("structure", at, "This element is a list.");
+    if (list?.length === 0) return found.add("structure", at, "A list is never empty.");
+  }
+  const [values, extras] = [isArray(value) ? value : undefined, isArray(sibling) ? sibling : undefined];
+  if (values !== undefined && extras !== undefined && values.length !== extras.length)
+    return found.add("structure", at, "A list and its sibling with _ have the same length.");
+  const length = values?.length ?? extras?.length ?? 0;
+  for (let index = 0; index < length && !found.full; index += 1)
+    checkOne(slot, values?.[index] ?? undefined, extras?.[index] ?? undefined, below(parent, slot.step, index), found, scope);
+}
+
+/** One value, one sibling, or both. */
+function checkOne(slot: Slot, value: Json | undefined, sibling: Json | undefined, at: Place, found: Findings, scope: Scope): void {
+  if (value === undefined && sibling === undefined)
+    return found.add("structure", at, "null stands only where the other list has something.");
+  if (value !== undefined) {
+    if (slot.isPrimitive) checkPrimitive(slot, value, at, found, scope);
+    else if (slot.type !== "Resource") checkComplex(slot, value, at, found, scope);
+    else if (slot.element.name !== "contained") checkResource(value, at, found);
+  }
+  if (sibling === undefined) return;
+  if (!isObject(sibling)) return found.add("structure", at, "The sibling with _ is a JSON object with id and extensions.");
+  if (Object.keys(sibling).every((name) => name === "id" && value === undefined))
+    return found.add("invariant", at, "Without a value there has to be an extension; an object is never empty (ele-1).");
+  checkMembers(sibling, "Element", at, found, scope);
+}
+
+function checkPrimitive(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
+  const fault = primitiveFault(slot.type, value);
+  if (fault === "json_type") return found.add("structure", at, `The JSON type is not that of R4's ${slot.type}.`);
+  if (fault === "grammar") return found.add("value", at, `Not a value of R4's ${slot.type}.`);
+  if (typeof value !== "string") return;
+  if (slot.type === "xhtml" && !isHarmlessXhtml(value))
+    return found.add("invariant", at, "Not a div of XHTML that R4 allows in a narrative (txt-1).");
+  if (slot.binding?.codes.has(value) === false) found.add("code-invalid", at, notIn(slot.binding.list));
+  if (value.startsWith("#") && (slot.type === "uri" || slot.type === "url" || slot.type === "canonical")) scope.fragments.add(value);
+}
+
+const notIn = (list: string) => `The value set ${list} is required here, and does not have this code.`;
+
+function checkComplex(slot: Slot, value: Json, at: Place, found: Findings, scope: Scope): void {
+  if (!isObject(value)) return found.add("structure", at, "This element is a JSON object.");
+  if (Object.keys(value).every((name) => name === "id")) return found.add("invariant", at, "An element has a value or children (ele-1).");
+  checkMembers(value, slot.type, at, found, scope);
+  if (slot.type === "Reference") checkReference(value, at, found, scope);
+  if (slot.isSimple && slot.type === "Quantity" && property(value, "comparator") !== undefined)
+    found.add("invariant", below(at, "comparator"), "A SimpleQuantity has no comparator (sqty-1).");
+  if (slot.type === "CodeableConcept" && slot.binding !== undefined) checkConcept(slot.binding, value, at, found);
+}
+
+/** At least one coding from the list. Where the concept has only extensions, they say why there is none. */
+function checkConcept({ codes, list }: NonNullable<Slot["binding"]>, value: JsonObject, at: Place, found: Findings): void {
+  const coding = property(value, "coding");
+  if (coding === undefined && property(value, "text") === undefined) return;
+  const isIn = (one: Json) => isObject(one) && codes.has(`${textAt(one, "system") ?? ""}|${textAt(one, "code") ?? ""}`);
+  if (!isArray(coding) || !coding.some(isIn)) found.add("code-invalid", at, notIn(list));
+}

@@ -1,0 +1,94 @@
+import { readAnyCertificate, type Certificate, type CertificateRefusal } from "#identity/certificate/certificate";
+import type { ClientDirectory, TokenVerifier } from "#identity/ports";
+import { identify, restsOnTheSame, type Principal, type PrincipalRefusal } from "#identity/principal";
+import type { Proof, ProofRefusal, ProofVerifier } from "#identity/proof";
+import type { AccessToken, TokenRefusal } from "#identity/token";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+import type { Call } from "./admit.ts";
+
+export type AuthenticateRefusal =
+  | { readonly reason: "token_missing" | "token_scheme_mismatch" }
+  | CertificateRefusal
+  | TokenRefusal
+  | ProofRefusal
+  | PrincipalRefusal;
+
+/** Who asks, and whether the registry still says so at a later moment: its word is ten seconds old at most. */
+export interface Authenticated {
+  readonly who: Principal;
+  readonly stillStands: (at: Instant) => Promise<Result<undefined, PrincipalRefusal>>;
+}
+
+export interface AuthenticatePorts {
+  readonly tokens: TokenVerifier;
+  readonly proofs: ProofVerifier;
+  readonly clients: ClientDirectory;
+  /** `https://host[:port]`, the configured name that the request came to: the one that its proof names. */
+  readonly askedUrl: string;
+  /** FHIR base of an origin under the public name: the audience that its tokens name, whichever name is asked. */
+  readonly audienceOf: (origin: string) => string;
+}
+
+/**
+ * Certificate, token, what the token is bound to, and the registry's word on the client: all must hold. `seen` hears of a verified
+ * certificate even when the rest fails.
+ */
+export async function authenticate(
+  call: Call,
+  ports: AuthenticatePorts,
+  seen: (certificate: Certificate) => void,
+): Promise<Result<Authenticated, AuthenticateRefusal>> {
+  const certificate = await readAnyCertificate(call.tlsClientAuth);
+  if (!certificate.ok) return certificate;
+  if (certificate.value?.voucher.kind === "authority") seen(certificate.value);
+
+  if (call.token === undefined) return err({ reason: "token_missing" });
+  const token = await ports.tokens.verify(call.token, {
+    audience: ports.audienceOf(call.origin),
+    at: call.at,
+    certificate: certificate.value,
+  });
+  if (!token.ok) return token;
+  const proof = await proofOf(call, call.token, token.value, ports);
+  if (!proof.ok) return proof;
+
+  const { issuedHere, issuer, client } = token.value;
+  const evidence = {
+    token: token.value,
+    certificate: certificate.value,
+    proof: proof.value,
+    origin: call.origin,
+    purpose: call.purpose,
+  };
+  const identifyAt = async (at: Instant) => {
+    const registered = await (issuedHere ? ports.clients.find(client) : ports.clients.findExternal({ issuer, id: client }));
+    return identify({ ...evidence, client: registered, at });
+  };
+  const who = await identifyAt(call.at);
+  if (!who.ok) return who;
+  const stillStands = async (at: Instant): Promise<Result<undefined, PrincipalRefusal>> => {
+    const now = await identifyAt(at);
+    if (!now.ok) return now;
+    return restsOnTheSame(now.value, who.value) ? ok(undefined) : err({ reason: "grant_missing", purpose: who.value.purpose });
+  };
+  return ok({ who: who.value, stillStands });
+}
+
+/** RFC 9449 §7.2: a token that is bound to a key comes under its own scheme, so that no server takes it for a bearer token, and no other token does. */
+async function proofOf(
+  { scheme, proof, method, path, at }: Call,
+  text: Secret,
+  { binding }: AccessToken,
+  { proofs, askedUrl }: AuthenticatePorts,
+): Promise<Result<Proof | undefined, AuthenticateRefusal>> {
+  switch (binding.kind) {
+    case "certificate":
+    case "none":
+      return scheme === "bearer" ? ok(undefined) : err({ reason: "token_scheme_mismatch" });
+    case "key":
+      if (scheme !== "dpop") return err({ reason: "token_scheme_mismatch" });
+      return proofs.verify(proof, { method, url: askedUrl + path, at, token: { text, jkt: binding.jkt } });
+  }
+}

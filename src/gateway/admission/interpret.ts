@@ -1,0 +1,78 @@
+import { formBytesMax } from "#fhir/search/query";
+import { readInteraction, type Interaction, type InteractionRefusal } from "#fhir/interaction";
+import type { PageLinkRefusal, PageLinks, PagePlace } from "#fhir/ports";
+import { isOfPresentation } from "#fhir/search/search";
+import type { Principal } from "#identity/principal";
+import { err, ok, type Result } from "#kernel/result";
+import type { Arrival, Call } from "./admit.ts";
+import { pageBinding, sealedIn } from "./page-links.ts";
+
+export type InterpretRefusal =
+  | InteractionRefusal
+  | PageLinkRefusal
+  | { readonly reason: "form_type_not_supported" }
+  /** The question is in the link: what stands beside it would be a second one. */
+  | { readonly reason: "page_link_with_parameters" };
+
+/** What is being asked, and from which place on when it is a further page of a search. */
+export interface Question {
+  readonly interaction: Interaction;
+  readonly place: PagePlace | undefined;
+}
+
+export interface InterpretPorts {
+  /** Under the configured name that the request came to. */
+  readonly fhirBase: (origin: string) => string;
+  readonly pages: PageLinks;
+}
+
+/** Reads the question: from the URL, from a posted form, or out of a page's link, whose question is read as if it came now. */
+export async function interpret(
+  call: Call,
+  arrival: Pick<Arrival, "headers" | "body">,
+  who: Principal,
+  ports: InterpretPorts,
+): Promise<Result<Question, InterpretRefusal>> {
+  const base = ports.fhirBase(call.origin);
+  const page = call.method === "GET" || call.method === "HEAD" ? sealedIn(call.query) : undefined;
+  if (page !== undefined) return openPage(call, page, who, ports);
+  const form = await readForm(call, arrival);
+  if (!form.ok) return form;
+  const interaction = readInteraction(call.method, call.segments, call.query, base, form.value);
+  return interaction.ok ? ok({ interaction: interaction.value, place: undefined }) : interaction;
+}
+
+async function openPage(
+  call: Call,
+  { sealed, beside }: { readonly sealed: string; readonly beside: readonly string[] },
+  who: Principal,
+  ports: InterpretPorts,
+): Promise<Result<Question, InterpretRefusal>> {
+  if (!beside.every((part) => isOfPresentation(part.replace(/=.*$/u, "")))) return err({ reason: "page_link_with_parameters" });
+  const place = await ports.pages.open(sealed, pageBinding(who, call.segments.join("/")), call.at);
+  if (!place.ok) return place;
+  const { question, posted } = place.value;
+  // As a form: what was posted may be longer than a query.
+  const asked = readInteraction("GET", call.segments, beside.join("&"), ports.fhirBase(call.origin), question);
+  if (!asked.ok) return asked;
+  if (asked.value.kind === "search") return ok({ interaction: { ...asked.value, posted }, place: place.value });
+  if (asked.value.kind === "disclosures") return ok({ interaction: { ...asked.value, place: place.value.after }, place: place.value });
+  if (asked.value.kind !== "history" && asked.value.kind !== "everything") return err({ reason: "page_link_malformed" });
+  return ok({ interaction: asked.value, place: place.value });
+}
+
+/** Only `_search` takes a body, and only a form. Any other is left unread: it is refused by its method. */
+async function readForm(call: Call, { headers, body }: Pick<Arrival, "headers" | "body">): Promise<Result<string, InterpretRefusal>> {
+  if (call.method !== "POST" || call.segments.at(-1) !== "_search" || body === null || body === undefined) return ok("");
+  const mediaType = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (mediaType !== "application/x-www-form-urlencoded") return err({ reason: "form_type_not_supported" });
+  let text = "";
+  for await (const chunk of body) {
+    // A form is ASCII (WHATWG URL §5): any other byte becomes a sign that the query's grammar has no room for.
+    text += latin1.decode(chunk);
+    if (text.length > formBytesMax) return err({ reason: "form_too_large" }); // leaving the loop ends the reading
+  }
+  return ok(text);
+}
+
+const latin1 = new TextDecoder("latin1");

@@ -1,0 +1,62 @@
+import { joinBytes } from "#fhir/json/bytes";
+import { formBytesMax } from "#fhir/search/query";
+import type { Principal } from "#identity/principal";
+import type { RequestSignatureRefusal, RequestSignatures } from "#identity/request-signature";
+import { err, ok, type Result } from "#kernel/result";
+import type { Arrival, Call } from "./admit.ts";
+import { writeBytesMax } from "#gateway/write/write-body";
+
+export type SignedRefusal = RequestSignatureRefusal | { readonly reason: "form_too_large" | "body_too_large" };
+
+/** The configured name that the request came to: `https://host[:port]`. */
+export interface AskedName {
+  readonly askedUrl: string;
+}
+
+export interface ProveSignedPorts extends AskedName {
+  readonly signatures: RequestSignatures;
+}
+
+/** `@target-uri` (RFC 9421 §2.2.2): the address as it was asked. */
+export const targetUri = ({ askedUrl }: AskedName, { path, query }: Call): string => askedUrl + path + (query === "" ? "" : `?${query}`);
+
+/** What of a request may be read on, and the `kid` of the key that signed it. */
+interface Proven {
+  readonly message: Pick<Arrival, "headers" | "body">;
+  readonly signedBy: string | undefined;
+}
+
+/**
+ * Has the request's signature proven where the grant asks for one. The body is read here, whole, and those bytes are what is read on: no
+ * second reading could find others.
+ */
+export async function proveSigned(
+  call: Call,
+  arrival: Arrival,
+  { grant, client }: Principal,
+  ports: ProveSignedPorts,
+): Promise<Result<Proven, SignedRefusal>> {
+  if (!grant.signedRequests) return ok({ message: arrival, signedBy: undefined });
+  const { method, headers } = arrival;
+  const isForm = call.segments.at(-1) === "_search";
+  const body = await readBody(arrival.body, isForm ? formBytesMax : writeBytesMax);
+  if (body === undefined) return err({ reason: isForm ? "form_too_large" : "body_too_large" });
+  const signedBy = await ports.signatures.verify({ method, url: targetUri(ports, call), headers, body }, client, call.at);
+  if (!signedBy.ok) return signedBy;
+  return ok({ message: { headers, body: body.length === 0 ? null : once(body) }, signedBy: signedBy.value });
+}
+
+async function readBody(body: Arrival["body"], bytesMax: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) return undefined; // leaving the loop ends the reading
+    chunks.push(chunk);
+  }
+  return joinBytes(chunks);
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}

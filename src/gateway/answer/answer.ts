@@ -1,0 +1,33 @@
+import type { GatewayFace } from "#entrypoint/public-face";
+import { bodyOutcome, operationOutcome } from "#fhir/outcome";
+import type { Call } from "#gateway/admission/admit";
+
+/** Headers of every answer: nothing may keep it, guess its type or go back to plain HTTP. */
+export function baseHeaders(requestId: string): Headers {
+  return new Headers({
+    "x-request-id": requestId,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "strict-transport-security": "max-age=63072000",
+  });
+}
+
+/**
+ * The public side of a refusal as an OperationOutcome (FHIR R4 http §3.1.0.1.4), with the id under which the ledger knows more.
+ *
+ * @param issues what is wrong with a body, place by place, where that is the refusal.
+ */
+export function outcomeAnswer(
+  requestId: string,
+  face: GatewayFace,
+  mediaType: Call["mediaType"],
+  extra: Headers = new Headers(),
+  issues: Parameters<typeof bodyOutcome>[0] = [],
+): Response {
+  const headers = baseHeaders(requestId);
+  for (const [name, value] of extra) headers.set(name, value);
+  headers.set("content-type", `${mediaType}; charset=utf-8`);
+  const whole = () => operationOutcome({ severity: "error", code: face.code, text: face.text, requestId });
+  const body = issues.length > 0 ? bodyOutcome(issues, requestId) : whole();
+  return new Response(JSON.stringify(body), { status: face.status, headers });
+}

@@ -1,0 +1,49 @@
+import { operationOutcome } from "#fhir/outcome";
+import type { Returned } from "#fhir/preconditions";
+import type { Disclosure } from "#phi/disclosure";
+import type { Call } from "#gateway/admission/admit";
+import { outcomeAnswer } from "./answer.ts";
+import { etagOf, lastModified } from "#gateway/http/etag";
+import { faceOf, type GatewayRefusal } from "./refusal.ts";
+import type { ConcernedBy } from "#gateway/origin/concerned-by-write";
+
+/** How a write ended, for the record and for the answer. */
+export interface WriteOutcome {
+  readonly status: number;
+  /** It was not done, or nobody knows. */
+  readonly refusal?: GatewayRefusal | undefined;
+  /** For the record: of the refusal, or why a write that was done is answered with its status alone. */
+  readonly reason?: string | undefined;
+  readonly type: string;
+  readonly id?: string | undefined;
+  /** Below the gateway's FHIR base. */
+  readonly location?: string | undefined;
+  readonly returns?: Returned | undefined;
+  readonly disclosure?: Disclosure | undefined;
+  readonly concerned: ConcernedBy;
+}
+
+/** The answer to a write, once it is on record (FHIR R4 http §3.1.0.4, §3.1.0.8). Nothing of the origin's is in it but what was cut. */
+export function writeAnswer(
+  { status, refusal, reason, location, returns, disclosure }: WriteOutcome,
+  { id, mediaType, policyDigest, headers }: { id: string; mediaType: Call["mediaType"]; policyDigest: string; headers: Headers },
+): Response {
+  if (refusal !== undefined) {
+    if ("retryAfterSeconds" in refusal) headers.set("retry-after", String(refusal.retryAfterSeconds));
+    return outcomeAnswer(id, faceOf(refusal), mediaType, headers);
+  }
+  if (reason !== undefined) return new Response(null, { status, headers });
+  if (location !== undefined) headers.set("location", location);
+  if (returns === "OperationOutcome") {
+    headers.set("content-type", `${mediaType}; charset=utf-8`);
+    const body = operationOutcome({ severity: "information", code: "informational", text: "Done.", requestId: id });
+    return new Response(JSON.stringify(body), { status: status === 204 ? 200 : status, headers });
+  }
+  const [window] = disclosure?.windows ?? [];
+  if (window === undefined || disclosure === undefined) return new Response(null, { status, headers });
+  headers.set("content-type", `${mediaType}; charset=utf-8`);
+  headers.set("etag", etagOf(window.body, policyDigest));
+  const modified = lastModified(disclosure.representation?.lastUpdated);
+  if (modified !== undefined) headers.set("last-modified", modified);
+  return new Response(window.body, { status, headers });
+}

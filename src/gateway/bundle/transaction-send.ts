@@ -1,0 +1,99 @@
+import type { BatchEntry } from "#fhir/batch";
+import { isArray, isObject, property, readJson, textAt, type Json } from "#fhir/json/json";
+import type { OriginWritten } from "#fhir/ports";
+import { isId, readingsBelow, type FhirBase } from "#fhir/r4/reference";
+import { err, ok, type Result } from "#kernel/result";
+import { readWhole } from "#gateway/origin/forward";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import type { PlannedWrite } from "#gateway/write/planned-write";
+import { refusalOf, type SendRefusal } from "#gateway/write/write-send";
+
+/** A write of a transaction, and what the others call its resource. */
+export interface EntryToSend {
+  readonly fullUrl: BatchEntry["fullUrl"];
+  readonly plan: Extract<PlannedWrite, { kind: "send" }>;
+}
+
+/** What became of one write of a transaction, by its own status in the origin's answer. */
+export type EntryEnd =
+  | { readonly kind: "done"; readonly status: 200 | 201 | 204; readonly location: string | undefined }
+  /** It was not done, or nobody knows: the reason says which. */
+  | { readonly kind: "refused"; readonly refusal: SendRefusal };
+
+/** All the writes as one, sent once: how each ended, or why none was done, or nobody knows of any. */
+export async function sendTransaction(
+  sending: readonly EntryToSend[],
+  origin: OriginSession,
+): Promise<Result<readonly EntryEnd[], SendRefusal>> {
+  const body = `{"resourceType":"Bundle","type":"transaction","entry":[${sending.map(entryText).join(",")}]}`;
+  const answer = await origin.send({ method: "POST", path: "", body });
+  switch (answer?.kind) {
+    case undefined:
+      return err({ reason: "origin_unknown" });
+    case "absent":
+      return err({ reason: "origin_refused", status: 404 }); // the base itself: this server takes no transactions
+    case "refused":
+      return err(refusalOf(answer));
+    case "unreachable":
+    case "timed_out":
+      return err({ reason: "write_outcome_unknown" });
+    case "circuit_open":
+      return err({ reason: "origin_circuit_open", retryAfterSeconds: answer.retryAfterSeconds });
+    case "written": {
+      const said = await entriesOf(answer);
+      if (said === undefined || said.length !== sending.length) return err({ reason: "write_answer_unfit" });
+      return ok(sending.map(({ plan }, index) => endOf(plan, said[index] ?? null, origin.base, answer.base)));
+    }
+  }
+}
+
+async function entriesOf({ isJson, body }: Extract<OriginWritten, { kind: "written" }>): Promise<readonly Json[] | undefined> {
+  const whole = await readWhole(body);
+  const read = whole.ok && isJson ? readJson(whole.value) : undefined;
+  if (read?.ok !== true || !isObject(read.value) || property(read.value, "resourceType") !== "Bundle") return undefined;
+  const entries = property(read.value, "entry");
+  return isArray(entries) ? entries : undefined;
+}
+
+// A name that is an address could be that of another entry's patient, and the origin would lead there what was judged as it stands.
+const ownName = /^urn:(?:uuid|oid):[0-9A-Za-z.-]{1,64}$/u;
+
+/** One write as the origin is asked to do it. */
+export function entryText({
+  fullUrl,
+  plan: { write },
+}: Pick<EntryToSend, "fullUrl"> & { readonly plan: Pick<EntryToSend["plan"], "write"> }): string {
+  const { method, path, body, version } = write;
+  const request = JSON.stringify({ method, url: path, ...(version === undefined ? {} : { ifMatch: `W/"${version}"` }) });
+  const name = fullUrl === undefined || !ownName.test(fullUrl) ? "" : `"fullUrl":${JSON.stringify(fullUrl)},`;
+  return `{${name}${body === undefined ? "" : `"resource":${body},`}"request":${request}}`;
+}
+
+const done = { POST: 201, PUT: 200, DELETE: 204 } as const;
+
+/** Of what the origin says of an entry its status and its place are taken, and the place told below the gateway's own base. */
+function endOf({ write, type, id }: EntryToSend["plan"], said: Json, base: string, origin: FhirBase): EntryEnd {
+  const response = isObject(said) ? property(said, "response") : undefined;
+  const status = isObject(response) ? Number(/^\d{3}(?=\s|$)/u.exec(textAt(response, "status") ?? "")?.[0]) : NaN;
+  if (status === 404 || status === 410) return { kind: "refused", refusal: { reason: "absent" } };
+  if (status !== 200 && status !== 201 && status !== 204)
+    return { kind: "refused", refusal: Number.isNaN(status) ? { reason: "write_answer_unfit" } : refusalOf({ kind: "refused", status }) };
+  if (write.method === "DELETE") return { kind: "done", status: done.DELETE, location: undefined };
+  const resource = isObject(said) ? property(said, "resource") : undefined;
+  const place = placeOf(isObject(response) ? textAt(response, "location") : undefined, type, origin);
+  const known = place?.id ?? (isObject(resource) && property(resource, "resourceType") === type ? textAt(resource, "id") : undefined) ?? id;
+  if (known === undefined || !isId(known))
+    return status === 201
+      ? { kind: "done", status: done[write.method], location: undefined }
+      : { kind: "refused", refusal: { reason: "write_answer_unfit" } };
+  const version = place?.version === undefined ? "" : `/_history/${place.version}`;
+  return { kind: "done", status: done[write.method], location: `${base}/${type}/${known}${version}` };
+}
+
+function placeOf(location: string | undefined, type: string, origin: FhirBase) {
+  const [below] = readingsBelow(location ?? "", origin);
+  const { of, id, version } =
+    /^(?:[A-Za-z0-9_-]+\/)*(?<of>[A-Za-z]+)\/(?<id>[A-Za-z0-9.-]{1,64})(?:\/_history\/(?<version>[A-Za-z0-9.-]{1,64}))?$/u.exec(below ?? "")
+      ?.groups ?? {};
+  return id === undefined || of !== type ? undefined : { id, version };
+}

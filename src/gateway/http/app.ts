@@ -1,0 +1,91 @@
+import { Hono } from "hono";
+import { afterConfiguration } from "#audit/after-configuration";
+import type { AuthorizationServers } from "#registry/ports";
+import type { Clock } from "#kernel/clock";
+import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
+import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } from "./browser-apps.ts";
+import { addDiscovery } from "./discovery.ts";
+import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
+import { serve, type GatewayPorts } from "#gateway/pipeline";
+import { timelyBody } from "./timely-body.ts";
+
+export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
+  readonly publicUrl: string;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly authorizationServers: AuthorizationServers;
+  /** Puts what this isolate started with on record, unless that was done. Throws when it cannot be. */
+  readonly configured: () => Promise<void>;
+  /** Whether each dependency answers; the keys are shown. */
+  readonly dependencies: () => Promise<Readonly<Record<string, boolean>>>;
+  /** How each origin stands, by name. An origin that is down or set up wrongly keeps the gateway from nothing else. */
+  readonly originStates?: () => Promise<Readonly<Record<string, string>>>;
+  /** Called with the kind of fault, never with its message: that may quote what the outside said. */
+  readonly onFault: (fault: { readonly requestId: string; readonly name: string }) => void;
+}
+
+const problemType = "application/problem+json";
+
+/** The gateway's HTTP surface. Hono's context ends here. */
+export function gatewayApp(ports: GatewayAppPorts): Hono {
+  const app = new Hono();
+
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  addBrowserApps(app, ports); // preflights cost nothing and are not counted
+  addFloodFilter(app, ports);
+  app.get("/readyz", async (context) => {
+    const [dependencies, origins] = await Promise.all([ports.dependencies(), ports.originStates?.()]);
+    const ready = Object.values(dependencies).every(Boolean);
+    const body = { status: ready ? "ready" : "not ready", dependencies, origins };
+    return context.json(body, ready ? 200 : 503, { "cache-control": "no-store" });
+  });
+  addDiscovery(app, ports);
+
+  app.all("/v1/fhir/*", async (context) => {
+    const { raw } = context.req;
+    const id = ports.newId();
+    const ledger = afterConfiguration(ports.ledger, ports.configured()); // beside authentication and the origin
+    const page = await registeredPage(raw.headers, ports.browserPages);
+    const keepAlive = (work: Promise<void>) => context.executionCtx.waitUntil(work);
+    try {
+      const cf: unknown = Reflect.get(raw, "cf");
+      const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
+      const { method, url, headers } = raw;
+      const body = raw.body && timelyBody(raw.body);
+      const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
+      const answer = serve(arrival, { ...ports, ledger, keepAlive });
+      // A sender that went away would end the work on its request, and there would be no record of that.
+      if (raw.body !== null) keepAlive(settled(answer));
+      return await answer;
+    } catch (fault) {
+      // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
+      ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });
+      const headers = new Headers();
+      letPageRead(headers, page);
+      return outcomeAnswer(id, { status: 503, code: "transient", text: "Not available just now." }, "application/fhir+json", headers);
+    }
+  });
+
+  // RFC 9457, for what is not FHIR.
+  app.notFound(() => problem(ports.newId(), 404, "Not Found"));
+  app.onError((fault) => {
+    const id = ports.newId();
+    ports.onFault({ requestId: id, name: fault.name });
+    return problem(id, 503, "Service Unavailable");
+  });
+  return app;
+}
+
+async function settled(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => undefined); // whoever awaits the answer hears of a fault
+}
+
+function problem(requestId: string, status: number, title: string): Response {
+  const headers = baseHeaders(requestId);
+  headers.set("content-type", problemType);
+  return new Response(JSON.stringify({ type: "about:blank", title, status, instance: `urn:phylax:request:${requestId}` }), {
+    status,
+    headers,
+  });
+}

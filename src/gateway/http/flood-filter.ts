@@ -1,0 +1,54 @@
+import type { Hono } from "hono";
+import { certificateAtEdge } from "#identity/certificate/certificate";
+import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
+import { baseHeaders, outcomeAnswer } from "#gateway/answer/answer";
+import { letPageRead, registeredPage, type BrowserPages } from "./browser-apps.ts";
+
+export interface FloodPorts {
+  /** Of callers that bring nothing to a FHIR base, and of all elsewhere that have no certificate. By network. */
+  readonly anonymousCalls: CallCounter;
+  /** Of callers that bring a token over no certificate. By network. */
+  readonly unprovenCalls: CallCounter;
+  /** Of callers with a certificate that the edge verified and does not know as revoked. By certificate. */
+  readonly provenCalls: CallCounter;
+  readonly browserPages: BrowserPages;
+  /** 16 random bytes in hex. */
+  readonly newId: () => string;
+}
+
+/**
+ * Keeps a flood from signatures, registry and ledger, at every door but `/healthz`. A caller is counted by its certificate when the edge
+ * verified the certificate and does not know it as revoked, else by its network (/24, /48), since nothing else of the caller is proven.
+ * What the filter turns away is in no record, like what the edge turns away itself: a flood could fill the ledger otherwise.
+ */
+export function addFloodFilter(app: Hono, ports: FloodPorts): void {
+  app.use("/v1/fhir/*", async ({ req: { raw } }, next) => {
+    if (await letsIn(raw, "fhir", ports)) return next();
+    const headers = new Headers({ "retry-after": String(floodRetrySeconds) });
+    letPageRead(headers, await registeredPage(raw.headers, ports.browserPages));
+    const face = { status: 429, code: "throttled", text: "Too many requests from this network or with this certificate." } as const;
+    return outcomeAnswer(ports.newId(), face, "application/fhir+json", headers);
+  });
+  for (const [path, door] of [
+    ["/oauth/*", "oauth"],
+    ["/.well-known/*", "well-known"],
+    ["/readyz", "readyz"],
+  ] as const)
+    app.use(path, async ({ req: { raw } }, next) => ((await letsIn(raw, door, ports)) ? next() : tooMany(ports.newId())));
+}
+
+async function letsIn(raw: Request, door: string, { anonymousCalls, unprovenCalls, provenCalls }: FloodPorts): Promise<boolean> {
+  const cf: unknown = Reflect.get(raw, "cf");
+  const certificate = certificateAtEdge(typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined);
+  const caller = { certificate, address: raw.headers.get("cf-connecting-ip") ?? "" };
+  if (certificate !== undefined) return isBelowFlood(provenCalls, door, caller);
+  return isBelowFlood(door === "fhir" && raw.headers.has("authorization") ? unprovenCalls : anonymousCalls, door, caller);
+}
+
+function tooMany(id: string): Response {
+  const headers = baseHeaders(id);
+  headers.set("content-type", "application/problem+json");
+  headers.set("retry-after", String(floodRetrySeconds));
+  const body = { type: "about:blank", title: "Too Many Requests", status: 429, instance: `urn:phylax:request:${id}` };
+  return new Response(JSON.stringify(body), { status: 429, headers });
+}

@@ -1,0 +1,59 @@
+import type { OAuthUris } from "#fhir/capability";
+import { assertionRules } from "#identity/assertion";
+import { clientAuthenticationMethods } from "#identity/client";
+import { proofAlgorithms } from "#identity/proof";
+import type { SignInPlace } from "#registry/sign-in-place";
+
+/**
+ * SMART App Launch 2.2, conformance (`.well-known/smart-configuration`), of an origin that names no place to sign in: backend services only,
+ * so there is no authorization endpoint to name, and no code challenge to make there.
+ */
+export function backendConfiguration(publicUrl: string) {
+  return {
+    issuer: publicUrl,
+    jwks_uri: `${publicUrl}/oauth/jwks`,
+    token_endpoint: `${publicUrl}/oauth/token`,
+    grant_types_supported: ["client_credentials"],
+    introspection_endpoint: `${publicUrl}/oauth/introspect`,
+    revocation_endpoint: `${publicUrl}/oauth/revoke`,
+    token_endpoint_auth_methods_supported: clientAuthenticationMethods,
+    token_endpoint_auth_signing_alg_values_supported: [...new Set(Object.values(assertionRules).flatMap(({ algorithms }) => algorithms))],
+    dpop_signing_alg_values_supported: proofAlgorithms,
+    scopes_supported: ["system/*.rs"],
+    code_challenge_methods_supported: [],
+    capabilities: ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+  };
+}
+
+/** The same of an origin that names one: what an app needs there. The document has room for one token endpoint, so it is that issuer's. */
+export function appConfiguration(place: SignInPlace) {
+  return {
+    issuer: place.issuer,
+    jwks_uri: place.jwks,
+    authorization_endpoint: place.authorization,
+    token_endpoint: place.token,
+    introspection_endpoint: place.introspection,
+    revocation_endpoint: place.revocation,
+    registration_endpoint: place.registration,
+    management_endpoint: place.management,
+    grant_types_supported: ["authorization_code"],
+    response_types_supported: ["code"],
+    scopes_supported: place.scopes.length === 0 ? undefined : place.scopes,
+    code_challenge_methods_supported: ["S256"], // and never "plain"
+    capabilities: place.capabilities,
+  };
+}
+
+/** Where the CapabilityStatement of an origin says that tokens come from: as in the SMART configuration. */
+export function oauthUris(publicUrl: string, place: SignInPlace | undefined): OAuthUris {
+  if (place === undefined) return { token: `${publicUrl}/oauth/token` };
+  const {
+    authorization: authorize,
+    token,
+    introspection: introspect,
+    revocation: revoke,
+    registration: register,
+    management: manage,
+  } = place;
+  return { authorize, token, introspect, revoke, register, manage };
+}

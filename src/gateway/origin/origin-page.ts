@@ -1,0 +1,36 @@
+import { readFrame, type BundleRefusal, type ListType, type SearchFrame } from "#fhir/bundle";
+import { EntrySplitter, type EntryBytes } from "#fhir/json/entry-splitter";
+import type { OriginBody } from "#fhir/ports";
+import { err, type Result } from "#kernel/result";
+import { broken, type OriginRefusal } from "./forward.ts";
+
+export type OriginPageRefusal = OriginRefusal | { readonly reason: `answer_${BundleRefusal["reason"]}` };
+
+// For one page: hidden rows may make an answer short, never the origin's work long.
+const bytesMax = 33_554_432;
+const entriesMax = 10_000; // a thousand are asked for; each costs some microseconds, however short it is
+
+/** Reads one page of the origin's to its end, each entry's bytes as they come. What `take` gives back ends the reading. */
+export async function readOriginPage<R>(
+  body: OriginBody,
+  take: (entry: EntryBytes) => R | undefined,
+  type: ListType = "searchset",
+): Promise<Result<SearchFrame, OriginPageRefusal | R>> {
+  const splitter = new EntrySplitter();
+  let [bytes, count] = [0, 0];
+  for await (const chunk of body) {
+    if (!chunk.ok) return err(broken(chunk.error));
+    bytes += chunk.value.length;
+    const entries = splitter.push(chunk.value);
+    if (!entries.ok) return err({ reason: `answer_${entries.error.reason}` });
+    count += entries.value.length;
+    if (bytes > bytesMax || count > entriesMax) return err({ reason: "origin_answer_too_large" });
+    for (const entry of entries.value) {
+      const refusal = take(entry);
+      if (refusal !== undefined) return err(refusal); // leaving the loop hangs up
+    }
+  }
+  const rest = splitter.end();
+  const frame = rest.ok ? readFrame(rest.value, type) : rest;
+  return frame.ok ? frame : err({ reason: `answer_${frame.error.reason}` });
+}

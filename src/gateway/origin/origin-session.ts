@@ -1,0 +1,132 @@
+import type { JsonObject } from "#fhir/json/json";
+import type { NamedPatient } from "#fhir/patients-named";
+import type { OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { AlsoConcerned } from "#phi/also-concerned";
+import { Discloser, type NamedBases, type Withheld } from "#phi/disclose";
+import { Residences } from "#residence/row-residences";
+import type { Grant } from "#policy/grant";
+import { reachesPatient, type Access } from "#policy/hold";
+import { HeldBytes } from "./held-bytes.ts";
+import { forward, readWhole, type Answered, type OriginRefusal } from "./forward.ts";
+
+export interface OriginSessionScene {
+  /** Name of the origin in the registry. */
+  readonly name: string;
+  /** FHIR base that the client calls. */
+  readonly base: string;
+  /** When the request arrived. */
+  readonly at: Instant;
+  /** The verified certificate of the connection, as RFC 9440 writes it: for an origin that is to be told. */
+  readonly clientCert: string | undefined;
+}
+
+/** One resource of an origin's, whole. */
+export interface WholeAnswer {
+  readonly body: Uint8Array;
+  /** FHIR base of the origin that answered. */
+  readonly base: FhirBase;
+}
+
+/** A question names more patients than its asker may ask about at once. */
+export type NamingRefusal = { readonly reason: "too_many_patients" };
+
+// A patient's or a user's app asks about a family or a ward, a system about a worklist.
+const [namesMax, namesMaxOfSystem] = [20, 100];
+
+/**
+ * One request's dealings with its origin: every question of the request and every byte of the answers pass here. The session holds what
+ * the record of the request has to say beside the answer: where patients live, whom the question names, and of whom a row decided the answer.
+ */
+export class OriginSession {
+  readonly name: string;
+  readonly base: string;
+  readonly residences: Residences;
+  readonly concerned: AlsoConcerned;
+  /** What the request holds, its entries together. */
+  readonly held: HeldBytes;
+  readonly #origins: Origins;
+  readonly #scene: OriginSessionScene;
+  /** Patients whom the question names, and nobody knows to be within the asker's reach. */
+  readonly #beyond = new Set<string>();
+
+  constructor(origins: Origins, scene: OriginSessionScene, residences = new Residences(scene.at), held = new HeldBytes()) {
+    this.name = scene.name;
+    this.base = scene.base;
+    this.residences = residences;
+    this.concerned = new AlsoConcerned(scene.name);
+    this.held = held;
+    this.#origins = origins;
+    this.#scene = scene;
+  }
+
+  /** The session of one entry of a batch: with the same origin, and with names of its own. */
+  forEntry(): OriginSession {
+    return new OriginSession(this.#origins, this.#scene, this.residences, this.held);
+  }
+
+  /** Whom a question names, while nobody knows yet whom its asker reaches. */
+  nameUnjudged(named: readonly NamedPatient[]): void {
+    if (named.length > namesMaxOfSystem) return; // the question is on record with all of them
+    for (const { patient } of named) this.#beyond.add(patient);
+  }
+
+  /** Whom a question names: those within its asker's reach are concerned by the answer, the others are asked for and nothing more. */
+  nameAsked(named: readonly NamedPatient[], access: Access): Result<undefined, NamingRefusal> {
+    const patients = new Set(named.map(({ patient }) => patient));
+    const isSystem = access.scopes.some(({ context }) => context === "system");
+    if (patients.size > (isSystem ? namesMaxOfSystem : namesMax)) return err({ reason: "too_many_patients" });
+    const reaches = ({ patient, type }: NamedPatient) =>
+      reachesPatient(access, type, "r", patient) || reachesPatient(access, type, "s", patient);
+    for (const patient of patients) {
+      if (named.some((one) => one.patient === patient && reaches(one))) {
+        this.#beyond.delete(patient);
+        this.concerned.name(patient);
+      } else this.#beyond.add(patient);
+    }
+    return ok(undefined);
+  }
+
+  /** Patients whom the question names beyond its asker's reach, as records name them. */
+  get asked(): readonly string[] {
+    return [...this.#beyond].map((patient) => `${this.name}/Patient/${patient}`);
+  }
+
+  ask(question: OriginQuestion): Promise<Result<Answered, OriginRefusal>> {
+    return forward(this.#origins, this.name, question, this.#scene.clientCert);
+  }
+
+  /** The whole body of an answer that is one resource. */
+  async read(question: OriginQuestion): Promise<Result<WholeAnswer, OriginRefusal>> {
+    const answer = await this.ask(question);
+    if (!answer.ok) return answer;
+    const body = await readWhole(answer.value.body);
+    return body.ok ? ok({ body: body.value, base: answer.value.base }) : body;
+  }
+
+  /** What this origin is known to do with writes. */
+  traits(): Promise<OriginTraits | undefined> {
+    return this.#origins.traits(this.name);
+  }
+
+  /** Sends a write, once. */
+  send(write: OriginWrite): Promise<OriginWritten | undefined> {
+    return this.#origins.send(this.name, write, this.#scene.clientCert);
+  }
+
+  /** A resource as it is now, if its asker may see it. That it is there decides what is answered. */
+  standing(grant: Grant, { body, base }: WholeAnswer, type: string, id: string): Result<JsonObject, Withheld> {
+    const discloser = new Discloser(grant, this.basesAt(base));
+    const now = discloser.current(body, type, id);
+    const row = now.ok ? discloser.seen(now.value) : undefined;
+    if (row !== undefined && !this.concerned.decide(row)) return err({ reason: "answer_too_large" });
+    return now;
+  }
+
+  /** What an answer from this base of the origin's is cut with. */
+  basesAt(origin: FhirBase): NamedBases {
+    return { public: this.base, origin, name: this.name, residences: this.residences };
+  }
+}

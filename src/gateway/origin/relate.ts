@@ -1,0 +1,161 @@
+import { property, textAt, isObject, valuesAt, type JsonObject } from "#fhir/json/json";
+import { holdsAt } from "#fhir/period";
+import type { FhirQuestion } from "#fhir/ports";
+import { parseReference, type Reference, type FhirBase } from "#fhir/r4/reference";
+import type { Principal } from "#identity/principal";
+import type { Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { Access } from "#policy/hold";
+import type { UserRelation } from "#policy/schema";
+import { allRows, type Rows, type RowsRefusal } from "./all-rows.ts";
+import type { OriginSession } from "./origin-session.ts";
+
+export type RelateRefusal = RowsRefusal;
+
+// A list of patients goes into the question to the origin, and each row is checked against it.
+const patientsMax = 1_000;
+const rolesMax = 50;
+
+/**
+ * Whose records a `user/` scope means: by what the one who signed in is to each patient, as the origin's own records say and the policy
+ * takes it. Asks as much of the origin whatever is found. Without a user whom this origin knows nobody is reached.
+ */
+export async function relate(
+  who: Pick<Principal, "scopes" | "patient" | "user">,
+  relations: ReadonlySet<UserRelation>,
+  origin: OriginSession,
+  at: Instant,
+): Promise<Result<Access, RelateRefusal>> {
+  const access = { scopes: who.scopes, patient: who.patient };
+  if (who.user === undefined || !who.scopes.some(({ context }) => context === "user")) return ok(access);
+  const user = parseReference(who.user, origin.base);
+  if (user.kind !== "local") return ok(access);
+  const patients = await patientsOf(user, relations, origin, at);
+  return patients.ok ? ok({ ...access, usersPatients: patients.value }) : patients;
+}
+
+type Local = Extract<Reference, { kind: "local" }>;
+type Patients = Result<ReadonlySet<string>, RelateRefusal>;
+
+async function patientsOf(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
+  if (user.type === "Patient") return ok(new Set([user.id]));
+  if (user.type === "RelatedPerson" && relations.has("related-person")) return ofRelatedPerson(user, origin, at);
+  if (user.type === "Practitioner" || user.type === "PractitionerRole") return ofPractitioner(user, relations, origin, at);
+  return ok(new Set()); // no one else is anything to a patient
+}
+
+async function ofRelatedPerson({ id }: Local, origin: OriginSession, at: Instant): Promise<Patients> {
+  const found = await search(origin, "RelatedPerson", { _id: [id], active: ["true"] }, rolesMax);
+  if (!found.ok) return found;
+  const { rows, base } = found.value;
+  const own = rows.filter((row) => isOf(row, "RelatedPerson") && textAt(row, "id") === id && isActive(row, at));
+  return ok(
+    new Set(own.flatMap((row) => namedAt(row, ["patient"], base)).flatMap((named) => (named.type === "Patient" ? [named.id] : []))),
+  );
+}
+
+async function ofPractitioner(user: Local, relations: ReadonlySet<UserRelation>, origin: OriginSession, at: Instant): Promise<Patients> {
+  const roles = await rolesOf(user, origin, at);
+  if (!roles.ok) return roles;
+  // Who signed in as a role is that role for as long as it is active.
+  const selves = new Set([...(user.type === "Practitioner" ? [written(user)] : []), ...roles.value.map(({ role }) => role)]);
+  const organizations = new Set(roles.value.flatMap(({ organizations }) => organizations));
+  const patients = new Set<string>();
+  const add = async (asked: Promise<Result<Rows, RowsRefusal>>, of: (row: JsonObject, base: FhirBase) => readonly string[]) => {
+    const found = await asked;
+    if (!found.ok) return found;
+    origin.held.giveTrees(found.value.bytes);
+    for (const row of found.value.rows) {
+      origin.residences.note(row);
+      for (const patient of of(row, found.value.base)) patients.add(patient);
+    }
+    return patients.size > patientsMax ? err({ reason: "too_many_rows" } as const) : found;
+  };
+  const ofPatients = (parameter: string, path: string, among: ReadonlySet<string>) =>
+    add(search(origin, "Patient", { [parameter]: [...among] }, patientsMax), (row, base) =>
+      isOf(row, "Patient") && namedAt(row, [path], base).some((named) => among.has(written(named))) ? idOf(row) : [],
+    );
+
+  if (relations.has("practitioner")) {
+    const added = await ofPatients("general-practitioner", "generalPractitioner", selves);
+    if (!added.ok) return added;
+  }
+  if (relations.has("organization") && organizations.size > 0) {
+    for (const [parameter, path] of [
+      ["organization", "managingOrganization"],
+      ["general-practitioner", "generalPractitioner"],
+    ] as const) {
+      const added = await ofPatients(parameter, path, organizations);
+      if (!added.ok) return added;
+    }
+  }
+  if (relations.has("panel")) {
+    const added = await add(search(origin, "Group", { "managing-entity": [...selves] }, rolesMax), (row, base) =>
+      isPanel(row, selves, base) ? membersOf(row, base, at) : [],
+    );
+    if (!added.ok) return added;
+  }
+  return ok(patients);
+}
+
+interface Role {
+  readonly role: string;
+  readonly organizations: readonly string[];
+}
+
+/** The active roles of a practitioner, or the one that signed in as a role. */
+async function rolesOf(user: Local, origin: OriginSession, at: Instant): Promise<Result<readonly Role[], RelateRefusal>> {
+  const by = user.type === "PractitionerRole" ? { _id: [user.id] } : { practitioner: [written(user)] };
+  const found = await search(origin, "PractitionerRole", { ...by, active: ["true"] }, rolesMax);
+  if (!found.ok) return found;
+  const { rows, base } = found.value;
+  const own = (row: JsonObject) =>
+    user.type === "PractitionerRole"
+      ? textAt(row, "id") === user.id
+      : namedAt(row, ["practitioner"], base).some((named) => written(named) === written(user));
+  return ok(
+    rows
+      .filter((row) => isOf(row, "PractitionerRole") && isActive(row, at) && own(row))
+      .flatMap((row) =>
+        idOf(row).map((id) => ({ role: `PractitionerRole/${id}`, organizations: namedAt(row, ["organization"], base).map(written) })),
+      ),
+  );
+}
+
+const isPanel = (group: JsonObject, selves: ReadonlySet<string>, base: FhirBase): boolean =>
+  isOf(group, "Group") &&
+  isOn(group, "active") &&
+  property(group, "actual") === true &&
+  property(group, "type") === "person" &&
+  namedAt(group, ["managingEntity"], base).some((named) => selves.has(written(named)));
+
+function membersOf(group: JsonObject, base: FhirBase, at: Instant): readonly string[] {
+  return valuesAt(group, ["member"])
+    .filter(isObject)
+    .filter((member) => (property(member, "inactive") ?? false) === false && holdsAt(property(member, "period"), at))
+    .flatMap((member) => namedAt(member, ["entity"], base))
+    .flatMap((named) => (named.type === "Patient" ? [named.id] : []));
+}
+
+function search(origin: OriginSession, type: string, by: Readonly<Record<string, readonly string[]>>, rowsMax: number) {
+  const query = Object.entries(by).map(([name, values]) => `${name}=${values.map(encodeURIComponent).join(",")}`);
+  const question: FhirQuestion = { path: type, query: [...query, "_count=1000"].join("&"), posted: true };
+  return allRows(question, rowsMax, origin);
+}
+
+function namedAt(row: JsonObject, path: readonly string[], base: FhirBase): readonly Local[] {
+  return valuesAt(row, path)
+    .filter(isObject)
+    .map((value) => parseReference(textAt(value, "reference") ?? "", base))
+    .filter((reference) => reference.kind === "local");
+}
+
+const written = ({ type, id }: Local) => `${type}/${id}`;
+const isOf = (row: JsonObject, type: string) => property(row, "resourceType") === type;
+const isOn = (row: JsonObject, name: string) => (property(row, name) ?? true) === true;
+/** Servers keep relations that ended as they are, but for their period. */
+const isActive = (row: JsonObject, at: Instant) => isOn(row, "active") && holdsAt(property(row, "period"), at);
+const idOf = (row: JsonObject): readonly string[] => {
+  const id = textAt(row, "id");
+  return id === undefined ? [] : [id];
+};

@@ -1,0 +1,167 @@
+import type { AccountingFacts } from "#audit/accounting/facts";
+import type { AccountingCaller, Disclosures } from "#audit/accounting/disclosures";
+import { type LinePlace, readPlace, writePlace } from "#audit/accounting/line-place";
+import { accountingQuery, type AccountingAsked, type AccountingFormat } from "#fhir/accounting-asked";
+import { joinBytes, utf8 } from "#fhir/json/bytes";
+import type { PageLinks } from "#fhir/ports";
+import type { Principal } from "#identity/principal";
+import { instant, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { toBase64 } from "#ledger/bytes/base64";
+import { sha256 } from "#ledger/bytes/hash";
+import type { Disclosure } from "#phi/disclosure";
+import type { AccountingGrant } from "#policy/evaluate-accounting";
+import { accountingCsv } from "#audit/accounting/csv";
+import { accountingBundle } from "#audit/accounting/fhir";
+import { accountingPage, pagePolicy } from "#audit/accounting/html";
+import { tellAccounting, type Accounting } from "#audit/accounting/page";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { pageBinding, pageUrl, pageUrlBytesMax } from "#gateway/admission/page-links";
+import { unitedPatients, type UniteRefusal } from "#gateway/origin/united-patients";
+
+export type AccountRefusal =
+  | UniteRefusal
+  /** The token names another patient: the same as one who is not there, without asking. */
+  | { readonly reason: "row_outside_access" }
+  /** What was one individual's records on the page before is not now. */
+  | { readonly reason: "page_link_target_absent" | "page_link_too_long" };
+
+export interface AccountPorts {
+  readonly disclosures: Disclosures;
+  readonly accounting: AccountingFacts;
+  readonly pages: PageLinks;
+}
+
+interface Scene {
+  readonly asked: AccountingAsked;
+  readonly grant: AccountingGrant;
+  readonly origin: OriginSession;
+  readonly at: Instant;
+  readonly who: Principal;
+  readonly caller: AccountingCaller;
+}
+
+// 45 CFR 164.528(a)(1): in the six years before the date of the request.
+const yearsBack = 6;
+// Between two isolates' clocks: a disclosure that the asker has seen is in the accounting that they ask for next.
+const CLOCKS_MS = 5_000;
+const countUsual = 500;
+
+/**
+ * One page of a patient's accounting of disclosures, in the form that was asked for. The ledger has the look-up on record before it answers.
+ * The first page fixes until when disclosures are listed; each further one goes on where the one before it ended.
+ */
+export async function account(scene: Scene, ports: AccountPorts): Promise<Result<Disclosure, AccountRefusal>> {
+  const { asked, grant, at, who } = scene;
+  const { name: origin, base } = scene.origin;
+  if (!grant.reaches(asked.id)) return err({ reason: "row_outside_access" });
+  const united = await unitedPatients(asked.id, grant, scene.origin);
+  if (!united.ok) return united;
+  const { ids, isWhole } = united.value;
+  const place = asked.place === undefined ? undefined : readPagePlace(asked.place);
+  const records = recordsDigest(ids);
+  if (place !== undefined && place.records !== records) return err({ reason: "page_link_target_absent" });
+  const { from, to } = timesOf(asked, at);
+  const found = await ports.disclosures.linesOf({
+    patients: ids.map((id) => `${origin}/Patient/${id}`),
+    from,
+    to,
+    excluded: asked.all ? undefined : ports.accounting.agreements,
+    recipient: asked.recipient,
+    purpose: asked.purpose,
+    toldTo: asked.forIndividual ? "individual" : grant.toldTo,
+    caller: scene.caller,
+    after: place?.after,
+    count: asked.count ?? countUsual,
+    summed: asked.summed,
+  });
+  const question = accountingQuery(asked, { from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+  const path = `Patient/${asked.id}/$disclosures`;
+  const sealed =
+    found.next &&
+    (await ports.pages.seal(
+      { question, posted: false, link: undefined, after: writePagePlace({ after: found.next, records }), seen: 0 },
+      pageBinding(who, path),
+      at,
+    ));
+  const next = sealed === undefined ? undefined : `${pageUrl(base, path, sealed)}${formatBeside[asked.format]}`;
+  if (next !== undefined && next.length > pageUrlBytesMax) return err({ reason: "page_link_too_long" });
+  const { all, summed } = asked;
+  const facts = { patient: `Patient/${asked.id}`, isWhole, from: timeText(from, 0), to: timeText(to, DAY_MS - 1), all, summed };
+  const accounting = tellAccounting(found.lines, ports.accounting, { ...facts, next, isFirst: place === undefined });
+  const { text, headers } = written(accounting, { ...scene, self: `${base}/${path}?${question}` });
+  // One bundle, however many lines are in it: a count would be a line of the next accounting, and tell an individual how many an officer saw.
+  const counts = { Bundle: 1 };
+  const patients = ids.map((id) => ({ patient: `${origin}/Patient/${id}`, counts }));
+  return ok({
+    windows: [
+      {
+        body: joinBytes([utf8(text)]),
+        patients,
+        unnamed: [],
+        counts,
+        records: 1,
+        withheldResources: 0,
+        unseen: [],
+        room: { names: 0, unnamed: [], counts: {} },
+      },
+    ],
+    released: new Set(),
+    withheldPaths: [],
+    headers: next === undefined ? headers : { ...headers, link: `<${next}>; rel="next"` }, // RFC 8288
+  });
+}
+
+const DAY_MS = 86_400_000;
+
+/** Never further back than the law goes: what is older is another half-year's ledger, which may be gone. */
+function timesOf({ start, end }: AccountingAsked, at: Instant): { readonly from: Instant; readonly to: Instant } {
+  const today = new Date(at);
+  const oldest = Date.UTC(today.getUTCFullYear() - yearsBack, today.getUTCMonth(), today.getUTCDate());
+  return { from: instant(Math.max(start?.at ?? oldest, oldest)), to: instant(Math.min(end?.at ?? Infinity, at + CLOCKS_MS)) };
+}
+
+/** A day where it is one, by the time of day that the day begins or ends with. */
+function timeText(at: Instant, ofDay: number): string {
+  const text = new Date(at).toISOString();
+  return at % DAY_MS === ofDay ? text.slice(0, 10) : text;
+}
+
+/** Where a page ended, and of which records it was: sealed in the link to the next one. */
+interface EndOfPage {
+  readonly after: LinePlace;
+  readonly records: string;
+}
+
+const writePagePlace = ({ after, records }: EndOfPage): string => `${writePlace(after)} ${records}`;
+
+function readPagePlace(text: string): EndOfPage {
+  const at = text.lastIndexOf(" ");
+  const after = readPlace(text.slice(0, at));
+  if (after === undefined) throw new Error("accounting: a link that opened and says nothing"); // sealed by this deployment
+  return { after, records: text.slice(at + 1) };
+}
+
+const recordsDigest = (ids: readonly string[]): string => toBase64(sha256(utf8(JSON.stringify(ids.toSorted()))));
+
+const formatBeside: Readonly<Record<AccountingFormat, string>> = { json: "", csv: "&_format=text/csv", html: "&_format=text/html" };
+
+function written(
+  accounting: Accounting,
+  { asked, self, caller, origin: { name } }: Scene & { readonly self: string },
+): { readonly text: string; readonly headers: Record<string, string> } {
+  switch (asked.format) {
+    case "json":
+      return { text: JSON.stringify(accountingBundle(accounting, { self, site: name, requestId: caller.id })), headers: {} };
+    case "csv":
+      return {
+        text: accountingCsv(accounting),
+        headers: { "content-type": "text/csv; charset=utf-8", "content-disposition": 'attachment; filename="disclosures.csv"' },
+      };
+    case "html":
+      return {
+        text: accountingPage(accounting),
+        headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": pagePolicy, "referrer-policy": "no-referrer" },
+      };
+  }
+}

@@ -1,0 +1,87 @@
+import type { EntryBytes } from "#fhir/json/entry-splitter";
+import { property, textAt, type JsonObject } from "#fhir/json/json";
+import type { PagePlace } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { Result } from "#kernel/result";
+import { HistoryPage } from "#phi/history-page";
+import type { HistoryGrant } from "#policy/evaluate-listing";
+import { allRows, type RowsRefusal } from "#gateway/origin/all-rows";
+import { fill, type Filled, type PageRefusal } from "./fill-page.ts";
+import type { GatherRefusal } from "./gather.ts";
+import type { OriginSession } from "#gateway/origin/origin-session";
+import { passOver } from "#gateway/origin/pass-over";
+
+/**
+ * A page of a history. Of one resource it asks for the resource as it is now and then for its versions, whatever the first answer was: what
+ * is not there, and what may not be seen, cause the same two questions.
+ */
+export async function listHistory(
+  grant: HistoryGrant,
+  start: PagePlace,
+  origin: OriginSession,
+): Promise<Result<Filled<HistoryPage>, GatherRefusal>> {
+  const { type, id, read, showsDeleted } = grant;
+  const first = { ask: grant.ask, type: "history" } as const;
+  if (id === undefined) return fill(first, start, origin, (base) => new HistoryOfType(grant, base, origin));
+
+  const answer = await origin.read({ path: `${type}/${id}`, query: "" });
+  const now = answer.ok ? origin.standing(read, answer.value, type, id) : answer;
+  const isGone = !now.ok && now.error.reason === "absent";
+  if (!now.ok && !(isGone && showsDeleted)) {
+    await passOver(await origin.ask(start.link === undefined ? grant.ask : { link: start.link }));
+    return now;
+  }
+  const filled = await fill(
+    first,
+    start,
+    origin,
+    (base) => new HistoryPage(grant, origin.basesAt(base), () => (now.ok ? now.value : undefined)),
+  );
+  return !now.ok && filled.ok && filled.value.page.isEmpty && filled.value.next === undefined ? now : filled;
+}
+
+/** How many current resources one question asks for. */
+const idsMax = 200;
+
+/** Asks for the resources of each of the origin's pages as they are now. */
+class HistoryOfType extends HistoryPage {
+  readonly #type: string;
+  readonly #origin: OriginSession;
+  readonly #now: Map<string, JsonObject | undefined>;
+
+  constructor(grant: HistoryGrant, base: FhirBase, origin: OriginSession) {
+    const now = new Map<string, JsonObject | undefined>();
+    super(grant, origin.basesAt(base), (id) => now.get(id));
+    this.#type = grant.type;
+    this.#origin = origin;
+    this.#now = now;
+  }
+
+  async prepare(entries: readonly EntryBytes[]): Promise<RowsRefusal | PageRefusal | undefined> {
+    const ids = new Set<string>();
+    for (const entry of entries) {
+      const key = this.keyOf(entry);
+      if (!key.ok) return key.error;
+      const id = key.value?.slice(0, key.value.indexOf("/")) ?? "";
+      if (id !== "" && !this.#now.has(id)) ids.add(id);
+    }
+    const all = [...ids];
+    for (let from = 0; from < all.length; from += idsMax) {
+      const refusal = await this.#learn(all.slice(from, from + idsMax));
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  async #learn(ids: readonly string[]): Promise<RowsRefusal | undefined> {
+    const question = { path: this.#type, query: `_id=${ids.join(",")}&_count=${idsMax}`, posted: true };
+    const found = await allRows(question, 5 * idsMax, this.#origin);
+    if (!found.ok) return found.error;
+    for (const id of ids) this.#now.set(id, undefined);
+    for (const row of found.value.rows) {
+      const id = textAt(row, "id") ?? "";
+      if (property(row, "resourceType") === this.#type && ids.includes(id)) this.#now.set(id, row);
+    }
+    return undefined;
+  }
+}

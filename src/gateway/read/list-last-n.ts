@@ -1,0 +1,53 @@
+import { listText } from "#fhir/bundle";
+import type { JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { err, ok, type Result } from "#kernel/result";
+import type { Linked } from "#phi/beside";
+import { Discloser } from "#phi/disclose";
+import { Tally, type Disclosure } from "#phi/disclosure";
+import { lastOfEach } from "#phi/last-of-each";
+import { pageBytesMax } from "#phi/page";
+import type { LastNGrant } from "#policy/evaluate-listing";
+import { allRows } from "#gateway/origin/all-rows";
+import type { GatherRefusal } from "./gather.ts";
+import type { OriginSession } from "#gateway/origin/origin-session";
+
+// A long record holds some thousand observations.
+const [rowsMax, pagesMax] = [10_000, 20];
+
+/**
+ * The last of each kind, out of all rows of the search that may be seen. The origin's own `$lastn` is not asked: where the latest is hidden
+ * it would leave a gap that tells so.
+ */
+export async function listLastN({ search, question, max }: LastNGrant, origin: OriginSession): Promise<Result<Disclosure, GatherRefusal>> {
+  const counted: { readonly row: JsonObject; readonly base: FhirBase }[] = [];
+  const counts = (row: JsonObject, base: FhirBase) => {
+    const isVisible = search.viewOf(row, base) !== undefined;
+    if (isVisible) counted.push({ row, base });
+    return isVisible;
+  };
+  /** All of the rows decided that there is no answer. */
+  const refused = <R>(refusal: R): R => {
+    for (const { row, base } of counted) {
+      const seen = new Discloser(search, origin.basesAt(base)).seen(row);
+      if (seen !== undefined) origin.concerned.decide(seen);
+    }
+    return refusal;
+  };
+  const found = await allRows(search.ask, rowsMax, origin, counts, pagesMax);
+  if (!found.ok) return refused(found);
+  const discloser = new Discloser(search, origin.basesAt(found.value.base));
+  const visible: Linked[] = [];
+  for (const row of found.value.rows) {
+    const decided = discloser.row(row, "Observation");
+    if (!decided.ok) return refused(decided);
+    if (decided.value.kind === "match") visible.push(decided.value);
+  }
+  const rows = lastOfEach(visible, max).map(({ released }) => released);
+  if (rows.reduce((sum, { text }) => sum + text.length, 0) > pageBytesMax) return refused(err({ reason: "answer_too_large" }));
+  const tally = new Tally(origin.name);
+  tally.withhold(found.value.rows.length - visible.length);
+  const self = `${origin.base}/Observation/$lastn?${question}`;
+  tally.writeList(listText({ self, next: undefined, total: rows.length }, rows.length > 0), rows);
+  return ok(tally.disclosure(search.withheldPaths));
+}

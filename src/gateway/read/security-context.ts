@@ -1,0 +1,27 @@
+import { isObject, property, readJson, textAt } from "#fhir/json/json";
+import { parseReference } from "#fhir/r4/reference";
+import { hasContext } from "#policy/labels";
+import type { Grant, ReadExpectation } from "#policy/grant";
+import type { OriginSession, WholeAnswer } from "#gateway/origin/origin-session";
+import { referredTo } from "./witnesses.ts";
+
+/**
+ * What may be read of a Binary that stands behind another resource (`securityContext`): all that its rule shows when that resource may be
+ * seen now, and else nothing. Asks for that resource when the Binary names one of this origin's that could be read at all.
+ */
+export async function behindContext(
+  grant: Grant,
+  { type, behind, whenContextIsSeen }: ReadExpectation,
+  { body, base }: WholeAnswer,
+  origin: OriginSession,
+): Promise<Grant> {
+  const read = type === "Binary" ? readJson(body) : undefined;
+  if (read?.ok !== true || !isObject(read.value) || !hasContext(read.value)) return grant;
+  const context = property(read.value, "securityContext");
+  const reference = parseReference(isObject(context) ? (textAt(context, "reference") ?? "") : "", base);
+  const other = reference.kind === "local" ? behind(reference.type, reference.id) : undefined;
+  if (reference.kind !== "local" || other?.ok !== true || other.value.expects.kind !== "read") return grant;
+  const [answer, known] = await Promise.all([origin.read(other.value.ask), referredTo(other.value, other.value.expects, origin)]);
+  if (!answer.ok || !known.ok) return grant;
+  return origin.standing(known.value, answer.value, reference.type, reference.id).ok ? whenContextIsSeen() : grant;
+}

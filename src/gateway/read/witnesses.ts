@@ -1,0 +1,45 @@
+import { textAt, type JsonObject } from "#fhir/json/json";
+import type { FhirBase } from "#fhir/r4/reference";
+import { err, ok, type Result } from "#kernel/result";
+import { Discloser } from "#phi/disclose";
+import { referredAt } from "#phi/links";
+import type { Grant, ReadExpectation, Witness } from "#policy/grant";
+import { rowsOf, type RowsRefusal } from "#gateway/origin/all-rows";
+import type { OriginSession } from "#gateway/origin/origin-session";
+
+/**
+ * What may be read of a resource by those of the policy's references through which rows that the reader may see lead to it, where it is
+ * nobody's own (DESIGN §6, PATRQT). Asks the same of the origin whether it is there or not, one page for each reference that the policy
+ * lists. What is somebody's needs no witness.
+ */
+export async function referredTo(
+  grant: Grant,
+  { witnesses, referredBy }: ReadExpectation,
+  origin: OriginSession,
+): Promise<Result<Grant, RowsRefusal | { readonly reason: "row_outside_access" }>> {
+  if (witnesses.length === 0) return ok(grant);
+  const each = await Promise.all(witnesses.map(async (witness) => ({ witness, found: await hasWitness(witness, origin) })));
+  const leading = each.flatMap(({ witness, found }) => (found.ok && found.value ? [witness.name] : []));
+  if (leading.length > 0) return ok(referredBy(new Set(leading)));
+  const failed = each.flatMap(({ found }) => (found.ok ? [] : [found]));
+  return failed[0] ?? err({ reason: "row_outside_access" });
+}
+
+async function hasWitness({ search, paths, reference }: Witness, origin: OriginSession): Promise<Result<boolean, RowsRefusal>> {
+  let [discloser, hasRoom, isLed]: [Discloser | undefined, boolean, boolean] = [undefined, true, false];
+  const leads = (row: JsonObject, base: FhirBase) => {
+    if (isLed || textAt(row, "resourceType") !== search.expects.type || !referredAt(row, paths, base).has(reference)) return false;
+    discloser ??= new Discloser(search, origin.basesAt(base));
+    const seen = discloser.seen(row);
+    isLed = seen !== undefined;
+    if (seen !== undefined) hasRoom = origin.concerned.decide(seen);
+    return false; // that there is one is all that is held
+  };
+  const found = await rowsOf(search.ask, origin, leads);
+  // A server that does not know this parameter has no such row to show.
+  if (!found.ok) return isUnknown(found.error) ? ok(false) : found;
+  return hasRoom ? ok(isLed) : err({ reason: "too_many_rows" });
+}
+
+const isUnknown = (refusal: RowsRefusal) =>
+  refusal.reason === "absent" || (refusal.reason === "origin_refused" && refusal.status >= 400 && refusal.status < 500);

@@ -1,0 +1,59 @@
+import type { AuditEvent } from "#audit/event";
+import { includeText } from "#fhir/search/include";
+import type { Interaction } from "#fhir/interaction";
+import { listingQuery, type EverythingAsked, type HistoryAsked } from "#fhir/listing";
+import type { Search } from "#fhir/search/search";
+import { conditionTexts } from "#fhir/search/condition";
+
+/** The interaction as the record names it; search values may name a patient, and the record is sealed. */
+export function onRecord(interaction: Interaction | undefined): NonNullable<AuditEvent["what"]> {
+  if (interaction === undefined) return {};
+  switch (interaction.kind) {
+    case "read":
+    case "vread":
+    case "update":
+    case "patch":
+    case "delete":
+      return { interaction: interaction.kind, type: interaction.type, id: interaction.id };
+    case "create":
+      return { interaction: "create", type: interaction.type };
+    case "search":
+      return { interaction: "search-type", type: interaction.type, parameters: written(interaction) };
+    case "history": {
+      const { type, id } = interaction;
+      return { interaction: id === undefined ? "history-type" : "history-instance", type, id, parameters: listed(interaction) };
+    }
+    case "everything":
+      return { interaction: "$everything", type: interaction.type, id: interaction.id, parameters: listed(interaction) };
+    case "lastn":
+      return { interaction: "$lastn", type: interaction.type, parameters: [...written(interaction), ["max", String(interaction.max)]] };
+    case "disclosures": {
+      const { type, id, start, end, all, summed, recipient, purpose, place } = interaction;
+      const said = { start: start?.text, end: end?.text, all: String(all), summed: summed ? "true" : undefined, recipient, purpose, place };
+      const parameters = Object.entries(said).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+      return { interaction: "$disclosures", type, id, parameters };
+    }
+    case "validate":
+      return { interaction: "$validate", type: interaction.type, id: interaction.id };
+    case "capabilities":
+      return { interaction: "capabilities" };
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete":
+      return { interaction: interaction.kind, type: interaction.type, parameters: written(interaction.criteria) };
+    case "batch":
+      return { interaction: "batch" };
+  }
+}
+
+/** Chains and includes by the names that a query gives them. */
+function written({ parameters, joins, includes }: Search): readonly (readonly [string, string])[] {
+  return [...conditionTexts({ parameters, joins }), ...includes.map(includeText)].map(pairOf);
+}
+
+const listed = (asked: HistoryAsked | EverythingAsked) => listingQuery(asked).split("&").filter(Boolean).map(pairOf);
+
+function pairOf(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  return [text.slice(0, at), decodeURIComponent(text.slice(at + 1))];
+}

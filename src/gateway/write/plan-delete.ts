@@ -1,0 +1,82 @@
+import { isObject, readJson, resourceBytesMax, type JsonObject } from "#fhir/json/json";
+import { joinBytes } from "#fhir/json/bytes";
+import type { OriginBody } from "#fhir/ports";
+import type { WriteConditions } from "#fhir/preconditions";
+import { RowFactsReader, type RowFacts } from "#fhir/json/row-facts";
+import { err, ok, type Result } from "#kernel/result";
+import { unread, type Withheld } from "#phi/disclose";
+import { patientsMax } from "#phi/disclosure";
+import { evaluateWrite, type PlainWrite, type WriteGrant } from "#policy/evaluate-write";
+import { inlineLabel } from "#policy/labels";
+import { concernedByChange, concernedByUnread } from "#gateway/origin/concerned-by-write";
+import { broken, type OriginRefusal } from "#gateway/origin/forward";
+import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { cutForWriter, isCurrent, reachedView, versionIn } from "./stored-row.ts";
+import type { CriteriaScene } from "./write-criteria.ts";
+
+// As much as one page of an origin's.
+const bytesMax = 33_554_432;
+
+/**
+ * Decides about a deletion by the row's type, id, owners, labels, modifiers and what the rules ask of it, and by nothing else: a row that nobody
+ * can read must be one that can be deleted. What nobody can understand stays (P9). Whom else it is about goes on record where it can be read.
+ */
+export async function planDelete(
+  write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "delete" },
+  { ifMatch }: WriteConditions,
+  { policy, access, origin }: CriteriaScene,
+): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const { type, id } = write;
+  const grant = evaluateWrite(policy, access, write);
+  if (!grant.ok) return grant;
+  const answer = await origin.ask({ path: `${type}/${id}`, query: "" });
+  if (!answer.ok) return answer;
+  const bases = { origin: answer.value.base, public: origin.base };
+  const read = await readFacts(answer.value.body, grant.value.decidingMembers);
+  if (!read.ok) return read;
+  const { row, holdsText, whole } = read.value;
+  if (holdsText) return err({ reason: "row_outside_access" });
+  const reached = reachedView(row, write, grant.value, bases);
+  if (!reached.ok) return reached;
+
+  const cut = cutForWriter(whole ?? row, grant.value, bases);
+  if (!cut.ok && (cut.error === "modifier_extension" || cut.error === "implicit_rules"))
+    return err({ reason: "resource_withheld", because: cut.error });
+  const shown = whole !== undefined && cut.ok ? cut.value : undefined;
+  if (whole !== undefined) origin.residences.note(whole);
+  // Whatever becomes of the write, that the row is there is told.
+  if (!origin.concerned.decide({ type, id, ...(shown ?? concernedByUnread(whole ?? row, bases)) }))
+    return err({ reason: "answer_too_large" });
+  if (!isCurrent(ifMatch, shown?.resource, grant.value.policyDigest)) return err({ reason: "version_not_current" });
+  const version = versionIn(row);
+  if (version === undefined) return err({ reason: "version_missing" });
+  const concerned =
+    whole === undefined || shown === undefined
+      ? concernedByUnread(whole ?? row, bases)
+      : concernedByChange({ stored: whole, named: shown }, bases);
+  if (concerned.patients.size > patientsMax) return err({ reason: "answer_too_large" });
+  return ok({ kind: "send", write: { method: "DELETE", path: `${type}/${id}`, version }, type, id, concerned });
+}
+
+type Facts = RowFacts & {
+  /** All of it, where it can be read. */
+  readonly whole: JsonObject | undefined;
+};
+
+async function readFacts(body: OriginBody, members: WriteGrant["decidingMembers"]): Promise<Result<Facts, OriginRefusal | Withheld>> {
+  const reader = new RowFactsReader(members, inlineLabel);
+  let chunks: Uint8Array[] | undefined = [];
+  let length = 0;
+  for await (const chunk of body) {
+    if (!chunk.ok) return err(broken(chunk.error));
+    length += chunk.value.length;
+    if (length > bytesMax) return err({ reason: "resource_withheld", because: "too_large" }); // leaving the loop hangs up
+    reader.push(chunk.value);
+    if (length > resourceBytesMax) chunks = undefined;
+    else chunks?.push(chunk.value);
+  }
+  const facts = reader.end();
+  if (!facts.ok) return err(unread(facts.error));
+  const json = chunks && readJson(joinBytes(chunks));
+  return ok({ ...facts.value, whole: json?.ok === true && isObject(json.value) ? json.value : undefined });
+}

@@ -1,0 +1,90 @@
+import { utf8 } from "#fhir/json/bytes";
+import { isObject, property, readJson, textAt, type JsonObject } from "#fhir/json/json";
+import type { WriteConditions } from "#fhir/preconditions";
+import { err, ok, type Result } from "#kernel/result";
+import { unread, type Withheld } from "#phi/disclose";
+import type { Naming } from "#phi/disclosure";
+import { originUrls, type Bases } from "#phi/origin-urls";
+import { cutResource, type CutContext, type CutRefusal, type CutResource } from "#phi/redact";
+import type { ResourceView } from "#policy/compile";
+import type { WriteGrant } from "#policy/evaluate-write";
+import { etagOf } from "#gateway/http/etag";
+
+/** A stored resource, and what its writer may see and write of it. */
+export interface StoredRow {
+  readonly stored: JsonObject;
+  readonly shown: JsonObject;
+  readonly sources: WeakMap<JsonObject, JsonObject>;
+  readonly view: ResourceView;
+  readonly version: string | undefined;
+  /** Whom what is seen of it concerns. */
+  readonly named: Naming;
+}
+
+/** Where it is, as the write names it. */
+export interface Place {
+  readonly type: string;
+  readonly id: string;
+}
+
+/** The stored resource as the origin gave it, judged; the row first, as with a read: what is wrong with a hidden one must not show. */
+export function storedRow(bytes: Uint8Array, place: Place, grant: WriteGrant, bases: Bases): Result<StoredRow, Withheld> {
+  const read = readJson(bytes);
+  if (!read.ok) return err(unread(read.error));
+  const stored = read.value;
+  if (!isObject(stored)) return err({ reason: "answer_mismatch" });
+  const view = reachedView(stored, place, grant, bases);
+  if (!view.ok) return view;
+  const sources = new WeakMap<JsonObject, JsonObject>();
+  const cut = cutForWriter(stored, grant, bases, (shown, from) => void sources.set(shown, from));
+  if (!cut.ok) return err({ reason: "resource_withheld", because: cut.error });
+  return ok({ stored, shown: cut.value.resource, sources, view: view.value, version: versionIn(stored), named: cut.value });
+}
+
+/** By which a stored row is written; of a row that its writer does not reach nothing but that. Needs its deciding members alone. */
+export function reachedView(
+  row: JsonObject,
+  { type, id }: Place,
+  { seen, writable }: WriteGrant,
+  { origin }: Bases,
+): Result<ResourceView, Withheld> {
+  const view = writable(row, origin);
+  if (seen?.viewOf(row, origin) === undefined || view === undefined) return err({ reason: "row_outside_access" });
+  const isAsked = property(row, "resourceType") === type && property(row, "id") === id;
+  return isAsked ? ok(view) : err({ reason: "answer_mismatch" });
+}
+
+/** What a row that its writer reaches shows its writer. */
+export function cutForWriter(
+  row: JsonObject,
+  { seen }: WriteGrant,
+  bases: Bases,
+  note?: CutContext["note"],
+): Result<CutResource, CutRefusal> {
+  const view = seen?.viewOf(row, bases.origin);
+  if (seen === undefined || view === undefined) return err("malformed"); // out of reach, which was asked before
+  return cutResource(row, view, {
+    bases,
+    urls: originUrls(bases),
+    viewInside: (inside, nesting) => seen.viewInside(inside, bases.origin, nesting),
+    mayLinkTo: (other) => seen.mayLinkTo(other, bases.origin),
+    ...(note === undefined ? {} : { note }),
+  });
+}
+
+/** The version that a write is held to; it goes into a header. */
+export function versionIn(row: JsonObject): string | undefined {
+  const meta = property(row, "meta");
+  const said = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  return said !== undefined && /^[A-Za-z0-9.-]{1,64}$/u.test(said) ? said : undefined;
+}
+
+/** RFC 9110 §13.1.1 by what the client can know: the gateway's own tag, compared strongly, or the version where the view shows it. */
+export function isCurrent(ifMatch: WriteConditions["ifMatch"], shown: JsonObject | undefined, policyDigest: string): boolean {
+  if (ifMatch === undefined || ifMatch === "*") return true;
+  if (shown === undefined) return false;
+  const own = etagOf(utf8(JSON.stringify(shown)), policyDigest);
+  const meta = property(shown, "meta");
+  const version = isObject(meta) ? textAt(meta, "versionId") : undefined;
+  return ifMatch.some(({ weak, text }) => (!weak && `"${text}"` === own) || (version !== undefined && text === version));
+}

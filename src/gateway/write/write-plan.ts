@@ -1,0 +1,172 @@
+import { conditionalReferences } from "#fhir/batch";
+import type { Nesting } from "#fhir/r4/compartment";
+import { readCriteria } from "#fhir/interaction";
+import { property, type JsonObject } from "#fhir/json/json";
+import type { WriteConditions } from "#fhir/preconditions";
+import { readQuery } from "#fhir/search/query";
+import type { FhirBase } from "#fhir/r4/reference";
+import { err, ok, type Result } from "#kernel/result";
+import { patientsMax } from "#phi/disclosure";
+import { mergeBody, patchShown } from "#phi/merge/merge-body";
+import type { Bases } from "#phi/origin-urls";
+import { isReadable } from "#phi/readable";
+import { evaluateWrite, type Change, type PlainWrite, type ResultFault, type WriteGrant } from "#policy/evaluate-write";
+import { concernedByChange, concernedByCreate } from "#gateway/origin/concerned-by-write";
+import { planDelete } from "./plan-delete.ts";
+import type { PlannedWrite, PlanRefusal } from "./planned-write.ts";
+import { cutForWriter, isCurrent, storedRow, type StoredRow } from "./stored-row.ts";
+import type { AskedWrite, WriteBody } from "./write-body.ts";
+import { findByCriteria, findRow, type CriteriaScene } from "./write-criteria.ts";
+
+/** Decides about one write, up to the very bytes that the origin would be sent. Asks it to read, and never to write. */
+export async function planWrite(asked: AskedWrite, scene: CriteriaScene): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const planned = await decideWrite(asked, scene);
+  if (!planned.ok || planned.value.kind !== "send") return planned;
+  // A text of a tree: it may be larger than what was sent, by all that is hidden of the stored resource.
+  return scene.origin.held.take(planned.value.write.body?.length ?? 0) ? planned : err({ reason: "plan_too_large" });
+}
+
+async function decideWrite(
+  { interaction, body, conditions }: AskedWrite,
+  scene: CriteriaScene,
+): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const { type } = interaction;
+  if (interaction.kind === "delete" || interaction.kind === "conditional-delete") {
+    const permitted = evaluateWrite(scene.policy, scene.access, { kind: "delete", type, id: "any" });
+    if (!permitted.ok) return permitted;
+    // Before anything is asked of the origin: no row decides it.
+    if ((await scene.origin.traits())?.honoursIfMatchOnDelete !== true) return err({ reason: "delete_not_conditional" });
+  }
+  switch (interaction.kind) {
+    case "create": {
+      if (conditions.ifNoneExist === undefined) return planCreate(interaction, body, scene);
+      const pairs = readQuery(conditions.ifNoneExist);
+      if (!pairs.ok) return pairs;
+      const criteria = readCriteria(type, pairs.value, scene.origin.base);
+      if (!criteria.ok) return criteria;
+      const found = await findRow(criteria.value, scene);
+      if (!found.ok) return found;
+      return found.value === undefined
+        ? planCreate(interaction, body, scene)
+        : ok({ kind: "found", type, id: found.value.id, concerned: found.value });
+    }
+    case "update":
+    case "patch":
+      return planChange({ ...interaction, kind: interaction.kind }, body, conditions, scene);
+    case "delete":
+      return planDelete({ ...interaction, kind: interaction.kind }, conditions, scene);
+    case "conditional-update":
+    case "conditional-patch":
+    case "conditional-delete": {
+      const found = await findByCriteria(interaction.criteria, scene);
+      if (!found.ok) return found;
+      const id = found.value;
+      if (interaction.kind === "conditional-delete")
+        return id === undefined ? ok({ kind: "nothing", type }) : planDelete({ kind: "delete", type, id }, conditions, scene);
+      const kind = interaction.kind === "conditional-update" ? "update" : "patch";
+      if (id !== undefined) return planChange({ kind, type, id }, ofId(body, id), conditions, scene);
+      // Under an id of the client's choosing it would tell whether that id is taken: the same face as an update of what is not there.
+      const isNew = kind === "update" && body.kind === "resource" && property(body.resource, "id") === undefined;
+      return isNew ? planCreate({ kind: "create", type }, body, scene) : err({ reason: "absent" });
+    }
+  }
+}
+
+/** FHIR R4 http §3.1.0.5.1: without an id the body means the one that was found. */
+const ofId = (body: WriteBody, id: string): WriteBody =>
+  body.kind === "resource" && property(body.resource, "id") === undefined ? { ...body, resource: { ...body.resource, id } } : body;
+
+async function planCreate(
+  write: Extract<PlainWrite, { kind: "create" }>,
+  body: WriteBody,
+  { policy, access, origin: { base } }: CriteriaScene,
+): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const { type } = write;
+  const grant = evaluateWrite(policy, access, write);
+  if (!grant.ok) return grant;
+  if (body.kind !== "resource") return err({ reason: "resource_type_mismatch" });
+  const { id: _given, ...submitted } = body.resource; // the server gives it (FHIR R4 http §3.1.0.8)
+  // The origin's own base is not known yet, and a body names what it refers to by the gateway's.
+  const bases = { origin: base, public: base };
+  const view = grant.value.writable(submitted, base);
+  if (view === undefined) return err({ reason: "result_outside_access" });
+  const context = {
+    bases,
+    sources: new WeakMap<JsonObject, JsonObject>(),
+    viewInside: (inside: JsonObject, nesting: Nesting) => grant.value.writableInside(inside, base, nesting),
+    mayLinkTo: (other: JsonObject) => grant.value.mayLinkTo(other, base),
+  };
+  const merged = mergeBody(submitted, undefined, view, context);
+  if (!merged.ok) return merged;
+  const { resource, changes } = merged.value;
+  const fault = faultIn(changes, grant.value, base);
+  if (fault !== undefined) return err({ reason: fault });
+  if (conditionalReferences(resource).length > 0) return err({ reason: "conditional_reference_not_supported" });
+  const concerned = concernedByCreate(resource, base);
+  const text = JSON.stringify(resource);
+  if (!isReadable(resource, text, undefined, bases)) return err({ reason: "result_exceeds_limits" });
+  return ok({ kind: "send", write: { method: "POST", path: type, body: text }, type, id: undefined, concerned });
+}
+
+async function planChange(
+  write: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
+  body: WriteBody,
+  conditions: WriteConditions,
+  { policy, access, origin }: CriteriaScene,
+): Promise<Result<PlannedWrite, PlanRefusal>> {
+  const { type, id } = write;
+  const grant = evaluateWrite(policy, access, write);
+  if (!grant.ok) return grant;
+  const answer = await origin.read({ path: `${type}/${id}`, query: "" });
+  if (!answer.ok) return answer;
+  const bases = { origin: answer.value.base, public: origin.base };
+  const found = storedRow(answer.value.body, write, grant.value, bases);
+  if (!found.ok) return found;
+  origin.residences.note(found.value.stored);
+  // Whatever becomes of the write, that the row is there is told.
+  if (!origin.concerned.decide({ type, id, ...found.value.named })) return err({ reason: "answer_too_large" });
+  return decideChange(write, body, conditions, { grant: grant.value, row: found.value, bases });
+}
+
+/** A row that its writer sees, and what is to become of it. */
+function decideChange(
+  { type, id, kind }: Exclude<PlainWrite, { kind: "create" }> & { readonly kind: "update" | "patch" },
+  body: WriteBody,
+  { ifMatch }: WriteConditions,
+  { grant, row, bases }: { readonly grant: WriteGrant; readonly row: StoredRow; readonly bases: Bases },
+): Result<PlannedWrite, PlanRefusal> {
+  const { stored, shown, sources, view, version } = row;
+  if (!isCurrent(ifMatch, shown, grant.policyDigest)) return err({ reason: "version_not_current" });
+  if (version === undefined) return err({ reason: "version_missing" });
+
+  const { origin } = bases;
+  const submitted = body.kind === "patch" ? patchShown(shown, body.operations, sources) : ok(body.kind === "resource" ? body.resource : {});
+  if (!submitted.ok) return submitted;
+  if (property(submitted.value, "resourceType") !== type) return err({ reason: "resource_type_mismatch" });
+  if (property(submitted.value, "id") !== id) return err({ reason: "resource_id_mismatch" });
+  const viewInside = (inside: JsonObject, nesting: Nesting) => grant.writableInside(inside, origin, nesting);
+  const mayLinkTo = (other: JsonObject) => grant.mayLinkTo(other, origin);
+  const merged = mergeBody(submitted.value, { stored, shown }, view, { bases, sources, viewInside, mayLinkTo, patched: kind === "patch" });
+  if (!merged.ok) return merged;
+  const { resource: result, changes } = merged.value;
+  const standing = new Set(conditionalReferences(stored)); // an address elsewhere may have a query
+  if (conditionalReferences(result).some((reference) => !standing.has(reference)))
+    return err({ reason: "conditional_reference_not_supported" });
+  const fault = faultIn(changes, grant, origin);
+  if (fault !== undefined) return err({ reason: fault });
+  const text = JSON.stringify(result);
+  if (!isReadable(result, text, stored, bases) || !cutForWriter(result, grant, bases).ok) return err({ reason: "result_exceeds_limits" });
+  const concerned = concernedByChange({ stored, named: row.named, sent: submitted.value, result }, bases);
+  // The record of the write has room for no more.
+  if (concerned.patients.size > patientsMax) return err({ reason: "result_exceeds_limits" });
+  return ok({ kind: "send", write: { method: "PUT", path: `${type}/${id}`, version, body: text }, type, id, concerned });
+}
+
+/** The first thing that may not become of the resource, or of one inside it. */
+function faultIn(changes: readonly Change[], { faultOf }: WriteGrant, base: FhirBase): ResultFault | undefined {
+  for (const change of changes) {
+    const fault = faultOf(change, base);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}

@@ -1,0 +1,75 @@
+import { X509Certificate } from "node:crypto";
+import type { Voucher } from "./certificate.ts";
+import { sameText } from "#kernel/same-text";
+
+/** A name that a certificate may carry (RFC 8705 §2.1.2), one of the kinds that client metadata call `tls_client_auth_…`. */
+export type SubjectField = "subjectDn" | "sanDns" | "sanUri" | "sanIp" | "sanEmail";
+
+/** Any certificate of this name by this authority: whoever renews it there needs no new entry. */
+export interface RegisteredSubject {
+  /** The authority, as RFC 2253 writes its name: another one that the zone trusts vouches for other names only. */
+  readonly issuerDn: string;
+  readonly field: SubjectField;
+  readonly value: string;
+}
+
+/** Whether an authority's certificate carries the registered name, and is by the registered authority. */
+export function carries(voucher: Extract<Voucher, { kind: "authority" }>, { issuerDn, field, value }: RegisteredSubject): boolean {
+  if (issuerDn === "" || !sameName(issuerDn, voucher.issuerDn)) return false;
+  if (field === "subjectDn") return sameName(value, voucher.subjectDn);
+  return alternativeNames(voucher.der).some(
+    (name) => name.field === field && sameText(canonical(field, value), canonical(field, name.value)),
+  );
+}
+
+const sameName = (left: string, right: string): boolean => sameText(unescaped(left), unescaped(right));
+
+/** RFC 2253 §2.4 lets a writer choose: letters beyond ASCII as they are, or each of their bytes as `\C3`. No other escape is touched. */
+function unescaped(name: string): string {
+  return name.replaceAll(/(?:\\[89A-Fa-f][0-9A-Fa-f])+|\\./gu, (escaped) => {
+    if (escaped.length < 3) return escaped;
+    const bytes = Buffer.from(escaped.replaceAll("\\", ""), "hex");
+    return bytes.toString().includes("\ufffd") ? escaped : bytes.toString(); // not UTF-8: such a name equals itself alone
+  });
+}
+
+interface AlternativeName {
+  readonly field: SubjectField | undefined;
+  readonly value: string;
+}
+
+const fields: Readonly<Record<string, SubjectField>> = { DNS: "sanDns", URI: "sanUri", "IP Address": "sanIp", email: "sanEmail" };
+
+function alternativeNames(der: Uint8Array): readonly AlternativeName[] {
+  try {
+    return readNames(new X509Certificate(der).subjectAltName ?? "");
+  } catch {
+    return []; // the edge took it and this parser does not: then it has no name here
+  }
+}
+
+/**
+ * Reads OpenSSL's `DNS:a.example, URI:"https://b.example/x\u002c"`. A value that could be taken for two is a JSON string there
+ * (CVE-2021-44532); when any part is in another form, none of it is believed.
+ */
+function readNames(text: string): readonly AlternativeName[] {
+  const one = /(?<kind>[A-Za-z][A-Za-z ]*):(?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^",]*))(?:, |$)/uy;
+  const names: AlternativeName[] = [];
+  while (one.lastIndex < text.length) {
+    const found = one.exec(text)?.groups;
+    if (found === undefined) return [];
+    const { kind = "", quoted, plain = "" } = found;
+    names.push({
+      field: Object.hasOwn(fields, kind) ? fields[kind] : undefined,
+      value: quoted === undefined ? plain : String(JSON.parse(quoted)),
+    });
+  }
+  return names;
+}
+
+/** Host names in any letter case, addresses in any spelling; a URI and a mailbox as they stand. */
+function canonical(field: SubjectField, value: string): string {
+  if (field === "sanDns") return value.toLowerCase();
+  if (field !== "sanIp") return value;
+  return URL.parse(`http://${value.includes(":") ? `[${value}]` : value}/`)?.hostname ?? value;
+}

@@ -1,0 +1,65 @@
+import { err, ok, type Result } from "#kernel/result";
+import { Cursor } from "#ledger/bytes/cursor";
+import { HASH_BYTES } from "#ledger/tlog/merkle";
+
+/** What a leaf is (docs/ledger-format.md): only kinds 1 to 3 have a body that a reader without a key can read. */
+export const leafKinds = { sealed: 0, keyEpoch: 1, shardOpen: 2, shardSeal: 3 } as const;
+export type LeafKind = (typeof leafKinds)[keyof typeof leafKinds];
+
+const LEAF_VERSION = 1;
+export const LEAF_HEADER_BYTES = 50;
+/** tlog-tiles: entries carry a u16 length. */
+export const LEAF_BYTES_MAX = 65_535;
+export const BODY_BYTES_MAX = LEAF_BYTES_MAX - LEAF_HEADER_BYTES;
+
+export interface LeafHeader {
+  readonly kind: LeafKind;
+  readonly keyEpoch: number; // u32
+  readonly counter: number; // u64, at most 2^53 − 1, never twice in one epoch
+  readonly linesRoot: Uint8Array; // 32 bytes
+}
+
+export interface Leaf extends LeafHeader {
+  readonly body: Uint8Array;
+}
+
+export type LeafProblem = "leaf_cut_short" | "number_too_large" | "leaf_version" | "leaf_kind" | "leaf_length";
+
+/** The 50 bytes before the body: ver u8 | kind u8 | key_epoch u32 | ctr u64 | lines_root[32] | len u32, big-endian. */
+export function encodeLeafHeader(header: LeafHeader, bodyLength: number): Uint8Array {
+  if (bodyLength > BODY_BYTES_MAX || header.linesRoot.length !== HASH_BYTES) throw new RangeError("not a leaf");
+  const bytes = new Uint8Array(LEAF_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, LEAF_VERSION);
+  view.setUint8(1, header.kind);
+  view.setUint32(2, header.keyEpoch);
+  view.setBigUint64(6, BigInt(header.counter));
+  bytes.set(header.linesRoot, 14);
+  view.setUint32(46, bodyLength);
+  return bytes;
+}
+
+export function encodeLeaf(leaf: Leaf): Uint8Array {
+  const bytes = new Uint8Array(LEAF_HEADER_BYTES + leaf.body.length);
+  bytes.set(encodeLeafHeader(leaf, leaf.body.length));
+  bytes.set(leaf.body, LEAF_HEADER_BYTES);
+  return bytes;
+}
+
+/** Reads one leaf; views into `bytes`, not copies. A version or kind that this code does not know is a problem, never skipped. */
+export function parseLeaf(bytes: Uint8Array): Result<Leaf, LeafProblem> {
+  const cursor = new Cursor(bytes);
+  const version = cursor.u8();
+  const kind = Object.values(leafKinds).find((known) => known === bytes[1]);
+  cursor.u8();
+  const keyEpoch = cursor.u32();
+  const counter = cursor.u64();
+  const linesRoot = cursor.bytes(HASH_BYTES);
+  const length = cursor.u32();
+  if (cursor.short) return err("leaf_cut_short");
+  if (version !== LEAF_VERSION) return err("leaf_version");
+  if (kind === undefined) return err("leaf_kind");
+  if (cursor.tooLarge) return err("number_too_large");
+  if (length !== cursor.remaining || bytes.length > LEAF_BYTES_MAX) return err("leaf_length");
+  return ok({ kind, keyEpoch, counter, linesRoot, body: cursor.bytes(length) });
+}

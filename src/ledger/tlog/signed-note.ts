@@ -1,0 +1,108 @@
+import { createPublicKey, verify } from "node:crypto";
+import { err, ok, type Result } from "#kernel/result";
+import { fromBase64, toBase64 } from "#ledger/bytes/base64";
+import { concat, fromUtf8, utf8 } from "#ledger/bytes/bytes";
+import { sha256 } from "#ledger/bytes/hash";
+
+/** C2SP signed-note "Signature types": an Ed25519 signature of the text, and a timestamped Ed25519 cosignature of a checkpoint. */
+export const signatureTypes = { ed25519: 0x01, cosignature: 0x04 } as const;
+export type SignatureType = (typeof signatureTypes)[keyof typeof signatureTypes];
+const KEY_BYTES = 32;
+// Verifiers must accept at least 16 signatures; these two keep a hostile note small.
+const SIGNATURES_MAX = 64;
+const NOTE_BYTES_MAX = 1_048_576;
+
+/** A public key that a note can be checked with. */
+export interface Verifier {
+  readonly name: string;
+  readonly id: number; // u32
+  readonly publicKey: Uint8Array; // Ed25519, 32 bytes
+}
+
+export type NoteProblem = "note_malformed" | "note_not_signed_by_a_known_key" | "note_signature_wrong";
+
+/** C2SP signed-note "Signatures": the first four bytes of SHA-256(name ‖ 0x0A ‖ signature type ‖ public key). */
+export function keyId(name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): number {
+  const hash = sha256(utf8(name), Uint8Array.of(0x0a, type), publicKey);
+  return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
+}
+
+/** The verifier key text (vkey) of an Ed25519 key: `<name>+<8 hex digits>+<base64>`. */
+export const verifierKey = (name: string, publicKey: Uint8Array, type: SignatureType = signatureTypes.ed25519): string =>
+  `${name}+${hexId(keyId(name, publicKey, type))}+${toBase64(concat([Uint8Array.of(type), publicKey]))}`;
+
+/** Reads a vkey. Only Ed25519, only of the type that is asked for, and only when the id is the one that name and key give. */
+export function parseVerifierKey(text: string, type: SignatureType = signatureTypes.ed25519): Result<Verifier, "bad_verifier_key"> {
+  const match = /^([^+\p{White_Space}]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
+  const [, name = "", id = "", encoded = ""] = match ?? [];
+  const bytes = fromBase64(encoded);
+  if (match === null || bytes?.length !== 1 + KEY_BYTES || bytes[0] !== type) return err("bad_verifier_key");
+  const publicKey = bytes.subarray(1);
+  return hexId(keyId(name, publicKey, type)) === id ? ok({ name, id: Number.parseInt(id, 16), publicKey }) : err("bad_verifier_key");
+}
+
+/** A note: the text (which must end in a newline), a blank line, and one signature line. */
+export const noteOf = (text: string, signer: Verifier, signature: Uint8Array): string => `${text}\n${signatureLine(signer, signature)}`;
+
+/** One signature line of a note, with its newline. */
+export function signatureLine(signer: Verifier, signature: Uint8Array): string {
+  const id = new Uint8Array(4);
+  new DataView(id.buffer).setUint32(0, signer.id);
+  return `— ${signer.name} ${toBase64(concat([id, signature]))}\n`;
+}
+
+/**
+ * The text of a note that at least one known key signed. Signatures by unknown keys (witnesses' cosignatures are such) are passed
+ * over, as the specification asks; a wrong one by a known key refuses the note, also beside a right one.
+ */
+export function openNote(note: Uint8Array, known: readonly Verifier[]): Result<string, NoteProblem> {
+  const read = readNote(note);
+  if (!read.ok) return read;
+  const { text, signatures } = read.value;
+  let signed = false;
+  for (const signature of signatures) {
+    const verifier = known.find((one) => one.name === signature.name && one.id === signature.id);
+    if (verifier === undefined) continue;
+    if (!isSignature(verifier.publicKey, utf8(text), signature.bytes)) return err("note_signature_wrong");
+    signed = true;
+  }
+  return signed ? ok(text) : err("note_not_signed_by_a_known_key");
+}
+
+/** A signature line as it stands in a note; `bytes` are what follows the key id. */
+export interface NoteSignature {
+  readonly name: string;
+  readonly id: number; // u32
+  readonly bytes: Uint8Array;
+}
+
+/** Takes a note apart. Nothing of it is proven yet. */
+export function readNote(
+  note: Uint8Array,
+): Result<{ readonly text: string; readonly signatures: readonly NoteSignature[] }, "note_malformed"> {
+  const whole = note.length > NOTE_BYTES_MAX ? undefined : fromUtf8(note);
+  const split = whole?.lastIndexOf("\n\n") ?? -1;
+  // Control characters other than newline are forbidden anywhere in a note.
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  if (whole === undefined || split < 0 || !whole.endsWith("\n") || /[\u0000-\u0009\u000b-\u001f]/.test(whole)) return err("note_malformed");
+  const text = whole.slice(0, split + 1);
+  const lines = whole.slice(split + 2, -1).split("\n");
+  const signatures = lines.flatMap((line) => readSignature(line) ?? []);
+  return lines.length > SIGNATURES_MAX || signatures.length < lines.length ? err("note_malformed") : ok({ text, signatures });
+}
+
+// C2SP signed-note: no Unicode spaces in a key name. `\s` is another set: with U+FEFF, without U+0085.
+function readSignature(line: string): NoteSignature | undefined {
+  const [, name, encoded] = /^— ([^+\p{White_Space}]+) (\S+)$/u.exec(line) ?? [];
+  const bytes = encoded === undefined ? undefined : fromBase64(encoded);
+  if (name === undefined || bytes === undefined || bytes.length <= 4) return undefined;
+  return { name, id: new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), bytes: bytes.subarray(4) };
+}
+
+/** Whether an Ed25519 public key (32 bytes) signed this. */
+export function isSignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  const x = Buffer.from(publicKey).toString("base64url");
+  return verify(null, message, createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }), signature);
+}
+
+const hexId = (id: number): string => id.toString(16).padStart(8, "0");

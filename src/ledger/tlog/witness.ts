@@ -1,0 +1,67 @@
+import { sameBytes } from "#ledger/bytes/bytes";
+import { emptyRoot, verifyConsistency } from "./merkle.ts";
+import { openNote, readNote, signatureLine, type Verifier } from "./signed-note.ts";
+import { readTreeHead, type TreeHead } from "./tree-head.ts";
+import type { AddCheckpoint } from "./witness-request.ts";
+
+/** What a witness or a root log remembers of a log: the largest checkpoint that it has taken. */
+export type Remembered = Pick<TreeHead, "size" | "root">;
+
+export const nothingYet: Remembered = { size: 0, root: emptyRoot };
+
+export type Unfollowed =
+  | "old_size_beyond_the_checkpoint"
+  | "old_size_is_not_the_last"
+  | "root_not_of_the_empty_tree"
+  | "another_root_at_this_size"
+  | "proof_wrong";
+
+/**
+ * Why a checkpoint may not follow what is remembered; undefined when it may: never smaller, never another tree of the same size, and with
+ * a proof (RFC 6962 §2.1.2) that the old tree is the beginning of the new one. In the order of C2SP tlog-witness.
+ */
+export function unfollowed(last: Remembered, oldSize: number, proof: readonly Uint8Array[], next: Remembered): Unfollowed | undefined {
+  if (oldSize > next.size) return "old_size_beyond_the_checkpoint";
+  if (oldSize !== last.size) return "old_size_is_not_the_last";
+  if (next.size === 0 && !sameBytes(next.root, emptyRoot)) return "root_not_of_the_empty_tree";
+  if (oldSize === next.size) {
+    if (!sameBytes(last.root, next.root)) return "another_root_at_this_size";
+    return proof.length === 0 ? undefined : "proof_wrong";
+  }
+  if (oldSize === 0) return proof.length === 0 ? undefined : "proof_wrong"; // anything extends the empty tree
+  return verifyConsistency(oldSize, next.size, proof, last.root, next.root) ? undefined : "proof_wrong";
+}
+
+/**
+ * What a witness answers a request: cosign this text and remember this head, or one of the refusals of C2SP tlog-witness. `note` is the
+ * text with the log's own signatures, which verified, and no others.
+ */
+export type Judgement =
+  | { readonly verdict: "cosign"; readonly text: string; readonly head: TreeHead; readonly note: string }
+  | { readonly verdict: "malformed" | "unknown_log" | "not_signed" | Unfollowed };
+
+/** The log that a checkpoint says it is of; nothing of it is proven. */
+export function claimedOrigin(checkpoint: Uint8Array): string | undefined {
+  const read = readNote(checkpoint);
+  return read.ok ? readTreeHead(read.value.text)?.origin : undefined;
+}
+
+/** `known`: the keys of the logs that this witness serves, each under its origin line. */
+export function judge({ oldSize, proof, checkpoint }: AddCheckpoint, last: Remembered, known: readonly Verifier[]): Judgement {
+  const origin = claimedOrigin(checkpoint);
+  const read = readNote(checkpoint);
+  if (origin === undefined || !read.ok) return { verdict: "malformed" };
+  const keys = known.filter(({ name }) => name === origin);
+  if (keys.length === 0) return { verdict: "unknown_log" };
+  const text = openNote(checkpoint, keys);
+  if (!text.ok) return { verdict: "not_signed" };
+  const head = readTreeHead(text.value);
+  if (head === undefined) return { verdict: "malformed" };
+  const why = unfollowed(last, oldSize, proof, head);
+  if (why !== undefined) return { verdict: why };
+  const lines = read.value.signatures.flatMap(({ name, id, bytes }) => {
+    const key = keys.find((known) => known.name === name && known.id === id); // each by a known key was checked
+    return key === undefined ? [] : [signatureLine(key, bytes)];
+  });
+  return { verdict: "cosign", text: text.value, head, note: `${text.value}\n${lines.join("")}` };
+}

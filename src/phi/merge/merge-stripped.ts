@@ -1,0 +1,43 @@
+import { isArray, isObject, property, textAt, type Json, type JsonObject } from "#fhir/json/json";
+import { dataAbsentReason } from "#policy/view/masked";
+import { isSubsetted } from "#phi/contained";
+
+/**
+ * Without what only a cut puts there: extensions that say `masked`, and what they leave empty. A list of primitives keeps its places.
+ *
+ * @param carry told of every object that stands in place of another one.
+ */
+export function unmasked(resource: JsonObject, carry: (object: JsonObject, of: JsonObject) => void): JsonObject {
+  const strip = (value: Json, isSibling: boolean): Json | undefined => {
+    if (isArray(value)) {
+      const items = value.map((item) => strip(item, isSibling));
+      if (items.every((item, index) => item === value[index])) return value;
+      const left = isSibling ? items.map((item) => item ?? null) : items.filter((item) => item !== undefined);
+      return left.every((item) => item === null) ? undefined : left;
+    }
+    if (!isObject(value)) return value;
+    if (isMasked(value)) return undefined;
+    const stripped = members(value);
+    return stripped !== value && Object.keys(stripped).length === 0 ? undefined : stripped;
+  };
+  const members = (object: JsonObject): JsonObject => {
+    const entries = Object.entries(object).map(([name, value]) => [name, value, strip(value, name.startsWith("_"))] as const);
+    if (entries.every(([, value, left]) => value === left)) return object;
+    const stripped = Object.fromEntries(entries.flatMap(([name, , left]) => (left === undefined ? [] : [[name, left] as const])));
+    carry(stripped, object);
+    return stripped;
+  };
+  return members(resource);
+}
+
+const isMasked = (extension: JsonObject): boolean => extension["url"] === dataAbsentReason && textAt(extension, "valueCode") === "masked";
+
+/** Of `meta` what a body can say: its versions are the server's, and SUBSETTED is the gateway's (DESIGN §6). */
+export function metaOf(resource: JsonObject): JsonObject | undefined {
+  const meta = property(resource, "meta");
+  if (!isObject(meta)) return undefined;
+  const { versionId: _version, lastUpdated: _updated, tag, ...others } = meta;
+  const tags = isArray(tag) ? tag.filter((one) => !isSubsetted(one)) : [];
+  const said: JsonObject = tags.length === 0 ? others : { ...others, tag: tags };
+  return Object.keys(said).length === 0 ? undefined : said;
+}

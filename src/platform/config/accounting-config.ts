@@ -1,0 +1,38 @@
+import * as z from "zod";
+import type { AccountingFacts } from "#audit/accounting/facts";
+import { exclusions, type ExclusionClause } from "#audit/accounting/exclusions";
+import { ConfigError } from "./config-error.ts";
+
+const key = "ACCOUNTING";
+const text = z.string().min(1).max(2_000);
+const day = z.iso.date();
+const clause = z.string().refine((code): code is ExclusionClause => Object.hasOwn(exclusions, code));
+const facts = z.strictObject({
+  recipients: z.record(z.string(), z.strictObject({ name: text, address: text.optional() })).default({}),
+  agreements: z.record(z.string(), clause).default({}),
+  protocols: z
+    .array(
+      z.strictObject({
+        name: text,
+        description: text,
+        information: text,
+        from: day,
+        to: day,
+        sponsor: text,
+        researcher: text,
+        individuals: z.number().int().min(50), // 164.528(b)(4)(i): for fewer each is told line by line alone
+      }),
+    )
+    .max(100)
+    .default([]),
+});
+
+/** Reads the gateway's variable ACCOUNTING: JSON, or empty for nothing. Throws an error that names the key, never its value. */
+export function accountingConfig(value: string): AccountingFacts {
+  if (value === "") return { recipients: {}, agreements: {}, protocols: [] };
+  try {
+    return facts.parse(JSON.parse(value));
+  } catch {
+    throw new ConfigError(key, "JSON as docs/accounting.md describes it");
+  }
+}

@@ -1,0 +1,116 @@
+import type { Configuration } from "#audit/event";
+import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import { Secret } from "#kernel/secret";
+import { allowedPlaces, type AllowedPlaces, type PlaceVariables } from "./allowed-places.ts";
+import { ConfigError } from "./config-error.ts";
+import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+
+/** The gateway's configuration, read once per isolate. */
+export interface GatewayConfig {
+  /** `https://host[:port]` without a trailing slash. */
+  readonly publicUrl: string;
+  readonly ledgerShards: number;
+  readonly ledgerSpread: number;
+  readonly allowed: AllowedPlaces;
+  /** A private JWK in JSON (ES256 or Ed25519). */
+  readonly tokenSigningKey: Secret;
+  /** Public keys beside it, which signed until lately or will sign soon. */
+  readonly tokenVerificationKeys: readonly PublicJwk[];
+  /** Likewise of the answers that a grant wants signed: never the key that signs tokens. */
+  readonly responseSigningKey: Secret;
+  /** Published beside it. */
+  readonly responseVerificationKeys: readonly PublicJwk[];
+  /** The host name that asks for client certificates, where `publicUrl` does not: like it. */
+  readonly mtlsUrl: string | undefined;
+  /** 32 bytes. */
+  readonly pagingKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** 32 bytes, the same in every place. */
+  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** All that the worker has, as its record tells it. */
+  readonly described: () => Configuration;
+}
+
+/** The gateway's own secrets (wrangler.toml): an origin whose entry named one as its bearer token would be sent it. */
+export const ownSecrets: ReadonlySet<string> = new Set(["TOKEN_SIGNING_KEY", "RESPONSE_SIGNING_KEY", "PAGING_KEY", "DPOP_NONCE_KEY"]);
+
+interface GatewayVariables extends PlaceVariables {
+  readonly PUBLIC_URL: string;
+  readonly LEDGER_SHARDS: string;
+  readonly LEDGER_SPREAD: string;
+  readonly TOKEN_SIGNING_KEY: string;
+  readonly TOKEN_VERIFICATION_KEYS: string;
+  readonly RESPONSE_SIGNING_KEY: string;
+  readonly RESPONSE_VERIFICATION_KEYS: string;
+  readonly MTLS_URL: string;
+  readonly PAGING_KEY: string;
+  readonly DPOP_NONCE_KEY: string;
+}
+
+const tellings = {
+  PUBLIC_URL: "plain",
+  MTLS_URL: "plain",
+  LEDGER_SHARDS: "plain",
+  LEDGER_SPREAD: "plain",
+  ORIGIN_HOSTS: "plain",
+  IDENTITY_HOSTS: "plain",
+  SECRET_HOSTS: "plain",
+  ACCOUNTING: "plain",
+  TOKEN_SIGNING_KEY: "private key",
+  TOKEN_VERIFICATION_KEYS: "public keys",
+  RESPONSE_SIGNING_KEY: "private key",
+  RESPONSE_VERIFICATION_KEYS: "public keys",
+  PAGING_KEY: "random key",
+  DPOP_NONCE_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof GatewayVariables, unknown>;
+
+export function gatewayConfig(env: GatewayVariables): GatewayConfig {
+  const publicUrl = httpsOrigin("PUBLIC_URL", env.PUBLIC_URL);
+  const ledgerShards = count("LEDGER_SHARDS", env.LEDGER_SHARDS);
+  const ledgerSpread = count("LEDGER_SPREAD", env.LEDGER_SPREAD);
+  if (ledgerSpread > ledgerShards) throw new ConfigError("LEDGER_SPREAD", "no more than LEDGER_SHARDS");
+  if (!env.TOKEN_SIGNING_KEY) throw new ConfigError("TOKEN_SIGNING_KEY", "a private JWK");
+  if (!env.RESPONSE_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a private JWK");
+  // One key, one use (NIST SP 800-57 part 1 §5.2): what a resource server signs must never pass for what the issuer signs.
+  if (env.RESPONSE_SIGNING_KEY === env.TOKEN_SIGNING_KEY) throw new ConfigError("RESPONSE_SIGNING_KEY", "a key of its own");
+  return {
+    publicUrl,
+    ledgerShards,
+    ledgerSpread,
+    allowed: allowedPlaces(env),
+    tokenSigningKey: new Secret(env.TOKEN_SIGNING_KEY),
+    tokenVerificationKeys: keySet("TOKEN_VERIFICATION_KEYS", env.TOKEN_VERIFICATION_KEYS),
+    responseSigningKey: new Secret(env.RESPONSE_SIGNING_KEY),
+    responseVerificationKeys: keySet("RESPONSE_VERIFICATION_KEYS", env.RESPONSE_VERIFICATION_KEYS),
+    mtlsUrl: env.MTLS_URL === "" ? undefined : httpsOrigin("MTLS_URL", env.MTLS_URL),
+    pagingKey: key32("PAGING_KEY", env.PAGING_KEY),
+    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    described: () => describeConfiguration("gateway", env, tellings, "DPOP_NONCE_KEY"),
+  };
+}
+
+export function httpsOrigin(key: string, text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol !== "https:" || url.origin !== text) throw new ConfigError(key, "https://host[:port] and nothing after it");
+  return text;
+}
+
+function keySet(key: string, text: string): readonly PublicJwk[] {
+  if (text === "") return [];
+  try {
+    return publicJwks.parse(JSON.parse(text)).keys;
+  } catch {
+    throw new ConfigError(key, "a JWKS of public keys");
+  }
+}
+
+function count(key: string, text: string): number {
+  if (!/^[1-9][0-9]{0,3}$/u.test(text)) throw new ConfigError(key, "a whole number from 1 to 9999");
+  return Number(text);
+}
+
+export function key32(key: string, text: string): Secret<Uint8Array<ArrayBuffer>> {
+  const bytes = Uint8Array.from(Buffer.from(text, "base64url"));
+  if (bytes.length !== 32) throw new ConfigError(key, "32 random bytes in base64url");
+  return new Secret(bytes);
+}

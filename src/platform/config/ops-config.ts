@@ -1,0 +1,45 @@
+import type { Configuration } from "#audit/event";
+import type { Secret } from "#kernel/secret";
+import { hosts } from "./allowed-places.ts";
+import { httpsOrigin, key32 } from "./gateway-config.ts";
+import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+import { readShardCount } from "#platform/ledger/config";
+
+/** The configuration of the operators' door, read once per isolate. */
+export interface OpsConfig {
+  /** `https://host[:port]` without a trailing slash: the audience of operators' tokens. */
+  readonly url: string;
+  readonly ledgerShards: number;
+  /** `host` or `host:port`: the only places that may be asked for an issuer's keys. */
+  readonly identityHosts: ReadonlySet<string>;
+  /** 32 bytes, the same in every place. */
+  readonly dpopNonceKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** All that the worker has, as its record tells it. */
+  readonly described: () => Configuration;
+}
+
+interface OpsVariables {
+  readonly OPS_URL: string;
+  readonly LEDGER_SHARDS: string;
+  readonly IDENTITY_HOSTS: string;
+  readonly DPOP_NONCE_KEY: string;
+}
+
+const tellings = {
+  OPS_URL: "plain",
+  LEDGER_SHARDS: "plain",
+  IDENTITY_HOSTS: "plain",
+  DPOP_NONCE_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof OpsVariables, unknown>;
+
+/** Throws an error that names the key that is wrong, never its value. */
+export function opsConfig(env: OpsVariables): OpsConfig {
+  return {
+    url: httpsOrigin("OPS_URL", env.OPS_URL),
+    ledgerShards: readShardCount(env),
+    identityHosts: hosts(env.IDENTITY_HOSTS),
+    dpopNonceKey: key32("DPOP_NONCE_KEY", env.DPOP_NONCE_KEY),
+    described: () => describeConfiguration("ops", env, tellings, "DPOP_NONCE_KEY"),
+  };
+}

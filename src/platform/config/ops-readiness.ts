@@ -1,0 +1,19 @@
+import type { Instant } from "#kernel/clock";
+import { chooseLog } from "#ledger/shard-choice";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { alive, takesRecords } from "./readiness.ts";
+
+// No certificate has it: the roll is read, and nobody is found.
+const nobody = "A".repeat(43);
+
+/** Asks what the operators' door depends on for a sign of life: `control` with its registry, and a log. Never throws: a fault is `false`. */
+export async function opsReadiness(
+  roll: { find(x5t: string): Promise<unknown> },
+  shards: DurableObjectNamespace<LedgerShard>,
+  count: number,
+  at: Instant,
+): Promise<Readonly<Record<"control" | "ledger", boolean>>> {
+  const log = chooseLog({ kind: "address", address: "" }, count, at);
+  const [control, ledger] = await Promise.all([alive(roll.find(nobody)), alive(takesRecords(shards, log))]);
+  return { control, ledger };
+}

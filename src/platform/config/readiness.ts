@@ -1,0 +1,31 @@
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+
+const patienceMilliseconds = 2_000;
+
+/** Asks each dependency of the gateway for a sign of life. Never throws: a fault is `false`. */
+export async function readiness(
+  registry: D1Database,
+  shards: DurableObjectNamespace<LedgerShard>,
+  log: string,
+): Promise<Readonly<Record<"registry" | "ledger", boolean>>> {
+  const [registryAnswers, ledgerAnswers] = await Promise.all([
+    alive(registry.prepare("SELECT count(*) FROM origins").first()),
+    alive(takesRecords(shards, log)),
+  ]);
+  return { registry: registryAnswers, ledger: ledgerAnswers };
+}
+
+/** Resolves when a log could take a record now; a log that is only late with its copy can. */
+export async function takesRecords(shards: DurableObjectNamespace<LedgerShard>, log: string): Promise<void> {
+  const { health } = await shards.getByName(log).status();
+  if (health === "refusing") throw new Error("ledger: takes no records");
+}
+
+/** Whether a sign of life came in time. Never throws. */
+export async function alive(sign: Promise<unknown>): Promise<boolean> {
+  const answered = sign.then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answered, scheduler.wait(patienceMilliseconds).then(() => false)]);
+}

@@ -1,0 +1,106 @@
+import { DurableObject } from "cloudflare:workers";
+import type { News } from "#registry/revocation";
+import { instant, type Instant } from "#kernel/clock";
+import { GrantWindows } from "#limits/grant-windows";
+import { LeaseBook } from "#limits/lease";
+import { readLeaseCall, type LeaseAnswer, type LeaseCall } from "#limits/lease-call";
+import { GuardEpochs, type RevocationSource } from "./epoch.ts";
+import { GuardSubjects } from "./subjects.ts";
+import type { Told } from "./reply.ts";
+import { GuardWindows } from "./windows.ts";
+
+// What a client can have alive at once: 300 seconds of assertions at 30 a second.
+const assertionsMax = 10_000;
+const assertionMillisecondsMax = 400_000;
+// Isolates' clocks differ from the guard's: an id is kept past the end of its assertion, so none is forgotten while it still passes.
+const graceMilliseconds = 60_000;
+
+interface GuardEnv {
+  readonly REVOCATION_FEED: RevocationSource;
+}
+
+/** Whose lease is asked for: an isolate that knows the revocations up to `since`, or none. */
+interface Asker {
+  readonly client: string;
+  /** Of the tokens that the client comes with. */
+  readonly issuer: string;
+  readonly since?: number;
+}
+
+/** Storage and a clock around limits/lease, what is revoked, and the ids of used assertions. One object per client, named by its id, and some for its subjects. */
+export class ClientGuard extends DurableObject {
+  readonly #sql: SqlStorage;
+  readonly #windows: GuardWindows;
+  readonly #book: LeaseBook;
+  readonly #subjects: GuardSubjects;
+  readonly #epochs: GuardEpochs;
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as Cloudflare.Env); // read below, by the one name this object uses
+    this.#epochs = new GuardEpochs((env as GuardEnv).REVOCATION_FEED, now); // as wrangler.toml binds it
+    this.#sql = state.storage.sql;
+    this.#sql.exec(schema);
+    this.#windows = new GuardWindows(this.#sql, "windows");
+    this.#book = new LeaseBook(crypto.randomUUID(), new GrantWindows(this.#windows.all()));
+    this.#subjects = new GuardSubjects(state.storage, now);
+  }
+
+  /**
+   * Grants a share of a quota's window, and tells what is revoked. Throws, with nothing written, for a malformed call and
+   * while nobody says what is revoked.
+   */
+  async lease(call: LeaseCall, { client, issuer, since }: Asker): Promise<Told> {
+    const read = readLeaseCall(call);
+    const epoch = this.#epochs.of(client, issuer);
+    const epochRead = await epoch.read();
+    const { answer, store } = this.#book.lease(read, now(), epochRead);
+    if (store !== undefined) this.#windows.put(store);
+    return { answer, news: epoch.tell(since), newsAgeMilliseconds: now() - epochRead };
+  }
+
+  /** Grants a share of a subject's quota. It tells nothing of what is revoked, and is good only beside a lease that does. */
+  async leaseOfSubject(call: LeaseCall): Promise<LeaseAnswer> {
+    return await this.#subjects.lease(readLeaseCall(call));
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#subjects.alarm();
+  }
+
+  /** Hears at once of what is denied to the client: somebody knows that there is news. */
+  async heed({ client, issuer }: Asker): Promise<void> {
+    await this.#epochs.of(client, issuer).readAnew();
+  }
+
+  /** All that is denied to the client. Throws while nobody says. */
+  async denials({ client, issuer }: Asker): Promise<News> {
+    const epoch = this.#epochs.of(client, issuer);
+    await epoch.read();
+    return epoch.tell(undefined);
+  }
+
+  /**
+   * True for the first call with this id only. `idHash`: SHA-256 of the assertion's `jti` in base64url.
+   * Throws when the assertion would live longer than any profile allows, or more are alive than are kept.
+   */
+  assertionOnce(idHash: string, expires: Instant): boolean {
+    const at = now();
+    if (!/^[A-Za-z0-9_-]{43}$/u.test(idHash) || !(expires <= at + assertionMillisecondsMax))
+      throw new Error("not the hash and expiry of an assertion");
+    if (expires <= at - graceMilliseconds) return false;
+    this.#sql.exec("DELETE FROM assertions WHERE expires < ?", at - graceMilliseconds);
+    const { alive } = this.#sql.exec<{ alive: number }>("SELECT count(*) AS alive FROM assertions").one();
+    if (alive >= assertionsMax) throw new Error("too many assertions of this client are alive");
+    return (
+      this.#sql.exec("INSERT OR IGNORE INTO assertions (id_hash, expires) VALUES (?, ?) RETURNING 1", idHash, expires).toArray().length ===
+      1
+    );
+  }
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS assertions (id_hash TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS assertions_by_expiry ON assertions (expires);
+`;
+
+const now = (): Instant => instant(Date.now());

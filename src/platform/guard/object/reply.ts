@@ -1,0 +1,10 @@
+import type { News } from "#registry/revocation";
+import type { LeaseAnswer } from "#limits/lease-call";
+
+/** A guard's whole answer: the share, and what its holder must know to use it. */
+export interface Told {
+  readonly answer: LeaseAnswer;
+  readonly news: News;
+  /** How long ago the guard asked for it. */
+  readonly newsAgeMilliseconds: number;
+}

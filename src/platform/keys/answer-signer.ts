@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { serializeInnerList, serializeItem, type BareItem, type Item } from "structured-headers";
+import {
+  answerBase,
+  answerParts,
+  answerTag,
+  type AnsweredRequest,
+  type AnsweredSignature,
+  type AnswerPart,
+  type AnswerSigner,
+} from "#identity/answer-signature";
+import type { PublicJwk } from "#identity/jose/jwk";
+import { componentOf } from "#identity/request-signature";
+import { epochSeconds, type Clock } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
+import { chooseSignature } from "./chosen-signature.ts";
+import { signatureParameters } from "./signed-bytes.ts";
+import { signingKey } from "./signing-key.ts";
+
+interface AnswerSignerOptions {
+  /** A private JWK in JSON, P-256 or Ed25519. */
+  readonly key: Secret;
+  /** Published beside its public half, so that the key can be changed without a gap. */
+  readonly others: readonly PublicJwk[];
+  readonly clock: Clock;
+}
+
+/** Signs answers by RFC 9421. Throws when it cannot: an answer that has to be signed never leaves without. */
+export function answerSigner({ key, others, clock }: AnswerSignerOptions): AnswerSigner {
+  const signer = signingKey(key);
+  return {
+    async sign({ status, headers, body }, request) {
+      const { algorithm, kid, privateKey } = await signer();
+      const digest = body && contentDigest(body);
+      const parts = answerParts({ status, headers, digest }, request, request.signatureRead ? askedSignature(request) : undefined);
+      const said = new Map<string, BareItem>([
+        ["created", epochSeconds(clock())],
+        ["keyid", kid],
+        ["tag", answerTag],
+      ]);
+      const input = serializeInnerList([parts.map(identifier), said]);
+      const base = new TextEncoder().encode(answerBase(parts, input));
+      const signature = await crypto.subtle.sign(signatureParameters[algorithm], privateKey, base);
+      return {
+        ...(digest !== undefined && { "content-digest": digest }),
+        "signature-input": `sig=${input}`,
+        signature: `sig=${serializeItem(signature)}`,
+      };
+    },
+    async publicKeys() {
+      const { publicJwk } = await signer();
+      return [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)]; // one name, one key
+    },
+  };
+}
+
+/** RFC 9530 §2, over the parts one after another: no copy of a long answer is made. */
+function contentDigest(parts: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return `sha-256=:${hash.digest("base64")}:`;
+}
+
+/** RFC 9421 §2: the component as `Signature-Input` names it. */
+function identifier({ name, req, key }: AnswerPart): Item {
+  const parameters = new Map<string, BareItem>();
+  if (req) parameters.set("req", true);
+  if (key !== undefined) parameters.set("key", key);
+  return [name, parameters];
+}
+
+/** The request's own signature and what it covers; undefined when there is none that can be read, which the answer then says. */
+function askedSignature(request: AnsweredRequest): AnsweredSignature | undefined {
+  const chosen = chooseSignature(request.headers);
+  if (!chosen.ok) return undefined;
+  const { label, member, input, parts } = chosen.value;
+  const values: AnsweredSignature["parts"][number][] = [];
+  for (const name of parts) {
+    const value = componentOf(name, request);
+    if (value === undefined) return undefined;
+    values.push({ name, value });
+  }
+  return { label, signature: member, input: serializeInnerList(input), parts: values };
+}

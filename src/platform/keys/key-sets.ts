@@ -1,0 +1,52 @@
+import { isMetadataAddress, readMetadata, type IssuerMetadata } from "#identity/issuer-metadata";
+import { publicJwks, type PublicJwk } from "#identity/jose/jwk";
+import type { KeySets } from "#identity/ports";
+import { instant, type Instant } from "#kernel/clock";
+import { serverPatienceMilliseconds, type AskServer } from "#platform/ask-server";
+import { FetchedCopies, type Fetched, type FetchingPlace } from "#platform/fetched-copies";
+import { isPublicKey } from "./public-key.ts";
+
+// A key that its owner has taken back is believed for five minutes more, and for an hour while the owner's server is down.
+const freshMilliseconds = 300_000;
+const hardMilliseconds = 3_600_000;
+/** RFC 8725 says nothing of it: half a minute is how long a new key may be unknown, and what an unknown `kid` can cost its owner. */
+const intervalMilliseconds = 30_000;
+
+/** Key sets (RFC 7517 §5) out of their owners' own addresses, held to what a registry file may say inline. */
+export function keySets(ask: AskServer, place: FetchingPlace): KeySets {
+  const options = { ...place, intervalMilliseconds, patienceMilliseconds: serverPatienceMilliseconds };
+  const keys = new FetchedCopies<readonly PublicJwk[]>(options);
+  const metadata = new FetchedCopies<IssuerMetadata>(options);
+  const aged = <T>(value: T, at: Instant): Fetched<T> => ({
+    value,
+    freshUntil: instant(at + freshMilliseconds),
+    goodUntil: instant(at + hardMilliseconds),
+  });
+  const loadMetadata = async (uri: string, at: Instant) => {
+    const read = readMetadata(await ask({ url: uri, accept: "application/json" }));
+    if (read === undefined) throw new Error("an issuer's metadata are none");
+    return aged(read, at);
+  };
+  /** RFC 8414 §3.3: metadata of another issuer lead nowhere, or whoever publishes at one path would speak for all of a host. */
+  const addressOf = async (uri: string, iss: string | undefined): Promise<string> => {
+    if (!isMetadataAddress(uri)) return uri;
+    const { issuer, jwksUri } = await metadata.get(uri, (at) => loadMetadata(uri, at));
+    if (issuer !== iss) throw new Error("an issuer's metadata name another one");
+    return jwksUri;
+  };
+  const fetched = async (uri: string, iss: string | undefined, anew: boolean) => {
+    const address = await addressOf(uri, iss);
+    const load = async (at: Instant) =>
+      aged(await readKeys(await ask({ url: address, accept: "application/jwk-set+json, application/json" })), at);
+    return keys.get(address, load, anew);
+  };
+  return { at: (uri, iss) => fetched(uri, iss, false), anew: (uri, iss) => fetched(uri, iss, true) };
+}
+
+/** All of it or nothing, as at load: a set with a private or a broken key in it is none. */
+async function readKeys(document: unknown): Promise<readonly PublicJwk[]> {
+  const read = publicJwks.safeParse(document);
+  if (!read.success) throw new Error("a key set that was fetched is none"); // zod's words would name its members
+  for (const key of read.data.keys) if (!(await isPublicKey(key))) throw new Error("a key set that was fetched has a key that is none");
+  return read.data.keys;
+}

@@ -1,0 +1,155 @@
+import { sha256Base64url } from "#identity/jose/base64url";
+import type { Certificate } from "#identity/certificate/certificate";
+import { readExternalToken } from "#identity/external-token";
+import type { Introspection, TrustedIssuer } from "#identity/issuer";
+import type { CertificateHolders, IssuerDirectory, TokenVerifier } from "#identity/ports";
+import type { ProvenToken, TokenRefusal } from "#identity/token";
+import { instant, type Clock, type Instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import type { AskServer } from "#platform/ask-server";
+import { clientAssertion } from "./client-assertion.ts";
+import { currentValue, namedSecret, type NamedSecrets } from "#platform/config/named-secret";
+
+export interface OpaqueTokenPorts {
+  readonly issuers: IssuerDirectory;
+  readonly holders: CertificateHolders;
+  readonly ask: AskServer;
+  readonly secrets: NamedSecrets;
+  readonly clock: Clock;
+  /** A FHIR base under each of the gateway's own names. */
+  readonly namesOf?: (base: string) => readonly string[];
+}
+
+/** What an issuer said of a token, by RFC 7662 §2.2. Plain data, not yet judged. */
+type Said = Readonly<Record<string, unknown>>;
+
+const charactersMax = 4_096;
+// P4: a token that its issuer has ended is refused within ten seconds.
+const believedMilliseconds = 10_000;
+const answersMax = 1_000;
+// Of one certificate in an isolate: made-up tokens must not become a flood at the issuer.
+const questionsPerSecondMax = 100;
+
+/**
+ * Proves tokens that are no JWT by asking their issuer (RFC 7662), and leaves JWTs to `jwts`. Nothing in such a token says whose it is, and
+ * it is shown to nobody but its issuer: only to the one with introspection whose client has registered the certificate that it comes with.
+ * Throws when that issuer cannot be asked.
+ */
+export function withOpaqueTokens(jwts: TokenVerifier, ports: OpaqueTokenPorts): TokenVerifier {
+  const answers = new Map<string, { readonly said: Said; readonly until: Instant }>(); // oldest first
+  const questions = new Map<string, { readonly second: number; count: number }>();
+
+  /** Throws when a certificate asks for more than its share. */
+  const count = ({ x5t }: Certificate, at: Instant) => {
+    const second = Math.floor(at / 1_000);
+    const known = questions.get(x5t);
+    if (known?.second !== second) bounded(questions).set(x5t, { second, count: 1 });
+    else if ((known.count += 1) > questionsPerSecondMax) throw new Error("too many opaque tokens of one certificate in a second");
+  };
+
+  const introspected = async (
+    text: string,
+    hash: string,
+    issuer: TrustedIssuer,
+    asks: Introspection,
+    certificate: Certificate,
+  ): Promise<Said> => {
+    const name = `${hash} ${issuer.iss}`;
+    const at = ports.clock();
+    const known = answers.get(name);
+    if (known !== undefined && at < known.until) return known.said;
+    count(certificate, at);
+    const said = await introspect(text, issuer, asks, ports);
+    const ends = typeof said["exp"] === "number" ? said["exp"] * 1_000 : Number.POSITIVE_INFINITY;
+    answers.delete(name);
+    bounded(answers).set(name, { said, until: instant(Math.min(at + believedMilliseconds, ends)) });
+    return said;
+  };
+
+  return {
+    async verify(token, expected) {
+      const text = token.reveal();
+      if (text.split(".").length === 3) return jwts.verify(token, expected); // a broken one too: it is no other issuer's business
+      const { certificate, audience: base, at } = expected;
+      if (certificate === undefined || text.length > charactersMax) return err({ reason: "jws_malformed" });
+      const found = await issuerOf(certificate, ports);
+      if (!found.ok) return found;
+      const { issuer, introspection } = found.value;
+      const hash = await sha256Base64url(text);
+      const said = await introspected(text, hash, issuer, introspection, certificate);
+      return judge(said, { text, hash, issuer, bases: ports.namesOf?.(base) ?? [base], at });
+    },
+  };
+}
+
+interface Knower {
+  readonly issuer: TrustedIssuer;
+  readonly introspection: Introspection;
+}
+
+async function issuerOf({ x5t }: Certificate, { holders, issuers }: OpaqueTokenPorts): Promise<Result<Knower, TokenRefusal>> {
+  const knowers: Knower[] = [];
+  for (const iss of await holders.issuersOf(x5t)) {
+    const issuer = await issuers.find(iss);
+    if (issuer?.introspection !== undefined) knowers.push({ issuer, introspection: issuer.introspection });
+  }
+  const [only, ...others] = knowers;
+  if (only === undefined) return err({ reason: "jws_malformed" });
+  return others.length > 0 ? err({ reason: "issuer_ambiguous" }) : ok(only);
+}
+
+async function introspect(
+  text: string,
+  { iss }: TrustedIssuer,
+  asks: Introspection,
+  { ask, secrets, clock }: OpaqueTokenPorts,
+): Promise<Said> {
+  const { endpoint: url, clientId, credentials } = asks;
+  const form = new URLSearchParams({ token: text, token_type_hint: "access_token" });
+  const named = namedSecret(credentials.secret, [url], secrets, `credentials for introspection (${credentials.kind})`);
+  const secret = await currentValue(named);
+  let authorization: string | undefined;
+  switch (credentials.kind) {
+    case "client_secret_basic": // RFC 6749 §2.3.1: each part in the form's own encoding first
+      authorization = `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(secret.reveal())}`).toString("base64")}`;
+      break;
+    case "private_key_jwt": {
+      const proof = await clientAssertion({ clientId, audience: iss, key: secret, at: clock() });
+      for (const [name, value] of Object.entries({ client_id: clientId, ...proof })) form.set(name, value);
+    }
+  }
+  const said = await ask({ url, accept: "application/json", authorization, form });
+  if (typeof said !== "object" || said === null || Array.isArray(said)) throw new Error("an introspection endpoint answered no object");
+  return said as Said; // a JSON object, by the line above
+}
+
+const encoded = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1);
+
+interface Judging {
+  readonly text: string;
+  readonly hash: string;
+  readonly issuer: TrustedIssuer;
+  readonly bases: readonly string[];
+  readonly at: Instant;
+}
+
+/** An active token is held to all that a JWT of this issuer is. The answer came from it alone, so it may leave its own name out, and a token's. */
+function judge(said: Said, { text, hash, issuer, bases, at }: Judging): Result<ProvenToken, TokenRefusal> {
+  if (said["active"] !== true) return err({ reason: "token_inactive" }); // the text "true" is not true
+  const { token_type: type } = said;
+  // RFC 7662 §2.1: the hint binds nobody. What is asked about may be a refresh token.
+  if (type !== undefined && !(typeof type === "string" && /^(?:bearer|dpop)$/iu.test(type))) return err({ reason: "token_type_invalid" });
+  // Some issuers give the token itself as its name, and names are recorded.
+  const jti = said["jti"] === undefined || said["jti"] === text ? hash : said["jti"];
+  const token = readExternalToken({ iss: issuer.iss, ...said, jti }, issuer, { bases, at });
+  if (!token.ok) return token;
+  // RFC 9449 §5: a DPoP token is bound to a key. Without the key it would be good for whoever has it, under another scheme.
+  const isDpop = typeof type === "string" && type.toLowerCase() === "dpop";
+  if (isDpop && token.value.binding.kind !== "key") return err({ reason: "token_type_invalid" });
+  return ok({ ...token.value, keyId: undefined });
+}
+
+function bounded<V>(map: Map<string, V>): Map<string, V> {
+  if (map.size >= answersMax) map.delete(map.keys().next().value ?? "");
+  return map;
+}

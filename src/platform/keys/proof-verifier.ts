@@ -1,0 +1,49 @@
+import { createHmac } from "node:crypto";
+import { readCompactJws } from "#identity/jose/compact-jws";
+import { proofAlgorithms, readProof, readProofKey, type ProofRefusal, type ProofVerifier } from "#identity/proof";
+import { freshNonce, isFreshNonce, type Mac } from "#identity/proof-nonce";
+import { sameText } from "#kernel/same-text";
+import { thumbprint } from "#identity/jose/thumbprint";
+import { err, ok } from "#kernel/result";
+import type { Secret } from "#kernel/secret";
+import { proveSignature } from "./verify-signature.ts";
+
+/** Proves DPoP proofs (RFC 9449 §4.3) with nonces of its own. `nonceKey`: 32 random bytes, the same in every place. */
+export function proofVerifier(nonceKey: Secret<Uint8Array>): ProofVerifier {
+  const mac: Mac = (text) => createHmac("sha256", nonceKey.reveal()).update(text).digest("base64url");
+  return {
+    nonce: (jkt, at) => freshNonce(mac, jkt, at),
+    async verify(proof, expected) {
+      if (proof === undefined) return err({ reason: "proof_missing" });
+      const text = proof.reveal();
+      const jws = readCompactJws(text); // two headers arrive joined by a comma, which no JWS holds
+      if (!jws.ok) return err({ reason: "proof_malformed" });
+      const key = readProofKey(jws.value.header);
+      if (!key.ok) return key;
+
+      // Before the signature: whoever has no token of a key makes nobody verify with it.
+      const jkt = await thumbprint(key.value);
+      if (expected.token !== undefined && !sameText(jkt, expected.token.jkt)) return err({ reason: "proof_key_mismatch" });
+      // The key in the header is the only one; a `kid` beside it chooses nothing.
+      const signed = await proveSignature(text, { ...jws.value.header, kid: undefined }, [key.value], proofAlgorithms);
+      if (!signed.ok) return err({ reason: signatureReasons[signed.error.reason] });
+
+      const said = await readProof(jws.value.claims, expected);
+      if (!said.ok) return said;
+      const { id, made, nonce } = said.value;
+      if (nonce === undefined) return err({ reason: "proof_nonce_missing", nonce: freshNonce(mac, jkt, expected.at) });
+      if (!isFreshNonce(mac, nonce, jkt, expected.at))
+        return err({ reason: "proof_nonce_expired", nonce: freshNonce(mac, jkt, expected.at) });
+      return ok({ jkt, id, made });
+    },
+  };
+}
+
+/** The same finding about a proof has a name of its own: what a caller is told depends on whether token or proof failed. */
+const signatureReasons = {
+  jws_malformed: "proof_malformed",
+  algorithm_not_allowed: "proof_algorithm_not_allowed",
+  critical_header_not_supported: "proof_critical_header_not_supported",
+  key_unknown: "proof_key_unusable", // of another type than the algorithm
+  signature_invalid: "proof_signature_invalid",
+} as const satisfies Record<string, ProofRefusal["reason"]>;

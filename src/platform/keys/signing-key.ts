@@ -1,0 +1,56 @@
+import { calculateJwkThumbprint, importJWK, type CryptoKey } from "jose";
+import * as z from "zod";
+import { publicJwk, type PublicJwk } from "#identity/jose/jwk";
+import type { Secret } from "#kernel/secret";
+
+/** A key that signs, and what others need to check its signatures. */
+export interface SigningKey {
+  readonly algorithm: "ES256" | "EdDSA";
+  readonly kid: string;
+  readonly privateKey: CryptoKey;
+  readonly publicJwk: PublicJwk;
+}
+
+const common = {
+  // Printable ASCII, as `keyid` of a signature has it (RFC 9421 §2.3, RFC 9651 §3.3.3).
+  kid: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,256}$/u)
+    .optional(),
+  d: z.string().length(43),
+};
+const privateJwk = z.discriminatedUnion("kty", [
+  z.object({ ...common, kty: z.literal("EC"), crv: z.literal("P-256"), x: z.string().length(43), y: z.string().length(43) }),
+  z.object({ ...common, kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().length(43) }),
+]);
+
+/**
+ * Reads a private JWK and imports it at most once per isolate. Throws without showing any of it when it is not one.
+ * `kid`: the key's own, else its thumbprint (RFC 7638).
+ */
+export function signingKey(text: Secret): () => Promise<SigningKey> {
+  const { kid, d, ...shown } = parse(text);
+  let settled: SigningKey | undefined;
+  return async () => {
+    if (settled !== undefined) return settled;
+    const algorithm = shown.kty === "EC" ? "ES256" : "EdDSA";
+    const name = kid ?? (await calculateJwkThumbprint(shown));
+    const privateKey = await importJWK({ ...shown, d }, algorithm);
+    const key: SigningKey = {
+      algorithm,
+      kid: name,
+      privateKey,
+      publicJwk: publicJwk.parse({ ...shown, kid: name, alg: algorithm, use: "sig" }),
+    };
+    settled = key;
+    return key;
+  };
+}
+
+function parse(text: Secret): z.infer<typeof privateJwk> {
+  try {
+    return privateJwk.parse(JSON.parse(text.reveal()));
+  } catch {
+    throw new Error("a signing key is not a private JWK of kty EC (P-256) or OKP (Ed25519)"); // a cause would quote the key
+  }
+}

@@ -1,0 +1,49 @@
+import { SignJWT } from "jose";
+import { confirmation } from "#identity/binding";
+import type { PublicJwk } from "#identity/jose/jwk";
+import type { TokenIssuer } from "#identity/ports";
+import { formatScopes } from "#identity/scopes";
+import { epochSeconds } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { signingKey } from "./signing-key.ts";
+
+const lifetimeSeconds = 300;
+
+interface TokenIssuerOptions {
+  readonly issuer: string;
+  readonly key: Secret;
+  /** Keys that signed until lately, or will sign soon: published and believed beside the one that signs, so that it can be changed without a gap. */
+  readonly others?: readonly PublicJwk[];
+}
+
+/** Signs RFC 9068 access tokens bound to a certificate (RFC 8705 §3) or a key (RFC 9449 §6). `key`: a private JWK in JSON, P-256 or Ed25519. */
+export function tokenIssuer({ issuer, key, others = [] }: TokenIssuerOptions): TokenIssuer {
+  const signer = signingKey(key);
+  return {
+    lifetimeSeconds,
+    async issue({ client, audience, scopes, purposes, binding, id, at }) {
+      const { algorithm, kid, privateKey } = await signer();
+      const now = epochSeconds(at);
+      const token = await new SignJWT({
+        iss: issuer,
+        sub: client, // RFC 9068 §2.2: no resource owner, so the client itself
+        client_id: client,
+        aud: audience,
+        exp: now + lifetimeSeconds,
+        iat: now,
+        jti: id,
+        scope: formatScopes(scopes),
+        purpose_of_use: purposes,
+        cnf: confirmation(binding),
+      })
+        .setProtectedHeader({ alg: algorithm, typ: "at+jwt", kid })
+        .sign(privateKey);
+      return new Secret(token);
+    },
+    async publicKeys() {
+      const { publicJwk } = await signer();
+      // One name, one key: a public half under the name of the key that signs is that key, or a mistake that must not be believed.
+      return [publicJwk, ...others.filter(({ kid }) => kid !== publicJwk.kid)];
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { compactVerify } from "jose";
+import type { CompactJws, JwsRefusal } from "#identity/jose/compact-jws";
+import { fits, type Algorithm, type PublicJwk } from "#identity/jose/jwk";
+import { err, ok, type Result } from "#kernel/result";
+import { importPublicKey } from "./public-key.ts";
+
+export type SignatureRefusal =
+  | JwsRefusal
+  | { readonly reason: "algorithm_not_allowed" | "critical_header_not_supported" | "key_unknown" | "signature_invalid" };
+
+/**
+ * Proves a JWS, whose canonical text has this header, by one of these keys and no other: `jku`, `jwk`, `x5u` and `x5c` are never
+ * looked at. Keys of one `kid` are told apart by type and algorithm (FAPI 2.0 §5.4.3); a header without `kid` may be any of them.
+ */
+export async function proveSignature(
+  text: string,
+  { alg, kid, crit }: CompactJws["header"],
+  keys: readonly PublicJwk[],
+  algorithms: readonly Algorithm[],
+  isSigned: SignatureCheck = isSignedBy,
+): Promise<Result<PublicJwk, SignatureRefusal>> {
+  const algorithm = algorithms.find((allowed) => allowed === alg);
+  if (algorithm === undefined) return err({ reason: "algorithm_not_allowed" });
+  if (crit !== undefined) return err({ reason: "critical_header_not_supported" }); // RFC 7515 §4.1.11: no extension is understood here
+
+  const candidates = keys.filter((key) => fits(key, algorithm) && (kid === undefined || key.kid === kid));
+  if (candidates.length === 0) return err({ reason: "key_unknown" });
+  for (const key of candidates) {
+    if (await isSigned(text, key, algorithm)) return ok(key);
+  }
+  return err({ reason: "signature_invalid" });
+}
+
+/** Whether a JWS was signed with a key. Never throws. */
+export type SignatureCheck = (text: string, key: PublicJwk, algorithm: Algorithm) => Promise<boolean>;
+
+export async function isSignedBy(text: string, key: PublicJwk, algorithm: Algorithm): Promise<boolean> {
+  try {
+    await compactVerify(text, await importPublicKey(key, algorithm), { algorithms: [algorithm] });
+    return true;
+  } catch {
+    return false; // a wrong signature, or a key that is none (a point off its curve): either way nothing was proven
+  }
+}

@@ -1,0 +1,156 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import * as z from "zod";
+import { Secret } from "#kernel/secret";
+import type { Configuration } from "#audit/event";
+import { keyId, type Verifier } from "#ledger/tlog/signed-note";
+import { describeConfiguration, type Tellings } from "#platform/describe-configuration";
+
+/** Variables and secrets of the ledger worker, as wrangler hands them over. */
+export interface LedgerEnv {
+  readonly LEDGER_NAME: string;
+  readonly LEDGER_SHARDS: string;
+  readonly LEDGER_KEEP_MIB: string;
+  readonly LEDGER_SETTLE_SECONDS: string;
+  readonly AUDITOR_KEYS: unknown; // a JWK set, as an object or as its JSON
+  readonly CHECKPOINT_KEY: string;
+  readonly ACCOUNTING_KEY: string;
+  readonly SUBJECT_KEY: string;
+}
+
+/** A public key that data keys are wrapped to; its private half is with the auditor and nowhere else. */
+export interface AuditorKey {
+  readonly kid: string;
+  readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string };
+}
+
+export interface LedgerConfig {
+  /** First part of every origin line: never the listening URL. */
+  readonly name: string;
+  readonly shards: number;
+  readonly keepBytes: number; // of frames that have their copy in R2 and yet stay in each log's object
+  readonly settleMilliseconds: number; // after a record, at most: its copy in R2 and its checkpoint in the root log
+  readonly auditors: readonly AuditorKey[];
+  readonly checkpointKey: Secret<KeyObject>;
+  readonly checkpointPublicKey: Uint8Array; // 32 bytes
+  readonly accountingKey: Secret<Uint8Array>;
+  readonly subjectKey: Secret<Uint8Array>;
+  /** All of it as its record tells it, with what else the worker has. */
+  readonly described: () => Configuration;
+}
+
+const tellings = {
+  LEDGER_NAME: "plain",
+  LEDGER_SHARDS: "plain",
+  LEDGER_KEEP_MIB: "plain",
+  LEDGER_SETTLE_SECONDS: "plain",
+  AUDITOR_KEYS: "public keys",
+  WITNESSES: "plain", // their public keys
+  CHECKPOINT_KEY: "private key",
+  ACCOUNTING_KEY: "random key",
+  SUBJECT_KEY: "random key",
+  VERSION: "plain",
+} as const satisfies Tellings & Record<keyof LedgerEnv, unknown>;
+
+const AUDITORS_MAX = 16; // the key-epoch leaf of 16 recipients is about 7 KB
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42,88}$/);
+// Strict: a JWK with a private part must never lie in a variable, and is refused.
+const auditorKeys = z.strictObject({
+  keys: z
+    .array(
+      z.strictObject({
+        kid: z.string().min(1).max(128),
+        kty: z.enum(["EC", "OKP"]),
+        crv: z.enum(["P-256", "P-384", "P-521", "X25519"]),
+        x: coordinate,
+        y: coordinate.optional(),
+        use: z.literal("enc").optional(),
+        alg: z.literal("ECDH-ES+A256KW").optional(),
+      }),
+    )
+    .min(2)
+    .max(AUDITORS_MAX)
+    .refine((keys) => new Set(keys.map((key) => key.x)).size === keys.length && new Set(keys.map((key) => key.kid)).size === keys.length),
+});
+const privateJwk = z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string(), d: z.string() });
+
+/** Reads the configuration. Throws an error that names the key that is wrong, never its value. */
+export function readLedgerConfig(env: LedgerEnv): LedgerConfig {
+  const shards = readShardCount(env);
+  if (typeof env.LEDGER_NAME !== "string" || !/^[a-z0-9.-]+(?:\/[a-z0-9._-]+)*$/.test(env.LEDGER_NAME) || env.LEDGER_NAME.length > 200)
+    bad("LEDGER_NAME");
+  const auditors = auditorKeys.safeParse(asJson(env.AUDITOR_KEYS));
+  if (!auditors.success)
+    return bad("AUDITOR_KEYS: a JWK set of at least two public keys (P-256, P-384, P-521, X25519) with different kids");
+  const jwk = privateJwk.safeParse(asJson(env.CHECKPOINT_KEY));
+  if (!jwk.success) return bad("CHECKPOINT_KEY");
+  return {
+    name: env.LEDGER_NAME,
+    shards,
+    keepBytes: readKeepMebibytes(env) * 1_048_576,
+    settleMilliseconds: readSettleSeconds(env) * 1_000,
+    auditors: auditors.data.keys.map(({ kid, kty, crv, x, y }) => ({ kid, jwk: y === undefined ? { kty, crv, x } : { kty, crv, x, y } })),
+    ...checkpointKeys(jwk.data),
+    accountingKey: readAccountingKey(env),
+    subjectKey: key32("SUBJECT_KEY", env.SUBJECT_KEY),
+    described: () => describeConfiguration("ledger", env, tellings, "ACCOUNTING_KEY"), // auditors have the subject key: it guards nothing from them
+  };
+}
+
+function readKeepMebibytes({ LEDGER_KEEP_MIB }: LedgerEnv): number {
+  // An object holds 10 GB; from 8 on a log says that it is degraded (ledger/flush).
+  return typeof LEDGER_KEEP_MIB === "string" && /^(?:0|[1-9]\d{0,3})$/.test(LEDGER_KEEP_MIB) && Number(LEDGER_KEEP_MIB) <= 4_096
+    ? Number(LEDGER_KEEP_MIB)
+    : bad("LEDGER_KEEP_MIB: mebibytes, 0 to 4096");
+}
+
+function readSettleSeconds({ LEDGER_SETTLE_SECONDS }: LedgerEnv): number {
+  // A copy takes some seconds itself, and 60 s after a record its copy is promised. Each object's alarm is a write: less costs more.
+  return typeof LEDGER_SETTLE_SECONDS === "string" && /^[1-9]\d?$/.test(LEDGER_SETTLE_SECONDS) && Number(LEDGER_SETTLE_SECONDS) <= 50
+    ? Number(LEDGER_SETTLE_SECONDS)
+    : bad("LEDGER_SETTLE_SECONDS: seconds, 1 to 50");
+}
+
+/** The key that lines are sealed under until and on their shelves. Throws like `readLedgerConfig`. */
+export const readAccountingKey = ({ ACCOUNTING_KEY }: Pick<LedgerEnv, "ACCOUNTING_KEY">): Secret<Uint8Array> =>
+  key32("ACCOUNTING_KEY", ACCOUNTING_KEY);
+
+/** How many shards the ledger has. Throws like `readLedgerConfig`. */
+export function readShardCount(env: Pick<LedgerEnv, "LEDGER_SHARDS">): number {
+  const shards = Number(env.LEDGER_SHARDS);
+  return Number.isSafeInteger(shards) && shards >= 1 && shards <= 10_000 ? shards : bad("LEDGER_SHARDS");
+}
+
+/** The key that a log's checkpoints are signed with, under the log's own name. */
+export const signerOf = (config: LedgerConfig, origin: string): Verifier => ({
+  name: origin,
+  id: keyId(origin, config.checkpointPublicKey),
+  publicKey: config.checkpointPublicKey,
+});
+
+function checkpointKeys(jwk: z.infer<typeof privateJwk>): Pick<LedgerConfig, "checkpointKey" | "checkpointPublicKey"> {
+  try {
+    const key = createPrivateKey({ key: jwk, format: "jwk" });
+    const { x = "" } = createPublicKey(key).export({ format: "jwk" }); // from the private part: a wrong x cannot slip in
+    return { checkpointKey: new Secret(key), checkpointPublicKey: new Uint8Array(Buffer.from(x, "base64url")) };
+  } catch {
+    return bad("CHECKPOINT_KEY"); // the error of the crypto library could show the key
+  }
+}
+
+function key32(name: string, text: unknown): Secret<Uint8Array> {
+  const bytes = new Uint8Array(Buffer.from(typeof text === "string" ? text : "", "base64url"));
+  return bytes.length === 32 && Buffer.from(bytes).toString("base64url") === text ? new Secret(bytes) : bad(`${name}: 32 bytes, base64url`);
+}
+
+function asJson(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined; // the parser's message would show the value
+  }
+}
+
+function bad(what: string): never {
+  throw new Error(`configuration: ${what}`);
+}

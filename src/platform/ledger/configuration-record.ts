@@ -1,0 +1,37 @@
+import { randomBytes } from "node:crypto";
+import { configurationEvent } from "#audit/configuration";
+import type { AuditEvent, Configuration } from "#audit/event";
+import type { ConfigurationSink } from "#audit/ports";
+import { instant, type Clock } from "#kernel/clock";
+import type { LedgerConfig } from "./config.ts";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { ledgerSink, type OwnLog } from "#platform/ledger/isolate/sink";
+
+/**
+ * Puts what a worker started with on record. Each request of its isolate that comes before that has been done does it for itself, under one
+ * event id, so that the ledger has it once; from then on it is free. Throws when it cannot be done.
+ */
+export function configurationRecord(
+  describe: () => Configuration,
+  sink: ConfigurationSink,
+  { clock, newId }: { readonly clock: Clock; readonly newId: () => string },
+): () => Promise<void> {
+  let event: AuditEvent | undefined;
+  let isOnRecord = false;
+  return async () => {
+    if (isOnRecord) return;
+    event ??= configurationEvent(describe(), newId(), clock());
+    await sink.recordConfiguration(event);
+    isOnRecord = true;
+  };
+}
+
+/** The same for one log of the ledger. */
+export function ledgerConfigurationRecord(
+  { described, shards: count }: LedgerConfig,
+  shards: DurableObjectNamespace<LedgerShard>,
+  own: OwnLog,
+): () => Promise<void> {
+  const clock = () => instant(Date.now());
+  return configurationRecord(described, ledgerSink(shards, count, clock, own), { clock, newId: () => randomBytes(16).toString("hex") });
+}

@@ -1,0 +1,69 @@
+import type { FoundLine } from "#audit/accounting/disclosures";
+import { placeText } from "#audit/accounting/line-place";
+import { inTurns } from "#platform/in-turns";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+
+export type UnprovenLine = Omit<FoundLine, "proven" | "heldUntil" | "sum">;
+type Proven = NonNullable<FoundLine["proven"]>;
+
+const LINES_AT_ONCE = 64; // of one call: a leaf may be 64 KiB
+// Of a page: as text in base64, twice, it is less than twice as much, and an answer holds 8 MiB.
+const BYTES_MAX = 3_145_728;
+
+/** Proves lines by what anyone could fetch of their logs: the leaves, and a tlog-proof of each. */
+export class LineProofs {
+  readonly #shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">;
+  readonly #checkpointMs: number;
+
+  constructor(shards: Pick<DurableObjectNamespace<LedgerShard>, "getByName">, checkpointMs: number) {
+    this.#shards = shards;
+    this.#checkpointMs = checkpointMs;
+  }
+
+  /**
+   * The first of the lines whose proofs have room in one answer, at least one. What cannot be proven now is left without a proof; a leaf
+   * that no checkpoint reaches yet is asked for once more when the next one may be signed.
+   */
+  async prove(lines: readonly UnprovenLine[]): Promise<readonly FoundLine[]> {
+    const proven: FoundLine[] = [];
+    let bytes = 0;
+    let waited = false;
+    for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
+      const some = lines.slice(at, at + LINES_AT_ONCE);
+      const proofs = new Map<string, Proven>();
+      await this.#addProofs(proofs, some);
+      const late = some.filter(({ log, index }) => !proofs.has(`${log}/${index}`));
+      if (late.length > 0) {
+        if (!waited) await scheduler.wait(this.#checkpointMs);
+        waited = true;
+        await this.#addProofs(proofs, late);
+      }
+      for (const line of some) {
+        const found = proofs.get(`${line.log}/${line.index}`);
+        bytes += sizeOf(line, found);
+        if (bytes > BYTES_MAX && proven.length > 0) return proven;
+        proven.push({ ...line, proven: found });
+      }
+    }
+    return proven;
+  }
+
+  async #addProofs(proofs: Map<string, Proven>, lines: readonly UnprovenLine[]): Promise<void> {
+    await inTurns([...Map.groupBy(lines, ({ log }) => log)], async ([log, own]) => {
+      const indexes = [...new Set(own.map(({ index }) => index))];
+      const shard = this.#shards.getByName(log);
+      const leaves = await shard.leaves(indexes).catch(() => []);
+      const notes = await shard.proofs(indexes).catch(() => []);
+      for (const [i, index] of indexes.entries()) {
+        const [leaf, note] = [leaves[i], notes[i]];
+        if (leaf !== undefined && note !== undefined) proofs.set(`${log}/${index}`, { leaf, note });
+      }
+    });
+  }
+}
+
+function sizeOf(line: UnprovenLine, proven: Proven | undefined): number {
+  const { content, salt, path } = line;
+  const ofProof = proven === undefined ? 0 : proven.leaf.length + proven.note.length;
+  return content.length + salt.length + path.length * 44 + ofProof + placeText(line).length + 512;
+}

@@ -1,0 +1,56 @@
+import { type Clock, type Instant, instant } from "#kernel/clock";
+import { halfYearOf, openHalfYears, overAt, parseLogName } from "#ledger/log-name";
+import { ROOT_LOG } from "#ledger/root-log";
+import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import { within } from "#platform/within";
+
+const FIRST_HALF_YEAR = "2025h1"; // the format of this ledger is younger
+const HALF_YEAR_MS = 184 * 86_400_000; // the root log's clock may be ahead, and opens the next half-year first
+const PATIENCE_MS = 5_000;
+const RECENT_MS = 1_000;
+const SET_BACK_MS = 60_000;
+
+interface HalfYear {
+  readonly logs: ReadonlySet<string>;
+  readonly askedAt: Instant;
+}
+
+/**
+ * Which logs a ledger has, so that a made-up name never starts an object: the root log, the logs that take records now, and of other
+ * half-years the logs that the root log opened. An isolate asks the root log once for a closed half-year.
+ */
+export class OpenedLogs {
+  readonly #root: DurableObjectNamespace<LedgerRoot>;
+  readonly #shards: number;
+  readonly #clock: Clock;
+  readonly #halfYears = new Map<string, HalfYear>(); // two for each year since the first: no made-up name adds another
+  #latest: Instant = instant(0);
+
+  constructor(root: DurableObjectNamespace<LedgerRoot>, shards: number, clock: Clock) {
+    this.#root = root;
+    this.#shards = shards;
+    this.#clock = clock;
+  }
+
+  /** Throws when the root log has to be asked and does not answer. */
+  async has(log: string): Promise<boolean> {
+    if (log === ROOT_LOG) return true;
+    const name = parseLogName(log);
+    if (name === undefined) return false;
+    const now = this.#clock();
+    if (now < this.#latest - SET_BACK_MS) this.#halfYears.clear(); // by a clock that ran ahead, half-years were closed that are open
+    this.#latest = now;
+    if (openHalfYears(now).includes(name.halfYear)) return name.shard < this.#shards;
+    if (name.halfYear < FIRST_HALF_YEAR || name.halfYear > halfYearOf(instant(now + HALF_YEAR_MS))) return false;
+    return (await this.#logsOf(name.halfYear, overAt(log) ?? now, now)).has(log);
+  }
+
+  async #logsOf(halfYear: string, over: Instant, now: Instant): Promise<ReadonlySet<string>> {
+    const known = this.#halfYears.get(halfYear);
+    if (known !== undefined && (known.askedAt >= over || Math.abs(now - known.askedAt) < RECENT_MS)) return known.logs;
+    const answer = await within(PATIENCE_MS, this.#root.getByName(ROOT_LOG).logsOf(halfYear), "ledger: no answer in time");
+    const logs = new Set(answer);
+    this.#halfYears.set(halfYear, { logs, askedAt: now });
+    return logs;
+  }
+}

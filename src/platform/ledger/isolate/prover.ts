@@ -1,0 +1,24 @@
+import type { RecordProver } from "#audit/ports";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { within } from "#platform/within";
+
+// A lease may be 7 s old when an answer is recorded, and a revoked client is refused within 10: twice this and the wait fit between.
+const PATIENCE_MS = 800;
+const CHECKPOINT_MS = 1050;
+
+/** Proofs over the Durable Objects of the ledger. */
+export function ledgerProver(shards: DurableObjectNamespace<LedgerShard>, wait: (milliseconds: number) => Promise<unknown>): RecordProver {
+  return {
+    async prove({ log, index }) {
+      const proof = () => within<Uint8Array | undefined>(PATIENCE_MS, shards.getByName(log).proof(index), "ledger: no proof in time");
+      try {
+        const first = await proof();
+        if (first !== undefined) return first;
+        await wait(CHECKPOINT_MS); // by then a checkpoint that was signed after the record exists, or may be signed
+        return await proof();
+      } catch {
+        return undefined; // the record is durable, and that is what an answer needs
+      }
+    },
+  };
+}

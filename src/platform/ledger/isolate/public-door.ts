@@ -1,0 +1,147 @@
+import { waitUntil } from "cloudflare:workers";
+import { type Clock, instant } from "#kernel/clock";
+import { type Address, type AddressProblem, readAddress } from "#ledger/address";
+import { keptUntil, ROOT_LOG } from "#ledger/root-log";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import { type CallCounter, floodRetrySeconds, isBelowFlood } from "#limits/flood";
+import { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import { type LedgerEnv, readShardCount } from "#platform/ledger/config";
+import { REMOVED } from "#platform/ledger/object/copy/flush";
+import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { OpenedLogs } from "./opened-logs.ts";
+import { type ObjectCache, PublicLog, PublicMemory, TooManyReads } from "./public-log.ts";
+
+const forever = "public, max-age=31536000, immutable";
+const partial = "public, max-age=3600"; // a partial tile never changes either, but soon nobody asks for it again
+const fresh = "public, max-age=1";
+const open = { "access-control-allow-origin": "*", "x-content-type-options": "nosniff" };
+
+/** What the ledger's public door needs of its worker. */
+export type LedgerDoorEnv = Pick<LedgerEnv, "LEDGER_NAME" | "LEDGER_SHARDS"> & {
+  readonly LEDGER_SHARD: DurableObjectNamespace<LedgerShard>;
+  readonly LEDGER_ROOT: DurableObjectNamespace<LedgerRoot>;
+  readonly LEDGER_BUCKET: R2Bucket;
+  readonly PUBLIC_READS: CallCounter;
+  /** Of reads that the object has to answer which commits the log's records. */
+  readonly OBJECT_READS: CallCounter;
+};
+
+/** Answers the public addresses of the ledger (DESIGN §3): every object is public and checks itself, so anyone may read. */
+export class LedgerDoor {
+  readonly #env: LedgerDoorEnv;
+  readonly #bucket: LedgerBucket;
+  readonly #logs: OpenedLogs;
+  readonly #memory = new PublicMemory();
+  readonly #clock: Clock = () => instant(Date.now());
+
+  constructor(env: LedgerDoorEnv) {
+    this.#env = env;
+    this.#bucket = new LedgerBucket(env.LEDGER_BUCKET);
+    this.#logs = new OpenedLogs(env.LEDGER_ROOT, readShardCount(env), this.#clock);
+  }
+
+  async serve(request: Request): Promise<Response> {
+    if (request.method !== "GET" && request.method !== "HEAD") return problem(405, "method-not-allowed", { allow: "GET, HEAD" });
+    const { origin, pathname } = new URL(request.url);
+    const address = readAddress(pathname);
+    if (!address.ok) return problem(statusOf(address.error), address.error.replaceAll("_", "-"));
+    const caller = { certificate: undefined, address: request.headers.get("cf-connecting-ip") ?? "" };
+    if (!(await isBelowFlood(this.#env.PUBLIC_READS, "ledger", caller))) return tooMany();
+    const { log } = address.value;
+    const isKnown = await this.#logs.has(log).catch(() => null);
+    if (isKnown === null) return problem(503, "unavailable", { "retry-after": "1" });
+    if (!isKnown) return problem(404, "no-such-address");
+    const mayAskObject = () => isBelowFlood(this.#env.OBJECT_READS, "ledger object", caller);
+    const bytes = await this.#read(address.value, origin, mayAskObject).catch((fault: unknown) =>
+      fault instanceof TooManyReads ? fault : null,
+    );
+    if (bytes instanceof TooManyReads) return tooMany();
+    // Why it is null, the object's own log says.
+    if (bytes === undefined || (bytes === null && (await this.#isGone(log)))) return problem(404, "not-found");
+    if (bytes === null) return problem(503, "unavailable", { "retry-after": "1" });
+    const headers = { ...open, ...headersOf(address.value), "content-length": String(bytes.length) };
+    return new Response(request.method === "HEAD" ? null : bytes, { headers });
+  }
+
+  #read(address: Address, origin: string, mayAskObject: () => Promise<boolean>): Promise<Uint8Array | undefined> {
+    const { log } = address;
+    const mayBeGone = this.#clock() >= (keptUntil(log) ?? Infinity); // a removed log must not live on in the cache
+    return new PublicLog({
+      log,
+      origin: `${this.#env.LEDGER_NAME}/${log}`,
+      object: this.#objectOf(log),
+      bucket: this.#bucket,
+      cache: mayBeGone ? noCache : cacheAt(origin),
+      mayAskObject,
+      memory: this.#memory,
+      clock: this.#clock,
+    }).read(address);
+  }
+
+  /** What was removed after its six years cannot be read any more, and is not missed: not so what cannot be read for another reason. */
+  async #isGone(log: string): Promise<boolean> {
+    if (this.#clock() < (keptUntil(log) ?? Infinity)) return false;
+    const { why } = await this.#objectOf(log)
+      .status()
+      .catch(() => ({ why: null }));
+    return why === REMOVED;
+  }
+
+  #objectOf(log: string): DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot> {
+    return log === ROOT_LOG ? this.#env.LEDGER_ROOT.getByName(log) : this.#env.LEDGER_SHARD.getByName(log);
+  }
+}
+
+/** Cloudflare's cache in this city, under the door's own name and without queries. What it does not keep is read anew. */
+const cacheAt = (origin: string): ObjectCache => ({
+  async get(path) {
+    try {
+      const found = await caches.default.match(`${origin}/${path}`);
+      return found?.bytes();
+    } catch {
+      return undefined;
+    }
+  },
+  put(path, bytes) {
+    const kept = new Response(bytes, { headers: { "cache-control": forever, "content-type": "application/octet-stream" } });
+    waitUntil(keep(`${origin}/${path}`, kept));
+  },
+});
+
+/** What cannot be kept is read anew. */
+async function keep(address: string, answer: Response): Promise<void> {
+  try {
+    await caches.default.put(address, answer);
+  } catch {
+    return;
+  }
+}
+
+const noCache: ObjectCache = { get: () => Promise.resolve(undefined), put: () => undefined };
+
+function headersOf(address: Address): Record<string, string> {
+  switch (address.kind) {
+    case "checkpoint":
+    case "proof":
+      return { "content-type": "text/plain; charset=utf-8", "cache-control": fresh };
+    case "tile":
+    case "entries":
+      return { "content-type": "application/octet-stream", "cache-control": address.width === TILE_WIDTH ? forever : partial };
+    case "frame":
+      return { "content-type": "application/octet-stream", "cache-control": forever };
+  }
+}
+
+const statusOf = (error: AddressProblem): number => (error === "malformed_address" ? 400 : 404);
+
+const tooMany = (): Response => problem(429, "too-many-requests", { "retry-after": String(floodRetrySeconds) });
+
+/** RFC 9457 problem details. */
+function problem(status: number, reason: string, headers: Record<string, string> = {}): Response {
+  const body = JSON.stringify({ type: "about:blank", title: reason, status });
+  return new Response(body, {
+    status,
+    headers: { ...open, ...headers, "content-type": "application/problem+json", "cache-control": "no-store" },
+  });
+}

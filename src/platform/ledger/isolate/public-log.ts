@@ -1,0 +1,214 @@
+import type { Clock, Instant } from "#kernel/clock";
+import { type Address, addressPath } from "#ledger/address";
+import { concat, utf8, fromUtf8 } from "#ledger/bytes/bytes";
+import { type CopiedObject, objectKey } from "#ledger/flush";
+import { entry, splitEntries } from "#ledger/leaf/frame";
+import { frameOffsets } from "#ledger/frame-copies";
+import { inclusionNote } from "#ledger/tlog/inclusion-note";
+import { HASH_BYTES, inclusionProof } from "#ledger/tlog/merkle";
+import { readNote } from "#ledger/tlog/signed-note";
+import { edgeTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH, type TilePlace } from "#ledger/tlog/tile";
+import { readTreeHead } from "#ledger/tlog/tree-head";
+import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import type { FrameCopy } from "#platform/ledger/object/log/objects";
+import type { LedgerRoot } from "#platform/ledger/object/root/ledger-root";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+import { within } from "#platform/within";
+
+type ImmutableAddress = Exclude<Address, { readonly kind: "checkpoint" | "proof" }>;
+
+/** Objects that R2 has, by the path of their address. What R2 has not yet is in no cache: a log that lost it would show two histories. */
+export interface ObjectCache {
+  get(path: string): Promise<Uint8Array | undefined>;
+  put(path: string, bytes: Uint8Array): void;
+}
+
+const CHECKPOINT_MS = 1_000; // a log signs no more often
+const BUCKET_MS = 3_000; // then the object is asked, which may have the rows
+const LOGS_REMEMBERED = 64;
+const COPIES_REMEMBERED = 256; // objects of frames, of each log
+const OFFSETS_REMEMBERED = 16; // of objects of frames, at most 160 KB each
+
+/** What an isolate remembers of public logs: settled plain data, with which no request waits for another. */
+export class PublicMemory {
+  readonly checkpoints = new Newest<{ readonly note: Uint8Array; readonly askedAt: Instant }>(LOGS_REMEMBERED);
+  readonly copies = new Newest<Newest<FrameCopy>>(LOGS_REMEMBERED);
+  readonly offsets = new Newest<Uint32Array>(OFFSETS_REMEMBERED);
+}
+
+/** The newest entries of a map. */
+class Newest<Value> extends Map<string, Value> {
+  readonly #max: number;
+
+  constructor(max: number) {
+    super();
+    this.#max = max;
+  }
+
+  override set(key: string, value: Value): this {
+    this.delete(key);
+    if (this.size >= this.#max) this.delete(this.keys().next().value ?? "");
+    return super.set(key, value);
+  }
+}
+
+/** A reader asked an object that commits records too often. */
+export class TooManyReads extends Error {}
+
+interface PublicLogParts {
+  readonly log: string;
+  /** `<ledger name>/<log>` */
+  readonly origin: string;
+  readonly object: DurableObjectStub<LedgerShard> | DurableObjectStub<LedgerRoot>;
+  readonly bucket: LedgerBucket;
+  readonly cache: ObjectCache;
+  /** Whether this reader may ask the object for one more tile, bundle or frame. */
+  readonly mayAskObject: () => Promise<boolean>;
+  readonly memory: PublicMemory;
+  readonly clock: Clock;
+}
+
+/**
+ * A log as one request reads it, from the cheapest place that has an object: the cache, the copy in R2, and last the Durable Object that commits
+ * the log's records. Answers undefined for an object that the log has not. Throws when the object cannot be read, `TooManyReads` when this
+ * reader asked the Durable Object too often.
+ */
+export class PublicLog {
+  readonly #parts: PublicLogParts;
+  #isCounted = false;
+
+  constructor(parts: PublicLogParts) {
+    this.#parts = parts;
+  }
+
+  async read(address: Address): Promise<Uint8Array | undefined> {
+    switch (address.kind) {
+      case "checkpoint":
+        return this.#checkpoint();
+      case "proof":
+        return this.#proof(address.index);
+      case "tile":
+      case "entries":
+      case "frame":
+        return this.#immutable(address);
+    }
+  }
+
+  /** Asked for once a second: no flood of readers reaches the object. */
+  async #checkpoint(): Promise<Uint8Array | undefined> {
+    const { log, object, memory, clock } = this.#parts;
+    const askedAt = clock();
+    const known = memory.checkpoints.get(log);
+    if (known !== undefined && Math.abs(askedAt - known.askedAt) < CHECKPOINT_MS) return known.note;
+    const note: Uint8Array | undefined = await object.checkpoint();
+    if (note !== undefined) memory.checkpoints.set(log, { note, askedAt });
+    return note;
+  }
+
+  /** Made of the checkpoint and of tiles, as any reader could. */
+  async #proof(index: number): Promise<Uint8Array | undefined> {
+    const checkpoint = await this.#checkpoint();
+    const note = checkpoint && readNote(checkpoint);
+    const size = note?.ok === true ? (readTreeHead(note.value.text)?.size ?? 0) : 0;
+    if (checkpoint === undefined || index >= size) return undefined;
+    const tiles = new Map<string, readonly Uint8Array[]>();
+    for (const place of [...fullTilesAbout(size, [index, size]), ...edgeTiles(size)])
+      tiles.set(`${place.level}/${place.index}`, splitHashes(await this.#tile(place)));
+    const path = inclusionProof(
+      index,
+      size,
+      hashAtTiles((level, index) => tiles.get(`${level}/${index}`) ?? []),
+    );
+    return utf8(inclusionNote(index, path, fromUtf8(checkpoint) ?? ""));
+  }
+
+  async #tile(place: TilePlace): Promise<Uint8Array> {
+    const bytes = await this.#immutable({ log: this.#parts.log, kind: "tile", ...place });
+    if (bytes === undefined) throw new Error("ledger: a log lacks a tile below its checkpoint");
+    return bytes;
+  }
+
+  async #immutable(address: ImmutableAddress): Promise<Uint8Array | undefined> {
+    const { cache } = this.#parts;
+    const path = addressPath(address);
+    const cached = await cache.get(path);
+    if (cached !== undefined) return cached;
+    const copied = await this.#copied(address);
+    if (copied !== undefined) cache.put(path, copied);
+    return copied ?? this.#committed(address);
+  }
+
+  async #committed(address: ImmutableAddress): Promise<Uint8Array | undefined> {
+    await this.#countRead();
+    const { object } = this.#parts;
+    switch (address.kind) {
+      case "tile":
+        return object.tile(address.level, address.index, address.width);
+      case "entries":
+        return object.entries(address.index, address.width);
+      case "frame":
+        return object.frame(address.number);
+    }
+  }
+
+  /** Before any question to the object but the checkpoint, which has its second. A request counts once, however many objects it needs. */
+  async #countRead(): Promise<void> {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
+    if (!(await this.#parts.mayAskObject())) throw new TooManyReads();
+  }
+
+  /** From R2. Undefined when R2 has not the object, or does not answer: then the log's own object decides. */
+  async #copied(address: ImmutableAddress): Promise<Uint8Array | undefined> {
+    if (address.kind === "frame") return this.#copiedFrame(address.number);
+    const { level, index } = { level: 0, ...address };
+    const copy: CopiedObject = address.kind === "tile" ? { kind: "tile", level, index } : { kind: "entries", index };
+    const key = objectKey(this.#parts.origin, copy);
+    const whole = await orUndefined(this.#parts.bucket.read(key));
+    return whole && beginningOf(address.kind, whole.bytes, address.width);
+  }
+
+  /** Which object of R2 has the frame, only the log itself knows; of it the isolate remembers that, and where each frame begins. */
+  async #copiedFrame(number: number): Promise<Uint8Array | undefined> {
+    const copy = await this.#copyOf(number);
+    if (copy === undefined) return undefined;
+    const { origin, bucket, memory } = this.#parts;
+    const key = objectKey(origin, { kind: "frames", ...copy });
+    const offsets = memory.offsets.get(key) ?? (await orUndefined(this.#offsetsOf(key)));
+    const [from, next] = [offsets?.[number - copy.first], offsets?.[number - copy.first + 1]];
+    return from === undefined || next === undefined ? undefined : orUndefined(bucket.readPart(key, from, next - 4 - from));
+  }
+
+  async #copyOf(number: number): Promise<FrameCopy | undefined> {
+    const { log, object, memory } = this.#parts;
+    const known = memory.copies.get(log) ?? new Newest<FrameCopy>(COPIES_REMEMBERED);
+    for (const copy of known.values()) if (copy.first <= number && number <= copy.last) return copy;
+    await this.#countRead();
+    const copy: FrameCopy | undefined = await object.frameCopy(number);
+    if (copy !== undefined) memory.copies.set(log, known.set(String(copy.first), copy));
+    return copy;
+  }
+
+  async #offsetsOf(key: string): Promise<Uint32Array | undefined> {
+    const { bucket, memory } = this.#parts;
+    const object = await bucket.stream(key);
+    const offsets = object && (await frameOffsets(object));
+    if (offsets !== undefined) memory.offsets.set(key, offsets);
+    return offsets;
+  }
+}
+
+/** The first hashes of a tile, or entries of a bundle. */
+function beginningOf(kind: "tile" | "entries", whole: Uint8Array, width: number): Uint8Array | undefined {
+  if (kind === "tile") return whole.length === TILE_WIDTH * HASH_BYTES ? whole.subarray(0, width * HASH_BYTES) : undefined;
+  const entries = splitEntries(whole);
+  return entries?.length === TILE_WIDTH ? concat(entries.slice(0, width).flatMap(entry)) : undefined;
+}
+
+async function orUndefined<T>(reading: Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await within(BUCKET_MS, reading, "r2: no answer in time");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,96 @@
+import type { AuditEvent } from "#audit/event";
+import { createHash } from "node:crypto";
+import type { ConfigurationSink, Counted, Known, ProofSink, ProofUse, Recorded, Replayed } from "#audit/ports";
+import type { Clock, Instant } from "#kernel/clock";
+import { halfYearOf, logName, parseLogName } from "#ledger/log-name";
+import { chooseLog, type Sender } from "#ledger/shard-choice";
+import { within } from "#platform/within";
+import type { LedgerShard } from "#platform/ledger/object/append/ledger-shard";
+
+const TRIES = 3;
+const PATIENCE_MS = 5000;
+// A used proof is remembered for 130 s, and may be used from 10 s before its time (identity/proof): forgotten at 120 s at the earliest.
+// What comes after 100 could be a second use, by whoever kept a request open so long; the rest is for three tries, and for clocks.
+const PROOF_MS = 100_000;
+
+/**
+ * The logs of a half-year that take configurations: always the first, which knows what was recorded of late, and the next shard's while that
+ * one takes nothing, so that no single object keeps every new isolate from serving.
+ */
+export function configurationLogs(count: number, at: Instant): readonly string[] {
+  const first = chooseLog({ kind: "address", address: "" }, count, at);
+  const { shard, halfYear } = parseLogName(first) ?? { shard: 0, halfYear: halfYearOf(at) };
+  return [...new Set([first, logName({ shard: (shard + 1) % count, halfYear })])];
+}
+
+/** Does something in the first of these logs that it can be done in. Throws what the last one threw. */
+async function inFirst<T>(logs: readonly string[], act: (log: string) => Promise<T>): Promise<T> {
+  for (const log of logs.slice(0, -1)) {
+    try {
+      return await act(log);
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_configuration_elsewhere", log }));
+    }
+  }
+  return act(logs.at(-1) ?? "");
+}
+
+/** The log that asks: it does not call itself. */
+export interface OwnLog {
+  readonly log: string;
+  readonly append: (events: readonly AuditEvent[]) => Promise<Answer>;
+}
+
+type Answer = Recorded | Counted | Replayed | Known;
+
+/** The ledger over its Durable Objects: one call an append. A broken object is asked again, an overloaded one never. */
+export function ledgerSink(
+  shards: DurableObjectNamespace<LedgerShard>,
+  count: number,
+  clock: Clock,
+  own?: OwnLog,
+): ProofSink & ConfigurationSink {
+  const appendTo = async (log: string, events: readonly AuditEvent[], proof?: string): Promise<Answer> => {
+    if (log === own?.log) return own.append(events);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // A new stub each time: one whose object was reset stays broken. The same (id, step) is recorded once.
+        const answer: Promise<Answer> = shards.getByName(log).append(events, proof);
+        return await within(PATIENCE_MS, answer, "ledger: no answer in time");
+      } catch (fault) {
+        if (attempt === TRIES || !mayBeTriedAgain(fault)) throw fault;
+      }
+    }
+  };
+  const append = (events: readonly AuditEvent[], sender: Sender, proof?: string) =>
+    appendTo(chooseLog(sender, count, clock()), events, proof);
+  return {
+    async record(events, sender) {
+      const answer = await append(events, sender);
+      if (answer === "replayed" || answer === "known") throw new Error(`ledger: ${answer} without a proof or a configuration`);
+      return answer;
+    },
+    async recordOnce(events, proof) {
+      if (clock() - proof.made > PROOF_MS) return "replayed";
+      const answer = await append(events, { kind: "key", jkt: proof.jkt }, hashOf(proof));
+      if (answer === "counted" || answer === "known") throw new Error(`ledger: ${answer} with a proof`);
+      return answer;
+    },
+    async recordConfiguration(event) {
+      const answer = await inFirst(configurationLogs(count, clock()), (log) => appendTo(log, [event]));
+      if (answer === "counted" || answer === "replayed") throw new Error(`ledger: ${answer}, a configuration`);
+    },
+  };
+}
+
+/** No `jkt` has a dot in it, so no two proofs have one text. */
+function hashOf({ jkt, id }: ProofUse): string {
+  return createHash("sha256").update(`${jkt}.${id}`).digest("base64url");
+}
+
+/** What Durable Objects say of a fault (docs: durable-objects/best-practices/error-handling). */
+function mayBeTriedAgain(fault: unknown): boolean {
+  if (!(fault instanceof Error)) return false;
+  const said = fault as Error & { readonly retryable?: boolean; readonly overloaded?: boolean; readonly durableObjectReset?: boolean }; // workerd sets them
+  return said.overloaded !== true && (said.retryable === true || said.durableObjectReset === true);
+}

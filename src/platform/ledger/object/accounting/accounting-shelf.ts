@@ -1,0 +1,219 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Hold } from "#audit/accounting/suspension";
+import type { LineFilter } from "#audit/accounting/disclosures";
+import { judgeLine } from "#audit/accounting/line-filter";
+import { compareLogs, type LinePlace, placeText } from "#audit/accounting/line-place";
+import type { LinePart, RowBudget } from "#audit/accounting/merge-lines";
+import { type Instant, instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
+import { fromUtf8, sameBytes, utf8 } from "#ledger/bytes/bytes";
+import { fromCbor, toCbor } from "#ledger/bytes/cbor";
+import { lineCommitment } from "#ledger/leaf/lines";
+import { endOf, halfYearOf } from "#ledger/log-name";
+import { openRow, sealRow } from "./box.ts";
+import { type LedgerEnv, readAccountingKey } from "#platform/ledger/config";
+
+/** A line on its way to its shelf, with what proves it. */
+export interface ShelvedLine extends LinePlace {
+  readonly subject: Uint8Array; // 32 bytes
+  readonly lines: number; // of the leaf
+  readonly content: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly path: readonly Uint8Array[]; // to the leaf's lines_root
+}
+
+const YEARS_KEPT = 6; // 45 CFR 164.528(a)(3)
+const DAY_MS = 86_400_000; // a log takes records for a moment after its half-year
+// An event's time is that of its request's arrival; no request lasts so long.
+const LONGEST_REQUEST_MS = 7 * DAY_MS;
+const ROWS_A_TURN = 100; // a few milliseconds
+const ROWS_A_CALL = 2_000;
+const LINES_A_CALL = 250; // about 200 KB
+
+/** Whose lines, from where on, and which of them. */
+export interface ShelfQuery {
+  readonly subject: Uint8Array;
+  readonly after: LinePlace | undefined;
+  readonly filter: LineFilter;
+  readonly without: readonly string[];
+}
+
+// The subject first: a patient's lines lie together, and no index is a second row to write for each.
+const schema = `
+  CREATE TABLE IF NOT EXISTS lines (subject BLOB NOT NULL, log TEXT NOT NULL, leaf INTEGER NOT NULL, line INTEGER NOT NULL,
+    commitment BLOB NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, log, leaf, line)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS holds (subject BLOB NOT NULL, id TEXT NOT NULL, salt BLOB NOT NULL, box BLOB NOT NULL, PRIMARY KEY (subject, id)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS swept (id INTEGER PRIMARY KEY CHECK (id = 1), half_year TEXT NOT NULL) STRICT;
+`;
+
+/**
+ * The accounting lines of the patients whose subject keys begin with the same 12 bits. It adds and never changes. Only the ledger's own
+ * worker has a binding to it: shards bring lines, the recorded entry point `Disclosures` reads them.
+ */
+export class AccountingShelf extends DurableObject<LedgerEnv> {
+  readonly #accountingKey: Secret<Uint8Array>;
+  #swept: string | undefined;
+
+  constructor(ctx: DurableObjectState, env: LedgerEnv) {
+    super(ctx, env);
+    this.#accountingKey = readAccountingKey(env); // and no more of the configuration: thousands of shelves start with each drain
+  }
+
+  /** Keeps lines, all or none. "other": one is here already with another content, and nothing was kept. Kept again is kept. */
+  async put(lines: readonly ShelvedLine[]): Promise<"kept" | "other"> {
+    const { sql } = this.ctx.storage;
+    sql.exec(schema);
+    this.#sweep(instant(Date.now()));
+    const wanted = new Map<
+      string,
+      { readonly line: ShelvedLine; readonly commitment: Uint8Array; readonly there: Uint8Array | undefined }
+    >();
+    for (const line of lines) {
+      const commitment = lineCommitment(line.salt, line.content);
+      const place = `${Buffer.from(line.subject).toString("hex")}/${placeText(line)}`;
+      const there = wanted.get(place)?.commitment ?? this.#commitmentAt(line); // one that came twice may be here twice
+      if (there !== undefined && !sameBytes(there, commitment)) return "other";
+      if (!wanted.has(place)) wanted.set(place, { line, commitment, there });
+    }
+    this.ctx.storage.transactionSync(() => {
+      for (const { line, commitment, there } of wanted.values()) {
+        if (there !== undefined) continue;
+        const plaintext = toCbor([line.content, line.salt, line.lines, line.path]);
+        const { salt, box } = sealRow(this.#accountingKey, placeOf(line), plaintext);
+        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?)", line.subject, line.log, line.index, line.line, commitment, salt, box);
+      }
+    });
+    return "kept";
+  }
+
+  /**
+   * Lines of a patient in the order of their places, from after a place on, but for those to the recipients `without`. It reads no more rows
+   * than it has a budget for, and answers no more lines than are wanted at once. Throws when a row does not open.
+   */
+  async linesAfter({ subject, after, filter, without }: ShelfQuery, left: RowBudget): Promise<LinePart<ShelvedLine>> {
+    const lines: ShelvedLine[] = [];
+    const read = { rows: 0, withheld: 0 };
+    if (!this.#exists()) return { lines, upTo: undefined, read };
+    const most = { rows: Math.min(left.rows, ROWS_A_CALL), withheld: Math.min(left.withheld, ROWS_A_CALL) };
+    for (const log of this.#logsOf(subject, after, filter)) {
+      let upTo: LinePlace = after?.log === log ? after : { log, index: -1, line: -1 };
+      for (let rows = this.#rowsAfter(subject, upTo); rows.length > 0; rows = this.#rowsAfter(subject, upTo)) {
+        for (const { leaf, line, ...sealed } of rows) {
+          upTo = { log, index: leaf, line };
+          const place = { subject, ...upTo };
+          const [content, salt, count, path] = readRow(openRow(this.#accountingKey, placeOf(place), boxOf(sealed)));
+          const judged = judgeLine(content, filter, without);
+          read[judged === "withheld" ? "withheld" : "rows"] += 1;
+          if (judged === "listed") lines.push({ ...place, content, salt, lines: count, path });
+          const isFull = lines.length >= LINES_A_CALL || read.rows >= most.rows || read.withheld >= most.withheld;
+          if (isFull) return { lines, upTo, read };
+        }
+        await scheduler.wait(0); // shards put lines meanwhile
+      }
+    }
+    return { lines, upTo: undefined, read };
+  }
+
+  /** Keeps a suspension (45 CFR 164.528(a)(2)) under its id, in place of one that had it. */
+  async hold(subject: Uint8Array, hold: Hold): Promise<void> {
+    const { sql } = this.ctx.storage;
+    sql.exec(schema);
+    const { salt, box } = sealRow(this.#accountingKey, ["hold", subject, hold.id], utf8(JSON.stringify(hold)));
+    sql.exec("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", subject, hold.id, salt, box);
+  }
+
+  /** Every suspension of a patient, over or not. */
+  async holdsOf(subject: Uint8Array): Promise<readonly Hold[]> {
+    if (!this.#exists()) return [];
+    const rows = this.ctx.storage.sql.exec<{ id: string; salt: ArrayBuffer; box: ArrayBuffer }>(
+      "SELECT id, salt, box FROM holds WHERE subject = ?",
+      subject,
+    );
+    return rows.toArray().map(({ id, ...sealed }) => {
+      const text = fromUtf8(openRow(this.#accountingKey, ["hold", subject, id], boxOf(sealed))) ?? "";
+      return JSON.parse(text) as Hold; // what `hold` wrote: the seal says so
+    });
+  }
+
+  /** Once in a half-year: lines of logs that no accounting of six years reaches any more, and that may be removed whole. */
+  #sweep(now: Instant): void {
+    const current = halfYearOf(now);
+    if (this.#swept === current) return;
+    const { sql } = this.ctx.storage;
+    const [last] = sql.exec<{ half_year: string }>("SELECT half_year FROM swept").toArray();
+    if (last?.half_year !== current) {
+      const oldest = new Date(now - DAY_MS);
+      oldest.setUTCFullYear(oldest.getUTCFullYear() - YEARS_KEPT);
+      this.ctx.storage.transactionSync(() => {
+        sql.exec("DELETE FROM lines WHERE substr(log, -6) < ?", halfYearOf(instant(oldest.getTime()))); // s<n>-<yyyy>h<1|2>
+        sql.exec("INSERT OR REPLACE INTO swept VALUES (1, ?)", current);
+      });
+    }
+    this.#swept = current;
+  }
+
+  /** The logs that have lines of a patient, in their order, from that of a place on: those that may have records of the time. */
+  #logsOf(subject: Uint8Array, after: LinePlace | undefined, { from, to }: Pick<LineFilter, "from" | "to">): readonly string[] {
+    const logs: string[] = [];
+    const query = "SELECT log FROM lines WHERE subject = ? AND log > ? ORDER BY log LIMIT 1"; // one seek a log, however many lines it has
+    for (let [row] = this.#logAfter(query, subject, ""); row !== undefined; [row] = this.#logAfter(query, subject, row.log))
+      logs.push(row.log);
+    return logs.filter((log) => (after === undefined || compareLogs(log, after.log) >= 0) && mayHold(log, from, to)).toSorted(compareLogs);
+  }
+
+  #logAfter(query: string, subject: Uint8Array, log: string) {
+    return this.ctx.storage.sql.exec<{ log: string }>(query, subject, log).toArray();
+  }
+
+  /** The next rows of a patient in the log of a place. */
+  #rowsAfter(subject: Uint8Array, { log, index, line }: LinePlace) {
+    const query =
+      "SELECT leaf, line, salt, box FROM lines WHERE subject = ? AND log = ? AND (leaf, line) > (?, ?) ORDER BY leaf, line LIMIT ?";
+    return this.ctx.storage.sql
+      .exec<{ leaf: number; line: number; salt: ArrayBuffer; box: ArrayBuffer }>(query, subject, log, index, line, ROWS_A_TURN)
+      .toArray();
+  }
+
+  #commitmentAt({ subject, log, index, line }: ShelvedLine): Uint8Array | undefined {
+    const query = "SELECT commitment FROM lines WHERE subject = ? AND log = ? AND leaf = ? AND line = ?";
+    const [row] = this.ctx.storage.sql.exec<{ commitment: ArrayBuffer }>(query, subject, log, index, line).toArray();
+    return row && new Uint8Array(row.commitment);
+  }
+
+  /** A look at a shelf that nothing was put on leaves no trace. */
+  #exists(): boolean {
+    return this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'holds'").toArray().length > 0;
+  }
+}
+
+/** The shelf of a subject key: its first 12 bits in hex. */
+export const shelfOf = (subject: Uint8Array): string => Buffer.from(subject.subarray(0, 2)).toString("hex").slice(0, 3);
+
+/** Whether a log may have records of a time, by its half-year; a log of another name may. */
+function mayHold(log: string, from: number, to: number): boolean {
+  const end = endOf(log);
+  if (end === undefined) return true;
+  const begin = new Date(end);
+  begin.setUTCMonth(begin.getUTCMonth() - 6);
+  return from <= end + DAY_MS && to >= begin.getTime() - LONGEST_REQUEST_MS;
+}
+
+const placeOf = ({ subject, log, index, line }: Pick<ShelvedLine, "subject" | "log" | "index" | "line">): readonly unknown[] => [
+  "line",
+  subject,
+  log,
+  index,
+  line,
+];
+const boxOf = ({ salt, box }: { readonly salt: ArrayBuffer; readonly box: ArrayBuffer }) => ({
+  salt: new Uint8Array(salt),
+  box: new Uint8Array(box),
+});
+
+function readRow(plaintext: Uint8Array): readonly [Uint8Array, Uint8Array, number, Uint8Array[]] {
+  const [content, salt, lines, path] = (fromCbor(plaintext) ?? []) as unknown[]; // checked below
+  const isRow = content instanceof Uint8Array && salt instanceof Uint8Array && typeof lines === "number" && Array.isArray(path);
+  if (!isRow || !path.every((hash): hash is Uint8Array => hash instanceof Uint8Array))
+    throw new Error("accounting: a row does not read back");
+  return [content, salt, lines, path];
+}

@@ -1,0 +1,30 @@
+import { randomBytes } from "node:crypto";
+import { Secret } from "#kernel/secret";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import { toCbor } from "#ledger/bytes/cbor";
+import { hkdf, openBox, sealBox } from "#ledger/leaf/seal";
+
+/** What a shelf keeps of a row beside its clear index: HKDF salt and box. */
+export interface ShelfBox {
+  readonly salt: Uint8Array; // 32 random bytes: each row has a key of its own, so that no nonce can come twice
+  readonly box: Uint8Array;
+}
+
+const label = utf8("phylax accounting shelf v1");
+const nonce = new Uint8Array(12);
+
+/** Seals a row of a shelf. `place`: everything that says which row it is; it opens as no other. */
+export function sealRow(accountingKey: Secret<Uint8Array>, place: readonly unknown[], plaintext: Uint8Array): ShelfBox {
+  const salt = new Uint8Array(randomBytes(32));
+  return { salt, box: sealBox(keyOf(accountingKey, salt), nonce, aadOf(place), plaintext) };
+}
+
+/** Throws when it does not open: a shelf's row that was changed must not be passed over in silence. */
+export function openRow(accountingKey: Secret<Uint8Array>, place: readonly unknown[], { salt, box }: ShelfBox): Uint8Array {
+  const plaintext = openBox(keyOf(accountingKey, salt), nonce, aadOf(place), box);
+  if (plaintext === undefined) throw new Error("accounting: a row does not open");
+  return plaintext;
+}
+
+const keyOf = (accountingKey: Secret<Uint8Array>, salt: Uint8Array): Secret<Uint8Array> => new Secret(hkdf(accountingKey, salt, label));
+const aadOf = (place: readonly unknown[]): Uint8Array => concat([label, Uint8Array.of(0), toCbor(place)]);

@@ -1,0 +1,65 @@
+import { encodeShardOpen, encodeShardSeal } from "#ledger/leaf/clear-body";
+import type { Head } from "#ledger/commit";
+import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
+import { encodeLeaf, leafKinds } from "#ledger/leaf/leaf";
+import { parseLogName } from "#ledger/log-name";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import type { LedgerConfig } from "#platform/ledger/config";
+import { type Draft, LINE_BYTES_MAX } from "./draft.ts";
+import { type Epoch, type LeafLines, random32 } from "#platform/ledger/object/log/epoch";
+
+/** The leaves of a commit, where each append's first one stands among them, and the accounting lines beside them. */
+export interface Batch {
+  readonly leaves: readonly Uint8Array[];
+  readonly offsets: readonly number[];
+  readonly lines: readonly LeafLines[];
+  /** Whether a record of counted refusals has a place too: a full frame is followed by another at once. */
+  readonly roomForTally: boolean;
+}
+
+const TALLY_BYTES_MAX = 16_384; // 200 reasons of 64 characters
+
+/** How many of the oldest waiting appends fit one frame and one row of lines; at least one. */
+export function howManyFit(waiting: Iterable<{ readonly draft: Draft }>): number {
+  let [leaves, leafBytes, lineBytes, fit] = [2, 32_768, 0, 0]; // shard-open and key-epoch may come first
+  for (const { draft } of waiting) {
+    leaves += draft.records.length;
+    leafBytes += draft.leafBytes;
+    lineBytes += draft.lineBytes;
+    if (leaves > FRAME_LEAVES_MAX || leafBytes > FRAME_LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) break;
+    fit++;
+  }
+  return Math.max(fit, 1);
+}
+
+/** Seals appends for the end of a log, after what the log or its epoch has to begin with. `keyEpoch`: the last one the log introduced. */
+export function sealBatch(config: LedgerConfig, head: Head, keyEpoch: number, epoch: Epoch, drafts: readonly Draft[]): Batch {
+  const leaves: Uint8Array[] = [];
+  const lines: LeafLines[] = [];
+  if (head.size === 0) leaves.push(shardOpen(config, head.origin));
+  if (epoch.number > keyEpoch) leaves.push(epoch.leaf);
+  const offsets = drafts.map((draft) => {
+    const offset = leaves.length;
+    for (const record of draft.records) {
+      if (record.lines.length > 0) lines.push({ index: head.size + leaves.length, seed: record.seed, contents: record.lines });
+      leaves.push(epoch.seal(record.plaintext, record.linesRoot));
+    }
+    return offset;
+  });
+  const bytes = leaves.reduce((sum, leaf) => sum + leaf.length, 0);
+  return { leaves, offsets, lines, roomForTally: leaves.length < FRAME_LEAVES_MAX && bytes + TALLY_BYTES_MAX < FRAME_LEAF_BYTES_MAX };
+}
+
+function shardOpen(config: LedgerConfig, origin: string): Uint8Array {
+  const halfYear = parseLogName(origin.slice(origin.lastIndexOf("/") + 1))?.halfYear ?? "";
+  const body = encodeShardOpen({ origin, halfYear, auditors: config.auditors.map(({ kid }) => kid) });
+  return encodeLeaf({ kind: leafKinds.shardOpen, keyEpoch: 0, counter: 0, linesRoot: random32(), body });
+}
+
+/** The leaves that end a log: as many as fill its last bundle, at least one. */
+export function sealLeaves({ size }: Head, keyEpoch: number): Uint8Array[] {
+  const body = encodeShardSeal({ size });
+  return Array.from({ length: TILE_WIDTH - (size % TILE_WIDTH) }, () =>
+    encodeLeaf({ kind: leafKinds.shardSeal, keyEpoch, counter: 0, linesRoot: random32(), body }),
+  );
+}

@@ -1,0 +1,59 @@
+import type { AuditEvent } from "#audit/event";
+import { type Instant, instant } from "#kernel/clock";
+import { utf8 } from "#ledger/bytes/bytes";
+import { sha256 } from "#ledger/bytes/hash";
+import { halfYearOf, logName, overAt, parseLogName } from "#ledger/log-name";
+import type { LedgerRootLink } from "#platform/ledger/object/root/link";
+import { tallyEvent } from "./tally.ts";
+import type { LedgerWriter } from "./writer.ts";
+import { within } from "#platform/within";
+
+const PATIENCE_MS = 10_000;
+
+interface ClosingParts {
+  readonly log: string;
+  readonly shards: number;
+  readonly writer: LedgerWriter;
+  readonly root: LedgerRootLink;
+  /** Has another log record an event. */
+  readonly append: (log: string, event: AuditEvent) => Promise<unknown>;
+}
+
+/** What no append does: counts of refusals go on record, and a log whose time is over is sealed. */
+export class LedgerClosing {
+  readonly #parts: ClosingParts;
+
+  constructor(parts: ClosingParts) {
+    this.#parts = parts;
+  }
+
+  /** False when that is still to be done. Never throws. */
+  async run(): Promise<boolean> {
+    const { log, writer } = this.#parts;
+    const now = instant(Date.now());
+    const over = overAt(log);
+    if (writer.isSealed || over === undefined || now < over) return writer.settleCounts();
+    try {
+      return await this.#seal(over, now);
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_seal_failed", log }));
+      return false;
+    }
+  }
+
+  async #seal(over: Instant, now: Instant): Promise<boolean> {
+    const { log, writer, root, shards } = this.#parts;
+    const { counts, head } = writer;
+    const isCounted = Object.keys(counts).length > 0;
+    if (head.size === 0 && !isCounted) return true;
+    const heir = logName({ shard: (parseLogName(log)?.shard ?? 0) % shards, halfYear: halfYearOf(now) });
+    // Nothing opens a sealed log again, so one clock that runs ahead must not seal it: the root log's has to say the same.
+    if (!(await root.opens(heir))) return false;
+    if (isCounted) {
+      // The same event each time, so readers count it once.
+      const id = Buffer.from(sha256(utf8(`refusals counted in ${log}`)).subarray(0, 16)).toString("hex");
+      await within(PATIENCE_MS, this.#parts.append(heir, tallyEvent(id, over, counts)), "ledger: no answer in time");
+    }
+    return head.size === 0 || writer.seal(counts);
+  }
+}

@@ -1,0 +1,83 @@
+import type { Secret } from "#kernel/secret";
+import { accountingLines, isAccountable } from "#audit/accounting/line";
+import { readEvent } from "#audit/check";
+import type { AuditEvent } from "#audit/event";
+import { encodeRecord } from "#audit/record";
+import { splitEvent } from "#audit/split";
+import { utf8 } from "#ledger/bytes/bytes";
+import { FRAME_LEAF_BYTES_MAX, FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
+import { sha256 } from "#ledger/bytes/hash";
+import { LEAF_HEADER_BYTES } from "#ledger/leaf/leaf";
+import { linesRoot } from "#ledger/leaf/lines";
+import { pad, TAG_BYTES } from "#ledger/leaf/padding";
+import { random32 } from "#platform/ledger/object/log/epoch";
+
+/** One append, ready to be sealed: everything that does not depend on where it will stand. */
+export interface Draft {
+  readonly id: string; // of the first event
+  readonly step: number;
+  readonly digest: Uint8Array; // the first 16 bytes of SHA-256 over the events: tells a retry from another event with its id
+  readonly records: readonly DraftRecord[];
+  readonly leafBytes: number;
+  readonly lineBytes: number;
+}
+
+interface DraftRecord {
+  readonly plaintext: Uint8Array;
+  readonly seed: Uint8Array;
+  readonly lines: readonly Uint8Array[];
+  readonly linesRoot: Uint8Array;
+}
+
+// One frame also has to carry a shard-open leaf and a key-epoch leaf (16 auditors: about 7 KB each at most).
+const RECORDS_MAX = FRAME_LEAVES_MAX - 2;
+const LEAF_BYTES_MAX = FRAME_LEAF_BYTES_MAX - 32_768;
+/** The lines of a commit are one row; the row limit is 2 MB. */
+export const LINE_BYTES_MAX = 1_400_000;
+const LINE_OVERHEAD_BYTES = 8; // CBOR around one line
+const RECORD_OVERHEAD_BYTES = 64;
+
+/**
+ * Checks the events of an append and makes its records. Throws a TypeError for an event that is not one and a RangeError for an append
+ * that fits no frame, both before anything is written and without a value in their text.
+ */
+export function draftAppend(input: unknown, subjectKey: Secret<Uint8Array>): Draft {
+  if (!Array.isArray(input) || input.length === 0 || input.length > RECORDS_MAX)
+    throw new TypeError("ledger: an append is 1 to 254 events");
+  const events = input.map(readWritable);
+  const records = events.flatMap((event) => recordsOf(event, subjectKey));
+  const leafBytes = records.reduce((sum, { plaintext }) => sum + LEAF_HEADER_BYTES + pad(plaintext).length + TAG_BYTES, 0);
+  const lineBytes = records.reduce((sum, { lines }) => sum + bytesOfLines(lines), 0);
+  if (records.length > RECORDS_MAX || leafBytes > LEAF_BYTES_MAX || lineBytes > LINE_BYTES_MAX) {
+    const patients = events.reduce((sum, event) => sum + event.patients.length, 0);
+    throw new RangeError(
+      `ledger: an append of ${patients} patients fits no frame: ${records.length} records of ${RECORDS_MAX}, ` +
+        `${leafBytes} leaf bytes of ${LEAF_BYTES_MAX}, ${lineBytes} line bytes of ${LINE_BYTES_MAX}`,
+    );
+  }
+  const [first] = events;
+  if (first === undefined) throw new TypeError("ledger: an append is 1 to 254 events");
+  const digest = sha256(utf8(JSON.stringify(events))).subarray(0, 16); // a retry sends the same object: same fields, same order
+  return { id: first.id, step: first.step ?? 0, digest, records, leafBytes, lineBytes };
+}
+
+function readWritable(input: unknown): AuditEvent {
+  const event = readEvent(input);
+  if (!event.ok) throw new TypeError(`ledger: bad event: ${event.error.field}`);
+  if (!isAccountable(event.value)) throw new TypeError("ledger: bad event: an unknown kind, or a disclosure without recipient or purpose");
+  return event.value;
+}
+
+function recordsOf(event: AuditEvent, subjectKey: Secret<Uint8Array>): DraftRecord[] {
+  const parts = splitEvent(event);
+  if (!parts.ok) throw new RangeError("ledger: an event that fits no record even without its patients");
+  return parts.value.map((part, i) => {
+    const seed = random32();
+    const lines = accountingLines(part, subjectKey);
+    const plaintext = encodeRecord(part, i + 1, parts.value.length, seed);
+    return { plaintext, seed, lines, linesRoot: lines.length === 0 ? random32() : linesRoot(seed, lines) };
+  });
+}
+
+const bytesOfLines = (lines: readonly Uint8Array[]): number =>
+  lines.reduce((sum, line) => sum + line.length + LINE_OVERHEAD_BYTES, lines.length === 0 ? 0 : RECORD_OVERHEAD_BYTES);

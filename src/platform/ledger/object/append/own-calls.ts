@@ -1,0 +1,50 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { Secret } from "#kernel/secret";
+import { utf8 } from "#ledger/bytes/bytes";
+import { hkdf } from "#ledger/leaf/seal";
+import type { UsedProof } from "./used-proofs.ts";
+
+/** What only the ledger's own code may ask of a log. */
+export type OwnCall =
+  /** The log of the half-year that begins asks whose a proof is. */
+  | { readonly kind: "claim_proof"; readonly proof: UsedProof }
+  /** Copies of accounting lines to these shelves, before the shelves are read. */
+  | { readonly kind: "shelve"; readonly shelves: readonly string[] };
+
+/** A call with the MAC that shows where it comes from. */
+export interface SealedCall {
+  readonly text: string; // the call as JSON
+  readonly mac: Uint8Array;
+}
+
+const label = "phylax ledger own call v1";
+
+/**
+ * Makes and opens calls between the ledger's own objects. Other workers bind the same Durable Object class and may call whatever it has,
+ * so a call that is not for them carries a MAC of a key that only the ledger worker holds.
+ */
+export class OwnCalls {
+  readonly #key: Secret<Uint8Array>;
+
+  constructor(accountingKey: Secret<Uint8Array>) {
+    this.#key = new Secret(hkdf(accountingKey, new Uint8Array(), utf8(label)));
+  }
+
+  seal(log: string, call: OwnCall): SealedCall {
+    const text = JSON.stringify(call);
+    return { text, mac: this.#mac(log, text) };
+  }
+
+  /** Throws for anything that was not sealed for this log by this ledger. Over RPC anything may come. */
+  open(log: string, sealed: Partial<SealedCall> | null | undefined): OwnCall {
+    const { text, mac } = sealed ?? {};
+    const isSealed =
+      typeof text === "string" && mac instanceof Uint8Array && mac.length === 32 && timingSafeEqual(mac, this.#mac(log, text));
+    if (!isSealed) throw new Error("ledger: only the ledger itself calls this");
+    return JSON.parse(text) as OwnCall; // of this code alone: the MAC says so
+  }
+
+  #mac(log: string, text: string): Uint8Array {
+    return new Uint8Array(createHmac("sha256", this.#key.reveal()).update(`${log}\0${text}`).digest());
+  }
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from "node:crypto";
+import { AnonymousCap, isAnonymousRefusal } from "#audit/anonymous-cap";
+import type { AuditEvent } from "#audit/event";
+import type { Counted } from "#audit/ports";
+import { type Instant, instant } from "#kernel/clock";
+import type { Secret } from "#kernel/secret";
+import { type Draft, draftAppend } from "./draft.ts";
+import type { LedgerStore } from "#platform/ledger/object/log/store";
+
+/** An anonymous refusal beyond the cap, waiting to be counted. */
+interface Uncounted {
+  readonly reason: string;
+  readonly resolve: (counted: Counted) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+// How long counts gather before they go on record.
+const EVERY_MS = 60_000;
+
+/** Refusals of nobody in particular beyond the cap of a log: counted in rows, exactly, and on record as their sum once a minute. */
+export class LedgerTally {
+  readonly #storage: DurableObjectStorage;
+  readonly #store: LedgerStore;
+  readonly #subjectKey: Secret<Uint8Array>;
+  readonly #cap = new AnonymousCap();
+  #waiting: Uncounted[] = [];
+  #told = instant(0); // when the counts last went on record
+
+  constructor(storage: DurableObjectStorage, store: LedgerStore, subjectKey: Secret<Uint8Array>) {
+    this.#storage = storage;
+    this.#store = store;
+    this.#subjectKey = subjectKey;
+  }
+
+  /** Whether these events are to be counted instead of recorded. */
+  takes(events: readonly AuditEvent[], now: Instant): boolean {
+    return events.every(isAnonymousRefusal) && !this.#cap.admits(now);
+  }
+
+  /** Resolves when the count is durable, which the next `keep` makes it. */
+  count(reason: string): Promise<Counted> {
+    return new Promise<Counted>((resolve, reject) => {
+      this.#waiting.push({ reason, resolve, reject });
+    });
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** The counts that are on no record yet, by reason. */
+  get counts(): Readonly<Record<string, number>> {
+    return this.#store.tally();
+  }
+
+  /** Whether there are counts whose minute is over. */
+  isDue(now: Instant): boolean {
+    return now - this.#told >= EVERY_MS && Object.keys(this.counts).length > 0;
+  }
+
+  async keep(): Promise<void> {
+    const waiting = this.#waiting.splice(0);
+    const counts = new Map<string, number>();
+    for (const { reason } of waiting) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    try {
+      this.#storage.transactionSync(() => this.#store.addTally(counts));
+      await this.#storage.sync();
+    } catch (fault) {
+      this.#waiting.unshift(...waiting); // for `fail`
+      throw fault;
+    }
+    this.#store.created();
+    for (const { resolve } of waiting) resolve("counted");
+  }
+
+  fail(fault: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(fault);
+  }
+
+  /** The counts as a record, when they are due; `told` once it is committed, in a transaction with `clearTally`. */
+  draft(now: Instant): Draft | undefined {
+    return this.isDue(now) ? draftAppend([tallyEvent(randomBytes(16).toString("hex"), now, this.counts)], this.#subjectKey) : undefined;
+  }
+
+  told(now: Instant): void {
+    this.#told = now;
+  }
+}
+
+export const tallyEvent = (id: string, at: Instant, tally: Readonly<Record<string, number>>): AuditEvent => ({
+  id,
+  at,
+  kind: "refusals",
+  patients: [],
+  unnamed: [],
+  counts: {},
+  tally,
+});

@@ -1,0 +1,267 @@
+import type { AuditEvent, Configuration } from "#audit/event";
+import type { Counted, Known, Recorded, Replayed } from "#audit/ports";
+import { instant, type Instant } from "#kernel/clock";
+import { commit, type Head } from "#ledger/commit";
+import { isOpenLog, SWITCH_SLACK_MS } from "#ledger/log-name";
+import { howManyFit, sealBatch, sealLeaves } from "./batch.ts";
+import type { LedgerConfig } from "#platform/ledger/config";
+import { type Draft, draftAppend } from "./draft.ts";
+import { Epoch } from "#platform/ledger/object/log/epoch";
+import { UsedProofs, type UsedProof } from "./used-proofs.ts";
+import { packRecent, RECENT_MS, RecentAppends } from "./recent.ts";
+import type { LedgerStore } from "#platform/ledger/object/log/store";
+import { LedgerTally } from "./tally.ts";
+import type { Restored } from "#platform/ledger/object/log/view";
+import { RecordedConfigurations } from "./recorded-configurations.ts";
+
+interface Waiting {
+  readonly draft: Draft;
+  readonly proof: UsedProof | undefined;
+  readonly configuration: Configuration | undefined;
+  readonly resolve: (recorded: Recorded) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+/** What a writer says of its log. */
+interface WriterNews {
+  /** A frame is durable, and its appends are answered. */
+  readonly committed: (now: Instant, lineBytes: number) => void;
+  /** Refusals were counted that are on no record yet. */
+  readonly counted: () => void;
+}
+
+// From this many waiting appends on, 2 ms of patience make commits larger (reference/security-and-ledger.md §2.5).
+const CROWD = 8;
+const CROWD_WAIT_MS = 2;
+const WAITING_BYTES_MAX = 33_554_432;
+
+/**
+ * The queue of a log, and its commits. An append is answered when its frame is durable. When a commit fails, nobody waiting gets a
+ * position and the object is torn down; the next one starts from what is stored.
+ */
+export class LedgerWriter {
+  readonly #ctx: DurableObjectState;
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  readonly #log: string;
+  readonly #news: WriterNews;
+  readonly #recent = new RecentAppends();
+  readonly #proofs: UsedProofs;
+  readonly #configurations: RecordedConfigurations;
+  #head: Head;
+  #keyEpoch: number;
+  #epoch: Epoch | undefined;
+  readonly #tally: LedgerTally;
+  #queue: Waiting[] = [];
+  #waitingBytes = 0;
+  #isSealed: boolean;
+  #isTallyDue = false;
+  #pumping: Promise<void> | undefined;
+
+  constructor(ctx: DurableObjectState, config: LedgerConfig, store: LedgerStore, log: string, restored: Restored, news: WriterNews) {
+    this.#ctx = ctx;
+    this.#config = config;
+    this.#store = store;
+    this.#log = log;
+    this.#news = news;
+    this.#tally = new LedgerTally(ctx.storage, store, config.subjectKey);
+    this.#proofs = new UsedProofs(ctx.storage.sql, instant(Date.now()));
+    this.#configurations = new RecordedConfigurations(ctx.storage.sql);
+    ({ head: this.#head, keyEpoch: this.#keyEpoch, isSealed: this.#isSealed } = restored);
+    if (this.#head.frame === undefined) return;
+    const since = Math.floor((Date.now() - RECENT_MS) / 1000) - 10; // frame times are rounded down to 10 s
+    for (const { number, seconds, hash, recent } of store.recent(since)) {
+      this.#recent.load(recent, { log, frame: number, frameHash: hash }, instant((seconds + 10) * 1000));
+    }
+  }
+
+  /** What is committed. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  /** It ended, whatever the clock says later. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
+
+  get isOpen(): boolean {
+    return !this.#isSealed && isOpenLog(this.#log, this.#config.shards, instant(Date.now()));
+  }
+
+  /** `proofHash`: of the proof that the first append of a request uses up. */
+  async append(events: readonly AuditEvent[], proofHash?: string): Promise<Recorded | Counted | Replayed | Known> {
+    const now = instant(Date.now());
+    if (!this.isOpen) throw notOpen();
+    const draft = draftAppend(events, this.#config.subjectKey);
+    const earlier = this.#recent.find(draft);
+    if (earlier !== undefined) return earlier;
+    const configuration = configurationIn(events);
+    const known = configuration && this.#configurations.find(configuration, now);
+    if (known !== undefined) return known;
+    if (this.#tally.takes(events, now)) return this.#count(events[0]?.outcome?.reason ?? "unknown");
+    if (this.#waitingBytes + draft.leafBytes > WAITING_BYTES_MAX) throw new Error("ledger: overloaded");
+    const proof = proofHash === undefined ? undefined : { hash: proofHash, event: draft.id };
+    // Taken before it is stored: of two that came at once the second is refused even if the first one's commit then fails.
+    if (proof !== undefined && !this.#proofs.take(proof, now)) return "replayed";
+    const recorded = new Promise<Recorded>((resolve, reject) => {
+      this.#queue.push({ draft, proof, configuration, resolve, reject });
+    });
+    this.#waitingBytes += draft.leafBytes;
+    this.#recent.add(draft, recorded, now);
+    if (configuration !== undefined) this.#configurations.expect(configuration, recorded);
+    this.#pump();
+    return recorded;
+  }
+
+  /** Takes a proof in the name of the log that follows this one: true when no other event has it, durably. Throws once nobody should ask. */
+  async claimProof(proof: UsedProof): Promise<boolean> {
+    const now = instant(Date.now());
+    if (!this.isOpen && !isOpenLog(this.#log, this.#config.shards, instant(now - SWITCH_SLACK_MS))) throw notOpen();
+    if (!this.#proofs.take(proof, now)) return false;
+    this.#ctx.storage.transactionSync(() => this.#proofs.store([proof], now));
+    await this.#ctx.storage.sync();
+    return true;
+  }
+
+  /** The counts of refusals that are on no record yet, by reason. */
+  get counts(): Readonly<Record<string, number>> {
+    return this.#tally.counts;
+  }
+
+  /** Has counts go on record that no append came after. Whether none are left, or this log takes no records any more. */
+  settleCounts(): boolean {
+    if (!this.isOpen || Object.keys(this.counts).length === 0) return true;
+    this.#isTallyDue = true;
+    this.#pump();
+    return false;
+  }
+
+  /**
+   * Ends a log that takes no records any more: leaves of kind 3 fill its last bundle, in a frame of their own. `told`: the counts that are on
+   * record elsewhere; with others here still nothing is done. Whether the log is sealed now.
+   */
+  async seal(told: Readonly<Record<string, number>>): Promise<boolean> {
+    await this.#pumping; // what was taken before the log closed is decided
+    if (this.#isSealed) return true;
+    if (this.isOpen || this.#head.size === 0 || JSON.stringify(this.counts) !== JSON.stringify(told)) return false;
+    this.#isSealed = true;
+    try {
+      const now = instant(Date.now());
+      const done = commit(this.#head, sealLeaves(this.#head, this.#keyEpoch), now);
+      this.#ctx.storage.transactionSync(() => {
+        this.#store.insert(done, new Uint8Array(), undefined);
+        this.#store.clearTally();
+      });
+      await this.#ctx.storage.sync();
+      this.#head = done.head;
+      this.#news.committed(now, 0);
+      return true;
+    } catch (fault) {
+      this.#abort(fault);
+      throw fault;
+    }
+  }
+
+  #count(reason: string): Promise<Counted> {
+    const counted = this.#tally.count(reason);
+    this.#pump();
+    return counted;
+  }
+
+  #pump(): void {
+    this.#pumping ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    let batch: Waiting[] = [];
+    try {
+      await Promise.resolve(); // the other calls of this turn of the event loop join the first commit
+      while (this.#queue.length > 0 || this.#tally.isWaiting || this.#isTallyDue) {
+        if (this.#queue.length >= CROWD || batch.length >= CROWD) await scheduler.wait(CROWD_WAIT_MS);
+        const now = instant(Date.now());
+        if (this.#epoch === undefined || this.#epoch.isSpent(now)) {
+          this.#epoch = await Epoch.begin(this.#config, this.#head.origin, this.#keyEpoch + 1, now);
+        }
+        batch = this.#takeBatch();
+        if (this.#tally.isWaiting) {
+          await this.#tally.keep();
+          this.#news.counted();
+        }
+        if (batch.length > 0 || this.#isTallyDue) await this.#commit(batch, this.#epoch);
+      }
+    } catch (fault) {
+      const told = new Error("ledger: the commit failed");
+      for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(told);
+      this.#tally.fail(told);
+      this.#abort(fault);
+    } finally {
+      this.#pumping = undefined; // in one go with the look at the queue: what comes next starts another
+    }
+  }
+
+  /** Tears the object down: what is stored decides. */
+  #abort(fault: unknown): void {
+    this.#ctx.abort(fault instanceof Error ? fault.message : "ledger: the commit failed");
+  }
+
+  /** The oldest waiting appends that fit one frame and one row of lines; always at least one. */
+  #takeBatch(): Waiting[] {
+    const batch = this.#queue.splice(0, howManyFit(this.#queue)); // none when only refusals wait to be counted
+    for (const { draft } of batch) this.#waitingBytes -= draft.leafBytes;
+    return batch;
+  }
+
+  /** One frame, one row of lines, and the tiles they fill, in one transaction; then the answers. */
+  async #commit(batch: readonly Waiting[], epoch: Epoch): Promise<void> {
+    const now = instant(Date.now());
+    this.#isTallyDue = false;
+    if (!this.isOpen) {
+      // It waited past the end of the half-year: no verifier would take its record here, and its sender finds the next log.
+      for (const { reject } of batch) reject(notOpen());
+      return;
+    }
+    const drafts = batch.map(({ draft }) => draft);
+    const { leaves, offsets, lines, roomForTally } = sealBatch(this.#config, this.#head, this.#keyEpoch, epoch, drafts);
+    const tally = roomForTally ? this.#tally.draft(now) : undefined; // after the batch, so that no position moves
+    if (drafts.length === 0 && tally === undefined) return;
+    const counted = (tally?.records ?? []).map(({ plaintext, linesRoot }) => epoch.seal(plaintext, linesRoot));
+    const done = commit(this.#head, [...leaves, ...counted], now);
+    const answers = drafts.map((draft, i) => {
+      const offset = offsets[i] ?? 0;
+      const leafHash = done.leafHashes[offset] ?? new Uint8Array();
+      const at = { log: this.#log, frame: done.number, frameHash: done.frameHash };
+      return { draft, recorded: { ...at, index: done.first + offset, count: draft.records.length, leafHash } };
+    });
+    const box = lines.length === 0 ? undefined : epoch.sealLines(done.number, lines);
+    this.#ctx.storage.transactionSync(() => {
+      this.#store.insert(done, packRecent(answers), box);
+      this.#proofs.store(
+        batch.flatMap(({ proof }) => proof ?? []),
+        now,
+      );
+      this.#configurations.store(
+        batch.flatMap(({ configuration }) => configuration ?? []),
+        now,
+      );
+      if (tally !== undefined) this.#store.clearTally();
+    });
+    await this.#ctx.storage.sync();
+    this.#store.created();
+    this.#head = done.head;
+    this.#keyEpoch = epoch.number;
+    if (tally !== undefined) this.#tally.told(now);
+    this.#recent.prune(now);
+    for (const [i, { recorded }] of answers.entries()) batch[i]?.resolve(recorded);
+    this.#news.committed(now, box?.box.length ?? 0);
+  }
+}
+
+/** What a worker started with. Throws a TypeError when it does not come alone: it may be answered without a record. */
+function configurationIn(events: readonly AuditEvent[]): Configuration | undefined {
+  const [told] = events.flatMap(({ configuration }) => configuration ?? []);
+  if (told !== undefined && events.length > 1) throw new TypeError("ledger: bad event: a configuration comes alone");
+  return told;
+}
+
+const notOpen = (): Error => new Error("ledger: this log is not open");

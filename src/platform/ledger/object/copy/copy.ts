@@ -1,0 +1,129 @@
+import { utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
+import type { Head } from "#ledger/commit";
+import { type CopiedObject, flushEnd, objectKey, objectsBetween, type Reach } from "#ledger/flush";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import type { LedgerConfig } from "#platform/ledger/config";
+import { FlushRows, type FlushState } from "./flush-rows.ts";
+import { Forked, type PublishedCheckpoint } from "#platform/ledger/object/log/published";
+import { signText } from "#platform/ledger/object/log/signer";
+import type { LedgerStore } from "#platform/ledger/object/log/store";
+import { checkpointAt, copyOf } from "#platform/ledger/object/log/view";
+
+const PUTS_AT_ONCE = 6; // connections that a Worker may have open at a time
+
+interface CopyParts {
+  readonly storage: DurableObjectStorage;
+  readonly config: LedgerConfig;
+  readonly store: LedgerStore;
+  readonly bucket: LedgerBucket;
+  readonly head: () => Head;
+}
+
+/**
+ * Brings a log's objects to R2. The order is what makes a crash harmless: the plan with its signed checkpoint is durable, then every object
+ * is there, then the checkpoint, then the plan is done. All objects are a pure function of frames that are committed, and none is ever
+ * overwritten, so any step may be done again.
+ */
+export class LedgerCopy {
+  readonly #parts: CopyParts;
+  readonly #published: PublishedCheckpoint;
+  readonly #rows: FlushRows;
+  #state: FlushState;
+
+  constructor(parts: CopyParts, published: PublishedCheckpoint) {
+    this.#parts = parts;
+    this.#published = published;
+    this.#rows = new FlushRows(parts.storage.sql);
+    this.#state = this.#rows.load();
+  }
+
+  /** How far the published checkpoint reaches, and everything under it. */
+  get done(): Reach {
+    return this.#state.done;
+  }
+
+  /** Whether a flush was begun and not ended. */
+  get isPending(): boolean {
+    return this.#state.pending !== undefined;
+  }
+
+  /** Whether more is left than the next flush takes. */
+  isBacklog(): boolean {
+    const end = flushEnd(this.#parts.store.framesFrom(this.#state.done.frames));
+    return end !== undefined && end.frames <= (this.#parts.head().frame?.number ?? -1);
+  }
+
+  /** From there, or from the first frame that has a row: what was before it only the bucket has, or nobody. */
+  againFrom(there: Reach): void {
+    const { storage, store } = this.#parts;
+    const { freed } = store.copied;
+    const done = there.frames < freed.frames ? freed : there;
+    storage.transactionSync(() => {
+      this.#rows.save({ done });
+      store.copied.forgetFrom(done.frames);
+    });
+    this.#state = { done };
+  }
+
+  /** One flush; one at a time. Throws `Forked` for what tells of a second history; any other failure is R2's, and is tried again. */
+  async run(): Promise<void> {
+    await this.#flush();
+    await this.#noteOldest();
+  }
+
+  async #flush(): Promise<void> {
+    const { storage, store } = this.#parts;
+    const { done, pending } = this.#state;
+    const plan = pending ?? this.#plan(done);
+    if (plan === undefined) return;
+    if (pending === undefined) {
+      this.#rows.save({ done, pending: plan });
+      this.#state = { done, pending: plan };
+      await storage.sync();
+    }
+    // A bundle whose first leaves have no rows any more was copied before these went.
+    const isFreed = (one: CopiedObject) => one.kind === "entries" && one.index * TILE_WIDTH < store.copied.freed.size;
+    const objects = objectsBetween(done, plan.to).filter((one) => !isFreed(one));
+    while (objects.length > 0) {
+      const kept = await Promise.allSettled(objects.splice(0, PUTS_AT_ONCE).map((object) => this.#keep(object))); // none still writes after it
+      const faults: unknown[] = kept.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+      if (faults.length > 0) throw faults.find((fault) => fault instanceof Forked) ?? faults[0];
+    }
+    await this.#published.replace(plan.to.size, utf8(plan.note));
+    const [first, last] = [done.frames, plan.to.frames - 1];
+    const bytes = store.bytesOfFrames(first, last);
+    storage.transactionSync(() => {
+      this.#rows.save({ done: plan.to });
+      store.copied.add({ first, last, size: plan.to.size, bytes });
+    });
+    this.#state = { done: plan.to };
+  }
+
+  /** Frames that were copied without a note of where, by an earlier version: once more, newest first, under names that are noted. */
+  async #noteOldest(): Promise<void> {
+    const { storage, store } = this.#parts;
+    const { frames } = store.copied.freed;
+    for (let end = store.copied.oldestKept(1)[0]?.first ?? this.#state.done.frames; end > frames;) {
+      const [last, first] = [end - 1, (flushEnd(store.framesBefore(end))?.frames ?? end) - 1]; // the rule of a flush, backwards
+      await this.#keep({ kind: "frames", first, last });
+      const [size, bytes] = [store.frame(last)?.size ?? 0, store.bytesOfFrames(first, last)];
+      storage.transactionSync(() => store.copied.add({ first, last, size, bytes }));
+      end = first;
+    }
+  }
+
+  async #keep(object: CopiedObject): Promise<void> {
+    const key = objectKey(this.#parts.head().origin, object);
+    const kept = await this.#parts.bucket.keep(key, copyOf(this.#parts.store, this.#parts.head(), object));
+    if (kept === "other") throw new Forked(`the bucket holds another ${key}`);
+  }
+
+  #plan(done: Reach): FlushState["pending"] {
+    const to = flushEnd(this.#parts.store.framesFrom(done.frames));
+    if (to === undefined) return undefined;
+    const { origin } = this.#parts.head();
+    return { to, note: signText(this.#parts.config, origin, checkpointText(checkpointAt(this.#parts.store, origin, to.frames - 1))) };
+  }
+}

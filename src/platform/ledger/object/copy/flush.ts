@@ -1,0 +1,204 @@
+import { type Instant, instant } from "#kernel/clock";
+import type { Head } from "#ledger/commit";
+import { type CopyHealth, copyHealth, nothing, type Reach } from "#ledger/flush";
+import { keptUntil } from "#ledger/root-log";
+import { LedgerAlarm, RETRY_MS } from "./alarm.ts";
+import type { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import type { LedgerConfig } from "#platform/ledger/config";
+import { LedgerCopy } from "./copy.ts";
+import type { LedgerDrain } from "#platform/ledger/object/accounting/drain";
+import type { LedgerObjects } from "#platform/ledger/object/log/objects";
+import { LedgerPruner } from "./pruner.ts";
+import { Forked, PublishedCheckpoint } from "#platform/ledger/object/log/published";
+import type { CheckpointSigner } from "#platform/ledger/object/log/signer";
+import type { LedgerStore } from "#platform/ledger/object/log/store";
+import { within } from "#platform/within";
+
+// A frame is in R2 within 60 s: this long until the flush begins, and the rest for the flush.
+const BACKLOG_MS = 1_000; // R2 takes one write a second to one key, and each flush writes the checkpoint
+// A start may take 30 s, then the object is reset. What cannot be read so long is looked for again by the next request, and what a crash
+// left goes on beside the first records.
+const READ_MS = 12_000;
+const START_MS = 15_000;
+
+/** Why a log is stopped whose objects are gone from R2 when they may be. */
+export const REMOVED = "this log was removed after its six years";
+
+/** Why a log must not go on; `again` when a later look may find otherwise. */
+interface Stop {
+  readonly why: string;
+  readonly again: boolean;
+}
+
+type Drain = Pick<LedgerDrain, "run" | "waitingFrame">;
+const nothingToDrain: Drain = { waitingFrame: undefined, run: () => Promise.resolve("done") };
+
+/** The log that is copied, and how. */
+interface FlushParts {
+  readonly storage: DurableObjectStorage;
+  readonly config: LedgerConfig;
+  readonly store: LedgerStore;
+  readonly bucket: LedgerBucket;
+  readonly objects: LedgerObjects;
+  readonly signer: CheckpointSigner;
+  readonly head: () => Head;
+  /** Shares the alarm; a root log has no lines. */
+  readonly drain?: Drain;
+  readonly everyMs?: number;
+  /** Bytes of copied frames that stay in the rows. */
+  readonly keepBytes: () => number;
+  /** When the alarm comes though there is nothing to copy; undefined for never. */
+  readonly idleUntil?: () => Instant | undefined;
+}
+
+/** When a log is copied to R2, drained and freed, how well that goes, and what keeps a log from going on that is behind its own copy. */
+export class LedgerFlush {
+  readonly #parts: FlushParts;
+  readonly #copy: LedgerCopy;
+  readonly #published: PublishedCheckpoint;
+  readonly #pruner: LedgerPruner;
+  readonly #drain: Drain;
+  readonly #alarm: LedgerAlarm;
+  readonly #everyMs: number;
+  #stop: Stop | undefined = { why: "the published checkpoint was not read yet", again: true };
+  #starting: Promise<void> | undefined;
+  #copying: Promise<boolean> | undefined;
+  #oldest: Instant | undefined; // when the oldest frame without a copy was committed
+  #storedBytes = 0;
+
+  constructor(parts: FlushParts) {
+    this.#parts = parts;
+    this.#drain = parts.drain ?? nothingToDrain;
+    this.#everyMs = parts.everyMs ?? parts.config.settleMilliseconds;
+    this.#alarm = new LedgerAlarm(parts.storage, this.#everyMs, parts.idleUntil ?? (() => undefined));
+    this.#published = new PublishedCheckpoint(parts);
+    this.#copy = new LedgerCopy(parts, this.#published);
+    this.#pruner = new LedgerPruner(parts.storage, parts.store, parts.signer);
+  }
+
+  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  get stopped(): string | undefined {
+    return this.#stop?.why;
+  }
+
+  /** How many leaves the published checkpoint covers. */
+  get copied(): number {
+    return this.#copy.done.size;
+  }
+
+  health(now: Instant): CopyHealth {
+    if (this.#stop !== undefined) return "refusing";
+    return copyHealth(this.#oldest === undefined ? 0 : now - this.#oldest, this.#storedBytes);
+  }
+
+  /** Compares the log with its published checkpoint and finishes what a crash left. Never throws; what is wrong stands in `stopped`. */
+  start(): Promise<void> {
+    if (this.#stop?.again !== true) return Promise.resolve();
+    this.#starting ??= this.#begin().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Says that a frame was committed. */
+  committed(now: Instant): void {
+    this.#oldest ??= now;
+    this.#alarm.wake();
+  }
+
+  /** Has the alarm come as after a commit, for something else that waits for it than a frame. */
+  wake(): void {
+    this.#alarm.wake();
+  }
+
+  /** Has the alarm come in a second: more waits than should until the next one. */
+  hurry(): void {
+    this.#alarm.arm(BACKLOG_MS);
+  }
+
+  /**
+   * One flush, one drain of accounting lines, and the alarm for the next. A failure of R2 or of a shelf is no fault of the alarm: it is
+   * tried again, and the log's health tells.
+   */
+  async run(): Promise<void> {
+    await this.start();
+    if (this.#stop !== undefined && !this.#stop.again) return; // only a restart may look again
+    const [copied, drained] = await Promise.all([this.#stop === undefined && this.#tryToCopy(), this.#drain.run()]);
+    // As with the bucket: another line in the place of one of ours tells of a second history.
+    if (drained === "other") this.#stop = { why: "a shelf holds another accounting line", again: false };
+    const pruned = !copied || this.#stop !== undefined || this.#prune(); // rows go only right after R2 took what it was given
+    this.#measure();
+    const isIdle = this.#stop === undefined && !this.#isBehind;
+    if (!pruned) this.#alarm.arm(BACKLOG_MS);
+    else if (isIdle) this.#alarm.rest();
+    else if (!copied || drained === "failed") this.#alarm.arm(RETRY_MS);
+    else this.#alarm.arm(drained === "more" || this.#copy.isBacklog() ? BACKLOG_MS : this.#everyMs);
+  }
+
+  async #begin(): Promise<void> {
+    this.#stop = await this.#compare();
+    if (this.#stop === undefined && this.#copy.isPending)
+      await within(START_MS, this.#tryToCopy(), "ledger: the copy takes long").catch(() => undefined); // never fails but by being late
+    this.#measure();
+    await this.#alarm.resume();
+    // What should have been copied by now is at once: it may be so late that the log takes no records meanwhile.
+    const isLate = this.#copy.isPending || Date.now() - (this.#oldest ?? Infinity) > this.#everyMs;
+    if (this.#isBehind) this.#alarm.wake(isLate ? RETRY_MS : this.#everyMs);
+  }
+
+  async #compare(): Promise<Stop | undefined> {
+    const read = within(READ_MS, this.#published.read(), "ledger: reading the published checkpoint takes long");
+    const checkpoint = await read.catch((fault: unknown) => (fault instanceof Forked ? fault : null));
+    if (checkpoint === null) return { why: "the published checkpoint cannot be read", again: true };
+    if (checkpoint instanceof Forked) return { why: checkpoint.message, again: false };
+    const { origin } = this.#parts.head();
+    const isGone = checkpoint === undefined && Date.now() >= (keptUntil(origin.slice(origin.lastIndexOf("/") + 1)) ?? Infinity);
+    if (isGone && this.#copy.done.frames > 0) return { why: REMOVED, again: false };
+    // A bucket that shows less than it was given has lost something: copy again from where it stands.
+    const there: Reach = checkpoint?.frame === undefined ? nothing : { frames: checkpoint.frame.number + 1, size: checkpoint.size };
+    if (there.frames < this.#copy.done.frames) this.#copy.againFrom(there);
+    return undefined;
+  }
+
+  /** One flush at a time; whether it went through. */
+  #tryToCopy(): Promise<boolean> {
+    this.#copying ??= this.#tried().finally(() => {
+      this.#copying = undefined;
+    });
+    return this.#copying;
+  }
+
+  /** What tells of a fork stops the log; any other failure is R2's. */
+  async #tried(): Promise<boolean> {
+    try {
+      await this.#copy.run();
+      return true;
+    } catch (fault) {
+      if (fault instanceof Forked) this.#stop = { why: fault.message, again: false };
+      console.error(JSON.stringify({ event: "ledger_copy_failed", origin: this.#parts.head().origin, stopped: fault instanceof Forked }));
+      return false;
+    }
+  }
+
+  /** Whether everything is freed that may be. What fails is left for the next alarm: one that throws is given up by the runtime. */
+  #prune(): boolean {
+    const needed = { done: this.#copy.done, waitingFrame: this.#drain.waitingFrame, keepBytes: this.#parts.keepBytes() };
+    try {
+      return this.#pruner.run(this.#parts.head(), needed, instant(Date.now()));
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_free_failed", origin: this.#parts.head().origin }));
+      return true;
+    }
+  }
+
+  #measure(): void {
+    const seconds = this.#parts.store.frameSeconds(this.#copy.done.frames);
+    this.#oldest = seconds === undefined ? undefined : instant(seconds * 1000);
+    this.#storedBytes = this.#parts.storage.sql.databaseSize;
+  }
+
+  /** Whether frames are to be copied, or lines to be drained. */
+  get #isBehind(): boolean {
+    return this.#oldest !== undefined || this.#drain.waitingFrame !== undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { sameBytes } from "#ledger/bytes/bytes";
+import { sha256 } from "#ledger/bytes/hash";
+import { within } from "#platform/within";
+
+const PATIENCE_MS = 10_000;
+
+/** An object as it was read, with what a conditional write needs. */
+export interface ReadObject {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+}
+
+/** The ledger's second copy in R2. Each call throws when R2 fails or does not answer within ten seconds; whether it was done is then open. */
+export class LedgerBucket {
+  readonly #bucket: R2Bucket;
+
+  constructor(bucket: R2Bucket) {
+    this.#bucket = bucket;
+  }
+
+  /**
+   * Writes an object that must never change, unless it is there already: "kept" when the bucket now holds exactly these bytes,
+   * "other" when it holds different ones, which then stay. Locked prefixes refuse an overwrite, so none is tried.
+   */
+  async keep(key: string, bytes: Uint8Array): Promise<"kept" | "other"> {
+    const digest = sha256(bytes);
+    const options = { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest };
+    const written = await inTime(this.#bucket.put(key, bytes, options));
+    if (written !== null) return "kept";
+    const there = await inTime(this.#bucket.head(key));
+    if (there === null) throw new Error("r2: an object was there, and then was not");
+    const stored = there.checksums.sha256; // absent for an object that no ledger wrote: R2 keeps the checksum that the writer gave
+    return stored !== undefined && sameBytes(new Uint8Array(stored), digest) ? "kept" : "other";
+  }
+
+  async read(key: string): Promise<ReadObject | undefined> {
+    const object = await inTime(this.#bucket.get(key));
+    return object === null ? undefined : { bytes: await inTime(object.bytes()), etag: object.etag };
+  }
+
+  /** Some bytes of an object; undefined when the bucket has no such object. */
+  async readPart(key: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    const object = await inTime(this.#bucket.get(key, { range: { offset, length } }));
+    return object === null ? undefined : inTime(object.bytes());
+  }
+
+  /** An object as a stream, for objects that are too long to hold many of; undefined when the bucket has no such object. */
+  async stream(key: string): Promise<ReadableStream<Uint8Array> | undefined> {
+    return (await inTime(this.#bucket.get(key)))?.body;
+  }
+
+  /** Writes an object in place of what was read; false when somebody else wrote it meanwhile. */
+  async replace(key: string, bytes: Uint8Array, before: ReadObject | undefined): Promise<boolean> {
+    const onlyIf = before === undefined ? { etagDoesNotMatch: "*" } : { etagMatches: before.etag };
+    return (await inTime(this.#bucket.put(key, bytes, { onlyIf, sha256: sha256(bytes) }))) !== null;
+  }
+}
+
+const inTime = <T>(answer: Promise<T>): Promise<T> => within(PATIENCE_MS, answer, "r2: no answer in time");

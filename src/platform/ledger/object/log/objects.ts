@@ -1,0 +1,117 @@
+import { concat } from "#ledger/bytes/bytes";
+import type { Checkpoint } from "#ledger/tlog/checkpoint";
+import { type Head, hasInPast } from "#ledger/commit";
+import { type CopiedObject, objectKey } from "#ledger/flush";
+import { splitFrames } from "#ledger/frame-copies";
+import { entry, frameHash, parseFrame, splitEntries } from "#ledger/leaf/frame";
+import type { HashAt } from "#ledger/tlog/merkle";
+import { fullTiles, fullTilesAbout, hashAtTiles, splitHashes, TILE_WIDTH } from "#ledger/tlog/tile";
+import type { LedgerBucket } from "./bucket.ts";
+import type { LedgerStore } from "./store.ts";
+import { entriesOf, tileHashes } from "./view.ts";
+import { Turns } from "./turns.ts";
+
+// Objects of frames that are held in memory, of up to 8 MiB each: who reads a log from its beginning asks for frame after frame.
+const OBJECTS_HELD = 2;
+// Anyone may ask for many at once, of up to 16 MiB each, and the Durable Object that takes the records has 128 MiB.
+const FETCHES_AT_ONCE = 3;
+
+/** The first and the last frame of one object of the second copy. */
+export interface FrameCopy {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The objects of a log, wherever they are: in its rows, or in the second copy, which has everything whose rows were freed. Each throws when
+ * that cannot be read, or lacks what it was given.
+ */
+export class LedgerObjects {
+  readonly #store: LedgerStore;
+  readonly #bucket: LedgerBucket;
+  readonly #head: () => Head;
+  readonly #turns = new Turns(FETCHES_AT_ONCE);
+  readonly #held = new Map<number, Promise<readonly Uint8Array[]>>(); // by number of the first frame, the one used last at the end
+
+  constructor(store: LedgerStore, bucket: LedgerBucket, head: () => Head) {
+    this.#store = store;
+    this.#bucket = bucket;
+    this.#head = head;
+  }
+
+  /** Undefined when the log does not reach that far. */
+  async frame(number: number): Promise<Uint8Array | undefined> {
+    if (number > (this.#head().frame?.number ?? -1)) return undefined;
+    return this.#store.frame(number)?.body ?? (await this.#copiedFrame(number));
+  }
+
+  /** The object of the second copy that has a frame; undefined while no object has it. */
+  frameCopy(number: number): FrameCopy | undefined {
+    const range = this.#store.copied.holding(number);
+    return range && { first: range.first, last: range.last };
+  }
+
+  /** A bundle's first `width` entries; undefined when the log does not reach that far. */
+  async entries(index: number, width: number): Promise<Uint8Array | undefined> {
+    const head = this.#head();
+    const from = index * TILE_WIDTH;
+    if (from + width > head.size) return undefined;
+    if (from >= this.#store.copied.freed.size) return entriesOf(this.#store, head, index, width);
+    const entries = splitEntries(await this.#copied({ kind: "entries", index }));
+    if (entries?.length !== TILE_WIDTH) throw missing();
+    return concat(entries.slice(0, width).flatMap(entry));
+  }
+
+  /** The hashes of a tile as far as it is filled; empty when the log does not reach that far. */
+  async tile(level: number, index: number): Promise<readonly Uint8Array[]> {
+    const head = this.#head();
+    if (index >= fullTiles(level, head.size)) return tileHashes(this.#store, head, level, index);
+    return splitHashes(this.#store.tile(level, index) ?? (await this.#copied({ kind: "tile", level, index })));
+  }
+
+  /** The hashes that proofs need which begin at these leaves or end at these sizes of a log at this head. */
+  async hashesAbout(head: Head, places: readonly number[]): Promise<HashAt> {
+    const tiles = new Map<string, readonly Uint8Array[]>(); // also those that have rows: they may be freed while others are fetched
+    for (const { level, index } of fullTilesAbout(head.size, places)) tiles.set(`${level}/${index}`, await this.tile(level, index));
+    return hashAtTiles((level, index) => tiles.get(`${level}/${index}`) ?? tileHashes(this.#store, head, level, index));
+  }
+
+  /** Whether the log has an earlier checkpoint of it in its past: that frame, and those leaves. */
+  async extends(earlier: Checkpoint): Promise<boolean> {
+    const head = this.#head();
+    const bytes = earlier.frame && (await this.frame(earlier.frame.number));
+    const frame = bytes && parseFrame(bytes);
+    const stands = bytes !== undefined && frame?.ok === true ? { size: frame.value.size, hash: frameHash(bytes) } : undefined;
+    return hasInPast(head, earlier, stands, await this.hashesAbout(head, [earlier.size]));
+  }
+
+  async #copiedFrame(number: number): Promise<Uint8Array> {
+    const range = this.#store.copied.holding(number);
+    if (range === undefined) throw missing();
+    const held = this.#held.get(range.first) ?? this.#copied({ kind: "frames", ...range }).then((bytes) => splitFrames(bytes) ?? refuse());
+    this.#held.delete(range.first);
+    this.#held.set(range.first, held);
+    const [oldest = range.first] = this.#held.keys();
+    if (this.#held.size > OBJECTS_HELD) this.#held.delete(oldest);
+    const frames = await held.catch((fault: unknown) => {
+      if (this.#held.get(range.first) === held) this.#held.delete(range.first); // the next one asks again
+      throw fault;
+    });
+    // Copied out: an answer over RPC is sent with all the bytes that it is a view of.
+    return frames[number - range.first]?.slice() ?? refuse();
+  }
+
+  async #copied(object: CopiedObject): Promise<Uint8Array> {
+    const key = objectKey(this.#head().origin, object);
+    const read = await this.#turns.take(() => this.#bucket.read(key));
+    if (read !== undefined) return read.bytes;
+    console.error(JSON.stringify({ event: "ledger_copy_missing", key }));
+    throw missing();
+  }
+}
+
+const missing = (): Error => new Error("ledger: the second copy lacks an object that it was given");
+
+function refuse(): never {
+  throw missing();
+}

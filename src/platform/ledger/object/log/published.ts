@@ -1,0 +1,56 @@
+import { sameBytes } from "#ledger/bytes/bytes";
+import { type Checkpoint, openCheckpoint } from "#ledger/tlog/checkpoint";
+import type { Head } from "#ledger/commit";
+import { checkpointKey } from "#ledger/flush";
+import type { LedgerBucket, ReadObject } from "./bucket.ts";
+import { type LedgerConfig, signerOf } from "#platform/ledger/config";
+import type { LedgerObjects } from "./objects.ts";
+
+/** What tells of a second history: the log must not go on. */
+export class Forked extends Error {}
+
+/** The checkpoint of a log in R2: always one that the log extends, replaced only by one that extends it. */
+export class PublishedCheckpoint {
+  readonly #config: LedgerConfig;
+  readonly #bucket: LedgerBucket;
+  readonly #objects: LedgerObjects;
+  readonly #head: () => Head;
+
+  constructor(parts: {
+    readonly config: LedgerConfig;
+    readonly bucket: LedgerBucket;
+    readonly objects: LedgerObjects;
+    readonly head: () => Head;
+  }) {
+    this.#config = parts.config;
+    this.#bucket = parts.bucket;
+    this.#objects = parts.objects;
+    this.#head = parts.head;
+  }
+
+  /** Undefined when there is none. Throws `Forked` for one that is not in this log's past, anything else when R2 cannot be read. */
+  async read(): Promise<Checkpoint | undefined> {
+    return this.#ownPast(await this.#bucket.read(this.#key));
+  }
+
+  /** Throws as `read` does. An earlier try may have gone through unseen: then it is there already. */
+  async replace(size: number, note: Uint8Array): Promise<void> {
+    const before = await this.#bucket.read(this.#key);
+    if (before !== undefined && sameBytes(before.bytes, note)) return;
+    const checkpoint = await this.#ownPast(before);
+    if (checkpoint !== undefined && checkpoint.size >= size) return; // copied again after a loss: never published backwards
+    if (!(await this.#bucket.replace(this.#key, note, before))) throw new Error("ledger: the published checkpoint changed under the flush");
+  }
+
+  get #key(): string {
+    return checkpointKey(this.#head().origin);
+  }
+
+  async #ownPast(published: ReadObject | undefined): Promise<Checkpoint | undefined> {
+    if (published === undefined) return undefined;
+    const checkpoint = openCheckpoint(published.bytes, signerOf(this.#config, this.#head().origin));
+    if (!checkpoint.ok) throw new Forked("the published checkpoint is not one that this log signed");
+    if (await this.#objects.extends(checkpoint.value)) return checkpoint.value;
+    throw new Forked("a checkpoint was published that this log does not extend"); // the shard was rolled back, or forked
+  }
+}

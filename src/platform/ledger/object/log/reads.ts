@@ -1,0 +1,90 @@
+import { instant } from "#kernel/clock";
+import { concat, utf8 } from "#ledger/bytes/bytes";
+import type { Head } from "#ledger/commit";
+import { splitEntries } from "#ledger/leaf/frame";
+import { inclusionNote } from "#ledger/tlog/inclusion-note";
+import { type HashAt, inclusionProof } from "#ledger/tlog/merkle";
+import { TILE_WIDTH } from "#ledger/tlog/tile";
+import type { FrameCopy, LedgerObjects } from "./objects.ts";
+import type { CheckpointSigner } from "./signer.ts";
+
+/** The public objects of a log. What is asked for comes over RPC, of any type; undefined when the log has no such object. */
+export class LedgerReads {
+  readonly #objects: LedgerObjects;
+  readonly #signer: CheckpointSigner;
+  readonly #head: () => Head;
+
+  constructor(objects: LedgerObjects, signer: CheckpointSigner, head: () => Head) {
+    this.#objects = objects;
+    this.#signer = signer;
+    this.#head = head;
+  }
+
+  checkpoint(): Uint8Array {
+    return utf8(this.#signer.sign(this.#head(), instant(Date.now())).note);
+  }
+
+  async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
+    if (!isTile(level, width) || !isIndex(index)) return undefined;
+    const hashes = await this.#objects.tile(level, index);
+    return hashes.length < width ? undefined : concat(hashes.slice(0, width));
+  }
+
+  async entries(index: number, width: number): Promise<Uint8Array | undefined> {
+    return isTile(0, width) && isIndex(index) ? this.#objects.entries(index, width) : undefined;
+  }
+
+  /** Bundle by bundle: one of them may be 16 MiB. */
+  async leaves(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const found = new Map<number, Uint8Array>();
+    const asked = [...new Set(indexes)].filter((index) => isIndex(index) && index < this.#head().size);
+    for (const [bundle, among] of Map.groupBy(asked, (index) => Math.floor(index / TILE_WIDTH))) {
+      const bytes = await this.#objects.entries(bundle, (Math.max(...among) % TILE_WIDTH) + 1);
+      const leaves = (bytes && splitEntries(bytes)) ?? [];
+      for (const index of among) {
+        const leaf = leaves[index % TILE_WIDTH];
+        if (leaf !== undefined) found.set(index, leaf.slice()); // an answer over RPC is sent with all the bytes that it is a view of
+      }
+    }
+    return indexes.map((index) => found.get(index));
+  }
+
+  async frame(number: number): Promise<Uint8Array | undefined> {
+    return isIndex(number) ? this.#objects.frame(number) : undefined;
+  }
+
+  frameCopy(number: number): FrameCopy | undefined {
+    return isIndex(number) ? this.#objects.frameCopy(number) : undefined;
+  }
+
+  async proof(index: number): Promise<Uint8Array | undefined> {
+    return (await this.proofs([index]))[0];
+  }
+
+  /** All under one checkpoint. The paths of neighbours have most of their hashes in common: each is made once. */
+  async proofs(indexes: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const head = this.#head();
+    const inLog = indexes.filter((index) => isIndex(index) && index < head.size);
+    if (inLog.length === 0) return indexes.map(() => undefined);
+    const { size, note } = this.#signer.sign(head, instant(Date.now()));
+    const at = eachOnce(await this.#objects.hashesAbout(head, [size, ...inLog]));
+    return indexes.map((index) =>
+      isIndex(index) && index < size ? utf8(inclusionNote(index, inclusionProof(index, size, at), note)) : undefined,
+    );
+  }
+}
+
+function eachOnce(at: HashAt): HashAt {
+  const known = new Map<string, Uint8Array>();
+  return (level, index) => {
+    const key = `${level}/${index}`;
+    const hash = known.get(key) ?? at(level, index);
+    known.set(key, hash);
+    return hash;
+  };
+}
+
+const isIndex = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+const isTile = (level: unknown, width: unknown): boolean =>
+  isIndex(level) && level <= 63 && isIndex(width) && width >= 1 && width <= TILE_WIDTH;

@@ -1,0 +1,65 @@
+import { sign } from "node:crypto";
+import type { Instant } from "#kernel/clock";
+import { type Checkpoint, checkpointText, parseCheckpointText } from "#ledger/tlog/checkpoint";
+import { checkpointOf, hasInPast, type Head } from "#ledger/commit";
+import { utf8 } from "#ledger/bytes/bytes";
+import { noteOf } from "#ledger/tlog/signed-note";
+import { type LedgerConfig, signerOf } from "#platform/ledger/config";
+import type { LedgerStore } from "./store.ts";
+import { hashAt } from "./view.ts";
+
+const EVERY_MS = 1000;
+
+export interface SignedCheckpoint {
+  readonly size: number;
+  readonly note: string;
+}
+
+/** Signs the checkpoints of one log: at most one a second, and never one that does not extend the one before (C2SP tlog-checkpoint). */
+export class CheckpointSigner {
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  #last: { readonly checkpoint: Checkpoint; readonly note: string; readonly at: number } | undefined;
+
+  /** Throws when the log is not what was once signed: a shard that was rolled back must not start. */
+  constructor(config: LedgerConfig, store: LedgerStore, head: Head) {
+    this.#config = config;
+    this.#store = store;
+    const signed = store.signed();
+    if (signed === undefined) return;
+    const checkpoint = parseCheckpointText(signed.text);
+    if (!checkpoint.ok || !extendsSigned(store, head, checkpoint.value))
+      throw new Error("ledger: a checkpoint was signed that this log does not extend");
+    this.#last = { checkpoint: checkpoint.value, note: signText(config, head.origin, signed.text), at: signed.at };
+  }
+
+  /** Leaves of the last one that was signed; undefined before the first. */
+  get signedSize(): number | undefined {
+    return this.#last?.checkpoint.size;
+  }
+
+  /** A checkpoint of this committed head, or the last one while it is less than a second old. */
+  sign(head: Head, now: Instant): SignedCheckpoint {
+    const last = this.#last;
+    // A clock that was set back must not freeze the log, hence the absolute difference.
+    if (last && (last.checkpoint.size === head.size || Math.abs(now - last.at) < EVERY_MS))
+      return { size: last.checkpoint.size, note: last.note };
+    if (last && !extendsSigned(this.#store, head, last.checkpoint))
+      throw new Error("ledger: a checkpoint was signed that this log does not extend");
+    const checkpoint = checkpointOf(head);
+    const text = checkpointText(checkpoint);
+    // Stored before it is released: the output gate holds the answer back until this row is durable.
+    if (head.size > 0) this.#store.setSigned({ size: head.size, text, at: now });
+    const note = signText(this.#config, head.origin, text);
+    this.#last = { checkpoint, note, at: now };
+    return { size: head.size, note };
+  }
+}
+
+/** As `hasInPast`, for what has rows here: what was signed last is never freed before something newer is signed (LedgerPruner). */
+const extendsSigned = (store: LedgerStore, head: Head, signed: Checkpoint): boolean =>
+  hasInPast(head, signed, store.frame(signed.frame?.number ?? -1), hashAt(store, head));
+
+/** A checkpoint text as a note signed by its log. */
+export const signText = (config: LedgerConfig, origin: string, text: string): string =>
+  noteOf(text, signerOf(config, origin), new Uint8Array(sign(null, utf8(text), config.checkpointKey.reveal())));

@@ -1,0 +1,212 @@
+import { DurableObject } from "cloudflare:workers";
+import { instant } from "#kernel/clock";
+import { utf8 } from "#ledger/bytes/bytes";
+import { checkpointText } from "#ledger/tlog/checkpoint";
+import { commit, type Head } from "#ledger/commit";
+import type { CopyHealth } from "#ledger/flush";
+import { FRAME_LEAVES_MAX } from "#ledger/leaf/frame";
+import { inclusionNote } from "#ledger/tlog/inclusion-note";
+import { isOpenLog } from "#ledger/log-name";
+import { emptyRoot, inclusionProof } from "#ledger/tlog/merkle";
+import { readRootLeaf, ROOT_LOG } from "#ledger/root-log";
+import { unfollowed, type Unfollowed } from "#ledger/tlog/witness";
+import type { AddCheckpoint } from "#ledger/tlog/witness-request";
+import { LedgerBucket } from "#platform/ledger/object/log/bucket";
+import { type LedgerConfig, type LedgerEnv, readLedgerConfig, signerOf } from "#platform/ledger/config";
+import { LedgerFlush } from "#platform/ledger/object/copy/flush";
+import { type FrameCopy, LedgerObjects } from "#platform/ledger/object/log/objects";
+import { LedgerReads } from "#platform/ledger/object/log/reads";
+import { RootPublisher } from "./publisher.ts";
+import { readWitnesses } from "./config.ts";
+import { RootRows } from "./rows.ts";
+import { CheckpointSigner, signText } from "#platform/ledger/object/log/signer";
+import { LedgerStore } from "#platform/ledger/object/log/store";
+import { restoreHead } from "#platform/ledger/object/log/view";
+
+export type RootEnv = LedgerEnv & { readonly LEDGER_BUCKET: R2Bucket; readonly WITNESSES: unknown };
+
+/** Why the root log did not take a checkpoint. */
+type NotTaken = Unfollowed | "log_not_opened" | "not_a_checkpoint_of_this_log";
+
+/** The size of the log's checkpoint that stands in the root log now, and why it is not the one that was handed over. */
+export interface Taken {
+  readonly size: number;
+  readonly not?: NotTaken;
+}
+
+// One frame of the root log, one checkpoint and one round of the witnesses gather what every log handed over in this time.
+const GATHER_MS = 10_000;
+
+/** What anyone may know about the root log. */
+export interface RootStatus {
+  readonly size: number;
+  readonly copied: number;
+  readonly health: CopyHealth;
+  readonly why: string | null;
+  readonly cosigned: boolean; // every witness cosigned what is shown
+}
+
+/**
+ * The log of the ledger's checkpoints, and what opens its logs: one object a ledger. It takes a checkpoint that a log signed and that
+ * extends, by proof, the one before; never a smaller one or one of another history. So a log that was rolled back or rewritten no longer
+ * fits what stands here, and what stands here is cosigned by witnesses outside.
+ */
+export class LedgerRoot extends DurableObject<RootEnv> {
+  readonly #config: LedgerConfig;
+  readonly #store: LedgerStore;
+  readonly #rows: RootRows;
+  readonly #objects: LedgerObjects;
+  readonly #reads: LedgerReads;
+  readonly #flush: LedgerFlush;
+  readonly #publisher: RootPublisher;
+  #head: Head;
+
+  constructor(ctx: DurableObjectState, env: RootEnv) {
+    super(ctx, env);
+    this.#config = readLedgerConfig(env);
+    if (ctx.id.name !== ROOT_LOG) throw new Error("ledger: this object has not the name of the root log");
+    this.#store = new LedgerStore(ctx.storage.sql);
+    this.#rows = new RootRows(ctx.storage.sql);
+    this.#head = restoreHead(this.#store, `${this.#config.name}/${ROOT_LOG}`);
+    const signer = new CheckpointSigner(this.#config, this.#store, this.#head);
+    const head = () => this.#head;
+    const bucket = new LedgerBucket(env.LEDGER_BUCKET);
+    this.#objects = new LedgerObjects(this.#store, bucket, head);
+    this.#reads = new LedgerReads(this.#objects, signer, head);
+    const { keepBytes } = this.#config;
+    const parts = { storage: ctx.storage, config: this.#config, store: this.#store, bucket, objects: this.#objects, signer, head };
+    this.#flush = new LedgerFlush({ ...parts, everyMs: GATHER_MS, keepBytes: () => keepBytes });
+    this.#publisher = new RootPublisher(this.#objects, this.#rows, signer, readWitnesses(env.WITNESSES), head);
+    void ctx.blockConcurrencyWhile(() => this.#flush.start());
+  }
+
+  /**
+   * Opens a log when it takes records now and is not open yet, and answers the last checkpoint that stands here of it: of size 0 right
+   * after the opening. Undefined for a log that was never opened and cannot be now. A log adds nothing before it was opened here.
+   */
+  async open(log: string): Promise<string | undefined> {
+    await this.#mayGoOn();
+    const known = this.#rows.entry(log);
+    if (known !== undefined) return known.note;
+    if (!isOpenLog(log, this.#config.shards, instant(Date.now()))) return undefined;
+    const origin = `${this.#config.name}/${log}`;
+    const note = signText(this.#config, origin, checkpointText({ origin, size: 0, root: emptyRoot }));
+    this.#rows.save({ log, size: 0, root: emptyRoot, frame: -1, note, waiting: true });
+    this.#commitWaiting();
+    this.#gather(); // for the witnesses
+    return note;
+  }
+
+  /** The logs of a half-year that were opened. Once the half-year is over, no log joins them. */
+  async logsOf(halfYear: string): Promise<readonly string[]> {
+    await this.#mayGoOn();
+    return this.#rows.logsOf(halfYear);
+  }
+
+  /** Takes a log's checkpoint, with the proof that it extends the one that stands here. */
+  async add(log: string, { oldSize, proof, checkpoint }: AddCheckpoint): Promise<Taken> {
+    await this.#mayGoOn();
+    const last = this.#rows.entry(log);
+    if (last === undefined) return { size: 0, not: "log_not_opened" };
+    const read = readRootLeaf(checkpoint, signerOf(this.#config, this.#head.origin));
+    if (!read.ok || read.value.log !== log) return { size: last.size, not: "not_a_checkpoint_of_this_log" };
+    const { size, root, frame } = read.value.checkpoint;
+    const why = unfollowed(last, oldSize, proof, { size, root });
+    if (why !== undefined) return { size: last.size, not: why };
+    if (size === last.size) return { size };
+    if ((frame?.number ?? -1) <= last.frame) return { size: last.size, not: "not_a_checkpoint_of_this_log" };
+    this.#rows.save({ log, size, root, frame: frame?.number ?? -1, note: new TextDecoder().decode(checkpoint), waiting: true });
+    this.#gather();
+    return { size };
+  }
+
+  async status(): Promise<RootStatus> {
+    await this.#flush.start();
+    return {
+      size: this.#head.size,
+      copied: this.#flush.copied,
+      health: this.#flush.health(instant(Date.now())),
+      why: this.#flush.stopped ?? null,
+      cosigned: this.#rows.published()?.whole ?? false,
+    };
+  }
+
+  /** The checkpoint as it was last published: every ten seconds at most, with the cosignatures it got. */
+  async checkpoint(): Promise<Uint8Array | undefined> {
+    await this.#mayGoOn();
+    const shown = this.#rows.published() ?? (this.#head.size === 0 ? undefined : await this.#publisher.publish());
+    return shown === undefined ? undefined : utf8(shown.note);
+  }
+
+  async tile(level: number, index: number, width: number): Promise<Uint8Array | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.tile(level, index, width);
+  }
+
+  async entries(index: number, width: number): Promise<Uint8Array | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.entries(index, width);
+  }
+
+  async frame(number: number): Promise<Uint8Array | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.frame(number);
+  }
+
+  /** Which object of the second copy in R2 has a frame: a reader fetches the frame there. Undefined while the copy has not come so far. */
+  async frameCopy(number: number): Promise<FrameCopy | undefined> {
+    await this.#mayGoOn();
+    return this.#reads.frameCopy(number);
+  }
+
+  /** C2SP tlog-proof for a leaf under the published checkpoint, so that the witnesses' cosignatures come with it. */
+  async proof(index: number): Promise<Uint8Array | undefined> {
+    await this.#mayGoOn();
+    const shown = this.#rows.published();
+    if (shown === undefined || !Number.isSafeInteger(index) || index < 0 || index >= shown.size) return undefined;
+    const at = await this.#objects.hashesAbout(this.#head, [index, shown.size]);
+    return utf8(inclusionNote(index, inclusionProof(index, shown.size, at), shown.note));
+  }
+
+  /** Makes leaves of what was handed over, has them cosigned, copies to R2. The runtime calls it; as an RPC it is refused. */
+  override async alarm(): Promise<void> {
+    await this.#flush.start();
+    const whole = this.#flush.stopped !== undefined || (await this.#publishWaiting());
+    await this.#flush.run();
+    if (!whole) this.#gather(); // a witness is missing: ask again
+  }
+
+  /** The alarm comes in ten seconds, if it is not set. */
+  #gather(): void {
+    this.#flush.wake();
+  }
+
+  async #publishWaiting(): Promise<boolean> {
+    this.#commitWaiting();
+    return this.#head.size === 0 || (await this.#publisher.publish()).whole;
+  }
+
+  /** Frames of what waits, all of it in one go without an await. The output gate holds every answer back until they are durable. */
+  #commitWaiting(): void {
+    for (;;) {
+      const entries = this.#rows.waiting(FRAME_LEAVES_MAX);
+      if (entries.length === 0) return;
+      const now = instant(Date.now());
+      const leaves = entries.map(({ note }) => utf8(note));
+      const done = commit(this.#head, leaves, now);
+      this.ctx.storage.transactionSync(() => {
+        this.#store.insert(done, new Uint8Array(), undefined);
+        for (const entry of entries) this.#rows.save({ ...entry, waiting: false });
+      });
+      this.#store.created();
+      this.#head = done.head;
+      this.#flush.committed(now);
+    }
+  }
+
+  /** A root log that was rolled back must not show itself, nor vouch for any log. */
+  async #mayGoOn(): Promise<void> {
+    await this.#flush.start();
+    if (this.#flush.stopped !== undefined) throw new Error(`ledger: ${this.#flush.stopped}`);
+  }
+}

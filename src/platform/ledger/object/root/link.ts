@@ -1,0 +1,154 @@
+import { type Instant, instant } from "#kernel/clock";
+import { utf8 } from "#ledger/bytes/bytes";
+import { checkpointText, openCheckpoint } from "#ledger/tlog/checkpoint";
+import { checkpointOf, type Head } from "#ledger/commit";
+import { consistencyProof } from "#ledger/tlog/merkle";
+import { type LedgerConfig, signerOf } from "#platform/ledger/config";
+import type { LedgerObjects } from "#platform/ledger/object/log/objects";
+import type { LedgerRoot } from "./ledger-root.ts";
+import { signText } from "#platform/ledger/object/log/signer";
+import { within } from "#platform/within";
+
+// A busy log has one leaf in the root log per this time, however many records it took; a quiet one has none. With many shards it is more
+// time each: the root log grows by 1.7 leaves a second at most, about 16 GB a year, whatever the number of shards.
+const HAND_OVER_EVERY_MS = 10_000;
+const SHARE_MS = 600;
+const PATIENCE_MS = 10_000;
+
+/** Why a log must not go on; `again` when a later look may find otherwise. */
+interface Stop {
+  readonly why: string;
+  readonly again: boolean;
+}
+
+/**
+ * A log's tie to the root log: it was opened there before its first record, it does not start when a checkpoint stands there that is not
+ * in its past, and it hands over its own, off the path of the appends.
+ */
+export class LedgerRootLink {
+  readonly #root: () => DurableObjectStub<LedgerRoot>;
+  readonly #log: string;
+  readonly #config: LedgerConfig;
+  readonly #objects: LedgerObjects;
+  readonly #head: () => Head;
+  #stop: Stop | undefined = { why: "the root log was not asked yet", again: true };
+  #starting: Promise<void> | undefined;
+  #known: number | undefined; // size of this log's checkpoint that stands in the root log; undefined when it was not opened
+  #handing: Promise<boolean> | undefined;
+  #handedAt = instant(Date.now());
+
+  constructor(root: () => DurableObjectStub<LedgerRoot>, log: string, config: LedgerConfig, objects: LedgerObjects, head: () => Head) {
+    this.#root = root;
+    this.#log = log;
+    this.#config = config;
+    this.#objects = objects;
+    this.#head = head;
+  }
+
+  /** Why nothing of this log may be shown or added; undefined when all is well. */
+  get stopped(): string | undefined {
+    return this.#stop?.why;
+  }
+
+  /** Whether what stands in the root log is not of this log's past: no later look will find otherwise. */
+  get isForked(): boolean {
+    return this.#stop?.again === false;
+  }
+
+  /** Whether another log takes records by the root log's clock. Throws when the root log cannot be asked. */
+  async opens(log: string): Promise<boolean> {
+    return (await within(PATIENCE_MS, this.#root().open(log), "ledger: no answer in time")) !== undefined;
+  }
+
+  /** Whether the root log opened this log: before that it takes no record. */
+  get isOpened(): boolean {
+    return this.#known !== undefined;
+  }
+
+  /** Asks the root log to open this log, and compares with what stands there. Never throws; what is wrong stands in `stopped`. */
+  start(): Promise<void> {
+    return this.#stop?.again === true ? this.open() : Promise.resolve();
+  }
+
+  /** The same once more, for a log that was woken before its half-year began. */
+  open(): Promise<void> {
+    this.#starting ??= this.#compare().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Says that a frame was committed. What a hand-over now would be too early for, when no more comes, is for the alarm of the copy. */
+  committed(now: Instant): void {
+    if (this.#isDue(now, 0)) void this.#handOver();
+  }
+
+  /** The alarm of the copy: whether everything of this log stands in the root log now; otherwise it must come again. Never throws. */
+  async settle(now: Instant): Promise<boolean> {
+    if (this.#head().size === this.#known) return true;
+    return this.#isDue(now, this.#config.settleMilliseconds) && (await this.#handOver());
+  }
+
+  /** `early`: as long before its time as the next occasion would be after it. */
+  #isDue(now: Instant, early: number): boolean {
+    const every = Math.max(HAND_OVER_EVERY_MS, this.#config.shards * SHARE_MS);
+    // A clock that was set back must not keep the checkpoints here, hence the absolute difference.
+    return Math.abs(now - this.#handedAt) >= every - early;
+  }
+
+  /** Hands this log's checkpoint to the root log, if it has grown. */
+  #handOver(): Promise<boolean> {
+    this.#handing ??= this.#tried().finally(() => {
+      this.#handing = undefined;
+    });
+    return this.#handing;
+  }
+
+  async #compare(): Promise<void> {
+    const note = await within(PATIENCE_MS, this.#root().open(this.#log), "ledger: no answer in time").catch(() => null);
+    const checkpoint = typeof note !== "string" ? undefined : openCheckpoint(utf8(note), signerOf(this.#config, this.#head().origin));
+    if (checkpoint?.ok === false) {
+      this.#stop = { why: "the root log has a checkpoint that this log did not sign", again: false };
+      return;
+    }
+    const extended = checkpoint === undefined || within(PATIENCE_MS, this.#objects.extends(checkpoint.value), "ledger: R2 takes long");
+    const isPast = await Promise.resolve(extended).catch(() => null);
+    if (note === null || isPast === null) {
+      // A log that runs goes on without the root log, whose word it has; one that starts does not.
+      if (this.#stop !== undefined) this.#stop = { why: "the root log cannot be asked", again: true };
+      return;
+    }
+    this.#stop = isPast ? undefined : { why: "a checkpoint stands in the root log that this log does not extend", again: false };
+    if (isPast) this.#known = checkpoint?.value.size;
+  }
+
+  async #tried(): Promise<boolean> {
+    try {
+      await this.start();
+      const old = this.#known;
+      if (this.#stop !== undefined || old === undefined) return this.#stop?.again !== true; // an unopened log has nothing to hand over
+      return this.#head().size === old || (await this.#hand(old, instant(Date.now())));
+    } catch {
+      console.error(JSON.stringify({ event: "ledger_root_unreachable", origin: this.#head().origin }));
+      return false;
+    }
+  }
+
+  async #hand(old: number, now: Instant): Promise<boolean> {
+    this.#handedAt = now;
+    const head = this.#head();
+    const proof = old === 0 ? [] : consistencyProof(old, head.size, await this.#objects.hashesAbout(head, [old]));
+    // Not by the signer of the public checkpoint, whose one a second is for readers. What was signed here is remembered by the root log.
+    const note = signText(this.#config, head.origin, checkpointText(checkpointOf(head)));
+    const given = { oldSize: old, proof, checkpoint: utf8(note) };
+    const answer = await within(PATIENCE_MS, this.#root().add(this.#log, given), "ledger: no answer in time");
+    if (answer.not === undefined) {
+      this.#known = answer.size;
+      return answer.size === this.#head().size;
+    }
+    // An answer that was lost before, or another history: what stands there decides.
+    console.error(JSON.stringify({ event: "ledger_root_refused", origin: head.origin, why: answer.not }));
+    await this.#compare();
+    return this.#stop !== undefined; // a stopped log hands nothing over
+  }
+}

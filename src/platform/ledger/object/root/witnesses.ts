@@ -1,0 +1,55 @@
+import { fromUtf8, utf8, concat } from "#ledger/bytes/bytes";
+import { decimal } from "#ledger/tlog/checkpoint";
+import { cosignedAt } from "#ledger/tlog/cosignature";
+import { readNote, signatureLine } from "#ledger/tlog/signed-note";
+import { type AddCheckpoint, writeAddCheckpoint } from "#ledger/tlog/witness-request";
+import type { WitnessPlace } from "./config.ts";
+
+const PATIENCE_MS = 5_000;
+// A cosignature line is under 500 bytes; a witness may have several keys.
+const ANSWER_BYTES_MAX = 16_384;
+
+/** What came of asking: a cosignature line by the witness's key, or the size of the last checkpoint that it says it cosigned. */
+export type Asked = { readonly kind: "cosigned"; readonly line: string } | { readonly kind: "elsewhere"; readonly size: number };
+
+/**
+ * C2SP tlog-witness `add-checkpoint`, once. Throws when the witness cannot be reached in five seconds or answers anything else. Another
+ * root at one size is 409 without a size by the text of 2025, and 422 by the text of 2026; a stale old size is 409 with a size by both.
+ */
+export async function askWitness({ url, verifier }: WitnessPlace, request: AddCheckpoint): Promise<Asked> {
+  // A redirect would hand the witness's part to whoever it names; workerd has no `redirect: "error"`.
+  const response = await fetch(`${url}/add-checkpoint`, {
+    method: "POST",
+    body: writeAddCheckpoint(request),
+    redirect: "manual",
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+  const body = await bodyOf(response);
+  if (response.status === 409) {
+    const isSize = /^text\/x\.tlog\.size *(?:;|$)/iu.test(response.headers.get("content-type") ?? "");
+    const size = isSize ? decimal(fromUtf8(body)?.replace(/\n$/, "")) : undefined;
+    if (size === undefined) throw new Error("witness: it cosigned another tree of this size");
+    return { kind: "elsewhere", size };
+  }
+  if (response.status !== 200) throw new Error(`witness: it answered ${response.status}`);
+  // The specification's way to read the answer: as a part of the note that it is to be, where the note's own rules hold.
+  const whole = concat([request.checkpoint, body]);
+  const read = readNote(whole);
+  const own = read.ok ? read.value.signatures.filter(({ name, id }) => name === verifier.name && id === verifier.id) : [];
+  const [signature] = own;
+  const at = cosignedAt(whole, verifier);
+  // The text of 2026: a cosignature of a whole tree has a time.
+  if (signature === undefined || !at.ok || at.value === 0) throw new Error("witness: its answer is no cosignature by its key");
+  return { kind: "cosigned", line: signatureLine(verifier, signature.bytes) };
+}
+
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.length;
+    if (length > ANSWER_BYTES_MAX) throw new Error("witness: its answer is too long");
+    parts.push(part);
+  }
+  return parts.length === 0 ? utf8("") : concat(parts);
+}

@@ -1,0 +1,35 @@
+import type { FhirBase } from "#fhir/r4/reference";
+import type { OriginEntry } from "#registry/state";
+import { Secret } from "#kernel/secret";
+import { namedSecret, type NamedSecrets, type StoredSecret } from "#platform/config/named-secret";
+import type { BearerSource, OriginTokens } from "./origin-tokens.ts";
+import type { OriginAddress } from "./upstream.ts";
+
+export interface OriginCredentials {
+  readonly secrets: NamedSecrets;
+  readonly tokens: OriginTokens;
+  readonly bearers: (stored: StoredSecret) => BearerSource;
+}
+
+/** Joins a registered origin with the secret that its entry names. Throws, naming the secret, when the deployment does not let it have that. */
+export function originAddress(
+  { url, alsoKnownAs = [], credentials, forwardClientCert, transactions, honoursIfMatchOnDelete = false }: OriginEntry,
+  { secrets, tokens, bearers }: OriginCredentials,
+): OriginAddress {
+  const base: FhirBase = alsoKnownAs.length === 0 ? url : [url, ...alsoKnownAs];
+  const server = { base, forwardClientCert, traits: { transactions, honoursIfMatchOnDelete } };
+  switch (credentials.kind) {
+    case "none":
+      return { ...server, bearer: undefined };
+    case "bearer": {
+      const token = namedSecret(credentials.secret, [url], secrets, "an origin's bearer token");
+      return { ...server, bearer: token instanceof Secret ? token : bearers(token) };
+    }
+    case "private_key_jwt": {
+      const key = namedSecret(credentials.secret, [url, credentials.tokenEndpoint], secrets, "a private JWK");
+      return { ...server, bearer: tokens(credentials, key) };
+    }
+    case "mtls":
+      throw new Error("an origin is registered with credentials that this version cannot present");
+  }
+}

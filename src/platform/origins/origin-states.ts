@@ -1,0 +1,112 @@
+import { readJson } from "#fhir/json/json";
+import { joinBytes } from "#fhir/json/bytes";
+import { namesAnotherBase } from "#fhir/other-name";
+import type { FhirQuestion, OriginAnswer, OriginBody, Origins } from "#fhir/ports";
+import type { FhirBase } from "#fhir/r4/reference";
+import type { OriginEntry } from "#registry/state";
+import type { Clock, Instant } from "#kernel/clock";
+import { isAt, type AllowedPlaces } from "#platform/config/allowed-places";
+import { originAddress, type OriginCredentials } from "./origin-address.ts";
+import type { OriginState } from "./origin-state.ts";
+import { upstream } from "./upstream.ts";
+
+export interface OriginStatesPorts {
+  /** Every origin that is registered. Throws when the registry cannot be read. */
+  readonly list: () => Promise<readonly OriginEntry[]>;
+  readonly credentials: OriginCredentials;
+  readonly allowed: Pick<AllowedPlaces, "originHosts">;
+  readonly clock: Clock;
+  /** Lets a question outlive the request that asked it. */
+  readonly keepAlive: (work: Promise<unknown>) => void;
+  readonly wait: (milliseconds: number) => Promise<unknown>;
+}
+
+const freshMilliseconds = 60_000;
+const patienceMilliseconds = 2_000;
+// Whoever asks for readiness is anybody: of a thousand origins a few are asked at a time.
+const asksMax = 8;
+const bytesMax = 4_194_304; // CapabilityStatements of some servers have two megabytes
+
+/**
+ * The state of each origin, at most a minute old once it is known. The time of a question is claimed before it, so that a flood costs one a
+ * minute; what comes too late is there for the next who ask.
+ */
+export function originStates(ports: OriginStatesPorts): () => Promise<Readonly<Record<string, OriginState>>> {
+  const known = new Map<string, { readonly claimed: Instant; readonly state: OriginState }>();
+  return async () => {
+    const entries = await ports.list();
+    const at = ports.clock();
+    const keys = new Map(entries.map((entry) => [entry.name, JSON.stringify(entry)]));
+    for (const key of known.keys()) if (![...keys.values()].includes(key)) known.delete(key);
+    const stale = entries.filter(
+      ({ name }) => at - (known.get(keys.get(name) ?? "")?.claimed ?? Number.NEGATIVE_INFINITY) >= freshMilliseconds,
+    );
+    const asking = stale.slice(0, asksMax).map(async (entry) => {
+      const key = keys.get(entry.name) ?? "";
+      known.set(key, { claimed: at, state: known.get(key)?.state ?? "unchecked" });
+      known.set(key, { claimed: at, state: await stateOf(entry, ports) });
+    });
+    const asked = Promise.all(asking).catch(() => {});
+    ports.keepAlive(asked);
+    await Promise.race([asked, ports.wait(patienceMilliseconds)]);
+    return Object.fromEntries(entries.map(({ name }) => [name, known.get(keys.get(name) ?? "")?.state ?? "unchecked"]));
+  };
+}
+
+async function stateOf(entry: OriginEntry, { credentials, allowed, clock }: OriginStatesPorts): Promise<OriginState> {
+  if (!isAt(entry.url, allowed.originHosts)) return "host_not_allowed";
+  const address = addressOf(entry, credentials);
+  if (address === undefined) return "secret_not_available";
+  // With a health of its own: these questions open no breaker.
+  const origins = upstream({ find: () => Promise.resolve(address), hosts: allowed.originHosts, clock });
+  // Neither tells of a patient.
+  for (const question of [
+    { path: "metadata", query: "" },
+    { path: "Organization", query: "_count=1" },
+  ]) {
+    const state = await answered(origins, entry.name, question, address.base);
+    if (state !== "ready") return state;
+  }
+  return "ready";
+}
+
+function addressOf(entry: OriginEntry, credentials: OriginCredentials) {
+  try {
+    return originAddress(entry, credentials);
+  } catch {
+    return undefined; // the secret, or the kind of credentials: either is named in the log of the requests that need it
+  }
+}
+
+async function answered(origins: Origins, name: string, question: FhirQuestion, base: FhirBase): Promise<OriginState> {
+  const answer: OriginAnswer | undefined = await origins.ask(name, question);
+  switch (answer?.kind) {
+    case "answered": {
+      const text = await boundedText(answer.body);
+      const read = text === undefined ? undefined : readJson(text);
+      return read?.ok === true && namesAnotherBase(read.value, base) ? "named_otherwise" : "ready";
+    }
+    case "refused":
+      if (answer.status === 401 || answer.status === 403) return "credentials_refused";
+      return answer.status >= 500 ? "unreachable" : "ready"; // it is there, and has no such list
+    case "absent":
+      return question.path === "metadata" ? "no_fhir_server" : "ready"; // R4 asks every server for one
+    case undefined:
+    case "circuit_open":
+    case "unreachable":
+    case "timed_out":
+      return "unreachable";
+  }
+}
+
+async function boundedText(body: OriginBody): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    if (!chunk.ok) return undefined;
+    length += chunk.value.length;
+    if (length > bytesMax) return undefined; // leaving the loop hangs up
+    chunks.push(chunk.value);
+  }
+  return joinBytes(chunks);
+}

@@ -1,0 +1,203 @@
+import type { OriginAnswer, OriginBody, OriginFault, OriginQuestion, Origins, OriginTraits, OriginWrite, OriginWritten } from "#fhir/ports";
+import { baseNames, type FhirBase } from "#fhir/r4/reference";
+import type { Clock } from "#kernel/clock";
+import { err, ok } from "#kernel/result";
+import { Secret } from "#kernel/secret";
+import { isAt } from "#platform/config/allowed-places";
+import { afterFailure, healthy, restsForSeconds, type OriginHealth } from "./breaker.ts";
+import { ConfigError } from "#platform/config/config-error";
+import type { BearerSource } from "./origin-tokens.ts";
+import { piecesOf } from "./pieces.ts";
+
+/** A registered origin, ready to be called. */
+export interface OriginAddress {
+  /** Asked by its first name; it may name itself by any. */
+  readonly base: FhirBase;
+  readonly bearer: Secret | BearerSource | undefined;
+  /** It is told the certificate of whoever asks. */
+  readonly forwardClientCert: boolean;
+  readonly traits: OriginTraits;
+}
+
+export interface UpstreamOptions {
+  readonly find: (origin: string) => Promise<OriginAddress | undefined>;
+  /** `host` or `host:port` that may be called at all, by deployment configuration: a registry entry alone opens no way into the network. */
+  readonly hosts: ReadonlySet<string>;
+  readonly clock: Clock;
+}
+
+// Of one question, from asking to the last byte of the answer.
+const timeoutMilliseconds = 10_000;
+
+// What says that the server is not there. A 500 or 501 may be one request's own doing, and must not close the origin to everybody else.
+const unavailable: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/**
+ * Asks the named origins. One retry when the connection failed before an answer began, since a read may be asked twice; a write is sent once
+ * (again only with another token, when the origin said 401 to the one it came with).
+ */
+export function upstream({ find, hosts, clock }: UpstreamOptions): Origins {
+  const health = new Map<string, OriginHealth>();
+  const note = (origin: string, failed: boolean) =>
+    health.set(origin, failed ? afterFailure(health.get(origin) ?? healthy, clock()) : healthy);
+
+  const noteFailure = (origin: string, answer: Exclude<OriginAnswer, { kind: "answered" }>) =>
+    note(
+      origin,
+      answer.kind === "unreachable" || answer.kind === "timed_out" || (answer.kind === "refused" && unavailable.has(answer.status)),
+    );
+  /** How to call the origin, unless it rests or there is none. */
+  const callable = async (origin: string, clientCert: string | undefined) => {
+    const address = await find(origin);
+    if (address === undefined) return undefined;
+    const known = health.get(origin) ?? healthy;
+    const rest = restsForSeconds(known, clock());
+    if (rest > 0) return { kind: "circuit_open", retryAfterSeconds: rest } as const;
+    const caller = { base: address.base, clientCert: address.forwardClientCert ? clientCert : undefined, hosts };
+    return { kind: "callable", known, caller, bearer: address.bearer, onEnd: (failed: boolean) => void note(origin, failed) } as const;
+  };
+
+  return {
+    traits: async (origin) => (await find(origin))?.traits,
+    async ask(origin, question, clientCert) {
+      const called = await callable(origin, clientCert);
+      if (called?.kind !== "callable") return called;
+      const { caller, known, onEnd } = called;
+      const asking = () => withBearer(called.bearer, (bearer) => once({ ...caller, bearer }, question, onEnd));
+      let answer = await asking();
+      // No second try for an origin that is failing anyway: retries would double its load at the worst time.
+      if (answer.kind === "unreachable" && known.failuresInARow === 0) answer = await asking();
+      // How an answer that began does is known at its end.
+      if (answer.kind !== "answered") noteFailure(origin, answer);
+      return answer;
+    },
+    async send(origin, write, clientCert) {
+      const called = await callable(origin, clientCert);
+      if (called?.kind !== "callable") return called;
+      const { caller, onEnd } = called;
+      const answer = await withBearer(called.bearer, (bearer) => sendOnce({ ...caller, bearer }, write, onEnd));
+      if (answer.kind !== "written") noteFailure(origin, answer);
+      return answer;
+    },
+  };
+}
+
+/** A token of the origin's token endpoint that it takes no more is asked for anew, once; without any, the origin cannot be asked. */
+async function withBearer<Answer extends OriginAnswer | OriginWritten>(
+  bearer: OriginAddress["bearer"],
+  ask: (bearer: Secret | undefined) => Promise<Answer>,
+): Promise<Answer | OriginFault> {
+  if (bearer === undefined || bearer instanceof Secret) return ask(bearer);
+  const held = await bearer.current().catch(() => undefined);
+  if (held === undefined) return { kind: "unreachable" };
+  const answer = await ask(held);
+  if (answer.kind !== "refused" || answer.status !== 401) return answer;
+  const other = await bearer.anew().catch(() => held);
+  return other === held ? answer : ask(other);
+}
+
+interface Caller {
+  readonly base: FhirBase;
+  readonly bearer: Secret | undefined;
+  readonly clientCert: string | undefined;
+  readonly hosts: ReadonlySet<string>;
+}
+
+async function once(caller: Caller, question: OriginQuestion, onEnd: (failed: boolean) => void): Promise<OriginAnswer> {
+  const { url, form } = addressOf(baseNames(caller.base), question);
+  // Strict: an origin must not leave out a search parameter that it does not know (FHIR R4 §3.1.1.4.4), for then it answers more.
+  const headers: Record<string, string> = { prefer: "handling=strict" };
+  if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
+  const sending = form === undefined ? { method: "GET" } : { method: "POST", body: form };
+  return reached(caller, url, { ...sending, headers }, async (response) => {
+    if (response.status === 200) return { kind: "answered", body: bodyOf(response, onEnd), base: caller.base };
+    await response.body?.cancel();
+    return otherwise(response);
+  });
+}
+
+async function sendOnce(caller: Caller, write: OriginWrite, onEnd: (failed: boolean) => void): Promise<OriginWritten> {
+  const { method, path, body, version } = write;
+  const headers: Record<string, string> = { prefer: "return=representation" };
+  if (body !== undefined) headers["content-type"] = "application/fhir+json";
+  if (version !== undefined) headers["if-match"] = `W/"${version}"`;
+  const sending = body === undefined ? { method, headers } : { method, headers, body };
+  return reached(caller, below(baseNames(caller.base)[0], path), sending, async (response) => {
+    const { status } = response;
+    if (status === 200 || status === 201 || status === 204) {
+      const location = response.headers.get("location") ?? undefined;
+      const isJson = /^application\/(?:fhir\+)?json\s*(?:;|$)/iu.test(response.headers.get("content-type") ?? "");
+      return { kind: "written", status, isJson, location, body: bodyOf(response, onEnd), base: caller.base };
+    }
+    await response.body?.cancel();
+    return otherwise(response);
+  });
+}
+
+function otherwise({ status, headers }: Response): Extract<OriginAnswer, { kind: "absent" | "refused" }> {
+  if (status === 404 || status === 410) return { kind: "absent" };
+  if (status !== 429 && status !== 503) return { kind: "refused", status };
+  return { kind: "refused", status, retryAfterSeconds: retryAfter(headers.get("retry-after")) };
+}
+
+// A client waits no longer for an origin's word alone; and an origin that says nothing is asked again soon.
+const [retryMax, retryUsual] = [300, 10];
+
+/** RFC 9110 §10.2.3, in seconds: as a number, or as a date. */
+function retryAfter(text: string | null): number {
+  const said = text === null ? NaN : /^\d+$/u.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1_000);
+  return Number.isNaN(said) ? retryUsual : Math.min(retryMax, Math.max(1, said));
+}
+
+/** Redirects are not followed: an origin could send the question, and its credential, anywhere. */
+async function reached<Answer>(
+  { hosts, bearer, clientCert }: Caller,
+  url: URL,
+  sending: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: string },
+  read: (response: Response) => Promise<Answer>,
+): Promise<Answer | OriginFault> {
+  if (!isAt(url.href, hosts)) throw new ConfigError("ORIGIN_HOSTS", "an origin's host");
+  const headers = new Headers({ accept: "application/fhir+json", ...sending.headers });
+  if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer.reveal()}`);
+  if (clientCert !== undefined) headers.set("client-cert", clientCert); // RFC 9440 §2.2; none of the asker's own headers comes this far
+  try {
+    return await read(await fetch(url, { ...sending, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMilliseconds) }));
+  } catch (fault) {
+    return faultOf(fault);
+  }
+}
+
+/**
+ * An address below an origin's base. Throws for a path that a URL parser would fold or cut: what is asked is then not what was judged.
+ * Each path is made of types, ids and names of operations, which hold neither dots alone nor any of `\\`, `%`, `?` and `#`.
+ */
+function below(base: string, path: string, query = ""): URL {
+  const isPlain = path.split("/").every((segment) => /^[\w$.-]+$/u.test(segment) && !/^\.+$/u.test(segment));
+  if (!isPlain && path !== "") throw new Error("a path below an origin is not plain");
+  return new URL(`${base}/${path}${query === "" ? "" : `?${query}`}`);
+}
+
+function addressOf(
+  [base]: readonly [string, ...string[]],
+  question: OriginQuestion,
+): { readonly url: URL; readonly form: string | undefined } {
+  if ("link" in question) return { url: new URL(base + question.link), form: undefined };
+  const { path, query, posted } = question;
+  if (posted === true) return { url: below(base, `${path}/_search`), form: query };
+  return { url: below(base, path, query), form: undefined };
+}
+
+/** What breaks in the middle is said as the last of the body, and counts against the origin. Whoever stops reading hangs up. */
+async function* bodyOf({ body }: Response, onEnd: (failed: boolean) => void): OriginBody {
+  try {
+    for await (const piece of piecesOf(body)) yield ok(piece);
+    onEnd(false);
+  } catch (fault) {
+    onEnd(true);
+    yield err(faultOf(fault));
+  }
+}
+
+const faultOf = (fault: unknown): OriginFault => ({
+  kind: fault instanceof Error && fault.name === "TimeoutError" ? "timed_out" : "unreachable",
+});

@@ -1,0 +1,98 @@
+import { mergeRegistry, type MergeMode, type RegistryChanges } from "#registry/merge";
+import { readRegistry } from "#registry/read";
+import type { RegistryProblem } from "#registry/document";
+import type { RecordName } from "#registry/revocation";
+import { exceptionProblem } from "#registry/unbound-exception";
+import type { Clock } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { placeProblem, type AllowedPlaces } from "#platform/config/allowed-places";
+import { prepareRegistry } from "./prepare-registry.ts";
+import { readRegistryState } from "./read-registry-state.ts";
+import { writeRegistry } from "./write-registry.ts";
+
+/** How many entries a registry file brought: both 0 when all of it was there. */
+export interface Applied {
+  readonly added: number;
+  readonly changed: number;
+}
+
+export interface ApplyPorts {
+  readonly clock: Clock;
+  readonly publicUrl: string;
+  /** Where the gateway may ask and send what, as far as this deployment says so here. */
+  readonly allowed?: AllowedPlaces | undefined;
+  /** Hears which records are about to be written; nothing is written before it is done. */
+  readonly begin?: (records: readonly RecordName[]) => Promise<void>;
+  /** Hears the bookmark of the registry as it was left, or found when there was nothing to write. */
+  readonly seen?: (bookmark: string | null) => void;
+}
+
+/** Merges a registry file into the registry: all of it, or nothing and the place in the file that stands against it. Throws when D1 fails. */
+export async function applyRegistry(
+  registry: D1Database,
+  document: unknown,
+  mode: MergeMode,
+  { clock, publicUrl, allowed, begin, seen }: ApplyPorts,
+): Promise<Result<Applied, RegistryProblem>> {
+  const file = readRegistry(document, publicUrl);
+  if (!file.ok) return file;
+  const tooLong = exceptionProblem(file.value, clock());
+  if (tooLong !== undefined) return err(tooLong);
+  const prepared = await prepareRegistry(file.value);
+  if (!prepared.ok) return prepared;
+  const elsewhere = allowed && placeProblem(file.value, allowed);
+  if (elsewhere !== undefined) return err(elsewhere);
+
+  const settle = async (): Promise<Result<Applied, RegistryProblem>> => {
+    // A session of its own each time: within one, a copy of the database may be read that lacks what somebody else wrote.
+    const session = registry.withSession("first-primary");
+    const changes = mergeRegistry(await readRegistryState(session), file.value, prepared.value, mode);
+    if (changes.ok) {
+      const records = recordsOf(changes.value);
+      if (records.length > 0) await begin?.(records);
+      await writeRegistry(session, changes.value, clock());
+    }
+    seen?.(session.getBookmark());
+    return changes.ok ? ok(count(changes.value)) : changes;
+  };
+  try {
+    return await settle();
+  } catch {
+    // Somebody else may have written between the reading and the writing: look once more at what is there now.
+    return await settle();
+  }
+}
+
+/** The records that readers keep a copy of: an agreement, a certificate and a grant are part of their client's. */
+function recordsOf({
+  issuers,
+  clients,
+  certificates,
+  certificateSubjects,
+  agreements,
+  grants,
+  origins,
+}: RegistryChanges): readonly RecordName[] {
+  const all = <T>({ added, changed }: { readonly added: readonly T[]; readonly changed: readonly T[] }) => [...added, ...changed];
+  const owned = <T>({ added, removed }: { readonly added: readonly T[]; readonly removed: readonly T[] }) => [...added, ...removed];
+  const names: RecordName[] = [
+    ...all(issuers).map(({ iss }): RecordName => `issuer/${iss}`),
+    ...all(origins).map(({ name }): RecordName => `origin/${name}`),
+    ...all(clients).map(({ id }): RecordName => `client/${id}`),
+    ...[...owned(certificates), ...owned(certificateSubjects), ...all(agreements), ...all(grants)].map(
+      ({ client }): RecordName => `client/${client}`,
+    ),
+  ];
+  return [...new Set(names)];
+}
+
+function count({ issuers, clients, certificates, certificateSubjects, agreements, policies, grants, origins }: RegistryChanges): Applied {
+  const weighed = [issuers, clients, agreements, grants, origins];
+  return {
+    added: weighed.reduce(
+      (sum, { added }) => sum + added.length,
+      certificates.added.length + certificateSubjects.added.length + policies.length,
+    ),
+    changed: weighed.reduce((sum, { changed }) => sum + changed.length, certificates.removed.length + certificateSubjects.removed.length),
+  };
+}

@@ -1,0 +1,47 @@
+import { eq } from "drizzle-orm";
+import type { OriginEntry } from "#registry/state";
+import type { Forgetful } from "./isolate-cache.ts";
+import { registryCache } from "./registry-cache.ts";
+import type { RegistryReader } from "./registry-reader.ts";
+import { drizzled, type RegistrySql } from "./registry-sql.ts";
+import { origins } from "./schema.ts";
+
+/** The registry's origins out of D1, remembered for seconds. Only reads; throws when they cannot be read. */
+export interface OriginDirectory {
+  find(name: string): Promise<OriginEntry | undefined>;
+}
+
+/** Every origin as the registry has it now. */
+export const allOrigins = async (registry: RegistrySql): Promise<readonly OriginEntry[]> =>
+  (await drizzled(registry).select().from(origins)).map(originOf);
+
+/** A row as an entry: what is not there is `undefined`. */
+export const originOf = ({
+  signInAt,
+  alsoKnownAs,
+  transactions,
+  honoursIfMatchOnDelete,
+  ...row
+}: typeof origins.$inferSelect): OriginEntry => ({
+  ...row,
+  signInAt: signInAt ?? undefined,
+  alsoKnownAs: alsoKnownAs === null ? undefined : [...alsoKnownAs],
+  transactions: transactions ?? undefined,
+  honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? undefined,
+});
+
+export function originDirectory(registry: RegistryReader): OriginDirectory & Forgetful {
+  const cache = registryCache<OriginEntry>(
+    registry,
+    (name) => `origin/${name}`,
+    async (db, name) => {
+      const [row] = await db.select().from(origins).where(eq(origins.name, name));
+      return row && originOf(row);
+    },
+  );
+  return {
+    find: (name) => cache.get(name),
+    forget: (name, epoch) => cache.forget(name, epoch),
+    forgetAll: (epoch) => cache.forgetAll(epoch),
+  };
+}

@@ -1,0 +1,97 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { purposeOfUse } from "#fhir/r4/purpose-of-use.gen";
+import type { RegisteredSubject } from "#identity/certificate/subject";
+import type { RegisteredCertificate } from "#identity/client";
+import type { Prepared } from "#registry/merge";
+import { pointer, type RegistryDocument, type RegistryProblem } from "#registry/document";
+import type { PolicyEntry } from "#registry/state";
+import { instant } from "#kernel/clock";
+import { err, ok, type Result } from "#kernel/result";
+import { proveExamples } from "#authoring/prove-examples";
+import { parsePolicyDocument, policyDigest, type PolicyDocument, type PolicyProblem } from "#policy/document";
+import { ownSecrets } from "#platform/config/gateway-config";
+import { isPublicKey } from "#platform/keys/public-key";
+
+/** Looks into what a registry file carries: purposes, keys, certificates and policy documents, whose examples must hold. */
+export async function prepareRegistry(file: RegistryDocument): Promise<Result<Prepared, RegistryProblem>> {
+  for (const [i, { purposes }] of file.agreements.entries()) {
+    const unknown = purposes.findIndex((purpose) => !Object.hasOwn(purposeOfUse, purpose));
+    if (unknown !== -1) return err(invalid(["agreements", i, "purposes", unknown], "is not a code of v3-PurposeOfUse"));
+  }
+  for (const [i, { purpose }] of file.issuers.entries()) {
+    const unknown = "fixed" in purpose ? purpose.fixed.findIndex((each) => !Object.hasOwn(purposeOfUse, each)) : -1;
+    if (unknown !== -1) return err(invalid(["issuers", i, "purpose", "fixed", unknown], "is not a code of v3-PurposeOfUse"));
+  }
+  const own = secretsOf(file).find(({ name }) => ownSecrets.has(name));
+  if (own !== undefined) return err(invalid(own.at, "is one of the gateway's own, which nobody else may be sent"));
+  for (const list of ["issuers", "clients"] as const) {
+    for (const [i, { jwks }] of file[list].entries()) {
+      for (const [j, key] of (jwks?.keys ?? []).entries()) {
+        if (!(await isPublicKey(key))) return err(invalid([list, i, "jwks", "keys", j], "is not a public key"));
+      }
+    }
+  }
+  const certificates: (readonly RegisteredCertificate[])[] = [];
+  const certificateSubjects = file.clients.map((client) => client.certificates.flatMap(subjectOf));
+  for (const [i, client] of file.clients.entries()) {
+    const read = client.certificates.map((entry) => (typeof entry === "string" ? readRegistered(entry) : "named"));
+    const unreadable = read.indexOf(undefined);
+    if (unreadable !== -1) return err(invalid(["clients", i, "certificates", unreadable], "is not a certificate"));
+    certificates.push(read.filter((certificate) => certificate !== undefined && certificate !== "named"));
+  }
+  const policies: PolicyEntry[] = [];
+  for (const [i, { name, body }] of file.policies.entries()) {
+    const document = readPolicy(body);
+    if (!document.ok) {
+      return err({
+        reason: "invalid",
+        pointer: `${pointer(["policies", i, "body"])}${document.error.pointer}`,
+        problem: document.error.problem,
+      });
+    }
+    policies.push({ digest: await policyDigest(document.value), name, purposes: document.value.purposes, body: document.value });
+  }
+  return ok({ policies, certificates, certificateSubjects });
+}
+
+/** Each secret that the file names, and where. */
+function secretsOf({ origins, issuers }: RegistryDocument): { readonly name: string; readonly at: readonly PropertyKey[] }[] {
+  const ofOrigins = origins.map(({ credentials }, i) => ({ credentials, at: ["origins", i] }));
+  const ofIssuers = issuers.map(({ introspection }, i) => ({
+    credentials: introspection?.credentials,
+    at: ["issuers", i, "introspection"],
+  }));
+  return [...ofOrigins, ...ofIssuers].flatMap(({ credentials, at }) =>
+    credentials !== undefined && "secret" in credentials ? [{ name: credentials.secret, at: [...at, "credentials", "secret"] }] : [],
+  );
+}
+
+function readPolicy(body: unknown): Result<PolicyDocument, PolicyProblem> {
+  const document = parsePolicyDocument(body);
+  const [untrue] = document.ok ? proveExamples(document.value) : [];
+  return untrue === undefined ? document : err(untrue);
+}
+
+/** The schema has let one name in, and the authority beside it. */
+function subjectOf(entry: RegistryDocument["clients"][number]["certificates"][number]): RegisteredSubject[] {
+  if (typeof entry === "string") return [];
+  const { issuerDn, ...name } = entry;
+  return Object.entries(name).map(([field, value]) => ({ issuerDn, field: field as keyof typeof name, value })); // its keys are those of the schema
+}
+
+/** A thumbprint as it is, or a PEM certificate by its DER and dates. */
+function readRegistered(text: string): RegisteredCertificate | undefined {
+  if (!text.includes("-----BEGIN")) return { x5t: text, from: undefined, to: undefined };
+  try {
+    const { raw, validFrom, validTo } = new X509Certificate(text);
+    const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+    if (!(from < to)) return undefined;
+    return { x5t: createHash("sha256").update(raw).digest("base64url"), from: instant(from), to: instant(to) };
+  } catch {
+    return undefined; // no certificate: told by the answer
+  }
+}
+
+function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}

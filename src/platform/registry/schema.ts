@@ -1,0 +1,184 @@
+import { foreignKey, index, integer, primaryKey, sqliteTable, text, unique, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { AssertionProfile } from "#identity/assertion";
+import type { SubjectField } from "#identity/certificate/subject";
+import type { PublicJwk } from "#identity/jose/jwk";
+import type { IssuerEntry, OriginEntry } from "#registry/state";
+import type { Instant } from "#kernel/clock";
+
+// The registry's tables as migrations/ makes them. CHECKs and triggers live in the SQL alone;
+// test/platform/control/schema.test.ts holds the two together.
+
+const moment = (name: string) => integer(name).$type<Instant>();
+
+export const issuers = sqliteTable("issuers", {
+  iss: text("iss").primaryKey(),
+  jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
+  jwksUri: text("jwks_uri"),
+  algs: text("algs", { mode: "json" }).$type<IssuerEntry["algs"]>().notNull(),
+  audience: text("audience").notNull(),
+  purpose: text("purpose", { mode: "json" }).$type<IssuerEntry["purpose"]>().notNull(),
+  claims: text("claims", { mode: "json" }).$type<IssuerEntry["claims"]>().notNull(),
+  introspection: text("introspection", { mode: "json" }).$type<NonNullable<IssuerEntry["introspection"]>>(),
+  endpoints: text("endpoints", { mode: "json" }).$type<NonNullable<IssuerEntry["endpoints"]>>(),
+});
+
+export const clients = sqliteTable(
+  "clients",
+  {
+    id: text("id").primaryKey(),
+    kind: text("kind").notNull(),
+    status: text("status", { enum: ["active", "suspended"] }).notNull(),
+    auth: text("auth", { enum: ["private_key_jwt", "tls_client_auth", "external"] }).notNull(),
+    issuer: text("issuer").references(() => issuers.iss),
+    externalClientId: text("external_client_id"),
+    jwks: text("jwks", { mode: "json" }).$type<{ keys: PublicJwk[] }>(),
+    jwksUri: text("jwks_uri"),
+    assertionProfile: text("assertion_profile").$type<AssertionProfile>().notNull(),
+    dpop: integer("dpop", { mode: "boolean" }).notNull(),
+    patient: text("patient"),
+    unboundUntil: moment("unbound_until"),
+    selfSigned: integer("self_signed", { mode: "boolean" }).notNull().default(false),
+    corsOrigins: text("cors_origins", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
+  },
+  (table) => [uniqueIndex("clients_external").on(table.issuer, table.externalClientId)],
+);
+
+export const certificates = sqliteTable(
+  "certificates",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    x5t: text("x5t").notNull(),
+    notBefore: moment("not_before"),
+    notAfter: moment("not_after"),
+  },
+  (table) => [primaryKey({ columns: [table.client, table.x5t] })],
+);
+
+export const certificateSubjects = sqliteTable(
+  "certificate_subjects",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    issuerDn: text("issuer_dn").notNull(),
+    field: text("field").$type<SubjectField>().notNull(),
+    value: text("value").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.client, table.issuerDn, table.field, table.value] })],
+);
+
+export const agreements = sqliteTable(
+  "agreements",
+  {
+    id: text("id").primaryKey(),
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    begins: moment("begins").notNull(),
+    ends: moment("ends").notNull(),
+    documentHash: text("document_hash").notNull(),
+  },
+  (table) => [unique().on(table.id, table.client)],
+);
+
+export const agreementPurposes = sqliteTable(
+  "agreement_purposes",
+  {
+    agreement: text("agreement")
+      .notNull()
+      .references(() => agreements.id),
+    purpose: text("purpose").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.agreement, table.purpose] })],
+);
+
+export const policies = sqliteTable("policies", {
+  digest: text("digest").primaryKey(),
+  name: text("name").notNull(),
+  body: text("body", { mode: "json" }).notNull(),
+});
+
+export const policyPurposes = sqliteTable(
+  "policy_purposes",
+  {
+    policy: text("policy")
+      .notNull()
+      .references(() => policies.digest),
+    purpose: text("purpose").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.policy, table.purpose] })],
+);
+
+export const origins = sqliteTable("origins", {
+  name: text("name").primaryKey(),
+  url: text("url").notNull(),
+  credentials: text("credentials", { mode: "json" }).$type<OriginEntry["credentials"]>().notNull(),
+  forwardClientCert: integer("forward_client_cert", { mode: "boolean" }).notNull().default(false),
+  signInAt: text("sign_in_at").references(() => issuers.iss),
+  alsoKnownAs: text("also_known_as", { mode: "json" }).$type<readonly string[]>(),
+  transactions: text("transactions", { enum: ["atomic", "partial"] }),
+  honoursIfMatchOnDelete: integer("honours_if_match_on_delete", { mode: "boolean" }),
+});
+
+export const grants = sqliteTable(
+  "grants",
+  {
+    client: text("client")
+      .notNull()
+      .references(() => clients.id),
+    origin: text("origin")
+      .notNull()
+      .references(() => origins.name),
+    purpose: text("purpose").notNull(),
+    agreement: text("agreement").notNull(),
+    policy: text("policy").notNull(),
+    scopes: text("scopes").notNull(),
+    quotaRequests: integer("quota_requests").notNull(),
+    quotaWindowSeconds: integer("quota_window_seconds").notNull(),
+    revision: integer("revision").notNull(),
+    signedRequests: integer("signed_requests", { mode: "boolean" }).notNull().default(false),
+    signedResponses: integer("signed_responses", { mode: "boolean" }).notNull().default(false),
+    subjectQuotaRequests: integer("subject_quota_requests"),
+    subjectQuotaWindowSeconds: integer("subject_quota_window_seconds"),
+    recordQuotaRecords: integer("record_quota_records"),
+    recordQuotaWindowSeconds: integer("record_quota_window_seconds"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.client, table.origin, table.purpose] }),
+    foreignKey({ columns: [table.agreement, table.client], foreignColumns: [agreements.id, agreements.client] }),
+    foreignKey({ columns: [table.agreement, table.purpose], foreignColumns: [agreementPurposes.agreement, agreementPurposes.purpose] }),
+    foreignKey({ columns: [table.policy, table.purpose], foreignColumns: [policyPurposes.policy, policyPurposes.purpose] }),
+  ],
+);
+
+export const consents = sqliteTable(
+  "consents",
+  {
+    id: text("id").primaryKey(),
+    origin: text("origin")
+      .notNull()
+      .references(() => origins.name),
+    patient: text("patient").notNull(),
+    purpose: text("purpose").notNull(),
+    client: text("client").references(() => clients.id),
+    decision: text("decision", { enum: ["permit", "deny"] }).notNull(),
+    madeBy: text("made_by", { enum: ["patient", "registrar", "origin"] }).notNull(),
+    registrar: text("registrar").references(() => clients.id),
+    begins: moment("begins").notNull(),
+    ends: moment("ends"),
+  },
+  (table) => [index("consents_of_patient").on(table.origin, table.patient)],
+);
+
+export const operators = sqliteTable("operators", {
+  id: text("id").primaryKey(),
+  status: text("status", { enum: ["active", "suspended"] }).notNull(),
+  x5t: text("x5t").notNull().unique(),
+  roles: text("roles", { mode: "json" }).$type<readonly string[]>().notNull(),
+  kind: text("kind", { enum: ["person", "machine"] })
+    .notNull()
+    .default("person"),
+  signIn: text("sign_in", { mode: "json" }).$type<unknown>(), // written by hand, too: read with `signInDemand`
+});

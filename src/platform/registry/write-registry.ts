@@ -1,0 +1,140 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
+import type { RegistryChanges } from "#registry/merge";
+import type { ClientEntry, GrantEntry, IssuerEntry } from "#registry/state";
+import type { Instant } from "#kernel/clock";
+import { drizzled, type RegistrySql } from "./registry-sql.ts";
+import {
+  agreementPurposes,
+  agreements,
+  certificates,
+  certificateSubjects,
+  clients,
+  grants,
+  issuers,
+  origins,
+  policies,
+  policyPurposes,
+} from "./schema.ts";
+
+/**
+ * Writes a merge in one D1 batch, so all of it or none. New entries are plain inserts: one that somebody else wrote
+ * meanwhile breaks a key and the whole batch with it. Throws what D1 throws.
+ */
+export async function writeRegistry(registry: RegistrySql, changes: RegistryChanges, at: Instant): Promise<void> {
+  const db = drizzled(registry);
+  const writes: BatchItem<"sqlite">[] = [
+    ...changes.issuers.added.map((issuer) => db.insert(issuers).values({ ...issuer, ...keysOf(issuer) })),
+    ...changes.issuers.changed.map(({ iss, introspection, endpoints, ...issuer }) =>
+      db
+        .update(issuers)
+        .set({ ...issuer, ...keysOf(issuer), introspection: introspection ?? null, endpoints: endpoints ?? null })
+        .where(eq(issuers.iss, iss)),
+    ),
+    // After the issuers, one of which an origin may name.
+    ...changes.origins.added.map((origin) => db.insert(origins).values(origin)),
+    ...changes.origins.changed.map(({ name, signInAt, alsoKnownAs, transactions, honoursIfMatchOnDelete, ...origin }) =>
+      db
+        .update(origins)
+        .set({
+          ...origin,
+          signInAt: signInAt ?? null,
+          alsoKnownAs: alsoKnownAs ?? null,
+          transactions: transactions ?? null,
+          honoursIfMatchOnDelete: honoursIfMatchOnDelete ?? null,
+        })
+        .where(eq(origins.name, name)),
+    ),
+    ...changes.clients.added.map((client) => db.insert(clients).values({ id: client.id, ...columns(client) })),
+    ...changes.clients.changed.map((client) => db.update(clients).set(columns(client)).where(eq(clients.id, client.id))),
+    ...changes.certificates.removed.map(({ client, x5t }) =>
+      db.delete(certificates).where(and(eq(certificates.client, client), eq(certificates.x5t, x5t))),
+    ),
+    ...changes.certificates.added.map(({ client, x5t, from, to }) =>
+      db.insert(certificates).values({ client, x5t, notBefore: from ?? null, notAfter: to ?? null }),
+    ),
+    ...changes.certificateSubjects.removed.map(({ client, issuerDn, field, value }) =>
+      db
+        .delete(certificateSubjects)
+        .where(
+          and(
+            eq(certificateSubjects.client, client),
+            eq(certificateSubjects.issuerDn, issuerDn),
+            eq(certificateSubjects.field, field),
+            eq(certificateSubjects.value, value),
+          ),
+        ),
+    ),
+    ...changes.certificateSubjects.added.map((subject) => db.insert(certificateSubjects).values(subject)),
+    ...changes.agreements.added.flatMap(({ id, client, purposes, from, to, documentHash }) => [
+      db.insert(agreements).values({ id, client, begins: from, ends: to, documentHash }),
+      ...purposes.map((purpose) => db.insert(agreementPurposes).values({ agreement: id, purpose })),
+    ]),
+    ...changes.policies.flatMap(({ digest, name, purposes, body }) => [
+      db.insert(policies).values({ digest, name, body }),
+      ...purposes.map((purpose) => db.insert(policyPurposes).values({ policy: digest, purpose })),
+    ]),
+    ...changes.grants.added.map((grant) => db.insert(grants).values({ ...key(grant), ...terms(grant), revision: at })),
+    ...changes.grants.changed.map((grant) =>
+      db
+        .update(grants)
+        // The time of the change, or one more than the last where the clock has not moved on: only its growing counts.
+        .set({ ...terms(grant), revision: sql`max(${grants.revision} + 1, ${at})` })
+        .where(and(eq(grants.client, grant.client), eq(grants.origin, grant.origin), eq(grants.purpose, grant.purpose))),
+    ),
+  ];
+  const [first, ...rest] = writes;
+  if (first !== undefined) await db.batch([first, ...rest]);
+}
+
+/** One of the two is always there: the table wants it, also of an issuer that signs nothing. */
+const keysOf = ({ jwks, jwksUri }: Pick<IssuerEntry, "jwks" | "jwksUri">) => ({
+  jwks: jwks ?? (jwksUri === undefined ? { keys: [] } : null),
+  jwksUri: jwksUri ?? null,
+});
+
+/** Every column, so that one which the client has no more is emptied: `undefined` would leave it. */
+const columns = ({
+  kind,
+  status,
+  auth,
+  issuer,
+  externalClientId,
+  jwks,
+  jwksUri,
+  assertionProfile,
+  dpop,
+  patient,
+  unboundUntil,
+  corsOrigins,
+}: ClientEntry) => ({
+  kind,
+  status,
+  auth: auth === "self_signed_tls_client_auth" ? ("tls_client_auth" as const) : auth,
+  selfSigned: auth === "self_signed_tls_client_auth",
+  issuer: issuer ?? null,
+  externalClientId: externalClientId ?? null,
+  jwks: jwks ?? null,
+  jwksUri: jwksUri ?? null,
+  assertionProfile,
+  dpop,
+  patient: patient ?? null,
+  unboundUntil: unboundUntil ?? null,
+  corsOrigins,
+});
+
+const key = ({ client, origin, purpose }: GrantEntry) => ({ client, origin, purpose });
+
+const terms = ({ agreement, policy, scopes, quotas, signedRequests, signedResponses }: GrantEntry) => ({
+  agreement,
+  policy,
+  scopes,
+  quotaRequests: quotas.default.requests,
+  quotaWindowSeconds: quotas.default.windowSeconds,
+  subjectQuotaRequests: quotas.perSubject?.requests ?? null,
+  subjectQuotaWindowSeconds: quotas.perSubject?.windowSeconds ?? null,
+  recordQuotaRecords: quotas.records?.records ?? null,
+  recordQuotaWindowSeconds: quotas.records?.windowSeconds ?? null,
+  signedRequests,
+  signedResponses,
+});

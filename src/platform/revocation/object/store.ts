@@ -1,0 +1,193 @@
+import type { MergeMode } from "#registry/merge";
+import { denialGraceMilliseconds, type Delta, type News, type RecordName, type Standing } from "#registry/revocation";
+import { instant, type Instant } from "#kernel/clock";
+import type { Listener } from "#platform/guard/object/epoch";
+
+/** Whom a delta is told: one client's guard, the guards of one issuer's clients, or all. */
+interface Reach {
+  readonly client: string | null;
+  readonly issuer: string | null;
+}
+
+interface Pending {
+  readonly id: number;
+  readonly document: string;
+  readonly mode: MergeMode;
+}
+
+// Two hours of a change each second; a guard that was away longer is told the whole.
+const deltasMax = 7_200;
+// At 100 bytes each 10 MB; more live denials than that is a misuse, and none may be forgotten.
+const denialsMax = 100_000;
+
+/** What is denied, every delta with its epoch, and the registry writes that are not known to be done. */
+export class RevocationStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#sql.exec(schema);
+  }
+
+  news({ client, issuers: [first = "", second = ""] }: Listener, since: number | undefined, at: Instant): News {
+    const { from, ...standing } = this.#standing(client);
+    const { epoch } = standing;
+    const reach = [client, first, second];
+    if (since !== undefined && since >= from && since <= epoch) {
+      const rows = this.#sql.exec<DeltaRow>(`SELECT epoch, kind, name, until FROM deltas WHERE epoch > ? AND ${reached}`, since, ...reach);
+      return { kind: "deltas", since, ...standing, deltas: rows.toArray().map(deltaOf) };
+    }
+    const rows = this.#sql.exec<{ name: string; until: number | null }>(
+      `SELECT name, until FROM denials WHERE (until IS NULL OR until > ?) AND ${reached}`,
+      at - denialGraceMilliseconds,
+      ...reach,
+    );
+    return { kind: "whole", ...standing, denied: rows.toArray().map(({ name, until }) => ({ name, until: instantOrNull(until) })) };
+  }
+
+  /** Denying again what is denied changes nothing. Throws when more is denied than can be kept. */
+  deny(name: string, reach: Reach, until: Instant | null, at: Instant): void {
+    this.#storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM denials WHERE until < ?", at - denialGraceMilliseconds);
+      const { live } = this.#sql.exec<{ live: number }>("SELECT count(*) AS live FROM denials").one();
+      if (live >= denialsMax) throw new Error("more is denied than can be kept");
+      const [known] = this.#sql.exec<{ until: number | null }>("SELECT until FROM denials WHERE name = ?", name).toArray();
+      // Of two ends the later one counts: nobody shortens a denial but by lifting it.
+      if (known !== undefined && (known.until === null || (until !== null && known.until >= until))) return;
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO denials (name, client, issuer, until) VALUES (?, ?, ?, ?)",
+        name,
+        reach.client,
+        reach.issuer,
+        until,
+      );
+      this.#tell("denied", name, reach, until);
+    });
+  }
+
+  /** How many denials of one client's own will end by themselves: those of tokens that it ended. */
+  ending(client: string, at: Instant): number {
+    const sql = "SELECT count(*) AS live FROM denials WHERE client = ? AND until > ?";
+    return this.#sql.exec<{ live: number }>(sql, client, at - denialGraceMilliseconds).one().live;
+  }
+
+  lift(name: string, reach: Reach): boolean {
+    return this.#storage.transactionSync(() => {
+      const lifted = this.#sql.exec("DELETE FROM denials WHERE name = ? RETURNING 1", name).toArray().length > 0;
+      if (lifted) this.#tell("lifted", name, reach, null);
+      return lifted;
+    });
+  }
+
+  /** Writes down what is to be written, and tells of it. `id`: of a write that had begun before, which takes these records too. */
+  begin(id: number | undefined, document: string, mode: MergeMode, records: readonly RecordName[], at: Instant): number {
+    return this.#storage.transactionSync(() => {
+      const begun =
+        id ??
+        this.#sql
+          .exec<{ id: number }>("INSERT INTO pending (document, mode, begun) VALUES (?, ?, ?) RETURNING id", document, mode, at)
+          .one().id;
+      for (const record of records) {
+        this.#sql.exec("INSERT OR IGNORE INTO pending_records (pending, name) VALUES (?, ?)", begun, record);
+        this.#tell("changed", record, recordReach(record), null);
+      }
+      return begun;
+    });
+  }
+
+  /**
+   * Tells once more of every record that the write named: it is known what they are now. `bookmark`: the database's, from after the
+   * write; `null` when it did not say.
+   */
+  finish(id: number, bookmark: string | null): void {
+    this.#storage.transactionSync(() => {
+      this.#move(id, bookmark);
+      const records = this.#sql.exec<{ name: RecordName }>("DELETE FROM pending_records WHERE pending = ? RETURNING name", id).toArray();
+      for (const { name } of records) this.#tell("changed", name, recordReach(name), null);
+      this.#sql.exec("DELETE FROM pending WHERE id = ?", id);
+    });
+  }
+
+  /** In the order in which they came. */
+  pending(): readonly Pending[] {
+    return this.#sql
+      .exec<{ id: number; document: string; mode: MergeMode }>("SELECT id, document, mode FROM pending ORDER BY id")
+      .toArray();
+  }
+
+  #standing(client: string): Standing & { readonly from: number } {
+    const known = this.#sql
+      .exec<{ from: number; epoch: number; bookmark: string | null }>(
+        `SELECT coalesce(min(epoch), 1) - 1 AS "from", coalesce(max(epoch), 0) AS epoch, (SELECT bookmark FROM standing WHERE lost_up_to IS NULL) AS bookmark FROM deltas`,
+      )
+      .one();
+    const pending = this.#sql.exec<{ name: RecordName }>(
+      "SELECT DISTINCT name FROM pending_records WHERE name = 'client/' || ? OR name NOT GLOB 'client/*'",
+      client,
+    );
+    return { ...known, pending: pending.toArray().map(({ name }) => name) };
+  }
+
+  /**
+   * The bookmark only moves on: bookmarks sort by age (Cloudflare D1, glossary), and writes may be told as done in another order than they
+   * were done. After a write without one there is none until a write that began later brings one, which is sure to be after both.
+   */
+  #move(id: number, bookmark: string | null): void {
+    this.#sql.exec("INSERT OR IGNORE INTO standing (only_row, bookmark, lost_up_to) VALUES (1, '', NULL)");
+    if (bookmark === null) this.#sql.exec("UPDATE standing SET lost_up_to = (SELECT seq FROM sqlite_sequence WHERE name = 'pending')");
+    else
+      this.#sql.exec("UPDATE standing SET bookmark = max(bookmark, ?), lost_up_to = iif(lost_up_to < ?, NULL, lost_up_to)", bookmark, id);
+  }
+
+  /** AUTOINCREMENT: an epoch is never used twice, and the newest row always stays. */
+  #tell(kind: Delta["kind"], name: string, { client, issuer }: Reach, until: Instant | null): void {
+    const { epoch } = this.#sql
+      .exec<{
+        epoch: number;
+      }>("INSERT INTO deltas (kind, name, client, issuer, until) VALUES (?, ?, ?, ?, ?) RETURNING epoch", kind, name, client, issuer, until)
+      .one();
+    this.#sql.exec("DELETE FROM deltas WHERE epoch <= ?", epoch - deltasMax);
+  }
+}
+
+const reached = "(client IS NULL OR client = ?) AND (issuer IS NULL OR issuer IN (?, ?))";
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS denials (name TEXT PRIMARY KEY, client TEXT, issuer TEXT, until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS denials_by_end ON denials (until);
+  CREATE TABLE IF NOT EXISTS deltas (
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, client TEXT, issuer TEXT, until INTEGER
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS pending (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL, mode TEXT NOT NULL, begun INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS pending_records (pending INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (pending, name)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS standing (only_row INTEGER PRIMARY KEY, bookmark TEXT NOT NULL, lost_up_to INTEGER) STRICT;
+`;
+
+interface DeltaRow extends Record<string, SqlStorageValue> {
+  epoch: number;
+  kind: Delta["kind"];
+  name: string;
+  until: number | null;
+}
+
+function deltaOf({ epoch, kind, name, until }: DeltaRow): Delta {
+  switch (kind) {
+    case "denied":
+      return { epoch, kind, name, until: instantOrNull(until) };
+    case "lifted":
+      return { epoch, kind, name };
+    case "changed":
+      return { epoch, kind, name: name as RecordName }; // what `begin` stored
+  }
+}
+
+/** A client's record concerns its own guard; origins and issuers serve every client. */
+function recordReach(record: RecordName): Reach {
+  return { client: record.startsWith("client/") ? record.slice("client/".length) : null, issuer: null };
+}
+
+const instantOrNull = (milliseconds: number | null): Instant | null => (milliseconds === null ? null : instant(milliseconds));

@@ -1,0 +1,60 @@
+import { DurableObject } from "cloudflare:workers";
+import { sign } from "node:crypto";
+import { fromBase64, toBase64 } from "#ledger/bytes/base64";
+import { utf8 } from "#ledger/bytes/bytes";
+import { cosignatureLine, cosignedText } from "#ledger/tlog/cosignature";
+import { judge, type Judgement, nothingYet, type Remembered } from "#ledger/tlog/witness";
+import type { AddCheckpoint } from "#ledger/tlog/witness-request";
+import { readWitnessConfig, type WitnessConfig, type WitnessEnv } from "#platform/witness/config";
+
+/** A cosignature line, or why there is none; `size` is that of the last checkpoint this witness cosigned. */
+export type WitnessAnswer =
+  | { readonly verdict: "cosign"; readonly line: string }
+  | { readonly verdict: Exclude<Judgement["verdict"], "cosign">; readonly size: number };
+
+/** What a witness knows of one log, whose origin line is the object's name: it cosigns what extends that, and never goes back. */
+export class WitnessMemory extends DurableObject<WitnessEnv> {
+  readonly #config: WitnessConfig;
+
+  constructor(ctx: DurableObjectState, env: WitnessEnv) {
+    super(ctx, env);
+    this.#config = readWitnessConfig(env);
+  }
+
+  /** C2SP tlog-witness. Without an await: nobody comes between the look at the last checkpoint and the new one in its place. */
+  addCheckpoint(request: AddCheckpoint): WitnessAnswer {
+    const last = this.#last();
+    const own = this.#config.logs.filter(({ name }) => name === this.ctx.id.name);
+    const judged = judge(request, last, own);
+    if (judged.verdict !== "cosign") return { verdict: judged.verdict, size: last.size };
+    const seconds = Math.floor(Date.now() / 1000);
+    const signature = sign(null, utf8(cosignedText(judged.text, seconds)), this.#config.key.reveal());
+    const line = cosignatureLine(this.#config.cosigner, seconds, new Uint8Array(signature));
+    this.#remember(judged.head, judged.note + line); // the output gate keeps the cosignature back until these rows are durable
+    return { verdict: "cosign", line };
+  }
+
+  /** The checkpoint that this witness cosigned last, with its cosignature and the log's signature; undefined before the first. */
+  checkpoint(): string | undefined {
+    const { sql } = this.ctx.storage;
+    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'shown'").toArray().length === 0) return undefined;
+    return sql.exec<{ note: string }>("SELECT note FROM shown").toArray()[0]?.note;
+  }
+
+  #last(): Remembered {
+    const { sql } = this.ctx.storage;
+    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'last'").toArray().length === 0) return nothingYet;
+    const { size, root } = sql.exec<{ size: number; root: string }>("SELECT size, root FROM last").one();
+    const bytes = fromBase64(root);
+    if (bytes === undefined) throw new Error("witness: what was remembered does not read back");
+    return { size, root: bytes };
+  }
+
+  #remember({ size, root }: Remembered, note: string): void {
+    const { sql } = this.ctx.storage;
+    sql.exec("CREATE TABLE IF NOT EXISTS shown (id INTEGER PRIMARY KEY CHECK (id = 1), note TEXT NOT NULL) STRICT");
+    sql.exec("INSERT OR REPLACE INTO shown VALUES (1, ?)", note);
+    sql.exec("CREATE TABLE IF NOT EXISTS last (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, root TEXT NOT NULL) STRICT");
+    sql.exec("INSERT OR REPLACE INTO last VALUES (1, ?, ?)", size, toBase64(root));
+  }
+}

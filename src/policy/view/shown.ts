@@ -1,0 +1,33 @@
+import type { PathStep, Slice } from "./element-path.ts";
+
+/** What a policy shows below one element, before it meets the R4 tables. Only ever grows: showing more is a union. */
+export interface Shown {
+  /** Everything below it that R4 knows. */
+  readonly everything: boolean;
+  readonly elements: ReadonlyMap<string, Shown>;
+  /** Of a repeating element, what is shown of the items of each slice, beyond what is shown of every item. */
+  readonly slices: readonly { readonly slice: Slice; readonly shown: Shown }[];
+}
+
+export const nothing: Shown = { everything: false, elements: new Map(), slices: [] };
+export const everything: Shown = { ...nothing, everything: true };
+
+/** What one path shows of the object that it starts at. */
+export function shownBy([step, ...below]: readonly PathStep[]): Shown {
+  if (step === undefined) return everything;
+  const shown = shownBy(below);
+  const element: Shown = step.slice === undefined ? shown : { ...nothing, slices: [{ slice: step.slice, shown }] };
+  return { ...nothing, elements: new Map([[step.name, element]]) };
+}
+
+export function union(...several: readonly Shown[]): Shown {
+  const [only] = several;
+  if (only !== undefined && several.length === 1) return only;
+  const elements = new Map<string, Shown>();
+  for (const shown of several) {
+    for (const [name, below] of shown.elements) elements.set(name, union(elements.get(name) ?? nothing, below));
+  }
+  return { everything: several.some((shown) => shown.everything), elements, slices: several.flatMap((shown) => shown.slices) };
+}
+
+export const isNothing = (shown: Shown): boolean => !shown.everything && shown.elements.size === 0;

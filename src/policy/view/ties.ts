@@ -1,0 +1,67 @@
+import { elementsOf } from "#fhir/r4/elements";
+import { r4Ties } from "#fhir/r4/ties.gen";
+import type { ObjectView } from "./view.ts";
+
+/** An invariant of R4, or a pair of bounds, by which a server checks what a view shows against what it hides. */
+export interface Tie {
+  /** `per-1`, or `bounds`. */
+  readonly key: string;
+  /** Paths below the resource. */
+  readonly shown: string;
+  readonly hidden: string;
+}
+
+/**
+ * Where a view shows one part of what a server checks together and hides another. Who may write the shown part finds the hidden one by what
+ * the server takes: `period.start` moved until it is refused is `period.end`.
+ */
+export function tiesOf(view: ObjectView, at = ""): readonly Tie[] {
+  if (view.everything) return [];
+  const here = tiesAt(view.type).flatMap(({ key, paths }) => {
+    const parts = paths.map((path) => ({ path: at + path.join("."), ...partsOf(view, path) }));
+    const [shown, hidden] = [parts.find((part) => part.shown), parts.find((part) => part.hidden)];
+    return shown === undefined || hidden === undefined ? [] : [{ key, shown: shown.path, hidden: hidden.path }];
+  });
+  const below = [...view.elements].flatMap(([name, element]) => {
+    if (element.kind !== "object") return [];
+    const views = [element.others, ...element.slices.map((slice) => slice.view)].filter((each) => each !== undefined);
+    return views.flatMap((each) => tiesOf(each, `${at}${name}.`));
+  });
+  return [...here, ...below];
+}
+
+function tiesAt(type: string): readonly { readonly key: string; readonly paths: readonly (readonly string[])[] }[] {
+  const text = Object.hasOwn(r4Ties, type) ? (r4Ties[type] ?? "") : "";
+  const ties = text.split(" ").map((tie) => tie.split(":"));
+  return ties.flatMap(([key = "", paths]) => {
+    if (paths === undefined) return [];
+    const each = paths.split(",").map((path) => path.split("."));
+    // Each two of the bounds are a pair of their own.
+    if (key !== "bounds") return [{ key, paths: each }];
+    return each.flatMap((path, index) => (index % 2 === 0 ? [{ key, paths: [path, each[index + 1] ?? path] }] : []));
+  });
+}
+
+interface Parts {
+  readonly shown: boolean;
+  readonly hidden: boolean;
+}
+
+const whole: Parts = { shown: true, hidden: false };
+const none: Parts = { shown: false, hidden: true };
+
+/** Whether a view shows some of what is at a path, and whether it hides some. `*`: all that is below, not only whether it is there. */
+function partsOf(view: ObjectView, [name = "", ...below]: readonly string[]): Parts {
+  if (view.everything || name === "*") return { shown: true, hidden: !view.everything };
+  const forms = [...elementsOf(view.type).values()].flatMap((element) =>
+    element.forms.map((form) => form.name).filter((form) => element.name === name || form === name),
+  );
+  const parts = forms.flatMap((form): readonly Parts[] => {
+    const element = view.elements.get(form);
+    if (element === undefined || element.kind === "deceased") return [none];
+    if (element.kind !== "object" || below.length === 0) return [whole];
+    const views = [element.others, ...element.slices.map((slice) => slice.view)];
+    return views.map((each) => (each === undefined ? none : partsOf(each, below)));
+  });
+  return { shown: parts.some(({ shown }) => shown), hidden: parts.some(({ hidden }) => hidden) };
+}

@@ -1,0 +1,292 @@
+import * as z from "zod";
+import type { AssertionProfile } from "#identity/assertion";
+import { publicJwks } from "#identity/jose/jwk";
+import { purposePattern } from "#identity/purpose";
+
+const slug = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/u);
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u);
+const purpose = z.string().regex(purposePattern).meta({ description: "A code of v3-PurposeOfUse, such as TREAT." });
+const text = z.string().min(1).max(256);
+const secretName = z
+  .string()
+  .regex(/^[A-Z][A-Z0-9_]{0,63}$/u)
+  .meta({ description: "Name of a secret of the gateway; never the secret." });
+const httpsUrl = z.url({ protocol: /^https$/u }).max(2_048);
+// A server that the gateway asks: no user, no fragment, nothing that a URL parser would read in two ways.
+const serverUrl = httpsUrl.regex(/^[^#@\s\\]*$/u);
+const moment = z
+  .union([z.iso.datetime({ offset: true }), z.iso.date()])
+  .meta({ description: "RFC 3339. A date alone is its first moment in UTC." });
+
+const claim = z
+  .union([z.string().regex(/^[^.\s]+(?:\.[^.\s]+)*$/u), z.string().regex(/^https?:\/\/\S+$/u)])
+  .check(z.maxLength(256))
+  .meta({
+    description: "Dotted path of a claim (`a.b`, never through an array); a name that begins with https:// is one claim as it stands.",
+  });
+
+const introspection = z.strictObject({
+  endpoint: serverUrl.meta({ description: "Its introspection endpoint; a host of IDENTITY_HOSTS." }),
+  clientId: text.meta({ description: "What the issuer calls this gateway." }),
+  credentials: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("client_secret_basic"), secret: secretName }),
+    z.strictObject({ kind: z.literal("private_key_jwt"), secret: secretName }),
+  ]),
+});
+
+/** SMART App Launch 2.2, conformance, "Capability Sets": all but `smart-app-state`, since the gateway keeps nothing for apps. */
+const smartCapability = z.enum([
+  "launch-ehr",
+  "launch-standalone",
+  "authorize-post",
+  "client-public",
+  "client-confidential-symmetric",
+  "client-confidential-asymmetric",
+  "sso-openid-connect",
+  "context-banner",
+  "context-style",
+  "context-ehr-patient",
+  "context-ehr-encounter",
+  "context-standalone-patient",
+  "context-standalone-encounter",
+  "permission-offline",
+  "permission-online",
+  "permission-patient",
+  "permission-user",
+  "permission-v1",
+  "permission-v2",
+]);
+
+const signInEndpoints = z.strictObject({
+  authorization: serverUrl.meta({ description: "Where an app sends people." }),
+  token: serverUrl.meta({ description: "Where it exchanges the code. Code challenges of S256 must be held to there." }),
+  jwks: serverUrl.optional().meta({ description: "Where the keys of ID tokens are. Default: jwksUri, if that is of keys." }),
+  introspection: serverUrl.optional(),
+  revocation: serverUrl.optional(),
+  registration: serverUrl.optional(),
+  management: serverUrl.optional().meta({ description: "Where people see and end what apps may do." }),
+  capabilities: z.array(smartCapability).min(1).max(32).meta({
+    description: "By the names of SMART App Launch: what holds there and, of permission-…, here. Apps are told these and no others.",
+  }),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/u))
+    .max(256)
+    .default([])
+    .meta({ description: "What an app may ask for; published as it stands." }),
+});
+
+const issuer = z.strictObject({
+  iss: httpsUrl.regex(/^[^?#@\s]*$/u).meta({ description: "Exactly as its tokens say it." }),
+  jwks: publicJwks.optional().meta({ description: "Its public keys; only these verify its tokens." }),
+  jwksUri: serverUrl
+    .optional()
+    .meta({ description: "Where it publishes its keys instead, or its metadata, which lead to them; hosts of IDENTITY_HOSTS." }),
+  algs: z
+    .array(z.enum(["PS256", "ES256", "EdDSA", "Ed25519"]))
+    .max(4)
+    .default([])
+    .meta({ description: "What it signs its JWTs with; none only for an issuer without keys, which is asked about each token." }),
+  introspection: introspection.optional().meta({ description: "How it is asked about a token that is no JWT (RFC 7662)." }),
+  audience: text.meta({ description: "What the `aud` of its tokens must contain." }),
+  purpose: z
+    .union([z.strictObject({ claim }), z.strictObject({ fixed: z.array(purpose).min(1).max(16) })])
+    .meta({ description: "The purposes of use of its tokens: out of a claim, or always these." }),
+  claims: z
+    .strictObject({ client: claim.optional(), patient: claim.optional(), fhirUser: claim.optional(), scope: claim.optional() })
+    .default({})
+    .meta({ description: "Where its tokens say what. Default: client_id or else azp, patient, fhirUser, scope." }),
+  endpoints: signInEndpoints.optional().meta({
+    description: "Where apps have people sign in: what an origin with signInAt tells them. The gateway itself asks none of these.",
+  }),
+});
+
+const thumbprint = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
+const pem = z
+  .string()
+  .max(16_384)
+  .regex(/^\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/u);
+
+const distinguishedName = z
+  .string()
+  .min(1)
+  .max(1_024)
+  .meta({ description: "As `openssl x509 -noout -subject -issuer -nameopt RFC2253` prints it." });
+const hostName = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9_](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9-]{1,63}$/u)
+  .max(253);
+/** RFC 8705 §2.1.2: one name, and whose word it is. */
+const named = <T extends z.ZodRawShape>(name: T) => z.strictObject({ issuerDn: distinguishedName, ...name });
+const certificateSubject = z
+  .union([
+    named({ subjectDn: distinguishedName }),
+    named({ sanDns: hostName }),
+    named({ sanUri: z.url().max(1_024) }),
+    named({ sanIp: z.union([z.ipv4(), z.ipv6()]) }),
+    named({
+      sanEmail: z
+        .string()
+        .regex(/^[^@\s]+@[^@\s]+$/u)
+        .max(320),
+    }),
+  ])
+  .meta({
+    description: "Any certificate of this name (subjectDn, or one subjectAltName) by this authority; not with self_signed_tls_client_auth.",
+  });
+
+const client = z.strictObject({
+  id,
+  kind: slug.meta({ description: "What it is, for people who read: telehealth, payer, public-health …" }),
+  status: z.enum(["active", "suspended"]).default("active"),
+  auth: z.enum(["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "external"]),
+  issuer: httpsUrl.optional().meta({ description: "iss of the external issuer whose tokens it brings; only with auth external." }),
+  externalClientId: text.optional().meta({ description: "What that issuer calls it; only with auth external." }),
+  jwks: publicJwks
+    .optional()
+    .meta({ description: "Its public keys: of its assertions (auth private_key_jwt) and of its signed requests." }),
+  jwksUri: serverUrl.optional().meta({ description: "Where it publishes its keys instead; a host of IDENTITY_HOSTS." }),
+  certificates: z
+    .array(z.union([thumbprint, pem, certificateSubject]))
+    .max(16)
+    .default([])
+    .meta({ description: "Each a PEM certificate, its x5t#S256, or a name under an authority; several at once for rotation." }),
+  corsOrigins: z
+    .array(z.url({ protocol: /^https?$/u }).regex(/^(?:https:\/\/[a-z0-9.-]+|http:\/\/(?:localhost|127\.0\.0\.1))(?::\d{1,5})?$/u))
+    .max(16)
+    .default([])
+    .meta({
+      description:
+        "Web pages whose scripts may read the answers, as browsers write them in Origin: https://app.example.org. http only on a loopback host.",
+    }),
+  assertionProfile: z.enum(["fapi2", "smart"] satisfies AssertionProfile[]).default("fapi2"),
+  dpop: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: its tokens are bound to a key that it proves with each request (RFC 9449), not to a certificate." }),
+  patient: z
+    .string()
+    .regex(/^[A-Za-z0-9.-]{1,64}$/u)
+    .optional()
+    .meta({
+      description: "Only narrows: the token's patient must equal it, and every scope is held to that patient. Only with auth external.",
+    }),
+  unboundUntil: moment.optional().meta({
+    description:
+      "An exception: until then it may bring tokens that are bound to nothing; at most 90 days ahead when the file is read. Only with auth external.",
+  }),
+});
+
+const agreement = z.strictObject({
+  id,
+  client: id,
+  purposes: z.array(purpose).min(1).max(16),
+  from: moment,
+  to: moment.meta({ description: "The first moment at which it is no longer in force." }),
+  documentHash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/u)
+    .meta({ description: "SHA-256 of the signed document in hex." }),
+});
+
+const policy = z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/u), body: z.unknown() });
+
+const quotaCount = z.int().min(1).max(1_000_000_000);
+const windowSeconds = z
+  .int()
+  .min(1)
+  .max(31 * 86_400);
+const requestQuota = z.strictObject({ requests: quotaCount, windowSeconds });
+const recordQuota = z.strictObject({ records: quotaCount, windowSeconds });
+
+const grant = z.strictObject({
+  client: id,
+  origin: slug,
+  purpose,
+  agreement: id,
+  policy: text.meta({ description: "Digest of a policy, or the name of one in this file." }),
+  scopes: z.string().min(1).max(4_096).meta({ description: "SMART scopes, separated by spaces: system/*.rs, patient/Observation.rs" }),
+  quotas: z.strictObject({
+    default: requestQuota.meta({ description: "All requests of the client under this grant." }),
+    perSubject: requestQuota
+      .optional()
+      .meta({ description: "Beside it, those of each subject of its tokens: so one user cannot use up what is for all." }),
+    records: recordQuota.optional().meta({
+      description: "How many resources may leave, whatever number of requests asks for them; resources inside another count too.",
+    }),
+  }),
+  signedRequests: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: each request must be signed by a key of the client's jwks (RFC 9421)." }),
+  signedResponses: z.boolean().default(false).meta({ description: "true: each answer is signed by the gateway's own key (RFC 9421)." }),
+});
+
+const fhirBase = z
+  .url({ protocol: /^https?$/u })
+  .max(2_048)
+  .regex(/^https?:\/\/[^?#@\s]+[^/?#@\s]$/u);
+
+const origin = z.strictObject({
+  name: slug,
+  url: fhirBase.meta({ description: "FHIR base without a trailing slash. http only on a loopback host." }),
+  alsoKnownAs: z.array(fhirBase).min(1).max(8).optional().meta({
+    description:
+      "Other FHIR bases by which this server names itself in links, references and texts, each without a trailing slash. They are recognised and kept from clients as `url` is; none is ever asked.",
+  }),
+  credentials: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("none") }),
+    z.strictObject({ kind: z.literal("bearer"), secret: secretName }),
+    z.strictObject({
+      kind: z.literal("private_key_jwt"),
+      secret: secretName,
+      clientId: text,
+      tokenEndpoint: serverUrl.meta({ description: "A host of IDENTITY_HOSTS." }),
+      audience: text
+        .optional()
+        .meta({ description: "What its assertions are for. Default: tokenEndpoint (SMART); FAPI 2.0 wants the issuer." }),
+      scope: text.default("system/*.rs"),
+    }),
+    z.strictObject({ kind: z.literal("mtls"), binding: secretName }),
+  ]),
+  forwardClientCert: z
+    .boolean()
+    .default(false)
+    .meta({ description: "true: it is sent the client's certificate, where there is one, as Client-Cert (RFC 9440)." }),
+  transactions: z.enum(["atomic", "partial"]).optional().meta({
+    description:
+      "How the server does a transaction: atomic, all of its entries or none; partial, the operator accepts that it may do some of them. Without it a transaction of several writes is refused.",
+  }),
+  honoursIfMatchOnDelete: z
+    .boolean()
+    .optional()
+    .meta({ description: "true: the server deletes no version but the one that If-Match names. Without it a DELETE is refused." }),
+  signInAt: httpsUrl
+    .optional()
+    .meta({ description: "iss of the issuer, one with endpoints, at which SMART apps are told to have people sign in." }),
+});
+
+const list = <T extends z.ZodType>(each: T) => z.array(each).max(1_000).default([]);
+
+/** The registry file (DESIGN §5). Strict; `z.toJSONSchema(registryDocument, { io: "input" })` is its published schema. */
+export const registryDocument = z.strictObject({
+  $schema: z.string().optional(),
+  issuers: list(issuer),
+  clients: list(client),
+  agreements: list(agreement),
+  policies: list(policy),
+  grants: list(grant),
+  origins: list(origin),
+});
+
+export type RegistryDocument = z.infer<typeof registryDocument>;
+
+/** What is wrong with a registry file, and where (RFC 6901). Never quotes a value. */
+export interface RegistryProblem {
+  readonly reason: "invalid" | "not_supported" | "conflict";
+  readonly pointer: string;
+  readonly problem: string;
+}
+
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}

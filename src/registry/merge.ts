@@ -1,0 +1,271 @@
+import { err, ok, type Result } from "#kernel/result";
+import type { RegisteredSubject } from "#identity/certificate/subject";
+import type { RegisteredCertificate } from "#identity/client";
+import { pointer, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import { requestAlgorithm } from "#identity/request-signature";
+import {
+  agreementEntry,
+  clientEntry,
+  grantKey,
+  issuerEntry,
+  originEntry,
+  type AgreementEntry,
+  type ClientEntry,
+  type GrantEntry,
+  type IssuerEntry,
+  type OriginEntry,
+  type PolicyEntry,
+  type RegistryState,
+} from "./state.ts";
+import { parseScopes } from "#identity/scopes";
+
+/**
+ * `add`: an entry that is there with another content is a clash, but that it may be given a place to sign in where it has none. `replace`: it takes the file's content, but for what a
+ * file must not undo: an agreement (a signed document: a new one has a new id) and a suspension.
+ */
+export type MergeMode = "add" | "replace";
+
+/** What of the file takes more than the file to know, in its order. */
+export interface Prepared {
+  readonly policies: readonly PolicyEntry[];
+  readonly certificates: readonly (readonly RegisteredCertificate[])[];
+  readonly certificateSubjects: readonly (readonly RegisteredSubject[])[];
+}
+
+interface Changes<T> {
+  readonly added: readonly T[];
+  readonly changed: readonly T[];
+}
+
+type Owned<T> = T & { readonly client: string };
+
+interface OwnedChanges<T> {
+  readonly added: readonly Owned<T>[];
+  readonly removed: readonly Owned<T>[];
+}
+
+/** What must be written so that the registry holds the file. Nothing that the file does not name is touched. */
+export interface RegistryChanges {
+  readonly issuers: Changes<IssuerEntry>;
+  readonly clients: Changes<ClientEntry>;
+  readonly certificates: OwnedChanges<RegisteredCertificate>;
+  readonly certificateSubjects: OwnedChanges<RegisteredSubject>;
+  readonly agreements: Changes<AgreementEntry>;
+  readonly policies: readonly PolicyEntry[];
+  readonly grants: Changes<GrantEntry>;
+  readonly origins: Changes<OriginEntry>;
+}
+
+/** Merges a registry file with what is there, or names what stands against it. */
+export function mergeRegistry(
+  there: RegistryState,
+  file: RegistryDocument,
+  prepared: Prepared,
+  mode: MergeMode,
+): Result<RegistryChanges, RegistryProblem> {
+  const named = new Map(file.policies.map(({ name }, i) => [name, prepared.policies[i]]));
+  if (named.size < file.policies.length)
+    return err(clash(["policies", firstRepeated(file.policies, ({ name }) => name), "name"], "is in this file twice"));
+  const digests = new Map(prepared.policies.map((policy) => [policy.digest, policy]));
+  const issuerEntries = file.issuers.map(issuerEntry);
+  const clientEntries = file.clients.map(clientEntry);
+  const agreementEntries = file.agreements.map(agreementEntry);
+  const originEntries = file.origins.map(originEntry).map((entry) => withTraits(entry, there.origins.get(entry.name), mode));
+  const grantEntries = file.grants.map((grant) => ({ ...grant, policy: named.get(grant.policy)?.digest ?? grant.policy }));
+
+  const issuers = weigh("issuers", issuerEntries, ({ iss }) => iss, there.issuers, mode, ["endpoints"]);
+  if (!issuers.ok) return issuers;
+  const clients = weigh("clients", clientEntries, ({ id }) => id, there.clients, mode);
+  if (!clients.ok) return clients;
+  const lifted = file.clients.findIndex(({ id, status }) => status === "active" && there.clients.get(id)?.status === "suspended");
+  if (lifted !== -1) return err(clash(["clients", lifted, "status"], "is suspended there; a file does not lift that"));
+  const agreements = weigh("agreements", agreementEntries, ({ id }) => id, there.agreements, "add");
+  if (!agreements.ok) return agreements;
+  const origins = weigh("origins", originEntries, ({ name }) => name, there.origins, mode, ["signInAt", "alsoKnownAs", ...traits]);
+  if (!origins.ok) return origins;
+  const grants = weigh("grants", grantEntries, grantKey, there.grants, mode);
+  if (!grants.ok) return grants;
+
+  const all = {
+    issuers: joined(there.issuers, issuerEntries, ({ iss }) => iss),
+    clients: joined(there.clients, clientEntries, ({ id }) => id),
+    agreements: joined(there.agreements, agreementEntries, ({ id }) => id),
+    origins: joined(there.origins, originEntries, ({ name }) => name),
+    policies: new Map([...there.policies, ...digests]),
+  };
+  const external = externalProblem(clientEntries, all);
+  if (external !== undefined) return err(external);
+  for (const [i, { client }] of agreementEntries.entries()) {
+    if (!all.clients.has(client)) return err(missing(["agreements", i, "client"]));
+  }
+  const signIn = signInProblem(issuerEntries, originEntries, all);
+  if (signIn !== undefined) return err(signIn);
+  for (const [i, grant] of grantEntries.entries()) {
+    const problem = dangling(grant, all, ["grants", i]);
+    if (problem !== undefined) return err(problem);
+  }
+
+  return ok({
+    issuers: issuers.value,
+    clients: clients.value,
+    certificates: ownedChanges(there.certificates, file, prepared.certificates, ({ x5t }) => x5t, mode),
+    certificateSubjects: ownedChanges(there.certificateSubjects, file, prepared.certificateSubjects, canonical, mode),
+    agreements: agreements.value,
+    policies: [...digests.values()].filter(({ digest }) => !there.policies.has(digest)),
+    grants: grants.value,
+    origins: origins.value,
+  });
+}
+
+const traits = ["transactions", "honoursIfMatchOnDelete"] as const;
+
+/** A file that adds and does not say what an origin does with writes leaves that as it is. */
+const withTraits = (entry: OriginEntry, known: OriginEntry | undefined, mode: MergeMode): OriginEntry =>
+  mode === "replace" || known === undefined
+    ? entry
+    : {
+        ...entry,
+        transactions: entry.transactions ?? known.transactions,
+        honoursIfMatchOnDelete: entry.honoursIfMatchOnDelete ?? known.honoursIfMatchOnDelete,
+      };
+
+/**
+ * Sorts entries into new and changed, and finds the first that clashes with another of the file or with what is there. `later`: fields
+ * that an entry may be given by `add`, too, where it has none.
+ */
+function weigh<T extends object>(
+  list: string,
+  entries: readonly T[],
+  key: (entry: T) => string,
+  there: ReadonlyMap<string, T>,
+  mode: MergeMode,
+  later: readonly (keyof T & string)[] = [],
+): Result<Changes<T>, RegistryProblem> {
+  if (new Set(entries.map(key)).size < entries.length) return err(clash([list, firstRepeated(entries, key)], "is in this file twice"));
+  const [added, changed]: [T[], T[]] = [[], []];
+  for (const [i, entry] of entries.entries()) {
+    const known = there.get(key(entry));
+    if (known === undefined) {
+      added.push(entry);
+      continue;
+    }
+    const differing = differences(entry, known);
+    const given = later.filter((field) => known[field] === undefined);
+    const clashing = differing.find((field) => !given.some((each) => each === field));
+    if (clashing !== undefined && mode === "add") return err(clash([list, i, clashing], "differs from what is registered"));
+    if (differing.length > 0) changed.push(entry);
+  }
+  return ok({ added, changed });
+}
+
+/** Clients of issuers that are not there, and two that one issuer's name would mean. */
+function externalProblem(clients: readonly ClientEntry[], all: Pick<RegistryState, "issuers" | "clients">): RegistryProblem | undefined {
+  const named = Map.groupBy(
+    [...all.clients.values()].filter(({ issuer }) => issuer !== undefined),
+    externalName,
+  );
+  for (const [i, client] of clients.entries()) {
+    if (client.issuer === undefined) continue;
+    if (!all.issuers.has(client.issuer)) return missing(["clients", i, "issuer"]);
+    const others = named.get(externalName(client))?.filter(({ id }) => id !== client.id) ?? [];
+    if (others.length > 0) return clash(["clients", i, "externalClientId"], "is another client's at this issuer");
+  }
+  return undefined;
+}
+
+const externalName = ({ issuer, externalClientId }: ClientEntry): string => JSON.stringify([issuer, externalClientId]);
+
+/** An origin tells apps where to have people sign in, or says nothing of it: never half. */
+function signInProblem(
+  issuers: readonly IssuerEntry[],
+  origins: readonly OriginEntry[],
+  all: Pick<RegistryState, "issuers" | "origins">,
+): RegistryProblem | undefined {
+  for (const [i, { signInAt }] of origins.entries()) {
+    if (signInAt === undefined) continue;
+    const issuer = all.issuers.get(signInAt);
+    if (issuer === undefined) return missing(["origins", i, "signInAt"]);
+    if (issuer.endpoints === undefined) return invalid(["origins", i, "signInAt"], "is an issuer without endpoints");
+  }
+  const needed = new Set([...all.origins.values()].map(({ signInAt }) => signInAt));
+  const taken = issuers.findIndex(({ iss, endpoints }) => endpoints === undefined && needed.has(iss));
+  return taken === -1 ? undefined : invalid(["issuers", taken, "endpoints"], "are needed: an origin has people sign in there");
+}
+
+function dangling(
+  grant: GrantEntry,
+  all: Pick<RegistryState, "clients" | "agreements" | "origins" | "policies">,
+  at: readonly PropertyKey[],
+): RegistryProblem | undefined {
+  const client = all.clients.get(grant.client);
+  if (client === undefined) return missing([...at, "client"]);
+  const scopes = parseScopes(grant.scopes);
+  // The built-in issuer knows no patients: a token with such a scope could never be had.
+  if (client.auth !== "external" && scopes.ok && scopes.value.some(({ context }) => context === "patient")) {
+    return invalid([...at, "scopes"], "patient/ scopes need a client of an external issuer");
+  }
+  if (grant.signedRequests && !signs(client))
+    return invalid([...at, "signedRequests"], "the client has no key with a kid that signs requests");
+  if (!all.origins.has(grant.origin)) return missing([...at, "origin"]);
+  const agreement = all.agreements.get(grant.agreement);
+  if (agreement === undefined || agreement.client !== grant.client) return missing([...at, "agreement"]);
+  const policy = all.policies.get(grant.policy);
+  if (policy === undefined) return missing([...at, "policy"]);
+  if (!agreement.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the agreement permits");
+  if (!policy.purposes.includes(grant.purpose)) return invalid([...at, "purpose"], "is not one that the policy may serve");
+  return undefined;
+}
+
+/** What of each client's own, such as its certificates, is new, and what it has no more. */
+function ownedChanges<T>(
+  there: ReadonlyMap<string, readonly T[]>,
+  file: RegistryDocument,
+  listed: readonly (readonly T[])[],
+  nameOf: (one: T) => string,
+  mode: MergeMode,
+): OwnedChanges<T> {
+  const beyond = (some: readonly T[], others: readonly T[], client: string): Owned<T>[] => {
+    const named = new Set(others.map(nameOf));
+    const fresh = new Map<string, Owned<T>>();
+    for (const one of some) if (!named.has(nameOf(one))) fresh.set(nameOf(one), { ...one, client });
+    return [...fresh.values()];
+  };
+  const added = file.clients.flatMap(({ id }, i) => beyond(listed[i] ?? [], there.get(id) ?? [], id));
+  if (mode === "add") return { added, removed: [] }; // a new certificate beside the old one is how they are rotated
+  return { added, removed: file.clients.flatMap(({ id }, i) => beyond(there.get(id) ?? [], listed[i] ?? [], id)) };
+}
+
+/** Keys at an address may be others tomorrow: what is there decides. */
+const signs = ({ jwks, jwksUri }: ClientEntry): boolean =>
+  jwksUri !== undefined || jwks?.keys.some((key) => key.kid !== undefined && requestAlgorithm(key) !== undefined) === true;
+
+function joined<T>(there: ReadonlyMap<string, T>, entries: readonly T[], key: (entry: T) => string): ReadonlyMap<string, T> {
+  return new Map([...there, ...entries.map((entry): [string, T] => [key(entry), entry])]);
+}
+
+function firstRepeated<T>(entries: readonly T[], key: (entry: T) => string): number {
+  const seen = new Set<string>();
+  return entries.findIndex((entry) => seen.size === seen.add(key(entry)).size);
+}
+
+function differences(entry: object, known: object): string[] {
+  return Object.keys(entry).filter((field) => canonical(Reflect.get(entry, field)) !== canonical(Reflect.get(known, field)));
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : inner,
+  );
+}
+
+function clash(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "conflict", pointer: pointer(path), problem };
+}
+
+function invalid(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}
+
+const missing = (path: readonly PropertyKey[]): RegistryProblem => invalid(path, "is neither in this file nor registered");

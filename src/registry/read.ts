@@ -1,0 +1,142 @@
+import type * as z from "zod";
+import { err, ok, type Result } from "#kernel/result";
+import { isMetadataAddress, metadataAddresses } from "#identity/issuer-metadata";
+import { fits } from "#identity/jose/jwk";
+import { signInPlace } from "./sign-in-place.ts";
+import { neverAssumed } from "#identity/purpose";
+import { pointer, registryDocument, type RegistryDocument, type RegistryProblem } from "./document.ts";
+import { parseScopes } from "#identity/scopes";
+
+/**
+ * Reads a registry file by its schema, and refuses what it asks for that this version cannot enforce.
+ *
+ * @param publicUrl the gateway's own `https://host[:port]`: the built-in issuer, for which no registry entry may speak.
+ */
+export function readRegistry(document: unknown, publicUrl: string): Result<RegistryDocument, RegistryProblem> {
+  const read = registryDocument.safeParse(document);
+  if (!read.success) return err(problemOf(read.error));
+  const wrong = unsupported(read.data) ?? inconsistent(read.data, publicUrl);
+  return wrong === undefined ? ok(read.data) : err(wrong);
+}
+
+/** Zod's words name what was expected, not what was there; its first issue is enough to go on. */
+function problemOf(error: z.ZodError): RegistryProblem {
+  const [issue] = error.issues;
+  if (issue === undefined) return { reason: "invalid", pointer: "", problem: "not a registry file" };
+  const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
+  return {
+    reason: "invalid",
+    pointer: pointer([...issue.path, ...unknown]),
+    problem: unknown.length > 0 ? "no such field" : issue.message,
+  };
+}
+
+function not(path: readonly PropertyKey[], what: string): RegistryProblem {
+  return { reason: "not_supported", pointer: pointer(path), problem: `this version cannot enforce ${what}` };
+}
+
+function bad(path: readonly PropertyKey[], problem: string): RegistryProblem {
+  return { reason: "invalid", pointer: pointer(path), problem };
+}
+
+function unsupported({ grants, origins }: RegistryDocument): RegistryProblem | undefined {
+  for (const [i, { scopes }] of grants.entries()) {
+    const read = parseScopes(scopes);
+    if (read.ok) continue;
+    if (read.error.reason === "scope_query_not_supported") return not(["grants", i, "scopes"], "scopes by anything but category");
+  }
+  for (const [i, { credentials }] of origins.entries()) {
+    const { kind } = credentials;
+    if (kind === "mtls") return not(["origins", i, "credentials", "kind"], "these credentials");
+  }
+  return undefined;
+}
+
+/** What a schema cannot say of one entry. */
+function inconsistent({ issuers, clients, agreements, grants, origins }: RegistryDocument, publicUrl: string): RegistryProblem | undefined {
+  for (const [i, issuer] of issuers.entries()) {
+    const problem = issuerProblem(issuer, ["issuers", i], publicUrl);
+    if (problem !== undefined) return problem;
+  }
+  for (const [i, client] of clients.entries()) {
+    const problem = clientProblem(client, ["clients", i]);
+    if (problem !== undefined) return problem;
+  }
+  for (const [i, { from, to }] of agreements.entries()) {
+    if (Date.parse(from) >= Date.parse(to)) return bad(["agreements", i, "to"], "must be after from");
+  }
+  for (const [i, { scopes }] of grants.entries()) {
+    if (!parseScopes(scopes).ok) return bad(["grants", i, "scopes"], "not a list of SMART scopes");
+  }
+  for (const [i, { url, alsoKnownAs = [] }] of origins.entries()) {
+    const { protocol, hostname } = new URL(url);
+    if (protocol === "http:" && !loopback.has(hostname)) return bad(["origins", i, "url"], "https is needed but on a loopback host");
+    const again = alsoKnownAs.findIndex((name, at) => name === url || alsoKnownAs.indexOf(name) < at);
+    if (again !== -1) return bad(["origins", i, "alsoKnownAs", again], "is there twice");
+  }
+  return undefined;
+}
+
+function issuerProblem(
+  issuer: RegistryDocument["issuers"][number],
+  at: readonly PropertyKey[],
+  publicUrl: string,
+): RegistryProblem | undefined {
+  const { iss, jwks, jwksUri, introspection, algs, purpose } = issuer;
+  // Also below another path: nothing that the gateway's host is said to have issued may come from elsewhere.
+  if (new URL(iss).origin === new URL(publicUrl).origin) return bad([...at, "iss"], "is the gateway's own issuer");
+  const keyed = jwks !== undefined || jwksUri !== undefined;
+  if (!keyed && introspection === undefined)
+    return bad([...at, "jwks"], "the issuer's public keys are needed, or jwksUri, or introspection");
+  if (keyed !== algs.length > 0) return bad([...at, "algs"], "keys and algorithms go together");
+  if (jwks !== undefined && jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  if (jwksUri !== undefined && isMetadataAddress(jwksUri) && !metadataAddresses(iss).includes(jwksUri))
+    return bad([...at, "jwksUri"], "is of another issuer's metadata");
+  const place = signInPlace(issuer);
+  if (place?.capabilities.includes("sso-openid-connect") && place.jwks === undefined)
+    return bad([...at, "endpoints", "jwks"], "is needed with sso-openid-connect"); // SMART App Launch 2.2, conformance
+  const unkeyed = algs.findIndex((algorithm) => jwks?.keys.some((key) => fits(key, algorithm)) === false);
+  if (unkeyed !== -1) return bad([...at, "algs", unkeyed], "no key of jwks is for this algorithm");
+  const assumed = "fixed" in purpose ? purpose.fixed.findIndex((each) => neverAssumed.has(each)) : -1;
+  return assumed === -1 ? undefined : bad([...at, "purpose", "fixed", assumed], "break-glass is said by a token, never assumed");
+}
+
+const keysTwice = "stands beside jwks: which of them counts?";
+
+type Client = RegistryDocument["clients"][number];
+
+/** What each way to authenticate must have, and what it may not: a field that says nothing would be believed to narrow something. */
+const fieldsOf: Readonly<
+  Record<
+    Client["auth"],
+    Readonly<Record<"jwks" | "issuer" | "externalClientId" | "patient" | "unboundUntil", "needed" | "optional" | "none">>
+  >
+> = {
+  private_key_jwt: { jwks: "needed", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  self_signed_tls_client_auth: { jwks: "optional", issuer: "none", externalClientId: "none", patient: "none", unboundUntil: "none" },
+  external: { jwks: "optional", issuer: "needed", externalClientId: "needed", patient: "optional", unboundUntil: "optional" },
+};
+
+function clientProblem(client: Client, at: readonly PropertyKey[]): RegistryProblem | undefined {
+  if (client.jwks !== undefined && client.jwksUri !== undefined) return bad([...at, "jwksUri"], keysTwice);
+  if (client.jwksUri !== undefined && isMetadataAddress(client.jwksUri)) return bad([...at, "jwksUri"], "is of an issuer's metadata");
+  for (const [field, rule] of Object.entries(fieldsOf[client.auth])) {
+    const there = Reflect.get(client, field) !== undefined || (field === "jwks" && client.jwksUri !== undefined);
+    if (rule === "needed" && !there) return bad([...at, field], "is needed with this auth");
+    if (rule === "none" && there) return bad([...at, field], "means nothing with this auth");
+  }
+  // What its tokens are bound to, or how it proves itself: without one it could never be given any.
+  const named = client.certificates.findIndex((certificate) => typeof certificate !== "string");
+  if (named !== -1 && client.auth === "self_signed_tls_client_auth")
+    return bad([...at, "certificates", named], "nobody vouches for a name in a certificate that signed itself");
+  const foreign = client.corsOrigins.findIndex((origin) => URL.parse(origin)?.origin !== origin);
+  if (foreign !== -1) return bad([...at, "corsOrigins", foreign], "is not as browsers write it");
+  const byCertificate = client.auth === "tls_client_auth" || client.auth === "self_signed_tls_client_auth";
+  const needsCertificate = byCertificate || (!client.dpop && client.unboundUntil === undefined);
+  return needsCertificate && client.certificates.length === 0
+    ? bad([...at, "certificates"], "at least one certificate is needed")
+    : undefined;
+}
+
+const loopback: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -1,0 +1,163 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { readInteraction, type Interaction } from "#fhir/interaction";
+import { isArray, isObject, readJson, type Json, type JsonObject } from "#fhir/json/json";
+import { parseScopes } from "#identity/scopes";
+import { explainCut } from "#authoring/explain-cut";
+import { explainSample } from "#authoring/explain-sample";
+import { originUrls } from "#phi/origin-urls";
+import { compilePolicy } from "#policy/compile";
+import { readPolicyDocument } from "#policy/document";
+import { dataAbsentReason } from "#policy/view/masked";
+import type { Explained } from "#authoring/explain-step";
+import type { PolicyDocument } from "#policy/schema";
+import { policy, rule } from "../policy/granting.ts";
+import { dice, plainTypes, randomResource } from "../phi/random-resource.ts";
+
+const folder = join(import.meta.dirname, "../../policies");
+const starters = readdirSync(folder).map((file) => {
+  const read = readPolicyDocument(JSON.parse(readFileSync(join(folder, file), "utf8")));
+  if (!read.ok) throw new Error(file);
+  return compilePolicy(read.value, "");
+});
+
+/** The paths of all values, with positions; but for what stands for hidden elements. */
+function leaves(value: Json, at = ""): readonly string[] {
+  if (isArray(value)) return value.flatMap((item, index) => leaves(item, `${at}[${index}]`));
+  if (isObject(value) && value["url"] === dataAbsentReason) return [];
+  if (!isObject(value)) return value === null ? [] : [at]; // null keeps a place in a list
+  return Object.entries(value).flatMap(([name, member]) => leaves(member, at === "" ? name : `${at}.${name}`));
+}
+
+const isBelow = (path: string, of: readonly string[]) =>
+  of.some((one) => path === one || path.startsWith(`${one}.`) || path.startsWith(`${one}[`));
+
+test("of any resource and view, what is not told as removed leaves, and what is told as removed or added accounts for the rest", () => {
+  const bases = { origin: "https://origin.invalid/fhir", public: "https://api.example" };
+  const context = { bases, urls: originUrls(bases), viewInside: () => undefined, mayLinkTo: () => true };
+  let cutSome = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...starters), fc.constantFrom(...plainTypes), fc.integer(), (policy, type, seed) => {
+      const rules = policy.rulesFor(type).filter((rule) => rule.interactions.has("read"));
+      fc.pre(rules.length > 0);
+      const resource = randomResource(type, dice(seed));
+      const explained = explainCut(resource, policy.viewOf(type, rules), context);
+      if (!explained.ok) return;
+      const { after, changes } = explained.value;
+      const removed = changes.filter(({ kind }) => kind === "removed").map(({ path }) => path);
+      const kept = leaves(resource).filter((path) => !isBelow(path, removed));
+      const left = leaves(after).filter(
+        (path) => !path.startsWith("meta.tag") && !(path === "deceasedBoolean" && !("deceasedBoolean" in resource)),
+      );
+      expect(left.length, JSON.stringify([resource, after, changes])).toBe(kept.filter((path) => !path.startsWith("meta.tag")).length);
+      if (removed.length > 0) cutSome += 1;
+    }),
+    { numRuns: 1_000 },
+  );
+  expect(cutSome).toBeGreaterThan(50);
+});
+
+const tree = (value: unknown): JsonObject => {
+  const read = readJson(new TextEncoder().encode(JSON.stringify(value)));
+  if (!read.ok || !isObject(read.value)) throw new Error("a test's own mistake");
+  return read.value;
+};
+
+function about(document: PolicyDocument, scope: string, patient?: string): Explained {
+  const scopes = parseScopes(scope);
+  if (!scopes.ok) throw new Error("a test's own mistake");
+  return { document, policy: compilePolicy(document, ""), access: { scopes: scopes.value, patient } };
+}
+
+function asked(method: string, path: string): Interaction {
+  const read = readInteraction(method, path.split("/"), "");
+  if (!read.ok) throw new Error("a test's own mistake");
+  return read.value;
+}
+
+const document = policy(
+  rule(["Observation"], ["status", "code.coding", "subject.reference", "contained", "component[code=urn:c|1]"], {
+    interactions: ["read", "search", "update"],
+    where: [{ path: "status", in: ["final"] }],
+  }),
+);
+const observation = {
+  resourceType: "Observation",
+  id: "o1",
+  contained: [{ resourceType: "Patient", id: "p", name: [{ family: "Okafor" }] }],
+  extension: [{ url: "urn:e", valueString: "x" }],
+  status: "final",
+  code: { coding: [{ system: "urn:c", code: "1" }], text: "words" },
+  subject: { reference: "Patient/1", display: "Amara Okafor" },
+  component: ["1", "2"].map((code) => ({ code: { coding: [{ system: "urn:c", code }] }, valueString: code })),
+  note: [{ text: "see chart" }],
+};
+
+test("each thing that a cut takes away is told with why", () => {
+  const { kept, rules, changes } = explainSample(about(document, "system/*.rs"), asked("GET", "Observation/o1"), tree(observation));
+  expect(kept).toEqual([]);
+  expect(rules).toEqual(["/rules/0"]);
+  expect(changes.map(({ kind, path, why }) => `${kind} ${path}: ${why}`)).toEqual([
+    "removed contained[0]: no rule and scope to read Patient reaches it",
+    "removed extension: no rule that reaches this row lists its URL",
+    "removed code.text: no rule that reaches this row shows it",
+    "removed subject.display: no rule that reaches this row shows it",
+    "removed component[1]: it is in none of the slices that are shown",
+    "removed note: no rule that reaches this row shows it",
+    "added meta.tag: SUBSETTED: the view is not everything, whatever the resource held",
+  ]);
+});
+
+test.for([
+  ["another patient's", "patient/*.rs", observation, /not, or not provably, within the scopes/u],
+  [
+    "under a sensitivity label",
+    "system/*.rs",
+    { ...observation, meta: { security: [{ system: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code: "R" }] } },
+    /sensitivity label/u,
+  ],
+  [
+    "outside every rule's condition",
+    "system/*.rs",
+    { ...observation, status: "preliminary" },
+    /^\/rules\/0 is about other rows: status is final$/u,
+  ],
+  ["of a type without a rule", "system/*.rs", { resourceType: "Encounter", id: "e" }, /the request is about no Encounter/u],
+  [
+    "with an unknown modifier extension",
+    "system/*.rs",
+    { ...observation, modifierExtension: [{ url: "urn:m", valueBoolean: true }] },
+    /modifier extension/u,
+  ],
+] as const)("a sample that is %s does not leave, and it is told why", ([, scope, sample, why]) => {
+  const { kept, after } = explainSample(about(document, scope, "2"), asked("GET", "Observation/o1"), tree(sample));
+  expect(after).toBeUndefined();
+  expect(kept).toHaveLength(1);
+  expect(kept[0]).toMatch(why);
+});
+
+test("what `_elements` leaves out is told apart from what is hidden, and a row that is not asked for from one that may not leave", () => {
+  const read = (query: string) => {
+    const interaction = readInteraction("GET", ["Observation"], query);
+    if (!interaction.ok) throw new Error("a test's own mistake");
+    return explainSample(about(document, "system/*.rs"), interaction.value, tree(observation));
+  };
+  const { changes } = read("_elements=status,note");
+  expect(changes).toContainEqual({ kind: "removed", path: "subject", why: "_elements leaves it out" });
+  expect(changes).toContainEqual({ kind: "removed", path: "note", why: "no rule that reaches this row shows it" });
+  expect(read("subject=Patient/2")).toMatchObject({ kept: ["it is not what the parameters ask for"], after: undefined });
+});
+
+test("a sample of a write is judged by the rule to write", () => {
+  const { writes, kept, changes } = explainSample(about(document, "system/*.cruds"), asked("PUT", "Observation/o1"), tree(observation));
+  expect([writes, kept]).toEqual([true, []]);
+  expect(changes.map(({ path }) => path)).toContain("note");
+  const refused = explainSample(
+    about(document, "system/*.cruds"),
+    asked("PUT", "Observation/o1"),
+    tree({ ...observation, status: "amended" }),
+  );
+  expect(refused).toMatchObject({ writes: true, after: undefined, kept: ["/rules/0 is about other rows: status is final"] });
+});

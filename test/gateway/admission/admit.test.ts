@@ -1,0 +1,103 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { admit, type Arrival } from "#gateway/admission/admit";
+import { instant } from "#kernel/clock";
+
+const base = "https://gateway.example/v1/fhir/main";
+
+function arrival(url: string, headers: Record<string, string> = {}, method = "GET"): Arrival {
+  return { id: "0".repeat(32), at: instant(0), method, url, headers: new Headers(headers), tlsClientAuth: undefined };
+}
+
+function reasonOf(url: string, headers: Record<string, string> = {}, method = "GET"): string {
+  const call = admit(arrival(url, headers, method));
+  return call.ok ? "admitted" : call.error.reason;
+}
+
+test("a request is split into origin, segments and query, and its credential is a secret", ({ expect }) => {
+  const call = admit(arrival(`${base}/Patient/a-1?_format=json`, { authorization: "Bearer abc.def.ghi" }));
+  expect(call.ok && call.value).toMatchObject({ origin: "main", segments: ["Patient", "a-1"], query: "_format=json" });
+  expect(call.ok && call.value.token?.reveal()).toBe("abc.def.ghi");
+  expect(JSON.stringify(call)).not.toContain("abc.def.ghi");
+});
+
+test("a path that hides something behind an encoding, a dot segment or a second host is refused", ({ expect }) => {
+  const paths = [
+    "/Patient/a%2Fb",
+    "/Patient/..%2f..",
+    "/Patient/%2e%2e/x",
+    "//evil.example/Patient",
+    "/Patient//a",
+    "/Patient/a;b",
+    "/Patient/a@b",
+    "/http://x",
+  ];
+  for (const path of paths) {
+    const reason = reasonOf(base + path);
+    // The URL parser folds %2e%2e into a dot segment before anyone sees it: what is left is another admitted path, not a climb.
+    if (path.includes("%2e%2e")) expect(reason).toBe("admitted");
+    else expect(reason, path).toBe("path_malformed");
+  }
+});
+
+test("a token in the URL is refused, in any letter case and place (RFC 6750 §5.3)", ({ expect }) => {
+  expect(reasonOf(`${base}/Patient/a?access_token=x`)).toBe("token_in_url");
+  expect(reasonOf(`${base}/Patient/a?b=c&ACCESS_TOKEN=x`)).toBe("token_in_url");
+});
+
+test("a token comes under one of two schemes, in any letter case, and its proof beside it is a secret", ({ expect }) => {
+  for (const scheme of ["DPoP", "dpop", "Bearer", "BEARER"]) {
+    const call = admit(arrival(`${base}/Patient/a?_summary=false`, { authorization: `${scheme} token`, dpop: "canary" }));
+    expect(call.ok && call.value).toMatchObject({ scheme: scheme.toLowerCase(), path: "/v1/fhir/main/Patient/a" });
+    expect(call.ok && call.value.proof?.reveal()).toBe("canary");
+    expect(JSON.stringify(call)).not.toContain("canary");
+  }
+  expect(reasonOf(`${base}/Patient/a`, { authorization: "Basic dXNlcjpwYXNz" })).toBe("authorization_scheme_unknown");
+});
+
+test("only one well-formed bearer credential is taken", ({ expect }) => {
+  const url = `${base}/Patient/a`;
+  for (const header of ["Bearer", "Bearer ", "Bearer a b", "Bearer a, Bearer b", "Bearer ünix", "a", "Bearer a,b"]) {
+    expect(reasonOf(url, { authorization: header }), header).toBe("authorization_malformed");
+  }
+  expect(reasonOf(url, { authorization: "Basic YTpi" })).toBe("authorization_scheme_unknown");
+  expect(reasonOf(url, { authorization: "bearer abc" })).toBe("admitted");
+});
+
+test("long URLs, many or large headers and a body on a read are refused", ({ expect }) => {
+  expect(reasonOf(`${base}/Patient?name=${"a".repeat(16_400)}`)).toBe("url_too_long");
+  expect(reasonOf(`${base}/Patient/a`, { "x-a": "b".repeat(33_000) })).toBe("headers_too_large");
+  expect(reasonOf(`${base}/Patient/a`, Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"])))).toBe(
+    "headers_too_large",
+  );
+  expect(reasonOf(`${base}/Patient/a`, { "content-length": "3" })).toBe("body_not_expected");
+});
+
+test("the answer's media type is the one asked for, and XML is refused", ({ expect }) => {
+  const typeOf = (accept: string) => {
+    const call = admit(arrival(`${base}/Patient/a`, { accept }));
+    return call.ok ? call.value.mediaType : call.error.reason;
+  };
+  expect(typeOf("application/json")).toBe("application/json");
+  expect(typeOf("application/fhir+json")).toBe("application/fhir+json");
+  expect(typeOf("application/json, text/plain, */*")).toBe("application/fhir+json");
+  expect(typeOf("text/json")).toBe("application/json");
+  expect(typeOf("application/fhir+xml")).toBe("not_acceptable");
+  expect(typeOf("application/fhir+json;q=0")).toBe("not_acceptable");
+  expect(typeOf("application/fhir+json; q=0.5, text/html")).toBe("application/fhir+json");
+  expect(reasonOf(`${base}/Patient/a?_format=json`, { accept: "application/fhir+xml" })).toBe("admitted");
+});
+
+test("no URL path or header makes admission throw", () => {
+  fc.assert(
+    fc.property(fc.webPath(), fc.webQueryParameters(), fc.string(), (path, query, accept) => {
+      const headers = /^[\t\x20-\x7e]*$/u.test(accept) ? { accept, authorization: accept, traceparent: accept } : {};
+      admit(
+        arrival(
+          `https://gateway.example${path}?${query}`,
+          Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.trim()])),
+        ),
+      );
+    }),
+  );
+});

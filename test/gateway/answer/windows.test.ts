@@ -1,0 +1,83 @@
+import { test } from "vitest";
+import { sendWindows, type WindowDesk } from "#gateway/answer/windows";
+import type { DisclosedWindow } from "#phi/disclosure";
+
+const windows = ["one", "two", "three"].map((text): DisclosedWindow => ({
+  body: Uint8Array.from(Buffer.from(text)),
+  patients: [],
+  unnamed: [],
+  counts: {},
+  records: 0,
+  withheldResources: 0,
+  unseen: [],
+  room: { names: 0, unnamed: [], counts: {} },
+}));
+
+/** A desk that writes down what is done, and fails where it is told to. */
+function desk(failing?: string): WindowDesk & { readonly done: string[] } {
+  const done: string[] = [];
+  const step = (name: string) => {
+    if (name === failing) return Promise.reject(new Error(name));
+    done.push(name);
+    return Promise.resolve();
+  };
+  return {
+    done,
+    stillGood: () => step(`lease`),
+    record: (_window, number) => step(`record ${number}`),
+    abort: (reason) => step(`aborted: ${reason}`),
+  };
+}
+
+/** Reads a body one chunk at a time and notes each among what the desk did. */
+async function read(readable: ReadableStream<Uint8Array>, done: string[]): Promise<string> {
+  const reader = readable.getReader();
+  for (;;) {
+    try {
+      const { done: ended, value } = await reader.read();
+      if (ended) return "ended";
+      done.push(new TextDecoder().decode(value));
+    } catch {
+      return "broken";
+    }
+  }
+}
+
+test("each window after the first is recorded, on a lease that still holds, before its bytes are written", async ({ expect }) => {
+  const its = desk();
+  const { readable, work } = sendWindows(windows, its);
+  expect(await read(readable, its.done)).toBe("ended");
+  await work;
+  expect(its.done.indexOf("record 2")).toBeLessThan(its.done.indexOf("two"));
+  expect(its.done.indexOf("record 3")).toBeLessThan(its.done.indexOf("three"));
+  expect(its.done.filter((what) => !/^(?:one|two|three)$/u.test(what))).toEqual(["lease", "record 2", "lease", "record 3"]);
+});
+
+test.for([
+  ["record 2", "window_not_recorded"],
+  ["record 3", "window_not_recorded"],
+  ["lease", "lease_lost"],
+] as const)("when %s fails the body breaks and the break is recorded: %s", async ([failing, reason], { expect }) => {
+  const its = desk(failing);
+  const { readable, work } = sendWindows(windows, its);
+  expect(await read(readable, its.done)).toBe("broken");
+  await work;
+  expect(its.done.at(-1)).toBe(`aborted: ${reason}`);
+  expect(its.done).not.toContain("three");
+});
+
+test("when the client leaves, nothing further is recorded as disclosed", async ({ expect }) => {
+  const its = desk();
+  const { readable, work } = sendWindows(windows, its);
+  await readable.cancel();
+  await work;
+  expect(its.done.at(-1)).toBe("aborted: client_disconnected");
+  expect(its.done).not.toContain("record 3");
+});
+
+test("a ledger that cannot record the break either leaves nothing unhandled", async ({ expect }) => {
+  const its: WindowDesk = { ...desk(), record: () => Promise.reject(new Error("x")), abort: () => Promise.reject(new Error("x")) };
+  const { readable, work } = sendWindows(windows, its);
+  expect(await read(readable, [])).toBe("broken");
+  await expect(work).resolves.toBeUndefined();
+});

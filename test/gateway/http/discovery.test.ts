@@ -1,0 +1,196 @@
+import { Hono } from "hono";
+import { test } from "vitest";
+import { readInteraction } from "#fhir/interaction";
+import { r4ResourceTypes } from "#fhir/r4/types.gen";
+import { addDiscovery } from "#gateway/http/discovery";
+import type { SignInPlace } from "#registry/sign-in-place";
+import { newKey } from "../../support/credentials.ts";
+
+const answerKeys = [(await newKey("EdDSA", "answers-2")).jwk, (await newKey("ES256", "answers-1")).jwk];
+const app = new Hono();
+let registryDown = false;
+const signIn: SignInPlace = {
+  issuer: "https://login.example",
+  jwks: "https://login.example/keys",
+  authorization: "https://login.example/authorize",
+  token: "https://login.example/token",
+  management: "https://login.example/apps",
+  capabilities: ["launch-standalone", "client-public", "permission-patient", "permission-v2"],
+  scopes: ["launch/patient", "patient/*.rs"],
+};
+addDiscovery(app, {
+  publicUrl: "https://api.example",
+  newId: () => "0".repeat(32),
+  answers: { publicKeys: async () => answerKeys },
+  authorizationServers: {
+    async of(origin) {
+      if (registryDown) throw new Error("D1 is down");
+      const external = ["https://login.example", "https://other.example"];
+      return origin === "chart" ? { signIn, external } : { signIn: undefined, external: [] };
+    },
+  },
+});
+const chart = "https://api.example/v1/fhir/chart";
+const base = "https://api.example/v1/fhir/main";
+const get = async (path: string, accept = "*/*") => app.request(`${base}/${path}`, { headers: { accept } });
+
+interface Statement {
+  readonly rest: readonly {
+    readonly resource: readonly {
+      readonly type: string;
+      readonly interaction: readonly { readonly code: string }[];
+      readonly searchParam: readonly { readonly name: string; readonly type: string }[];
+    }[];
+  }[];
+}
+const sample: Readonly<Record<string, string>> = { date: "2020-01-01", number: "1", quantity: "1", reference: "1" };
+
+test("the CapabilityStatement says what is carried: each interaction and search parameter of it is read, no other parameter is", async ({
+  expect,
+}) => {
+  const statement: Statement = await (await get("metadata")).json();
+  expect(statement).toMatchObject({
+    resourceType: "CapabilityStatement",
+    fhirVersion: "4.0.1",
+    rest: [{ mode: "server", security: { extension: [{ extension: [{ url: "token", valueUri: "https://api.example/oauth/token" }] }] } }],
+  });
+  const resources = statement.rest[0]?.resource ?? [];
+  expect(resources).toHaveLength(r4ResourceTypes.length);
+  for (const { type, interaction, searchParam } of resources) {
+    expect(interaction.map(({ code }) => code)).toEqual([
+      "read",
+      "vread",
+      "history-instance",
+      "history-type",
+      "search-type",
+      "create",
+      "update",
+      "patch",
+      "delete",
+    ]);
+    for (const { name, type: kind } of searchParam) {
+      const query = `${name}=${sample[kind] ?? "x"}`;
+      expect(readInteraction("GET", [type], query), `${type}?${query}`).toMatchObject({ ok: true });
+    }
+  }
+  const observation = resources.find(({ type }) => type === "Observation")?.searchParam.map(({ name }) => name);
+  expect(observation).toEqual(expect.arrayContaining(["patient", "code", "date", "_id"]));
+  for (const name of ["_has", "_text", "code-value-quantity", "_list"]) expect(observation).not.toContain(name);
+});
+
+test("whoever brings a credential is answered further on, by what it is worth", async ({ expect }) => {
+  const reply = await app.request(`${base}/metadata`, { headers: { authorization: "Bearer x" } });
+  expect(reply.status).toBe(404); // nothing more is here
+});
+
+test("the SMART configuration names the token endpoint and what it takes, and no endpoint that is not there", async ({ expect }) => {
+  const configuration: unknown = await (await get(".well-known/smart-configuration")).json();
+  expect(configuration).toMatchObject({
+    token_endpoint: "https://api.example/oauth/token",
+    grant_types_supported: ["client_credentials"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"],
+    introspection_endpoint: "https://api.example/oauth/introspect",
+    revocation_endpoint: "https://api.example/oauth/revoke",
+    token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["ES256", "ES384", "RS384"]),
+    capabilities: expect.arrayContaining(["client-confidential-asymmetric", "permission-v2"]),
+  });
+  expect(configuration).not.toHaveProperty("authorization_endpoint");
+});
+
+test("metadata is JSON by the name that was asked for, and nothing else", async ({ expect }) => {
+  const typeOf = async (accept: string) => (await get("metadata", accept)).headers.get("content-type");
+  expect(await typeOf("application/json")).toBe("application/json; charset=utf-8");
+  expect(await typeOf("application/fhir+json")).toBe("application/fhir+json; charset=utf-8");
+  expect(await typeOf("*/*")).toBe("application/fhir+json; charset=utf-8");
+  expect((await get("metadata", "application/fhir+xml")).status).toBe(406);
+  expect((await get(`metadata?_format=xml`)).status).toBe(406);
+  expect((await get(`metadata?_format=json`, "text/html")).status).toBe(200);
+});
+
+test("the SMART configuration is application/json, whatever was asked for", async ({ expect }) => {
+  for (const accept of ["*/*", "application/json", "application/fhir+json", "application/fhir+xml"]) {
+    const answer = await get(".well-known/smart-configuration", accept);
+    expect({ status: answer.status, type: answer.headers.get("content-type") }).toEqual({
+      status: 200,
+      type: "application/json; charset=utf-8",
+    });
+  }
+});
+
+test("nothing may keep either, and each answer has an id", async ({ expect }) => {
+  for (const path of ["metadata", ".well-known/smart-configuration"]) {
+    const answer = await get(path);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(answer.headers.get("x-request-id")).toMatch(/^0{32}$/u);
+  }
+});
+
+test("T38, T42: a base's metadata name where the keys of signed answers are, and by which algorithms these sign", async ({ expect }) => {
+  const metadata = await app.request("https://api.example/.well-known/oauth-protected-resource/v1/fhir/main");
+  const { jwks_uri: where, ...said }: { jwks_uri: string } = await metadata.json();
+  expect(said).toMatchObject({ resource: base, resource_signing_alg_values_supported: ["EdDSA", "ES256"] });
+  expect(await (await app.request(where)).json()).toEqual({ keys: answerKeys });
+});
+
+test("T41: where people sign in elsewhere, the SMART configuration is about that issuer alone, and names nothing that it does not have", async ({
+  expect,
+}) => {
+  expect(await (await app.request(`${chart}/.well-known/smart-configuration`)).json()).toEqual({
+    issuer: "https://login.example",
+    jwks_uri: "https://login.example/keys",
+    authorization_endpoint: "https://login.example/authorize",
+    token_endpoint: "https://login.example/token",
+    management_endpoint: "https://login.example/apps",
+    grant_types_supported: ["authorization_code"],
+    response_types_supported: ["code"],
+    scopes_supported: signIn.scopes,
+    code_challenge_methods_supported: ["S256"],
+    capabilities: signIn.capabilities,
+  });
+});
+
+test("the CapabilityStatement names the same places as the SMART configuration", async ({ expect }) => {
+  const security = {
+    extension: [
+      {
+        url: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        extension: [
+          { url: "authorize", valueUri: "https://login.example/authorize" },
+          { url: "token", valueUri: "https://login.example/token" },
+          { url: "manage", valueUri: "https://login.example/apps" },
+        ],
+      },
+    ],
+  };
+  for (const time of ["first", "second"])
+    expect(await (await app.request(`${chart}/metadata`)).json(), time).toMatchObject({ rest: [{ security }] });
+});
+
+test("the metadata of a base name the built-in issuer first, then whose tokens count there too", async ({ expect }) => {
+  const servers = async (name: string) => {
+    const answer = await app.request(`https://api.example/.well-known/oauth-protected-resource/v1/fhir/${name}`);
+    const { authorization_servers: said }: { authorization_servers: unknown } = await answer.json();
+    return said;
+  };
+  expect(await servers("chart")).toEqual(["https://api.example", "https://login.example", "https://other.example"]);
+  expect(await servers("main")).toEqual(["https://api.example"]);
+});
+
+test("while the registry cannot be read nothing is said of either: apps would keep what is not so", async ({ expect, onTestFinished }) => {
+  registryDown = true;
+  onTestFinished(() => {
+    registryDown = false;
+  });
+  const faults: string[] = [];
+  app.onError((fault) => {
+    faults.push(fault.message);
+    return new Response(null, { status: 503 });
+  });
+  for (const path of [
+    "v1/fhir/chart/metadata",
+    "v1/fhir/main/.well-known/smart-configuration",
+    ".well-known/oauth-protected-resource/v1/fhir/main",
+  ])
+    expect((await app.request(`https://api.example/${path}`)).status, path).toBe(503);
+  expect(faults).toHaveLength(3);
+});

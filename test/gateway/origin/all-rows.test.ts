@@ -1,0 +1,78 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { property } from "#fhir/json/json";
+import type { OriginQuestion } from "#fhir/ports";
+import { allRows } from "#gateway/origin/all-rows";
+import { HeldBytes } from "#gateway/origin/held-bytes";
+import { ok } from "#kernel/result";
+
+const base = "https://origin.internal/fhir";
+
+async function* body(text: string) {
+  yield ok(new TextEncoder().encode(text));
+}
+
+/** How many rows of a list are found that count, of an origin that pages by `size`; or why none are. */
+async function found(visible: readonly boolean[], size: number, rowsMax: number) {
+  const ask = async (question: OriginQuestion) => {
+    const from = "link" in question ? Number(/from=(\d+)/u.exec(question.link)?.[1]) : 0;
+    const next = from + size < visible.length ? [{ relation: "next", url: `${base}?from=${from + size}` }] : [];
+    const entry = visible.slice(from, from + size).map((active) => ({ resource: { resourceType: "Patient", active } }));
+    return ok({
+      kind: "answered" as const,
+      base,
+      body: body(JSON.stringify({ resourceType: "Bundle", type: "searchset", entry, link: next })),
+    });
+  };
+  const rows = await allRows(
+    { path: "Patient", query: "" },
+    rowsMax,
+    { ask, held: new HeldBytes() },
+    (row) => property(row, "active") === true,
+  );
+  return rows.ok ? rows.value.rows.length : rows.error.reason;
+}
+
+test("where no more rows are hidden than are not, only these decide whether there are too many, however small the origin's pages", async ({
+  expect,
+}) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 120 }), fc.integer({ min: 2, max: 10 }), async (list, size) => {
+      const visible = list.flatMap((isHidden) => (isHidden ? [false, true] : [true]));
+      const alone = visible.filter((one) => one);
+      expect(await found(visible, size, 1_000)).toBe(await found(alone, size, 1_000));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("a list is gone through to its end, up to as many rows as a decision takes", async ({ expect }) => {
+  expect(
+    await found(
+      Array.from({ length: 190 }, () => true),
+      20,
+      190,
+    ),
+  ).toBe(190);
+  expect(
+    await found(
+      Array.from({ length: 191 }, () => true),
+      20,
+      190,
+    ),
+  ).toBe("too_many_rows");
+  expect(
+    await found(
+      Array.from({ length: 201 }, () => true),
+      20,
+      1_000,
+    ),
+  ).toBe("too_many_rows"); // half of twenty pages
+  expect(
+    await found(
+      Array.from({ length: 401 }, () => false),
+      20,
+      1_000,
+    ),
+  ).toBe("too_many_rows");
+});

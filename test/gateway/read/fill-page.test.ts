@@ -1,0 +1,269 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import type { OriginBody, OriginQuestion, PagePlace } from "#fhir/ports";
+import { fillPage, type Filled } from "#gateway/read/fill-page";
+import type { Page } from "#phi/page";
+import { err, ok, type Result } from "#kernel/result";
+import { decide, policy, rule } from "../../policy/granting.ts";
+import { sessionOf } from "../../support/origin-session.ts";
+
+const base = "https://origin.internal/fhir";
+const labs = policy(rule(["Observation"], ["category"], { where: [{ path: "category", in: ["urn:c|lab"] }] }));
+
+interface Row {
+  readonly id: string;
+  readonly isVisible: boolean;
+}
+const rows = (visible: readonly boolean[]): Row[] => visible.map((isVisible, n) => ({ id: `o${n}`, isVisible }));
+const resource = ({ id, isVisible }: Row) => ({
+  resourceType: "Observation",
+  id,
+  status: "final",
+  category: [{ coding: [{ system: "urn:c", code: isVisible ? "lab" : "hidden" }] }],
+});
+
+async function* chunks(text: string, size = 1_000): OriginBody {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length; at += size) yield ok(bytes.subarray(at, at + size));
+}
+
+/** Answers a request with a page; counts what it is asked. */
+interface Origin {
+  readonly asked: OriginQuestion[];
+  readonly ask: Parameters<typeof sessionOf>[0];
+}
+
+function originOf(answer: (question: OriginQuestion) => object | "absent"): Origin {
+  const asked: OriginQuestion[] = [];
+  return {
+    asked,
+    ask: (question) => {
+      asked.push(question);
+      const bundle = answer(question);
+      const result =
+        bundle === "absent"
+          ? err({ reason: "absent" } as const)
+          : ok({ kind: "answered" as const, body: chunks(JSON.stringify(bundle)), base });
+      return Promise.resolve(result);
+    },
+  };
+}
+
+/** An origin that pages its list by `size`, with links of its own. */
+function paged(list: readonly Row[], size: number): Origin {
+  return originOf((question) => {
+    const from = "link" in question ? Number(/from=(\d+)/u.exec(question.link)?.[1]) : 0;
+    const next = from + size < list.length ? [{ relation: "next", url: `${base}?from=${from + size}` }] : [];
+    return {
+      resourceType: "Bundle",
+      entry: list.slice(from, from + size).map((row) => ({ resource: resource(row) })),
+      total: list.length,
+      link: [{ relation: "self", url: base }, ...next],
+      type: "searchset",
+    };
+  });
+}
+
+async function fill(origin: Origin, count: number, place?: PagePlace): Promise<Result<Filled<Page>, { readonly reason: string }>> {
+  const grant = decide(labs, `Observation?_count=${count}`);
+  if ("reason" in grant || grant.expects.kind !== "search") throw new Error("refused");
+  return fillPage(grant, grant.expects, place, sessionOf(origin.ask));
+}
+
+async function page(
+  origin: Origin,
+  count: number,
+  place?: PagePlace,
+): Promise<{ ids: string[]; total: unknown; next: PagePlace | undefined }> {
+  const filled = await fill(origin, count, place);
+  if (!filled.ok) throw new Error(filled.error.reason);
+  const { page, next } = filled.value;
+  const finished = page.finish(next && "https://next", place === undefined);
+  if (!finished.ok) throw new Error(finished.error.reason);
+  const body = finished.value.windows.map((window) => new TextDecoder().decode(window.body));
+  const bundle: { total?: number; entry?: { resource: { id: string } }[] } = JSON.parse(body.join(""));
+  return { ids: (bundle.entry ?? []).map(({ resource }) => resource.id), total: bundle.total, next };
+}
+
+const reasonOf = async (origin: Origin, place?: PagePlace) => {
+  const filled = await fill(origin, 10, place);
+  return filled.ok ? "filled" : filled.error.reason;
+};
+
+test("a row that the origin gives twice leaves once, and the pages come to an end", async ({ expect }) => {
+  const list = [0, 0, 1, 0, 2, 1, 3].map((n) => ({ id: `o${n}`, isVisible: true }));
+  for (const size of [3, 10]) {
+    const ids: string[] = [];
+    let at: PagePlace | undefined;
+    do {
+      const { ids: some, next } = await page(paged(list, size), 1, at);
+      ids.push(...some);
+      at = next;
+    } while (at !== undefined && ids.length < 10);
+    expect([...new Set(ids)], String(size)).toEqual(["o0", "o1", "o2", "o3"]);
+    expect(at, String(size)).toBeUndefined();
+  }
+  expect((await page(paged(list, 4), 10)).ids).toEqual(["o0", "o1", "o2", "o3"]);
+});
+
+test("pages join to exactly what may be seen, in the origin's order, whatever is hidden between and however it pages", async ({
+  expect,
+}) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.boolean(), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 20 }),
+      async (visible, count, size) => {
+        const list = rows(visible);
+        const seen: string[] = [];
+        let place: PagePlace | undefined;
+        do {
+          const origin = paged(list, size);
+          const { ids, next, total } = await page(origin, count, place);
+          expect(origin.asked.length).toBeLessThanOrEqual(5);
+          // Only at the limit of five pages may a page be shorter than it was asked to be, or than one of the origin's, when another follows.
+          if (next !== undefined && origin.asked.length < 5) expect(ids.length).toBe(Math.min(count, size));
+          expect(total).toBe(place === undefined && next === undefined ? ids.length : undefined);
+          seen.push(...ids);
+          place = next;
+        } while (place !== undefined);
+        expect(seen).toEqual(list.filter(({ isVisible }) => isVisible).map(({ id }) => id));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("pages are as long as if nothing were hidden, however small the origin's are, where up to two of three rows are", async ({
+  expect,
+}) => {
+  const pagesOf = async (list: readonly Row[], count: number, size: number) => {
+    const pages: string[][] = [];
+    for (let [place, begun]: [PagePlace | undefined, boolean] = [undefined, false]; place !== undefined || !begun; begun = true) {
+      const { ids, next } = await page(paged(list, size), count, place);
+      pages.push(ids);
+      place = next;
+    }
+    return pages;
+  };
+  const runs = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(runs, fc.integer({ min: 1, max: 50 }), fc.integer({ min: 3, max: 20 }), async (hidden, count, size) => {
+      const visible = hidden.map((_, n) => ({ id: `o${n}`, isVisible: true }));
+      const mixed = visible.flatMap((row, n) => [
+        ...Array.from({ length: hidden[n] ?? 0 }, (_, m) => ({ id: `h${n}-${m}`, isVisible: false })),
+        row,
+      ]);
+      expect(await pagesOf(mixed, count, size)).toEqual(await pagesOf(visible, count, size));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("what is hidden behind the last row that may be seen gives the page no next link", async ({ expect }) => {
+  const { ids, next, total } = await page(paged(rows([true, true, false, false, false]), 2), 2);
+  expect({ ids, next, total }).toEqual({ ids: ["o0", "o1"], next: undefined, total: 2 });
+});
+
+test("rows that come or go between two pages make no other row twice or missing; without the last row shown the link is gone", async ({
+  expect,
+}) => {
+  const list = rows([true, true, false, true, true, true]);
+  const first = await page(paged(list, 10), 2);
+  expect(first).toMatchObject({ ids: ["o0", "o1"], next: { after: "o1" } });
+  const less = list.slice(1);
+  expect(await page(paged(less, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"], next: { after: "o4" } });
+  const more = [{ id: "new", isVisible: true }, ...list];
+  expect(await page(paged(more, 10), 2, first.next)).toMatchObject({ ids: ["o3", "o4"] });
+  expect(
+    await reasonOf(
+      paged(
+        list.filter(({ id }) => id !== "o1"),
+        10,
+      ),
+      first.next,
+    ),
+  ).toBe("page_link_target_absent");
+});
+
+test("after five pages of the origin a page is given as it is, and goes on from there", async ({ expect }) => {
+  const list = rows([...Array.from({ length: 12 }, () => false), true]);
+  const first = await page(paged(list, 2), 3);
+  expect(first).toMatchObject({ ids: [], total: undefined, next: { link: "?from=10", after: undefined, seen: 10 } });
+  expect(await page(paged(list, 2), 3, first.next)).toMatchObject({ ids: ["o12"], next: undefined });
+});
+
+test("an origin's link that leads elsewhere or in a circle, and a list that is not whole, are refused", async ({ expect }) => {
+  const linking = (url: string) =>
+    originOf(() => ({ resourceType: "Bundle", type: "searchset", link: [{ relation: "next", url }], entry: [] }));
+  expect(await reasonOf(linking("https://evil.example/fhir?from=2"))).toBe("answer_link_outside_origin");
+  expect(await reasonOf(linking("https://origin.internal/other?from=2"))).toBe("answer_link_outside_origin");
+  const circle = linking(`${base}?from=2`);
+  expect(await reasonOf(circle)).toBe("answer_link_loops");
+  expect(circle.asked).toHaveLength(2);
+  const cut = originOf(() => ({
+    resourceType: "Bundle",
+    type: "searchset",
+    total: 5,
+    entry: rows([true]).map((row) => ({ resource: resource(row) })),
+  }));
+  expect(await reasonOf(cut)).toBe("answer_incomplete");
+  expect(await reasonOf(cut, { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 })).toBe("filled");
+});
+
+test("a page's rows count only when its end says that it is a searchset", async ({ expect }) => {
+  const entry = rows([true]).map((row) => ({ resource: resource(row) }));
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "searchset" })))).toBe("filled");
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", entry, type: "collection" })))).toBe("answer_not_a_searchset");
+  expect(await reasonOf(originOf(() => ({ entry, type: "searchset" })))).toBe("answer_not_a_searchset");
+  const failed = { resource: { resourceType: "OperationOutcome", issue: [{ severity: "error" }] }, search: { mode: "outcome" } };
+  const many = [...rows(Array.from({ length: 30 }, () => true)).map((row) => ({ resource: resource(row) })), failed];
+  expect(await reasonOf(originOf(() => ({ resourceType: "Bundle", type: "searchset", entry: many })))).toBe("answer_not_a_searchset");
+});
+
+test("a page that the origin forgot is gone; a body that breaks off is the origin's failure", async ({ expect }) => {
+  expect(await reasonOf(originOf(() => "absent"))).toBe("absent");
+  const place = { question: "", posted: false, link: "?from=4", after: undefined, seen: 4 };
+  expect(
+    await reasonOf(
+      originOf(() => "absent"),
+      place,
+    ),
+  ).toBe("page_link_target_absent");
+  const breaking = (kind: "unreachable" | "timed_out"): Origin["ask"] => {
+    async function* body(): OriginBody {
+      yield ok(new TextEncoder().encode('{"resourceType":"Bundle","entry":['));
+      yield err({ kind });
+    }
+    return () => Promise.resolve(ok({ kind: "answered", body: body(), base }));
+  };
+  expect(await reasonOf({ asked: [], ask: breaking("unreachable") })).toBe("origin_unreachable");
+  expect(await reasonOf({ asked: [], ask: breaking("timed_out") })).toBe("origin_timed_out");
+});
+
+test("a page of more entries than anybody asks for is refused, however short they are", async ({ expect }) => {
+  const including = (count: number) =>
+    originOf(() => ({
+      resourceType: "Bundle",
+      type: "searchset",
+      entry: Array.from({ length: count }, () => ({ search: { mode: "include" } })),
+    }));
+  expect(await reasonOf(including(10_000))).toBe("filled");
+  expect(await reasonOf(including(10_001))).toBe("origin_answer_too_large");
+});
+
+test("a page of the origin's over 32 MiB is not read on", async ({ expect }) => {
+  let sent = 0;
+  async function* endless(): OriginBody {
+    yield ok(new TextEncoder().encode('{"resourceType":"Bundle","entry":['));
+    for (;;) {
+      sent += 1_048_576;
+      yield ok(new Uint8Array(1_048_576).fill(0x20));
+    }
+  }
+  expect(await reasonOf({ asked: [], ask: () => Promise.resolve(ok({ kind: "answered", body: endless(), base })) })).toBe(
+    "origin_answer_too_large",
+  );
+  expect(sent).toBe(33_554_432);
+});

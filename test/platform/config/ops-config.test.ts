@@ -1,0 +1,35 @@
+import { test } from "vitest";
+import { opsConfig } from "#platform/config/ops-config";
+
+const env = {
+  OPS_URL: "https://ops.example.org",
+  LEDGER_SHARDS: "4",
+  IDENTITY_HOSTS: "login.example.org localhost:8445",
+  DPOP_NONCE_KEY: Buffer.alloc(32, 7).toString("base64url"),
+};
+
+test("the operators' door is told its name, whom it may ask for keys and how to make nonces", ({ expect }) => {
+  const config = opsConfig(env);
+  expect(config).toMatchObject({ url: env.OPS_URL, ledgerShards: 4, identityHosts: new Set(["login.example.org", "localhost:8445"]) });
+  expect(config.dpopNonceKey.reveal()).toHaveLength(32);
+  expect(JSON.stringify(config)).not.toContain(env.DPOP_NONCE_KEY);
+});
+
+test.for([
+  ["OPS_URL", "http://ops.example.org"],
+  ["OPS_URL", "https://ops.example.org/"],
+  ["OPS_URL", ""],
+  ["LEDGER_SHARDS", "0"],
+  ["DPOP_NONCE_KEY", "c2hvcnQtYnV0LXNlY3JldA"],
+] as const)("a wrong %s is named, and its value is not", ([key, value], { expect }) => {
+  const message = (() => {
+    try {
+      opsConfig({ ...env, [key]: value });
+      return "taken";
+    } catch (fault) {
+      return String(fault);
+    }
+  })();
+  expect(message).toContain(key);
+  if (value !== "" && value !== "0") expect(message).not.toContain(value);
+});

@@ -1,0 +1,125 @@
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import { afterAll, beforeAll, test } from "vitest";
+import type { OriginEntry } from "#registry/state";
+import { instant } from "#kernel/clock";
+import { originProblems } from "#platform/origins/origin-state";
+import { originStates } from "#platform/origins/origin-states";
+
+// Real servers, each with a way of its own to name itself.
+let port = 0;
+const asked: string[] = [];
+const json =
+  (value: unknown): RequestListener =>
+  (_req, res) => {
+    res.writeHead(200, { "content-type": "application/fhir+json" });
+    res.end(JSON.stringify(value));
+  };
+const refuse =
+  (status: number): RequestListener =>
+  (_req, res) => {
+    res.writeHead(status);
+    res.end();
+  };
+const page = (url: string) => json({ resourceType: "Bundle", type: "searchset", link: [{ relation: "self", url }], entry: [] });
+const elsewhere = "http://ehr.internal:8080/R4";
+const paths: Readonly<Record<string, () => RequestListener>> = {
+  "/plain/metadata": () => json({ resourceType: "CapabilityStatement" }),
+  "/plain/Organization": () => page(`http://127.0.0.1:${port}/plain/Organization?_count=1`),
+  "/says/metadata": () => json({ resourceType: "CapabilityStatement", implementation: { description: "x", url: elsewhere } }),
+  "/links/metadata": () => json({ resourceType: "CapabilityStatement" }),
+  "/links/Organization": () => page(`${elsewhere}/Organization?_count=1`),
+  "/shut/metadata": () => refuse(401),
+  "/down/metadata": () => refuse(503),
+  "/slow/metadata": () => () => {},
+};
+const server = createServer((req, res) => {
+  const path = (req.url ?? "").split("?")[0] ?? "";
+  asked.push(path);
+  (paths[path]?.() ?? refuse(404))(req, res);
+});
+beforeAll(async () => {
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  ({ port } = server.address() as AddressInfo); // a listening TCP server has one
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const entry = (name: string, more: Partial<OriginEntry> = {}): OriginEntry => ({
+  name,
+  url: `http://127.0.0.1:${port}/${name}`,
+  alsoKnownAs: undefined,
+  credentials: { kind: "none" },
+  forwardClientCert: false,
+  signInAt: undefined,
+  ...more,
+});
+function statesOf(entries: () => readonly OriginEntry[]) {
+  let time = 1_000_000;
+  const states = originStates({
+    list: () => Promise.resolve(entries()),
+    credentials: {
+      secrets: { valueOf: () => undefined, secretHosts: new Map() },
+      tokens: () => ({ current: () => Promise.reject(new Error("no")), anew: () => Promise.reject(new Error("no")) }),
+      bearers: () => ({ current: () => Promise.reject(new Error("no")), anew: () => Promise.reject(new Error("no")) }),
+    },
+    allowed: { originHosts: new Set(["127.0.0.1"]) },
+    clock: () => instant(time),
+    keepAlive: () => {},
+    wait: () => wait(300),
+  });
+  return { states, pass: (milliseconds: number) => (time += milliseconds) };
+}
+
+test("readiness says of each origin what stands against it, and nothing of where it is", async ({ expect }) => {
+  const all = [
+    entry("plain"),
+    entry("says"),
+    entry("links"),
+    entry("shut"),
+    entry("down"),
+    entry("slow"),
+    entry("nothing"),
+    entry("nowhere", { url: "https://fhir.example.org/r4" }),
+    entry("keyless", { credentials: { kind: "bearer", secret: "NO_TOKEN" } }),
+  ];
+  const { states } = statesOf(() => all);
+  // What comes too late is there for the next who ask; of nine origins eight are asked at a time.
+  await expect.poll(states, { timeout: 8_000 }).toEqual({
+    plain: "ready",
+    says: "named_otherwise",
+    links: "named_otherwise",
+    shut: "credentials_refused",
+    down: "unreachable",
+    slow: "unchecked",
+    nothing: "no_fhir_server",
+    nowhere: "host_not_allowed",
+    keyless: "secret_not_available",
+  });
+  const said = await states();
+  expect(JSON.stringify(said)).not.toMatch(/127|internal|example|http/u);
+  expect(originProblems({ origins: said }, ["plain", "links", "nowhere", "absent"])).toEqual([
+    "origin links: it names itself by another base than its entry: list that base in alsoKnownAs (docs/registry.md)",
+    "origin nowhere: ORIGIN_HOSTS of the gateway does not list its host: every request to it is 503",
+  ]);
+});
+
+test("with the other name in its entry the origin is ready at once; an unchanged entry is asked once a minute, however many ask", async ({
+  expect,
+}) => {
+  let current = entry("links");
+  const { states, pass } = statesOf(() => [current]);
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ links: "named_otherwise" });
+  current = entry("links", { alsoKnownAs: [elsewhere] });
+  await expect.poll(states, { timeout: 8_000 }).toEqual({ links: "ready" });
+  asked.length = 0;
+  pass(59_999);
+  await Promise.all(Array.from({ length: 50 }, states));
+  expect(asked).toEqual([]);
+  pass(1);
+  await Promise.all(Array.from({ length: 50 }, states));
+  await expect.poll(() => asked, { timeout: 8_000 }).toEqual(["/links/metadata", "/links/Organization"]);
+});

@@ -1,0 +1,196 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, test } from "vitest";
+import type { OriginAnswer } from "#fhir/ports";
+import { instant } from "#kernel/clock";
+import { Secret } from "#kernel/secret";
+import { upstream } from "#platform/origins/upstream";
+
+const seen: IncomingMessage[] = [];
+let answer: (res: ServerResponse) => void;
+const server = createServer((req, res) => {
+  seen.push(req);
+  answer(res);
+});
+let host = "";
+beforeAll(async () => {
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  host = `127.0.0.1:${(server.address() as AddressInfo).port}`; // a listening TCP server has one
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const traits = { transactions: undefined, honoursIfMatchOnDelete: false } as const;
+const origins = (hosts: readonly string[] = [host], forwardClientCert = false) =>
+  upstream({
+    find: (name) =>
+      Promise.resolve(
+        name === "main" ? { base: `http://${host}/fhir`, bearer: new Secret("origin-token"), forwardClientCert, traits } : undefined,
+      ),
+    hosts: new Set(hosts),
+    clock: () => instant(1_000),
+  });
+async function textOf(answer: OriginAnswer | undefined): Promise<string> {
+  if (answer?.kind !== "answered") return answer?.kind ?? "unknown";
+  const parts: Buffer[] = [];
+  for await (const chunk of answer.body) {
+    if (!chunk.ok) return chunk.error.kind;
+    parts.push(Buffer.from(chunk.value));
+  }
+  return Buffer.concat(parts).toString();
+}
+const question = { path: "Patient", query: "_id=1" };
+
+test("an origin is asked with its own credential, strictly, and with nothing of the client", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  expect(await origins().ask("main", question)).toMatchObject({ kind: "answered", base: `http://${host}/fhir` });
+  const { url, headers } = seen.at(-1) ?? {};
+  expect(url).toBe("/fhir/Patient?_id=1");
+  expect(headers).toMatchObject({ authorization: "Bearer origin-token", accept: "application/fhir+json", prefer: "handling=strict" });
+});
+
+test("T25: the asker's certificate goes with each question to an origin that wants it, and to no other", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  const asked = async (wants: boolean, clientCert?: string) => {
+    await origins([host], wants).ask("main", question, clientCert);
+    return seen.at(-1)?.headers["client-cert"];
+  };
+  expect(await asked(true, ":AAAA:")).toBe(":AAAA:");
+  expect(await asked(false, ":AAAA:")).toBeUndefined();
+  expect(await asked(true)).toBeUndefined();
+});
+
+test("a posted question goes as a form, and a page's link as the origin wrote it", async ({ expect }) => {
+  let form = "";
+  answer = (res) => {
+    res.req.on("data", (chunk: Buffer) => (form += chunk.toString())).on("end", () => res.end("{}"));
+  };
+  expect(await textOf(await origins().ask("main", { ...question, posted: true }))).toBe("{}");
+  expect(seen.at(-1)).toMatchObject({ method: "POST", url: "/fhir/Patient/_search" });
+  expect(seen.at(-1)?.headers["content-type"]).toBe("application/x-www-form-urlencoded");
+  expect(form).toBe("_id=1");
+  expect(await textOf(await origins().ask("main", { link: "?_getpages=1&x=%2F" }))).toBe("{}");
+  expect(seen.at(-1)).toMatchObject({ method: "GET", url: "/fhir?_getpages=1&x=%2F" });
+});
+
+test("a body that breaks off says so as its last part, and counts against the origin", async ({ expect }) => {
+  const own = origins();
+  answer = (res) => {
+    res.writeHead(200, { "content-length": "1000" });
+    res.write('{"resourceType":');
+    setTimeout(() => res.destroy(), 20);
+  };
+  for (let i = 0; i < 5; i++) expect(await textOf(await own.ask("main", question))).toBe("unreachable");
+  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
+});
+
+test("a redirect is not followed", async ({ expect }) => {
+  const before = seen.length;
+  answer = (res) => res.writeHead(302, { location: `http://${host}/elsewhere` }).end();
+  expect(await origins().ask("main", question)).toEqual({ kind: "refused", status: 302 });
+  expect(seen.length).toBe(before + 1);
+});
+
+test("404 and 410 are one absence; a broken connection is tried once more", async ({ expect }) => {
+  for (const status of [404, 410]) {
+    answer = (res) => res.writeHead(status).end();
+    expect(await origins().ask("main", question)).toEqual({ kind: "absent" });
+  }
+  const before = seen.length;
+  answer = (res) => res.destroy();
+  expect(await origins().ask("main", question)).toEqual({ kind: "unreachable" });
+  expect(seen.length).toBe(before + 2);
+});
+
+test("a host that the deployment does not name is never called, and an unknown origin is no origin", async ({ expect }) => {
+  const before = seen.length;
+  await expect(origins(["fhir.example"]).ask("main", question)).rejects.toThrow("ORIGIN_HOSTS");
+  expect(await origins().ask("other", question)).toBeUndefined();
+  expect(seen.length).toBe(before);
+});
+
+test("a server that says it is down is left alone; one that fails a request of its own is not", async ({ expect }) => {
+  const own = origins();
+  answer = (res) => res.writeHead(500).end();
+  for (let i = 0; i < 6; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 500 });
+  answer = (res) => res.writeHead(503).end();
+  for (let i = 0; i < 5; i++) expect(await own.ask("main", question)).toEqual({ kind: "refused", status: 503, retryAfterSeconds: 10 });
+  expect(await own.ask("main", question)).toEqual({ kind: "circuit_open", retryAfterSeconds: 5 });
+});
+
+test("T39: a token that the origin takes no more is replaced once, and without one the origin is not asked", async ({ expect }) => {
+  const [old, renewed] = [new Secret("old"), new Secret("renewed")];
+  const asked = async (current: () => Promise<Secret>, anew: () => Promise<Secret>) => {
+    const before = seen.length;
+    const answer = await upstream({
+      find: () => Promise.resolve({ base: `http://${host}/fhir`, bearer: { current, anew }, forwardClientCert: false, traits }),
+      hosts: new Set([host]),
+      clock: () => instant(1_000),
+    }).ask("main", question);
+    return { answer, tokens: seen.slice(before).map(({ headers }) => headers.authorization) };
+  };
+  const give = (secret: Secret) => () => Promise.resolve(secret);
+  answer = (res) => res.writeHead(seen.at(-1)?.headers.authorization === "Bearer renewed" ? 200 : 401).end("{}");
+  expect(await asked(give(old), give(renewed))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer old", "Bearer renewed"] });
+  expect(await asked(give(renewed), give(old))).toMatchObject({ answer: { kind: "answered" }, tokens: ["Bearer renewed"] });
+  expect(await asked(give(old), give(old))).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  const down = () => Promise.reject(new Error("no token"));
+  expect(await asked(give(old), down)).toMatchObject({ answer: { kind: "refused", status: 401 }, tokens: ["Bearer old"] });
+  expect(await asked(down, down)).toEqual({ answer: { kind: "unreachable" }, tokens: [] });
+});
+
+test("a write goes once with the origin's credential and the version that was judged, and says what it brings", async ({ expect }) => {
+  answer = (res) => res.writeHead(201, { location: "Observation/1/_history/1", etag: "its own" }).end("{}");
+  const written = await origins().send("main", { method: "PUT", path: "Observation/1", body: "{}", version: "7" });
+  expect(written).toMatchObject({ kind: "written", location: "Observation/1/_history/1", base: `http://${host}/fhir` });
+  const { method, url, headers } = seen.at(-1) ?? {};
+  expect({ method, url }).toEqual({ method: "PUT", url: "/fhir/Observation/1" });
+  expect(headers).toMatchObject({ authorization: "Bearer origin-token", "content-type": "application/fhir+json", "if-match": 'W/"7"' });
+  answer = (res) => res.writeHead(204).end();
+  expect(await origins().send("main", { method: "DELETE", path: "Observation/1" })).toMatchObject({ kind: "written" });
+  expect(seen.at(-1)?.headers).not.toHaveProperty("if-match");
+});
+
+test("P10: a write is never sent twice, whatever becomes of it", async ({ expect }) => {
+  const write = { method: "POST", path: "Observation", body: "{}" } as const;
+  for (const [outcome, kind] of [
+    [(res: ServerResponse) => res.destroy(), "unreachable"],
+    [(res: ServerResponse) => res.writeHead(503).end(), "refused"],
+    [(res: ServerResponse) => res.writeHead(412).end(), "refused"],
+    [(res: ServerResponse) => res.writeHead(410).end(), "absent"],
+    [(res: ServerResponse) => res.writeHead(307, { location: "/elsewhere" }).end(), "refused"],
+  ] as const) {
+    answer = outcome;
+    const from = seen.length;
+    expect(await origins().send("main", write)).toMatchObject({ kind });
+    expect(seen.length - from, kind).toBe(1);
+  }
+  expect(await origins().send("nowhere", write)).toBeUndefined();
+  await expect(origins(["other.example"]).send("main", write)).rejects.toThrow("ORIGIN_HOSTS");
+});
+
+test("a path that a URL parser would fold or cut is never asked: what arrived would not be what was judged", async ({ expect }) => {
+  answer = (res) => res.end("{}");
+  for (const path of [
+    "Patient/..",
+    "Patient/.",
+    "..",
+    "Patient/../Practitioner/1",
+    "Patient/%2e%2e",
+    "Patient/a\\..\\b",
+    "Patient/1?x",
+    "Patient/1#x",
+    "Patient//1",
+    "/Patient/1",
+  ]) {
+    const before = seen.length;
+    await expect(origins().ask("main", { path, query: "" }), path).rejects.toThrow("not plain");
+    await expect(origins().ask("main", { path, query: "", posted: true }), path).rejects.toThrow("not plain");
+    await expect(origins().send("main", { method: "DELETE", path }), path).rejects.toThrow("not plain");
+    expect(seen.length, path).toBe(before);
+  }
+  for (const path of ["Patient/a.b-C..d", "Patient/1/_history/2", "Patient/1/$everything"])
+    expect((await origins().ask("main", { path, query: "" }))?.kind, path).toBe("answered");
+});

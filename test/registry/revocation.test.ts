@@ -1,0 +1,244 @@
+import * as fc from "fast-check";
+import { test } from "vitest";
+import { denialName, denialReach, deniedCredential, deniedPrincipal, deniedSigner, readDenial, type Denial } from "#identity/denial";
+import type { Principal } from "#identity/principal";
+import { denialGraceMilliseconds, hear, tell, type Delta, type Heard } from "#registry/revocation";
+import { instant } from "#kernel/clock";
+import { clientRecord } from "../support/credentials.ts";
+
+const at = instant(1_800_000_000_000);
+const x5t = "A".repeat(43);
+const digest = `sha256:${"0".repeat(64)}`;
+const denials = {
+  client: { kind: "client", client: "telehealth" },
+  certificate: { kind: "certificate", x5t },
+  proof_key: { kind: "proof_key", jkt: "J".repeat(43) },
+  key: { kind: "key", issuer: "https://issuer.example", keyId: "key-1" },
+  token: { kind: "token", issuer: "https://issuer.example", id: "jti-1", until: at },
+  agreement: { kind: "agreement", client: "telehealth", agreement: "baa" },
+  grant: { kind: "grant", client: "telehealth", origin: "main", purpose: "TREAT" },
+  policy: { kind: "policy", digest },
+} as const satisfies Record<Denial["kind"], Denial>;
+const who: Principal = {
+  client: clientRecord([]),
+  purpose: "TREAT",
+  grant: {
+    origin: "main",
+    purpose: "TREAT",
+    agreement: "baa",
+    policyDigest: digest,
+    signedRequests: false,
+    signedResponses: false,
+    scopes: [],
+    quotas: { default: { requests: 1, windowSeconds: 1, revision: 1 } },
+  },
+  agreement: "baa",
+  scopes: [],
+  patient: undefined,
+  unbound: false,
+  issuer: "https://issuer.example",
+  subject: "telehealth",
+  user: undefined,
+  tokenId: "jti-1",
+  tokenExpires: at,
+  keyId: "key-1",
+  certificate: x5t,
+  proof: { jkt: "J".repeat(43), id: "proof-1", made: instant(0) },
+};
+const named = (...some: readonly Denial[]) => new Set(some.map(denialName));
+
+test.for(Object.values(denials))(
+  "a denied $kind is refused by its own name, also when asked for with other things denied",
+  (denial, { expect }) => {
+    expect(deniedPrincipal(named(denial), who)).toEqual({ reason: `${denial.kind}_denied` });
+    expect(deniedPrincipal(new Set(), who)).toBeUndefined();
+  },
+);
+
+test.for<readonly [string, Denial]>([
+  ["another client", { kind: "client", client: "payer" }],
+  ["another certificate", { kind: "certificate", x5t: "B".repeat(43) }],
+  ["another key of a proof", { kind: "proof_key", jkt: x5t }],
+  ["the same kid of another issuer", { ...denials.key, issuer: "https://other.example" }],
+  ["another kid", { ...denials.key, keyId: "key-2" }],
+  ["the same jti of another issuer", { ...denials.token, issuer: "https://other.example" }],
+  ["another jti", { ...denials.token, id: "jti-2" }],
+  ["the same agreement id of another client", { ...denials.agreement, client: "payer" }],
+  ["another purpose's grant", { ...denials.grant, purpose: "HPAYMT" }],
+  ["another policy", { kind: "policy", digest: `sha256:${"1".repeat(64)}` }],
+])("a denial of %s leaves this request alone", ([, denial], { expect }) => {
+  expect(deniedPrincipal(named(denial), who)).toBeUndefined();
+});
+
+test("what is denied first decides: a stolen key is a matter of who asks, not of what", ({ expect }) => {
+  expect(deniedPrincipal(named(...Object.values(denials)), who)).toEqual({ reason: "client_denied" });
+  expect(deniedPrincipal(named(denials.policy, denials.token), who)).toEqual({ reason: "token_denied" });
+});
+
+test("a key that is denied signs no requests of its client, whatever else the request proves", ({ expect }) => {
+  const denied = new Set([denialName({ kind: "key", issuer: "telehealth", keyId: "requests-1" })]);
+  expect(deniedSigner(denied, { id: "telehealth" }, "requests-1")).toEqual({ reason: "key_denied" });
+  expect(deniedSigner(denied, { id: "payer" }, "requests-1")).toBeUndefined();
+  expect(deniedSigner(denied, { id: "telehealth" }, "requests-2")).toBeUndefined();
+  expect(deniedSigner(denied, { id: "telehealth" }, undefined)).toBeUndefined();
+});
+
+test("a client's own key is denied under the client's id", ({ expect }) => {
+  const credentials = { client: "telehealth", certificate: x5t, proof: undefined, keyId: "own-1", issuer: "telehealth" };
+  expect(deniedCredential(named({ kind: "key", issuer: "telehealth", keyId: "own-1" }), credentials)).toEqual({ reason: "key_denied" });
+  expect(deniedCredential(named({ kind: "key", issuer: "payer", keyId: "own-1" }), credentials)).toBeUndefined();
+  expect(deniedCredential(named(denials.key), { ...credentials, keyId: undefined })).toBeUndefined();
+});
+
+test("no two denials share a name, whatever their parts hold", ({ expect }) => {
+  const text = fc.string({ minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(text, text, text, text, (issuer, id, otherIssuer, otherId) => {
+      const same = issuer === otherIssuer && id === otherId;
+      const names = [denialName({ kind: "token", issuer, id }), denialName({ kind: "token", issuer: otherIssuer, id: otherId })];
+      expect(names[0] === names[1]).toBe(same);
+      expect(denialName({ kind: "key", issuer, keyId: id })).not.toBe(names[0]);
+    }),
+  );
+});
+
+test("a denial is told to whom it may concern: its client, its issuer's clients, or everybody", ({ expect }) => {
+  expect(denialReach(denials.grant)).toEqual({ client: "telehealth", issuer: null });
+  expect(denialReach(denials.token)).toEqual({ client: null, issuer: "https://issuer.example" });
+  expect(denialReach(denials.certificate)).toEqual({ client: null, issuer: null });
+});
+
+test("a denial that is none is refused by the name of its field, never by its value", ({ expect }) => {
+  for (const denial of Object.values(denials)) expect(readDenial({ ...denial })).toEqual({ ok: true, value: denial });
+  expect(readDenial({ kind: "certificate", x5t: "secret" })).toEqual({ ok: false, error: { reason: "denial_malformed", field: "x5t" } });
+  for (const odd of [null, [], {}, { kind: "all" }, { ...denials.client, more: 1 }, { ...denials.token, until: "soon" }])
+    expect(readDenial(odd).ok).toBe(false);
+});
+
+const delta = (epoch: number, kind: Delta["kind"], name: string): Delta => {
+  switch (kind) {
+    case "denied":
+      return { epoch, kind, name, until: null };
+    case "lifted":
+      return { epoch, kind, name };
+    case "changed":
+      return { epoch, kind, name: `client/${name}` };
+  }
+};
+const standing = { bookmark: null, pending: [] };
+const start: Heard = { ...standing, epoch: 0, denied: new Map() };
+const past = (deltas: readonly Delta[]) => ({ from: 0, deltas });
+/** What is known after these, heard one by one. */
+const after = (deltas: readonly Delta[]): Heard => {
+  const heard = hear(start, { ...standing, kind: "deltas", since: 0, epoch: deltas.at(-1)?.epoch ?? 0, deltas }, at);
+  return heard?.heard ?? start;
+};
+
+test("however news is split, repeated, late or lost, a listener knows what the teller knew, and nothing of its past stays cached", ({
+  expect,
+}) => {
+  const kinds = fc.constantFrom<Delta["kind"]>("denied", "lifted", "changed");
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(kinds, fc.constantFrom("a", "b", "c")), { minLength: 1, maxLength: 30 }),
+      fc.array(fc.record({ upTo: fc.nat(30), kept: fc.nat(30), lost: fc.boolean(), late: fc.boolean() }), { maxLength: 20 }),
+      (steps, talks) => {
+        const all = steps.map(([kind, name], i) => delta(i + 1, kind, name));
+        let heard: Heard | undefined;
+        const stale = new Set<string>();
+        const held: Parameters<typeof hear>[1][] = [];
+        const take = (news: Parameters<typeof hear>[1]) => {
+          const since = heard?.epoch;
+          const next = hear(heard, news, at);
+          if (next === undefined) {
+            expect(news.kind).toBe("deltas");
+            return;
+          }
+          for (const name of next.stale === "all" ? ["client/a", "client/b", "client/c"] : next.stale) stale.add(name);
+          expect(next.heard.epoch).toBeGreaterThanOrEqual(since ?? 0);
+          expect([...next.heard.denied.keys()].sort()).toEqual([...after(all.slice(0, next.heard.epoch)).denied.keys()].sort());
+          heard = next.heard;
+        };
+        take(tell(start, past([]), undefined, at));
+        for (const { upTo, kept, lost, late } of talks) {
+          const told = all.slice(0, upTo);
+          const gone = Math.max(0, told.length - kept);
+          const news = tell(after(told), { from: gone, deltas: told.slice(gone) }, heard?.epoch, at);
+          if (late) held.push(news);
+          else if (!lost) take(news);
+        }
+        for (const news of held) take(news);
+        for (const { kind, name } of all.slice(0, heard?.epoch)) if (kind === "changed") expect(stale).toContain(name);
+      },
+    ),
+  );
+});
+
+test("news that begins after what is known is refused, so that all is asked for", ({ expect }) => {
+  const later = { ...standing, kind: "deltas", since: 5, epoch: 6, deltas: [delta(6, "denied", "a")] } as const;
+  expect(hear(undefined, later, at)).toBeUndefined();
+  expect(hear({ ...start, epoch: 4 }, later, at)).toBeUndefined();
+  expect(hear({ ...start, epoch: 5 }, later, at)?.heard.denied.has("a")).toBe(true);
+});
+
+test("who was away for too long hears the whole and drops every copy; who is new has none to drop", ({ expect }) => {
+  const whole = tell(after([delta(1, "denied", "a")]), { from: 1, deltas: [] }, 0, at);
+  expect(whole.kind).toBe("whole");
+  expect(hear(start, whole, at)).toMatchObject({ stale: "all", heard: { epoch: 1 } });
+  expect(hear(undefined, whole, at)?.stale).toEqual([]);
+});
+
+test("whatever name a token may have, an operator can deny it, and denies that one alone", ({ expect }) => {
+  const name = fc.string({
+    unit: fc.oneof(
+      fc.constantFrom('"', ",", "[", "\\", "\u0000", "\ud800", "\u2028"),
+      fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    ),
+    minLength: 1,
+    maxLength: 128,
+  });
+  fc.assert(
+    fc.property(name, name, (id, other) => {
+      const asked: unknown = JSON.parse(JSON.stringify({ kind: "token", issuer: who.issuer, id, until: at })); // as it comes to the door
+      const read = readDenial(asked);
+      if (!read.ok) throw new Error(read.error.field);
+      const denied = named(read.value);
+      expect(deniedPrincipal(denied, { ...who, tokenId: id })).toEqual({ reason: "token_denied" });
+      expect(deniedPrincipal(denied, { ...who, tokenId: other })?.reason).toBe(other === id ? "token_denied" : undefined);
+    }),
+  );
+});
+
+const grace = denialGraceMilliseconds;
+const timed = new Map([
+  ["over", instant(at - grace)],
+  ["just over, by one clock of several", at],
+  ["for good", null],
+]);
+
+test("the denial of a token is told for two minutes past its end, whoever's clock says when that is, and no longer", ({ expect }) => {
+  const whole = tell({ ...standing, epoch: 1, denied: timed }, past([]), undefined, at);
+  expect(whole).toMatchObject({ denied: [{ name: "just over, by one clock of several" }, { name: "for good" }] });
+});
+
+test("a listener lets go of what is over when it hears of more: nothing piles up", ({ expect }) => {
+  const news = tell(after([delta(1, "denied", "a")]), past([delta(1, "denied", "a")]), 0, at);
+  const heard = hear({ ...standing, epoch: 0, denied: timed }, news, at)?.heard.denied;
+  expect([...(heard ?? new Map()).keys()]).toEqual(["just over, by one clock of several", "for good", "a"]);
+});
+
+test("where the registry is comes with the newest news, and late news takes nothing back", ({ expect }) => {
+  const [older, newer] = [
+    { ...start, epoch: 4, bookmark: "4", pending: ["client/a"] },
+    { ...start, epoch: 6, bookmark: "6", pending: [] },
+  ] as const;
+  for (const since of [undefined, 3]) {
+    const [early, late] = [tell(newer, past([]), since, at), tell(older, past([]), since, at)];
+    expect(early).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    const known: Heard = { ...start, epoch: 3, bookmark: "3" };
+    expect(hear(known, late, at)?.heard).toMatchObject({ epoch: 4, bookmark: "4", pending: ["client/a"] });
+    const heard = hear(known, early, at)?.heard;
+    expect(heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+    expect(hear(heard, late, at)?.heard).toMatchObject({ epoch: 6, bookmark: "6", pending: [] });
+  }
+});

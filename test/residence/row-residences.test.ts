@@ -1,0 +1,31 @@
+import { test } from "vitest";
+import { instant } from "#kernel/clock";
+import { Residences } from "#residence/row-residences";
+
+const patient = (id: string, state: string) => ({ resourceType: "Patient", id, address: [{ use: "home", state }] });
+
+test("a Patient is known by its own body, and by a copy inside another only until then", ({ expect }) => {
+  const residences = new Residences(instant(0));
+  const document = {
+    resourceType: "Bundle",
+    id: "d",
+    entry: [{ resource: patient("a", "Vermont") }, { resource: patient("b", "ME") }, {}],
+  };
+  const outer = { resourceType: "Bundle", entry: [{ resource: document }] };
+  residences.note(outer);
+  residences.note({ resourceType: "Parameters", parameter: [{ name: "p", resource: patient("c", "RI") }] });
+  expect(["a", "b", "c", "d"].map((id) => residences.of(id))).toEqual(["VT", "ME", "RI", undefined]);
+  residences.note(patient("a", "Massachusetts"));
+  residences.note(outer);
+  expect(["a", "b"].map((id) => residences.of(id))).toEqual(["MA", "ME"]);
+  residences.note({ resourceType: "Patient", id: "a" }); // a body without an address says nothing
+  expect(residences.of("a")).toBe("MA");
+});
+
+test("a contained Patient, and what is no Patient, says nothing of anybody", ({ expect }) => {
+  const residences = new Residences(instant(0));
+  residences.note({ resourceType: "Observation", id: "o", contained: [patient("a", "MA")], address: [{ state: "MA" }] });
+  residences.note({ resourceType: "Patient", address: [{ state: "MA" }] });
+  residences.note({ resourceType: "constructor", id: "a" });
+  expect([residences.of("a"), residences.of("o"), residences.of("constructor")]).toEqual([undefined, undefined, undefined]);
+});
