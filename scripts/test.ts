@@ -14,7 +14,11 @@ interface Run {
  * files run alone, one after another.
  */
 const groups: Readonly<Record<typeof lane, readonly (readonly string[])[]>> = {
-  fast: [["pure", "door"], ["guard", "ledger"], ["e2e", "control", "jose"]],
+  fast: [
+    ["pure", "door"],
+    ["guard", "ledger"],
+    ["e2e", "control", "jose"],
+  ],
   slow: [["slow", "fuzz", "ledger"]],
   long: [["slow", "fuzz", "ledger", "door"]],
 };
