@@ -150,6 +150,12 @@ function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions
     setDefaultHeaders: false,
     headers: [...kept(req, (name) => name !== "content-length" && !forgeable.test(name)), ...framing(req), ...edge],
   });
+  // Reads on what the client sends: it would wait for that for ever, and its next request would come behind the rest.
+  const leave = () => {
+    req.unpipe(upstream);
+    req.resume();
+    upstream.destroy();
+  };
   upstream.on("response", (reply) => {
     if (threw(reply)) {
       reply.resume();
@@ -160,10 +166,14 @@ function forward(req: IncomingMessage, res: ServerResponse, target: FrontOptions
       reply.statusMessage,
       kept(reply, (name) => !name.startsWith("mf-")),
     );
+    reply.on("end", () => {
+      if (!upstream.writableFinished) leave(); // the Worker answered and reads no further
+    });
     // When the body fails half-way, this destroys the client's connection: a broken transfer, never a clean end.
     pipeline(reply, res, () => {});
   });
   upstream.on("error", (fault: NodeJS.ErrnoException) => {
+    leave();
     if (res.headersSent) res.destroy();
     else answer(res, fault.code === "ECONNREFUSED" ? refusals.workerDown : refusals.workerBroke);
   });

@@ -200,6 +200,20 @@ test("a worker that answers before it read the body still gets its answer throug
   expect(answer).toMatchObject({ status: 401, body: "no" });
 });
 
+test("a client that sends on after its answer is read to the end, and its connection takes the next request", async ({ expect }) => {
+  const { port } = await frontFor((_req, res) => res.writeHead(413).end("no"));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  closers.push(() => agent.destroy());
+  let connections = 0;
+  agent.on("keylog", () => (connections += 1)); // of each new connection a few lines
+  const body = "x".repeat(5_000_000);
+  const answers = [await ask({ port, ca, method: "POST", body, agent })];
+  const ofTheFirst = connections;
+  for (let time = 0; time < 4; time += 1) answers.push(await ask({ port, ca, method: "POST", body, agent }));
+  expect(answers.map(({ status }) => status)).toEqual([413, 413, 413, 413, 413]);
+  expect(connections).toBe(ofTheFirst);
+});
+
 test("Expect: 100-continue is answered, and not passed on", async ({ expect }) => {
   let expectation: string | undefined = "none seen";
   const { port } = await frontFor((req, res) => {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
 import { startOrigin, type Origin } from "../../sandbox/origin/server.ts";
@@ -7,6 +6,7 @@ import { inLane } from "../support/lane.ts";
 import { listenerOn } from "../support/listener.ts";
 import { loadedResources } from "../support/load-wishes.ts";
 import { mixedLoad } from "../support/mixed-load.ts";
+import { residentMiB } from "../support/resident-memory.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { verifyLedger } from "../support/verify.ts";
 
@@ -25,12 +25,6 @@ afterAll(async () => {
   await phylax.close();
   await origin.close();
 });
-
-/** Resident memory of a process in MiB (proc(5): VmRSS is in KiB). */
-function residentMiB(pid: number): number {
-  const [, kibibytes = ""] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kibibytes) / 1_024;
-}
 
 /** The median of samples taken each second: a garbage collection is no trend. */
 async function medianResidentMiB(pid: number, seconds: number): Promise<number> {

@@ -7,7 +7,7 @@ import { addBrowserApps, letPageRead, registeredPage, type BrowserAppPorts } fro
 import { addDiscovery } from "./discovery.ts";
 import { addFloodFilter, type FloodPorts } from "./flood-filter.ts";
 import { serve, type GatewayPorts } from "#gateway/pipeline";
-import { timelyBody } from "./timely-body.ts";
+import { TimelyBody } from "./timely-body.ts";
 
 export interface GatewayAppPorts extends Omit<GatewayPorts, "keepAlive">, BrowserAppPorts, FloodPorts {
   readonly publicUrl: string;
@@ -52,12 +52,14 @@ export function gatewayApp(ports: GatewayAppPorts): Hono {
       const cf: unknown = Reflect.get(raw, "cf");
       const tlsClientAuth: unknown = typeof cf === "object" && cf !== null ? Reflect.get(cf, "tlsClientAuth") : undefined;
       const { method, url, headers } = raw;
-      const body = raw.body && timelyBody(raw.body);
+      const body = raw.body && new TimelyBody(raw.body);
       const arrival = { id, at: ports.clock(), method, url, headers, body, tlsClientAuth, page };
       const answer = serve(arrival, { ...ports, ledger, keepAlive });
       // A sender that went away would end the work on its request, and there would be no record of that.
       if (raw.body !== null) keepAlive(settled(answer));
-      return await answer;
+      const made = await answer;
+      await body?.dropRest();
+      return made;
     } catch (fault) {
       // The outside failed, the ledger perhaps: nothing is disclosed, and nothing is said but the id.
       ports.onFault({ requestId: id, name: fault instanceof Error ? fault.name : "unknown" });

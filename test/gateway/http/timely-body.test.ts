@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { timelyBody } from "#gateway/http/timely-body";
+import { TimelyBody } from "#gateway/http/timely-body";
 
 async function read(body: AsyncIterable<Uint8Array>): Promise<string> {
   let text = "";
@@ -23,7 +23,7 @@ function trickle(letters: number, milliseconds: number, ends: boolean) {
 }
 
 test("a body that comes in time is read to its end", async ({ expect }) => {
-  expect(await read(timelyBody(trickle(5, 5, true).stream, 2_000))).toBe("xxxxx");
+  expect(await read(new TimelyBody(trickle(5, 5, true).stream, 2_000))).toBe("xxxxx");
 });
 
 test.for([
@@ -31,16 +31,32 @@ test.for([
   ["goes on for ever, a letter at a time,", trickle(1_000_000, 5, false)],
 ] as const)("a body that %s is given up, and its sender is told", async ([, { stream, state }], { expect }) => {
   const began = Date.now();
-  const body = timelyBody(stream, 200);
+  const body = new TimelyBody(stream, 200);
   await expect(read(body)).rejects.toMatchObject({ name: "BodyNotWhole", reason: "body_timed_out" });
   expect(Date.now() - began).toBeLessThan(2_000);
+  await body.dropRest();
   expect(state.cancelled).toBe(true);
 });
 
-test("whoever leaves in the middle lets go of the body", async ({ expect }) => {
-  const { stream, state } = trickle(1_000_000, 1, false);
-  for await (const chunk of timelyBody(stream, 2_000)) if (chunk.length > 0) break;
-  expect(state.cancelled).toBe(true);
+test("what was not read of a body is read and dropped before the answer, up to 16 MiB", async ({ expect }) => {
+  for (const [mebibytes, isCancelled] of [
+    [5, false],
+    [40, true],
+  ] as const) {
+    let [sent, cancelled] = [0, false];
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1;
+        if (sent > mebibytes) controller.close();
+        else controller.enqueue(new Uint8Array(1_048_576));
+      },
+      cancel: () => void (cancelled = true),
+    });
+    const body = new TimelyBody(stream);
+    for await (const chunk of body) if (chunk.length > 0) break;
+    await body.dropRest();
+    expect([sent <= 20, cancelled]).toEqual([true, isCancelled]);
+  }
 });
 
 test("a body whose sender breaks off says so, and not how the connection broke", async ({ expect }) => {
@@ -50,6 +66,6 @@ test("a body whose sender breaks off says so, and not how the connection broke",
       controller.error(new Error("Network connection lost: 192.0.2.1"));
     },
   });
-  const fault = await read(timelyBody(broken)).catch((fault: unknown) => fault);
+  const fault = await read(new TimelyBody(broken)).catch((fault: unknown) => fault);
   expect(fault).toMatchObject({ name: "BodyNotWhole", reason: "body_incomplete", message: "" });
 });
